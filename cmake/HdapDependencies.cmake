@@ -1,0 +1,28 @@
+# Third-party libraries, as Debian 12 packages them. jobs/install-dependencies.sh installs them.
+
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(MPI REQUIRED COMPONENTS CXX)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(ZLIB REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(xgboost REQUIRED)
+
+set(HDF5_PREFER_PARALLEL ON)
+find_package(HDF5 REQUIRED COMPONENTS C)
+add_library(hdap_hdf5 INTERFACE)
+target_include_directories(hdap_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(hdap_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_CXX)
+
+find_path(NANOFLANN_INCLUDE_DIR nanoflann.hpp REQUIRED)
+add_library(hdap_nanoflann INTERFACE)
+target_include_directories(hdap_nanoflann SYSTEM INTERFACE ${NANOFLANN_INCLUDE_DIR})
+
+find_package(Torch REQUIRED)
+add_library(hdap_torch INTERFACE)
+target_include_directories(hdap_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(hdap_torch INTERFACE ${TORCH_LIBRARIES})

@@ -1,0 +1,38 @@
+# Compiler options of everything that is ours.
+add_library(hdap_options INTERFACE)
+target_compile_options(hdap_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  # Fused multiply-adds would make results depend on how the compiler schedules a sum.
+  -ffp-contract=off)
+if(HDAP_WARNINGS_AS_ERRORS)
+  target_compile_options(hdap_options INTERFACE -Werror)
+endif()
+if(HDAP_AUDIT)
+  target_compile_definitions(hdap_options INTERFACE HDAP_AUDIT _GLIBCXX_ASSERTIONS)
+endif()
+if(HDAP_SANITIZERS)
+  target_compile_options(hdap_options INTERFACE -fsanitize=${HDAP_SANITIZERS}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  target_link_options(hdap_options INTERFACE -fsanitize=${HDAP_SANITIZERS})
+endif()
+
+set(HDAP_MODULES "")
+
+# hdap_module(NAME [USES module...] [LINKS library...])
+# makes the static library hdap_NAME from src/NAME/*.cpp.
+function(hdap_module name)
+  cmake_parse_arguments(MODULE "" "" "USES;LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cpp")
+  add_library(hdap_${name} STATIC ${sources})
+  add_library(hdap::${name} ALIAS hdap_${name})
+  set_target_properties(hdap_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(hdap_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  list(TRANSFORM MODULE_USES PREPEND hdap_ OUTPUT_VARIABLE used)
+  target_link_libraries(hdap_${name} PUBLIC ${used} PRIVATE ${MODULE_LINKS} $<BUILD_INTERFACE:hdap_options>)
+  target_compile_features(hdap_${name} PUBLIC cxx_std_20)
+  set(HDAP_MODULES ${HDAP_MODULES} ${name} PARENT_SCOPE)
+  set(HDAP_USES_${name} "${MODULE_USES}" CACHE INTERNAL "modules that ${name} may include")
+endfunction()

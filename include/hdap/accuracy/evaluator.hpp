@@ -1,0 +1,59 @@
+#pragma once
+
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/network/prune.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace hdap::accuracy {
+
+/// How the accuracy of a candidate is measured.
+struct EvaluationParameters {
+    std::int64_t batch = 100; ///< images per forward pass; [1, 100000]
+};
+
+/// Makes LibTorch and its BLAS run every operator in the calling thread alone, in the whole
+/// process. To be called once, before any other function of this module: results then do not
+/// depend on how many threads there are, and candidates run side by side without sharing cores.
+void use_one_thread_per_candidate();
+
+/// Measures the top-1 accuracy of candidates, physically pruned, with batch-norm statistics
+/// recomputed on training images first (EagleEye: Li et al., ECCV 2020). Without that a pruned
+/// network is near chance level and its ranking is noise.
+///
+/// Thread-safe: several threads may call the const members at once. The same genome gives the
+/// same bits in any thread and process.
+class Evaluator {
+  public:
+    /// `recalibration`: training images for the statistics. `held_out`: images that the network
+    /// was not trained on, and that are not the test set.
+    /// Throws DataError when images, weights and network do not fit together.
+    Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
+              ImageData recalibration, ImageData held_out, const EvaluationParameters& parameters);
+    ~Evaluator();
+    Evaluator(Evaluator&&) noexcept;
+    Evaluator& operator=(Evaluator&&) noexcept;
+
+    /// Share of the held-out images that the candidate classifies rightly, in [0, 1].
+    [[nodiscard]] double accuracy(const network::Genome& genome) const;
+
+    /// The candidate itself, with recomputed batch-norm statistics: where fine-tuning starts.
+    [[nodiscard]] network::PrunedNetwork candidate(const network::Genome& genome) const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Top-1 accuracy of a network as it is, in [0, 1]. Runs in the calling thread.
+double top1_accuracy(const network::Network& network, const network::Weights& weights,
+                     const ImageData& images, const EvaluationParameters& parameters);
+
+/// Recomputes the running mean and variance of every batch norm over `images` and returns the
+/// weights with them: one pass with batch statistics, averaged over the batches.
+network::Weights recalibrate_batch_norm(const network::Network& network,
+                                        const network::Weights& weights, const ImageData& images,
+                                        const EvaluationParameters& parameters);
+
+} // namespace hdap::accuracy

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace hdap::storage {
+
+/// A sealed file is an HDF5 file with a user block of 512 bytes in front: a line of text with the
+/// length and the SHA-256 of all that follows. HDF5 skips user blocks, so h5py and h5dump read it
+/// as any other file. We check the seal before HDF5 looks at a single byte: a truncated or
+/// bit-flipped file is found here, and never parsed.
+inline constexpr std::size_t seal_bytes = 512;
+
+/// Whether the seal must be there.
+enum class Seal {
+    required, ///< files that only hdap writes: checkpoints, stage outputs
+    optional, ///< files that users may make with h5py: a fleet, weights, packed images
+};
+
+/// Writes `content` (an HDF5 image) sealed and atomically: to a temporary file in the same folder,
+/// flushed, fsynced, renamed; then the folder is fsynced. When `previous` is not empty, the file
+/// that was at `path` is kept there.
+/// Throws InternalError when the disk is full or not writable; `path` is untouched then.
+/// Complexity: linear in the bytes.
+void write_sealed(const std::filesystem::path& path, std::span<const std::byte> content,
+                  const std::filesystem::path& previous = {});
+
+/// Writes plain bytes atomically, without a seal (CSV, HTML, TOML).
+void write_atomically(const std::filesystem::path& path, std::span<const std::byte> content);
+
+/// Reads a whole file and returns its HDF5 image, without the seal.
+/// Throws DataError when the file cannot be read, CorruptFileError when the seal does not fit.
+std::vector<std::byte> read_sealed(const std::filesystem::path& path, Seal seal = Seal::required);
+
+} // namespace hdap::storage
