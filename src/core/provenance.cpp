@@ -2,10 +2,9 @@
 
 #include "hdap/core/version.hpp"
 
-#include <unistd.h>
-
 #include <array>
 #include <ctime>
+#include <unistd.h>
 
 namespace hdap::core {
 

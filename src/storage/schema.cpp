@@ -21,9 +21,8 @@ FileIdentity read_identity(const Hdf5Reader& file, const std::string& expected_s
     if (!file.has_attribute("/", "schema"))
         throw core::DataError(file.name() + ": no root attribute 'schema'; expected a file of " +
                               expected_schema);
-    FileIdentity identity{.schema = file.attribute_string("/", "schema"),
-                          .config_sha256 = {},
-                          .input_sha256 = {}};
+    FileIdentity identity{
+        .schema = file.attribute_string("/", "schema"), .config_sha256 = {}, .input_sha256 = {}};
     if (identity.schema != expected_schema)
         throw core::DataError(file.name() + ": holds '" + identity.schema + "', expected '" +
                               expected_schema + "'");

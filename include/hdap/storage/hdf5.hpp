@@ -14,9 +14,9 @@ namespace hdap::storage {
 
 /// The element types of our data sets.
 template <class T>
-concept Element = std::is_same_v<T, double> || std::is_same_v<T, float> ||
-                  std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::int32_t> ||
-                  std::is_same_v<T, std::uint8_t>;
+concept Element =
+    std::is_same_v<T, double> || std::is_same_v<T, float> || std::is_same_v<T, std::int64_t> ||
+    std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
 
 using Shape = std::vector<std::size_t>;
 using AttributeValue = std::variant<std::int64_t, double, std::string>;

@@ -1,0 +1,115 @@
+#include "hdap/storage/hdf5.hpp"
+
+#include "hdap/core/error.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hdap;
+using storage::Hdf5Reader;
+using storage::Hdf5Writer;
+
+namespace {
+
+Hdf5Reader reopened(Hdf5Writer& writer) {
+    return Hdf5Reader::from_bytes(writer.finish(), "test.h5");
+}
+
+} // namespace
+
+TEST_CASE("writing refuses values that do not fill the shape, and a path that exists") {
+    Hdf5Writer writer;
+    CHECK_THROWS_AS(writer.write<double>("/a", {1.0, 2.0}, {3}), core::InternalError);
+    writer.write<double>("/a", {1.0});
+    CHECK_THROWS_AS(writer.write<double>("/a", {1.0}), core::InternalError);
+    CHECK_THROWS_AS(writer.attribute("/missing", "unit", "ms"), core::InternalError);
+}
+
+TEST_CASE("bytes that are no HDF5 file are a DataError that names the file") {
+    const std::string text = "this is no HDF5 file";
+    std::vector<std::byte> bytes(text.size());
+    CHECK_THROWS_WITH(Hdf5Reader::from_bytes(bytes, "fleet.h5"), Catch::Contains("fleet.h5"));
+    CHECK_THROWS_AS(Hdf5Reader::from_bytes({}, "fleet.h5"), core::DataError);
+    CHECK_THROWS_AS(Hdf5Reader::open("/no/such/file.h5"), core::DataError);
+}
+
+TEST_CASE("every element type, shape and attribute survives a round trip") {
+    Hdf5Writer writer;
+    writer.write<double>("/d", {1.5, -2.0, 3.25, 0.0, 1e300, 7.0}, {2, 3});
+    writer.write<float>("/group/f", {0.5F});
+    writer.write<std::int64_t>("/group/i64", {-9'000'000'000});
+    writer.write<std::int32_t>("/i32", {1, -2, 3});
+    writer.write<std::uint8_t>("/u8", {0, 255});
+    writer.write<double>("/none", {});
+    const std::vector<std::string> words{"Jetson", "", "µs"};
+    writer.write_strings("/words", words);
+    writer.attribute("/d", "unit", "ms");
+    writer.attribute("/", "count", std::int64_t{7});
+    writer.attribute("/", "share", 0.25);
+    const Hdf5Reader reader = reopened(writer);
+    CHECK(reader.read<double>("/d", {2, 3}) ==
+          std::vector<double>{1.5, -2.0, 3.25, 0.0, 1e300, 7.0});
+    CHECK(reader.read_rows<double>("/d", 1, 1) == std::vector<double>{0.0, 1e300, 7.0});
+    CHECK(reader.read<float>("/group/f") == std::vector<float>{0.5F});
+    CHECK(reader.read<std::int64_t>("/group/i64") == std::vector<std::int64_t>{-9'000'000'000});
+    CHECK(reader.read<std::int32_t>("/i32") == std::vector<std::int32_t>{1, -2, 3});
+    CHECK(reader.read<std::uint8_t>("/u8") == std::vector<std::uint8_t>{0, 255});
+    CHECK(reader.read<double>("/none").empty());
+    CHECK(reader.read_strings("/words") == words);
+    CHECK(reader.attribute_string("/d", "unit") == "ms");
+    CHECK(reader.attribute_int("/", "count") == 7);
+    CHECK(reader.attribute_double("/", "share") == 0.25);
+    CHECK(reader.attribute_names("/") == std::vector<std::string>{"count", "share"});
+    CHECK(reader.contains("/group/f"));
+    CHECK_FALSE(reader.contains("/group/g"));
+    CHECK_FALSE(reader.contains("/nowhere/f"));
+}
+
+TEST_CASE("a compressed data set is smaller and reads the same") {
+    const std::vector<std::uint8_t> values(1'000'000, 42);
+    Hdf5Writer writer;
+    writer.write<std::uint8_t>("/pixels", values, {1000, 1000}, storage::Compression::deflate);
+    auto bytes = writer.finish();
+    CHECK(bytes.size() < 100'000);
+    const Hdf5Reader reader = Hdf5Reader::from_bytes(std::move(bytes), "test.h5");
+    CHECK(reader.read<std::uint8_t>("/pixels", {1000, 1000}) == values);
+}
+
+TEST_CASE("equal contents give equal bytes") {
+    const auto write = [] {
+        Hdf5Writer writer;
+        writer.write<double>("/a/b", {1.0, 2.0});
+        writer.write_strings("/names", std::vector<std::string>{"x", "y"});
+        writer.attribute("/", "schema", "hdap-test/1");
+        return writer.finish();
+    };
+    CHECK(write() == write());
+}
+
+TEST_CASE("reading what is not there, or of another kind or shape, says where") {
+    Hdf5Writer writer;
+    writer.write<double>("/d", {1.0, 2.0});
+    writer.write_strings("/words", std::vector<std::string>{"x"});
+    writer.attribute("/", "text", "abc");
+    const Hdf5Reader reader = reopened(writer);
+    CHECK_THROWS_WITH(reader.read<double>("/x"), Catch::Contains("test.h5: /x: no such data set"));
+    CHECK_THROWS_WITH(reader.read<double>("/d", {3}), Catch::Contains("[2], expected [3]"));
+    CHECK_THROWS_WITH(reader.read<double>("/words"), Catch::Contains("holds no numbers"));
+    CHECK_THROWS_WITH(reader.read_strings("/d"), Catch::Contains("holds no strings"));
+    CHECK_THROWS_WITH(reader.read_rows<double>("/d", 1, 2), Catch::Contains("are not there"));
+    CHECK_THROWS_WITH(reader.attribute_int("/", "text"), Catch::Contains("not an integer"));
+    CHECK_THROWS_WITH(reader.attribute_string("/", "none"), Catch::Contains("no attribute"));
+}
+
+TEST_CASE("the list of entries names types and shapes in order") {
+    Hdf5Writer writer;
+    writer.write<double>("/b/x", {1.0, 2.0}, {2, 1});
+    writer.write_strings("/a", std::vector<std::string>{"x"});
+    const auto entries = reopened(writer).list();
+    REQUIRE(entries.size() == 3);
+    CHECK(entries[0].path == "/a");
+    CHECK(entries[0].type == "string");
+    CHECK(entries[1].is_group);
+    CHECK(entries[2].path == "/b/x");
+    CHECK(entries[2].type == "float64");
+    CHECK(entries[2].shape == storage::Shape{2, 1});
+}
