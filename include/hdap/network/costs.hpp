@@ -19,7 +19,7 @@ struct LayerCosts {
     LayerKind kind = LayerKind::convolution;
     std::int64_t input_channels = 0;
     std::int64_t output_channels = 0;
-    std::int64_t macs = 0; ///< multiply-accumulates; papers call them FLOPs
+    std::int64_t macs = 0;       ///< multiply-accumulates; papers call them FLOPs
     std::int64_t parameters = 0; ///< weights, biases, and the two of batch norm per channel
     std::int64_t input_elements = 0;
     std::int64_t output_elements = 0;

@@ -47,11 +47,17 @@ struct Network {
     std::vector<Node> nodes;
 };
 
-/// The output shape of every node.
-/// Throws DataError, naming the node, when shapes do not fit or an index does not point backwards.
+/// The output shape of every node. Complexity: O(nodes).
+///
+/// Also proves that the network is sound: names are unique and without '/', exactly the first node
+/// is the input, and nothing is so large that a count of it could overflow (tensors and weights
+/// hold at most 2^29 elements).
+/// Throws DataError, naming the node, when shapes do not fit, an index does not point backwards or
+/// a field is out of range.
 std::vector<TensorShape> infer_shapes(const Network& network);
 
-/// Whether `node` convolves every channel by itself, given the channels of its input.
+/// Whether `node` convolves every channel by itself and so has one output channel for each of the
+/// `input_channels`. A convolution with a depth multiplier is grouped, not depthwise.
 bool is_depthwise(const Node& node, std::int64_t input_channels) noexcept;
 
 } // namespace hdap::network

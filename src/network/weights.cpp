@@ -1,0 +1,150 @@
+#include "hdap/network/weights.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+const std::string parameters_group = "/parameters";
+
+std::string text(const std::vector<std::int64_t>& shape) {
+    std::string result = "[";
+    for (const std::int64_t size : shape)
+        result += (result.size() > 1 ? ", " : "") + std::to_string(size);
+    return result + "]";
+}
+
+/// The number of elements of `shape`, or -1 when it is negative or beyond 64 bits.
+std::int64_t element_count(const std::vector<std::int64_t>& shape) {
+    std::int64_t count = 1;
+    for (const std::int64_t size : shape) {
+        if (size < 0) return -1;
+        if (size > 0 && count > std::numeric_limits<std::int64_t>::max() / size) return -1;
+        count *= size;
+    }
+    return count;
+}
+
+void check_filled(const std::string& name, const Tensor& tensor) {
+    if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size()))
+        throw core::DataError("tensor '" + name + "' of shape " + text(tensor.shape) + " holds " +
+                              std::to_string(tensor.values.size()) + " values");
+}
+
+Tensor filled(std::vector<std::int64_t> shape, float value) {
+    const auto count = static_cast<std::size_t>(element_count(shape));
+    return {.shape = std::move(shape), .values = std::vector<float>(count, value)};
+}
+
+void draw_convolution(const Node& node, core::RandomStream stream, Weights& weights) {
+    Tensor& weight = weights.at(node.name + ".weight");
+    const double inputs = static_cast<double>(weight.shape[1] * weight.shape[2] * weight.shape[3]);
+    const double deviation = std::sqrt(2.0 / inputs);
+    for (float& value : weight.values)
+        value = static_cast<float>(deviation * stream.normal());
+}
+
+void draw_linear(const Node& node, core::RandomStream stream, Weights& weights) {
+    Tensor& weight = weights.at(node.name + ".weight");
+    const double bound = 1.0 / std::sqrt(static_cast<double>(weight.shape[1]));
+    const auto draw = [&] { return static_cast<float>(bound * (2.0 * stream.uniform() - 1.0)); };
+    for (float& value : weight.values)
+        value = draw();
+    if (!node.bias) return;
+    for (float& value : weights.at(node.name + ".bias").values)
+        value = draw();
+}
+
+void set_identity(const Node& node, Weights& weights) {
+    for (const char* suffix : {".weight", ".running_var"}) {
+        Tensor& tensor = weights.at(node.name + suffix);
+        tensor.values.assign(tensor.values.size(), 1.0F);
+    }
+}
+
+} // namespace
+
+std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Network& network) {
+    const std::vector<TensorShape> shapes = infer_shapes(network);
+    std::map<std::string, std::vector<std::int64_t>> result;
+    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+        const Node& node = network.nodes[i];
+        const std::int64_t channels = shapes[i].channels;
+        if (node.op == Operator::conv2d) {
+            const std::int64_t inputs = shapes[node.inputs[0]].channels / node.groups;
+            result[node.name + ".weight"] = {channels, inputs, node.kernel.height,
+                                             node.kernel.width};
+        } else if (node.op == Operator::linear) {
+            result[node.name + ".weight"] = {channels, shapes[node.inputs[0]].channels};
+        } else if (node.op == Operator::batch_norm) {
+            for (const char* suffix : {".weight", ".bias", ".running_mean", ".running_var"})
+                result[node.name + suffix] = {channels};
+        }
+        if (node.bias && (node.op == Operator::conv2d || node.op == Operator::linear))
+            result[node.name + ".bias"] = {channels};
+    }
+    return result;
+}
+
+void check_weights(const Network& network, const Weights& weights) {
+    for (const auto& [name, shape] : expected_shapes(network)) {
+        const auto found = weights.find(name);
+        if (found == weights.end())
+            throw core::DataError("the weights lack '" + name + "' of shape " + text(shape) +
+                                  ", which network '" + network.name + "' needs");
+        if (found->second.shape != shape)
+            throw core::DataError("tensor '" + name + "' has shape " + text(found->second.shape) +
+                                  ", network '" + network.name + "' expects " + text(shape));
+        check_filled(name, found->second);
+    }
+}
+
+Weights initial_weights(const Network& network, std::uint64_t seed) {
+    Weights weights;
+    for (auto& [name, shape] : expected_shapes(network))
+        weights.emplace(name, filled(shape, 0.0F));
+    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+        const Node& node = network.nodes[i];
+        const core::RandomStream stream(seed, core::StreamId::weight_initialisation,
+                                        static_cast<std::uint32_t>(i));
+        if (node.op == Operator::conv2d) draw_convolution(node, stream, weights);
+        if (node.op == Operator::linear) draw_linear(node, stream, weights);
+        if (node.op == Operator::batch_norm) set_identity(node, weights);
+    }
+    return weights;
+}
+
+void write_weights(storage::Hdf5Writer& file, const Weights& weights) {
+    file.group(parameters_group);
+    for (const auto& [name, tensor] : weights) {
+        if (name.empty() || name == "." || name.find('/') != std::string::npos)
+            throw core::DataError("a parameter cannot be stored as '" + name +
+                                  "': the name must not be empty, '.' or contain '/'");
+        check_filled(name, tensor);
+        const storage::Shape shape(tensor.shape.begin(), tensor.shape.end());
+        file.write(parameters_group + "/" + name, tensor.values, shape);
+    }
+}
+
+Weights read_weights(const storage::Hdf5Reader& file) {
+    if (!file.contains(parameters_group))
+        throw core::DataError(file.name() + ": no group '" + parameters_group +
+                              "'; expected a file of " + weights_schema);
+    const std::string prefix = parameters_group + "/";
+    Weights weights;
+    for (const storage::Entry& entry : file.list()) {
+        if (entry.is_group || !entry.path.starts_with(prefix)) continue;
+        const std::string name = entry.path.substr(prefix.size());
+        if (name.find('/') != std::string::npos || !entry.type.starts_with("float")) continue;
+        weights.emplace(name, Tensor{.shape = {entry.shape.begin(), entry.shape.end()},
+                                     .values = file.read<float>(entry.path)});
+    }
+    return weights;
+}
+
+} // namespace hdap::network
