@@ -4,6 +4,10 @@ target_compile_options(hdap_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   # Fused multiply-adds would make results depend on how the compiler schedules a sum.
   -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns of std::string's own operator+ (its bug 105651).
+  target_compile_options(hdap_options INTERFACE -Wno-restrict)
+endif()
 if(HDAP_WARNINGS_AS_ERRORS)
   target_compile_options(hdap_options INTERFACE -Werror)
 endif()

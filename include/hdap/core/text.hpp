@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hdap::core {
+
+/// The number of insertions, deletions, substitutions and swaps of neighbours that turn `a` into
+/// `b` (optimal string alignment distance). Complexity: O(|a|·|b|).
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// The entry of `known` that is nearest to `word`, or an empty string when none is near enough to
+/// be what was meant.
+std::string nearest(std::string_view word, std::span<const std::string> known);
+
+/// " (did you mean 'X'?)" or nothing; to be appended to an error message.
+std::string did_you_mean(std::string_view word, std::span<const std::string> known);
+
+/// "a, b, c"
+std::string join(std::span<const std::string> words, std::string_view separator = ", ");
+
+/// The shortest decimal text that reads back as the same double; "1" for 1.0, "nan" for NaN.
+std::string shortest(double value);
+
+/// A double for people: `digits` significant digits, no exponent for everyday magnitudes.
+std::string significant(double value, int digits = 4);
+
+/// "1 h 02 min", "3 min 05 s", "12 s", "0.4 s".
+std::string duration_text(double seconds);
+
+} // namespace hdap::core

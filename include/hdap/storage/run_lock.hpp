@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace hdap::storage {
+
+/// Marks a run directory as in use, so that two jobs never write to the same study.
+///
+/// The file run.lock holds host, process and job id of the owner and is locked with flock(2), on
+/// network file systems too. The system drops the lock when the owner ends in whatever way, so a
+/// lock file without a lock is stale and taken over.
+class RunLock {
+  public:
+    /// Throws UsageError, naming the owner, when another job holds the directory.
+    /// Throws DataError when the lock file cannot be made.
+    explicit RunLock(const std::filesystem::path& run_directory);
+    ~RunLock();
+    RunLock(RunLock&& other) noexcept;
+    RunLock& operator=(RunLock&&) = delete;
+
+    /// Who left a stale lock here, in words; empty when nobody did.
+    [[nodiscard]] const std::string& stale_owner() const noexcept { return stale_owner_; }
+
+  private:
+    std::filesystem::path path_;
+    int descriptor_ = -1;
+    std::string stale_owner_;
+};
+
+} // namespace hdap::storage

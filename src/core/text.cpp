@@ -1,0 +1,98 @@
+#include "hdap/core/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+namespace hdap::core {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    // Three rows suffice, as a swap looks two rows back.
+    std::vector<std::size_t> before(b.size() + 1);
+    std::vector<std::size_t> above(b.size() + 1);
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j)
+        above[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t substitution = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row[j] = std::min({above[j] + 1, row[j - 1] + 1, substitution});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+        std::swap(before, above);
+        std::swap(above, row);
+    }
+    return above[b.size()];
+}
+
+std::string nearest(std::string_view word, std::span<const std::string> known) {
+    std::string best;
+    // More than a third of the letters wrong is another word, not a slip.
+    std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+    for (const std::string& candidate : known) {
+        const std::size_t distance = edit_distance(word, candidate);
+        if (distance < least) {
+            least = distance;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string> known) {
+    const std::string guess = nearest(word, known);
+    return guess.empty() ? "" : " (did you mean '" + guess + "'?)";
+}
+
+std::string join(std::span<const std::string> words, std::string_view separator) {
+    std::string text;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (i > 0) text += separator;
+        text += words[i];
+    }
+    return text;
+}
+
+std::string shortest(double value) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    return {text.data(), end};
+}
+
+std::string significant(double value, int digits) {
+    if (!std::isfinite(value)) return "–";
+    const double magnitude = std::abs(value);
+    std::array<char, 64> text{};
+    if (magnitude != 0.0 && (magnitude < 1e-4 || magnitude >= 1e15)) {
+        std::snprintf(text.data(), text.size(), "%.*g", digits, value);
+    } else {
+        const int before_point =
+            magnitude < 1.0
+                ? (magnitude > 0.0 ? static_cast<int>(std::floor(std::log10(magnitude))) : 0) + 1
+                : static_cast<int>(std::floor(std::log10(magnitude))) + 1;
+        std::snprintf(text.data(), text.size(), "%.*f", std::max(0, digits - before_point), value);
+    }
+    return text.data();
+}
+
+std::string duration_text(double seconds) {
+    std::array<char, 64> text{};
+    const auto whole = static_cast<long long>(std::llround(seconds));
+    if (seconds < 9.95)
+        std::snprintf(text.data(), text.size(), "%.1f s", seconds);
+    else if (whole < 60)
+        std::snprintf(text.data(), text.size(), "%lld s", whole);
+    else if (whole < 3600)
+        std::snprintf(text.data(), text.size(), "%lld min %02lld s", whole / 60, whole % 60);
+    else
+        std::snprintf(text.data(), text.size(), "%lld h %02lld min", whole / 3600,
+                      whole % 3600 / 60);
+    return text.data();
+}
+
+} // namespace hdap::core

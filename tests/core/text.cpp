@@ -1,0 +1,37 @@
+#include "hdap/core/text.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <limits>
+#include <vector>
+
+using namespace hdap::core;
+
+TEST_CASE("edit distance counts insertions, deletions, substitutions and swaps") {
+    CHECK(edit_distance("", "") == 0);
+    CHECK(edit_distance("", "abc") == 3);
+    CHECK(edit_distance("kitten", "sitting") == 3);
+    CHECK(edit_distance("form", "from") == 1);
+}
+
+TEST_CASE("the nearest word is offered only when it is near") {
+    const std::vector<std::string> known{"population", "generations", "seed"};
+    CHECK(nearest("populaton", known) == "population");
+    CHECK(nearest("sede", known) == "seed");
+    CHECK(nearest("temperature", known).empty());
+    CHECK(did_you_mean("sede", known) == " (did you mean 'seed'?)");
+}
+
+TEST_CASE("numbers and durations print for people") {
+    CHECK(significant(12.3456) == "12.35");
+    CHECK(significant(0.0123456) == "0.01235");
+    CHECK(significant(1234567.0) == "1234567");
+    CHECK(significant(0.0) == "0.000");
+    CHECK(significant(std::numeric_limits<double>::quiet_NaN()) == "–");
+    CHECK(shortest(0.1) == "0.1");
+    CHECK(shortest(1.0) == "1");
+    CHECK(duration_text(0.44) == "0.4 s");
+    CHECK(duration_text(59.4) == "59 s");
+    CHECK(duration_text(185) == "3 min 05 s");
+    CHECK(duration_text(3725) == "1 h 02 min");
+}
