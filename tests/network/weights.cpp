@@ -109,3 +109,47 @@ TEST_CASE("initial weights have the variance of He et al. and an identity batch 
     CHECK(*high <= 1.0F / 16.0F);
     CHECK(*high - *low > 1.9F / 16.0F);
 }
+
+TEST_CASE("write_weights refuses what a file cannot hold") {
+    for (const char* name : {"", ".", "a/b"}) {
+        storage::Hdf5Writer writer;
+        CHECK_THROWS_WITH(write_weights(writer, {{name, {{1}, {1.0F}}}}),
+                          Contains("cannot be stored as '" + std::string(name) + "'"));
+    }
+    storage::Hdf5Writer negative;
+    CHECK_THROWS_AS(write_weights(negative, {{"x", {{3, -1}, {}}}}), core::DataError);
+    storage::Hdf5Writer torn;
+    CHECK_THROWS_WITH(write_weights(torn, {{"y", {{3}, {1.0F}}}}), Contains("holds 1 values"));
+}
+
+TEST_CASE("weights survive a file bit for bit") {
+    const Network network = small_mobilenet();
+    Weights weights = initial_weights(network, 11);
+    weights["scalar"] = {{}, {-0.0F}};
+    weights["odd"] = {{2, 0, 3}, {}};
+    storage::Hdf5Writer writer;
+    write_weights(writer, weights);
+    const Weights again =
+        read_weights(storage::Hdf5Reader::from_bytes(writer.finish(), "weights.h5"));
+    CHECK(same_values(weights, again));
+    CHECK(std::signbit(again.at("scalar").values.at(0)));
+    CHECK_NOTHROW(check_weights(network, again));
+}
+
+TEST_CASE("read_weights takes the floating-point data sets and nothing else") {
+    storage::Hdf5Writer writer;
+    writer.write<double>("/parameters/a.weight", {0.5, 0.25}, {2, 1});
+    writer.write<std::int64_t>("/parameters/bn.num_batches_tracked", {7});
+    writer.write<float>("/parameters/deeper/b", {1.0F});
+    writer.write<float>("/elsewhere", {1.0F});
+    const Weights weights =
+        read_weights(storage::Hdf5Reader::from_bytes(writer.finish(), "weights.h5"));
+    REQUIRE(weights.size() == 1);
+    CHECK(weights.at("a.weight").shape == Shape{2, 1});
+    CHECK(weights.at("a.weight").values == std::vector<float>{0.5F, 0.25F});
+
+    storage::Hdf5Writer empty;
+    const auto file = storage::Hdf5Reader::from_bytes(empty.finish(), "empty.h5");
+    CHECK_THROWS_AS(read_weights(file), core::DataError);
+    CHECK_THROWS_WITH(read_weights(file), Contains("empty.h5: no group '/parameters'"));
+}
