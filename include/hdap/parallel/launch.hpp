@@ -1,0 +1,29 @@
+#pragma once
+
+#include "hdap/parallel/communicator.hpp"
+
+#include <string>
+#include <vector>
+
+namespace hdap::parallel {
+
+/// How the job was started: for the first lines of a log, and for provenance.
+struct Launch {
+    int ranks = 1;
+    int threads_per_rank = 1;
+    /// "rank 0 on node1: cores 0-3", one a rank; filled on the root.
+    std::vector<std::string> bindings;
+};
+
+/// Looks at how the job was started and decides on the threads per rank.
+///
+/// `requested_threads` 0 means automatic: OMP_NUM_THREADS when set, else SLURM_CPUS_PER_TASK, else
+/// the cores this rank is bound to; ranks of a node that are bound to the same cores share them.
+/// Throws an AgreedError (UsageError's kind) when Slurm started several tasks but MPI sees one
+/// rank, as then every task would run the same job. Collective.
+Launch inspect_launch(const Communicator& communicator, int requested_threads);
+
+/// "0-3,8": a set of cores in the notation of taskset.
+std::string core_list(const std::vector<int>& cores);
+
+} // namespace hdap::parallel

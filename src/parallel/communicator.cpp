@@ -1,0 +1,208 @@
+#include "hdap/parallel/communicator.hpp"
+
+#include <climits>
+#include <mpi.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <optional>
+#include <sched.h>
+
+namespace hdap::parallel {
+namespace {
+
+void check(int status, const char* call) {
+    if (status == MPI_SUCCESS) return;
+    std::array<char, MPI_MAX_ERROR_STRING> text{};
+    int length = 0;
+    MPI_Error_string(status, text.data(), &length);
+    throw core::InternalError(std::string(call) + " failed: " +
+                              std::string(text.data(), static_cast<std::size_t>(length)));
+}
+
+/// What a rank tells the others about its work.
+struct Failure {
+    core::ErrorKind kind = core::ErrorKind::internal;
+    std::string message;
+};
+
+std::optional<Failure> run_caught(const std::function<void()>& work) {
+    try {
+        work();
+        return std::nullopt;
+    } catch (const core::Error& error) {
+        return Failure{error.kind(), error.what()};
+    } catch (const std::exception& error) {
+        return Failure{core::ErrorKind::internal, error.what()};
+    }
+}
+
+/// Broadcasts `source`'s failure and throws it on every rank.
+[[noreturn]] void throw_agreed(MPI_Comm comm, int source, const std::optional<Failure>& mine) {
+    std::array<int, 2> header{};
+    if (mine) header = {static_cast<int>(mine->kind), static_cast<int>(mine->message.size())};
+    check(MPI_Bcast(header.data(), 2, MPI_INT, source, comm), "MPI_Bcast");
+    std::string message = mine ? mine->message : std::string();
+    message.resize(static_cast<std::size_t>(header[1]));
+    check(MPI_Bcast(message.data(), header[1], MPI_CHAR, source, comm), "MPI_Bcast");
+    throw AgreedError(static_cast<core::ErrorKind>(header[0]), message);
+}
+
+} // namespace
+
+MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
+    cpu_set_t given;
+    const bool known = sched_getaffinity(0, sizeof given, &given) == 0;
+    int provided = MPI_THREAD_SINGLE;
+    check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+    if (provided < MPI_THREAD_FUNNELED)
+        throw core::InternalError("this MPI library does not support threads "
+                                  "(MPI_THREAD_FUNNELED)");
+    int size = 1;
+    check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size");
+    if (size == 1 && known) sched_setaffinity(0, sizeof given, &given);
+}
+
+MpiEnvironment::~MpiEnvironment() {
+    MPI_Finalize();
+}
+
+void abort_all_ranks(int exit_code) {
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+    std::abort();
+}
+
+struct Communicator::Handle {
+    MPI_Comm comm = MPI_COMM_NULL;
+    Handle() { check(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup"); }
+    ~Handle() { MPI_Comm_free(&comm); }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+};
+
+Communicator::Communicator(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {
+    check(MPI_Comm_set_errhandler(handle_->comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    check(MPI_Comm_rank(handle_->comm, &rank_), "MPI_Comm_rank");
+    check(MPI_Comm_size(handle_->comm, &size_), "MPI_Comm_size");
+}
+
+Communicator Communicator::world() {
+    return Communicator(std::make_shared<Handle>());
+}
+
+void Communicator::barrier() const {
+    check(MPI_Barrier(handle_->comm), "MPI_Barrier");
+}
+
+void Communicator::broadcast(std::vector<std::byte>& bytes) const {
+    std::uint64_t size = bytes.size();
+    check(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, handle_->comm), "MPI_Bcast");
+    bytes.resize(size);
+    // MPI counts in int, so files beyond 2 GiB go in pieces.
+    constexpr std::size_t piece = std::size_t{1} << 30;
+    for (std::size_t done = 0; done < bytes.size(); done += piece) {
+        const int count = static_cast<int>(std::min(piece, bytes.size() - done));
+        check(MPI_Bcast(bytes.data() + done, count, MPI_BYTE, 0, handle_->comm), "MPI_Bcast");
+    }
+}
+
+std::vector<double> Communicator::all_gather(std::span<const double> mine) const {
+    const int count = static_cast<int>(mine.size());
+    std::vector<int> counts(static_cast<std::size_t>(size_));
+    check(MPI_Allgather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, handle_->comm),
+          "MPI_Allgather");
+    std::vector<int> offsets(counts.size(), 0);
+    std::partial_sum(counts.begin(), counts.end() - 1, offsets.begin() + 1);
+    std::vector<double> all(static_cast<std::size_t>(offsets.back() + counts.back()));
+    check(MPI_Allgatherv(mine.data(), count, MPI_DOUBLE, all.data(), counts.data(), offsets.data(),
+                         MPI_DOUBLE, handle_->comm),
+          "MPI_Allgatherv");
+    return all;
+}
+
+bool Communicator::any(bool mine) const {
+    int value = mine ? 1 : 0;
+    check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT, MPI_MAX, handle_->comm), "MPI_Allreduce");
+    return value != 0;
+}
+
+void Communicator::on_root(const std::function<void()>& work) const {
+    std::optional<Failure> failure;
+    if (is_root()) failure = run_caught(work);
+    int failed = failure ? 1 : 0;
+    check(MPI_Bcast(&failed, 1, MPI_INT, 0, handle_->comm), "MPI_Bcast");
+    if (failed != 0) throw_agreed(handle_->comm, 0, failure);
+}
+
+void Communicator::on_every_rank(const std::function<void()>& work) const {
+    const std::optional<Failure> failure = run_caught(work);
+    int lowest = failure ? rank_ : INT_MAX;
+    check(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, handle_->comm),
+          "MPI_Allreduce");
+    if (lowest != INT_MAX) throw_agreed(handle_->comm, lowest, failure);
+}
+
+void Communicator::send(int destination, int tag, std::span<const std::byte> bytes) const {
+    check(MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, destination, tag,
+                   handle_->comm),
+          "MPI_Send");
+}
+
+bool Communicator::try_receive(Message& message) const {
+    int arrived = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, handle_->comm, &arrived, &status), "MPI_Iprobe");
+    if (arrived == 0) return false;
+    int count = 0;
+    check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count");
+    message.source = status.MPI_SOURCE;
+    message.tag = status.MPI_TAG;
+    message.bytes.resize(static_cast<std::size_t>(count));
+    check(MPI_Recv(message.bytes.data(), count, MPI_BYTE, message.source, message.tag,
+                   handle_->comm, MPI_STATUS_IGNORE),
+          "MPI_Recv");
+    return true;
+}
+
+Communicator::Node Communicator::node() const {
+    MPI_Comm local = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local),
+          "MPI_Comm_split_type");
+    Node node;
+    MPI_Comm_rank(local, &node.rank);
+    MPI_Comm_size(local, &node.size);
+    MPI_Comm_free(&local);
+    return node;
+}
+
+std::vector<std::string> Communicator::gather_texts(const std::string& mine) const {
+    const int length = static_cast<int>(mine.size());
+    std::vector<int> lengths(static_cast<std::size_t>(size_));
+    check(MPI_Gather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, 0, handle_->comm),
+          "MPI_Gather");
+    std::vector<int> offsets(lengths.size(), 0);
+    std::partial_sum(lengths.begin(), lengths.end() - 1, offsets.begin() + 1);
+    std::string all(is_root() ? static_cast<std::size_t>(offsets.back() + lengths.back()) : 0, ' ');
+    check(MPI_Gatherv(mine.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(),
+                      MPI_CHAR, 0, handle_->comm),
+          "MPI_Gatherv");
+    std::vector<std::string> texts;
+    if (is_root())
+        for (std::size_t i = 0; i < lengths.size(); ++i)
+            texts.push_back(all.substr(static_cast<std::size_t>(offsets[i]),
+                                       static_cast<std::size_t>(lengths[i])));
+    return texts;
+}
+
+IndexRange partition(std::size_t count, int ranks, int rank) noexcept {
+    const auto parts = static_cast<std::size_t>(ranks);
+    const auto index = static_cast<std::size_t>(rank);
+    const std::size_t least = count / parts;
+    const std::size_t larger = count % parts; // so many parts have one item more
+    const std::size_t first = index * least + std::min(index, larger);
+    return {first, first + least + (index < larger ? 1 : 0)};
+}
+
+} // namespace hdap::parallel

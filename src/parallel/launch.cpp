@@ -1,0 +1,84 @@
+#include "hdap/parallel/launch.hpp"
+
+#include "hdap/core/provenance.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+#include <sched.h>
+#include <string_view>
+#include <unistd.h>
+
+namespace hdap::parallel {
+namespace {
+
+std::optional<int> environment_int(const char* name) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) return std::nullopt;
+    const std::string_view view(text);
+    int value = 0;
+    // OMP_NUM_THREADS may be a list, "4,2": its first number is ours.
+    const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+    if (error != std::errc() || value < 1) return std::nullopt;
+    return value;
+}
+
+std::vector<int> bound_cores() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<int> cores;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+        if (CPU_ISSET(core, &set)) cores.push_back(core);
+    return cores;
+}
+
+void refuse_split_singletons(const Communicator& communicator) {
+    const int tasks = environment_int("SLURM_NTASKS").value_or(1);
+    if (tasks > 1 && communicator.size() == 1)
+        throw core::UsageError(
+            "Slurm started " + std::to_string(tasks) +
+            " tasks, but MPI sees one rank: the tasks would all run the same job. Start with "
+            "'srun --mpi=pmix hdap …' or 'mpirun hdap …', or ask for one task");
+}
+
+int automatic_threads(const std::vector<int>& cores, const Communicator::Node& node) {
+    if (const auto threads = environment_int("OMP_NUM_THREADS")) return *threads;
+    if (const auto threads = environment_int("SLURM_CPUS_PER_TASK")) return *threads;
+    const int available = std::max<int>(1, static_cast<int>(cores.size()));
+    // A rank that is bound alone has cores of its own; unbound ranks all see the same cores.
+    const bool bound = static_cast<int>(cores.size()) * node.size <= sysconf(_SC_NPROCESSORS_ONLN);
+    return bound ? available : std::max(1, available / node.size);
+}
+
+} // namespace
+
+std::string core_list(const std::vector<int>& cores) {
+    std::string text;
+    for (std::size_t i = 0; i < cores.size();) {
+        std::size_t last = i;
+        while (last + 1 < cores.size() && cores[last + 1] == cores[last] + 1)
+            ++last;
+        text += (text.empty() ? "" : ",") + std::to_string(cores[i]);
+        if (last > i) text += "-" + std::to_string(cores[last]);
+        i = last + 1;
+    }
+    return text;
+}
+
+Launch inspect_launch(const Communicator& communicator, int requested_threads) {
+    communicator.on_every_rank([&] { refuse_split_singletons(communicator); });
+    const std::vector<int> cores = bound_cores();
+    Launch launch;
+    launch.ranks = communicator.size();
+    launch.threads_per_rank =
+        requested_threads > 0 ? requested_threads : automatic_threads(cores, communicator.node());
+    launch.bindings = communicator.gather_texts(
+        "rank " + std::to_string(communicator.rank()) + " on " + core::current_provenance().host +
+        ": " + std::to_string(launch.threads_per_rank) +
+        (launch.threads_per_rank == 1 ? " thread" : " threads") + " on cores " + core_list(cores));
+    return launch;
+}
+
+} // namespace hdap::parallel
