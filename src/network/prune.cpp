@@ -63,19 +63,18 @@ Tensor select(const Tensor& tensor, Kept rows, Kept columns) {
     const std::int64_t cell_size = columns == nullptr ? row_size : row_size / tensor.shape[1];
     const std::int64_t kept_row_size =
         columns == nullptr ? row_size : cell_size * static_cast<std::int64_t>(columns->size());
-    result.values.reserve(static_cast<std::size_t>(result.shape[0] * kept_row_size));
-    const auto copy_row = [&](std::int64_t row) {
-        const auto begin = tensor.values.begin() + row * row_size;
+    result.values.resize(static_cast<std::size_t>(result.shape[0] * kept_row_size));
+    float* output = result.values.data();
+    for (std::int64_t i = 0; i < result.shape[0]; ++i) {
+        const std::int64_t row = rows == nullptr ? i : (*rows)[static_cast<std::size_t>(i)];
+        const float* input = tensor.values.data() + row * row_size;
         if (columns == nullptr) {
-            result.values.insert(result.values.end(), begin, begin + row_size);
-            return;
+            output = std::copy_n(input, row_size, output);
+            continue;
         }
         for (const std::int32_t column : *columns)
-            result.values.insert(result.values.end(), begin + column * cell_size,
-                                 begin + (column + 1) * cell_size);
-    };
-    for (std::int64_t i = 0; i < result.shape[0]; ++i)
-        copy_row(rows == nullptr ? i : (*rows)[static_cast<std::size_t>(i)]);
+            output = std::copy_n(input + column * cell_size, cell_size, output);
+    }
     return result;
 }
 
