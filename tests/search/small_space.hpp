@@ -1,0 +1,47 @@
+#pragma once
+
+#include "hdap/network/pruning_groups.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace hdap::search::testing {
+
+/// A chain of `genes` prunable 1 × 1 convolutions of `channels` channels each, with a classifier.
+inline network::Network chain_network(std::size_t genes, std::int64_t channels) {
+    network::Network network{"chain", {4, 4}, {}};
+    const auto append = [&](network::Node node) {
+        if (!network.nodes.empty()) node.inputs = {network.nodes.size() - 1};
+        network.nodes.push_back(std::move(node));
+    };
+    network::Node input;
+    input.name = "input";
+    input.output_channels = 3;
+    append(input);
+    for (std::size_t g = 0; g < genes; ++g) {
+        network::Node convolution;
+        convolution.name = "conv" + std::to_string(g);
+        convolution.op = network::Operator::conv2d;
+        convolution.output_channels = channels;
+        append(convolution);
+    }
+    network::Node pooling;
+    pooling.name = "pool";
+    pooling.op = network::Operator::global_average_pool;
+    append(pooling);
+    network::Node classifier;
+    classifier.name = "classifier";
+    classifier.op = network::Operator::linear;
+    classifier.output_channels = 10;
+    append(classifier);
+    return network;
+}
+
+/// Every gene may be 8, 16, …, 64: 8 levels.
+inline network::SearchSpace small_space(std::size_t genes) {
+    return {chain_network(genes, 64), {.min_keep = 0.125, .divisor = 8}};
+}
+
+} // namespace hdap::search::testing
