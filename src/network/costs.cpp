@@ -49,7 +49,9 @@ CostModel::CostModel(const Network& network, const SearchSpace& space)
                 layers_[layer_of[from]].channel_parameters += 2;
         }
         if (!is_layer(node.op)) continue;
-        const bool has_weights = node.op == Operator::conv2d || node.op == Operator::linear;
+        const bool convolves = node.op == Operator::conv2d;
+        const bool has_weights = convolves || node.op == Operator::linear;
+        const std::int64_t area = convolves ? node.kernel.height * node.kernel.width : 1;
         layer_of[i] = layers_.size();
         layers_.push_back(
             {.name = node.name,
@@ -60,8 +62,8 @@ CostModel::CostModel(const Network& network, const SearchSpace& space)
              .output_channels = shapes[i].channels,
              .input_pixels = pixels(shapes[from]) * static_cast<std::int64_t>(node.inputs.size()),
              .output_pixels = pixels(shapes[i]),
-             .kernel_area = has_weights ? node.kernel.height * node.kernel.width : 0,
-             .groups = node.op == Operator::conv2d ? node.groups : 1,
+             .kernel_area = has_weights ? area : 0,
+             .groups = convolves ? node.groups : 1,
              .channel_parameters = has_weights && node.bias ? 1 : 0});
     }
     check_overflow(network, space.unpruned());
