@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace hdap::accuracy {
 
@@ -14,8 +15,11 @@ struct EvaluationParameters {
 };
 
 /// Makes LibTorch and its BLAS run every operator in the calling thread alone, in the whole
-/// process. To be called once, before any other function of this module: results then do not
-/// depend on how many threads there are, and candidates run side by side without sharing cores.
+/// process, and lets the allocator keep freed memory. Results then do not depend on how many
+/// threads there are, and candidates run side by side without sharing cores.
+///
+/// Every function of this module begins with it. A program that uses LibTorch otherwise, too,
+/// should call it first, so that its own results do not change halfway.
 void use_one_thread_per_candidate();
 
 /// Measures the top-1 accuracy of candidates, physically pruned, with batch-norm statistics
@@ -28,7 +32,8 @@ class Evaluator {
   public:
     /// `recalibration`: training images for the statistics. `held_out`: images that the network
     /// was not trained on, and that are not the test set.
-    /// Throws DataError when images, weights and network do not fit together.
+    /// Throws DataError when images, weights and network do not fit together, ConfigError when a
+    /// parameter is out of its range.
     Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
               ImageData recalibration, ImageData held_out, const EvaluationParameters& parameters);
     ~Evaluator();
@@ -36,9 +41,11 @@ class Evaluator {
     Evaluator& operator=(Evaluator&&) noexcept;
 
     /// Share of the held-out images that the candidate classifies rightly, in [0, 1].
+    /// Throws DataError when the genome is not one of the search space.
     [[nodiscard]] double accuracy(const network::Genome& genome) const;
 
     /// The candidate itself, with recomputed batch-norm statistics: where fine-tuning starts.
+    /// Throws DataError when the genome is not one of the search space.
     [[nodiscard]] network::PrunedNetwork candidate(const network::Genome& genome) const;
 
   private:
@@ -46,12 +53,18 @@ class Evaluator {
     std::unique_ptr<State> state_;
 };
 
-/// Top-1 accuracy of a network as it is, in [0, 1]. Runs in the calling thread.
+/// Top-1 accuracy of a network as it is, in [0, 1]: the share of images whose largest logit is
+/// the label's. Runs in the calling thread.
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
 
+/// The network's outputs, [images][classes]. Runs in the calling thread.
+std::vector<float> logits(const network::Network& network, const network::Weights& weights,
+                          const ImageData& images, const EvaluationParameters& parameters);
+
 /// Recomputes the running mean and variance of every batch norm over `images` and returns the
-/// weights with them: one pass with batch statistics, averaged over the batches.
+/// weights with them: one pass with batch statistics, averaged over batches of nearly equal size.
+/// The variance is the unbiased one, as in PyTorch's running_var.
 network::Weights recalibrate_batch_norm(const network::Network& network,
                                         const network::Weights& weights, const ImageData& images,
                                         const EvaluationParameters& parameters);

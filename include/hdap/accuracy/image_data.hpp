@@ -21,19 +21,33 @@ struct ImageData {
     std::vector<std::uint8_t> pixels; ///< [count][channels][height][width]
     std::vector<std::int32_t> labels; ///< [count], each in [0, classes)
     std::vector<double> mean;         ///< per channel, of pixel/255
-    std::vector<double> deviation;    ///< per channel, of pixel/255
+    std::vector<double> deviation;    ///< per channel, of pixel/255; positive
 };
+
+/// Throws DataError when sizes, labels or normalisation of `images` do not fit together, or when
+/// there is no image at all. `name` stands for the images in messages.
+void check_images(const ImageData& images, const std::string& name);
 
 /// Images [first, first + count) of `images`. Throws DataError when there are not so many.
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count);
 
-/// Reads one split ("train" or "test") of a packed file: /<split>/images, /<split>/labels.
-/// Throws DataError for a missing split, wrong shapes or labels out of range.
+/// Reads one split ("train" or "test") of a packed file:
+///
+///     /                attributes schema = "hdap-images/1", classes
+///     /mean            float64 [channels], of pixel/255
+///     /deviation       float64 [channels], of pixel/255
+///     /SPLIT/images    uint8 [count][channels][height][width]
+///     /SPLIT/labels    integers [count]
+///
+/// Throws DataError for a missing split, wrong types or shapes, labels out of range, or a mean or
+/// deviation that cannot be used.
 ImageData read_images(const storage::Hdf5Reader& file, const std::string& split);
 
-/// Packs Fashion-MNIST (IDX files, gzipped or not, as Debian's dataset-fashion-mnist has them in
-/// /usr/share/datasets/fashion-mnist) into one HDF5 file; mean and deviation are the train split's.
-/// Throws DataError for a missing file, a wrong magic number or a truncated file.
+/// Packs Fashion-MNIST (Xiao et al., arXiv 1708.07747; IDX files, gzipped or not, as Debian's
+/// dataset-fashion-mnist has them in /usr/share/datasets/fashion-mnist) into one HDF5 file that
+/// read_images understands; mean and deviation are the train split's.
+/// Throws DataError for a missing file, a wrong magic number, a truncated file or labels that are
+/// not in [0, 10).
 void pack_fashion_mnist(const std::filesystem::path& folder, const std::filesystem::path& output);
 
 } // namespace hdap::accuracy

@@ -1,0 +1,166 @@
+#include "hdap/accuracy/evaluator.hpp"
+
+#include <algorithm>
+#include <c10/core/InferenceMode.h>
+#include <functional>
+#include <utility>
+
+#include "network_torch.hpp"
+#include "normaliser.hpp"
+
+namespace hdap::accuracy {
+namespace {
+
+void check_parameters(const EvaluationParameters& parameters) {
+    if (parameters.batch < 1 || parameters.batch > 100'000)
+        throw core::ConfigError("evaluation batch is " + std::to_string(parameters.batch) +
+                                ", must be in [1, 100000]");
+}
+
+/// Gives `visit` the logits of batch after batch: the index of the first image, the number of
+/// images, and the values, [images][classes].
+void for_each_batch(const TorchNetwork& network, const ImageData& images, std::int64_t batch,
+                    const std::function<void(std::int64_t, std::int64_t, const float*)>& visit) {
+    const Normaliser normaliser(images);
+    const std::int64_t image = images.channels * images.height * images.width;
+    for (std::int64_t first = 0; first < images.count; first += batch) {
+        const std::int64_t count = std::min(batch, images.count - first);
+        at::Tensor input = empty_batch(count, images);
+        for (std::int64_t i = 0; i < count; ++i)
+            normaliser.write(first + i, {}, input.data_ptr<float>() + i * image);
+        const at::Tensor output = network.forward(input).contiguous();
+        visit(first, count, output.data_ptr<float>());
+    }
+}
+
+/// A logit that is not a number is never the largest, so a broken network scores nothing.
+bool is_right(const float* logits, std::int64_t classes, std::int32_t label) {
+    for (std::int64_t c = 0; c < classes; ++c) {
+        const bool beats = c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
+        if (beats) return false;
+    }
+    return logits[label] == logits[label];
+}
+
+double measure(const TorchNetwork& network, const ImageData& images, std::int64_t batch) {
+    std::int64_t right = 0;
+    for_each_batch(network, images, batch,
+                   [&](std::int64_t first, std::int64_t count, const float* logits) {
+                       for (std::int64_t i = 0; i < count; ++i)
+                           right += is_right(logits + i * images.classes, images.classes,
+                                             images.labels[static_cast<std::size_t>(first + i)]);
+                   });
+    return static_cast<double>(right) / static_cast<double>(images.count);
+}
+
+/// Checks everything, then runs `body` on the network in inference mode.
+template <class Body>
+auto with_network(const network::Network& network, const network::Weights& weights,
+                  const ImageData& images, const EvaluationParameters& parameters,
+                  const Body& body) {
+    check_parameters(parameters);
+    check_fit(network, images, "images");
+    use_one_thread_per_candidate();
+    return translate_errors([&] {
+        const c10::InferenceMode inference;
+        TorchNetwork torch_network(network, weights);
+        return body(torch_network);
+    });
+}
+
+} // namespace
+
+struct Evaluator::State {
+    network::Network network;
+    network::Weights weights;
+    network::SearchSpace space;
+    ImageData recalibration;
+    ImageData held_out;
+    EvaluationParameters parameters;
+    std::vector<std::vector<std::int32_t>> ranked_channels;
+
+    /// The pruned network with new statistics; to be called in inference mode.
+    [[nodiscard]] TorchNetwork recalibrated(const network::PrunedNetwork& pruned) const {
+        TorchNetwork result(pruned.network, pruned.weights);
+        recalibrate(result, recalibration, parameters.batch);
+        return result;
+    }
+};
+
+Evaluator::Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
+                     ImageData recalibration, ImageData held_out,
+                     const EvaluationParameters& parameters)
+    : state_(std::make_unique<State>(State{.network = std::move(network),
+                                           .weights = std::move(weights),
+                                           .space = std::move(space),
+                                           .recalibration = std::move(recalibration),
+                                           .held_out = std::move(held_out),
+                                           .parameters = parameters,
+                                           .ranked_channels = {}})) {
+    check_parameters(parameters);
+    check_fit(state_->network, state_->recalibration, "images for recalibration");
+    check_fit(state_->network, state_->held_out, "held-out images");
+    state_->ranked_channels =
+        network::rank_channels(state_->network, state_->weights, state_->space);
+}
+
+Evaluator::~Evaluator() = default;
+Evaluator::Evaluator(Evaluator&&) noexcept = default;
+Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
+
+double Evaluator::accuracy(const network::Genome& genome) const {
+    const network::PrunedNetwork pruned = network::prune(
+        state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
+    use_one_thread_per_candidate();
+    return translate_errors([&] {
+        const c10::InferenceMode inference;
+        TorchNetwork network = state_->recalibrated(pruned);
+        network.fold_batch_norms();
+        return measure(network, state_->held_out, state_->parameters.batch);
+    });
+}
+
+network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const {
+    network::PrunedNetwork pruned = network::prune(state_->network, state_->weights, state_->space,
+                                                   state_->ranked_channels, genome);
+    use_one_thread_per_candidate();
+    translate_errors([&] {
+        const c10::InferenceMode inference;
+        state_->recalibrated(pruned).store(pruned.weights);
+    });
+    return pruned;
+}
+
+double top1_accuracy(const network::Network& network, const network::Weights& weights,
+                     const ImageData& images, const EvaluationParameters& parameters) {
+    return with_network(network, weights, images, parameters, [&](TorchNetwork& torch_network) {
+        torch_network.fold_batch_norms();
+        return measure(torch_network, images, parameters.batch);
+    });
+}
+
+std::vector<float> logits(const network::Network& network, const network::Weights& weights,
+                          const ImageData& images, const EvaluationParameters& parameters) {
+    return with_network(network, weights, images, parameters, [&](TorchNetwork& torch_network) {
+        torch_network.fold_batch_norms();
+        std::vector<float> result;
+        for_each_batch(torch_network, images, parameters.batch,
+                       [&](std::int64_t, std::int64_t count, const float* values) {
+                           result.insert(result.end(), values, values + count * images.classes);
+                       });
+        return result;
+    });
+}
+
+network::Weights recalibrate_batch_norm(const network::Network& network,
+                                        const network::Weights& weights, const ImageData& images,
+                                        const EvaluationParameters& parameters) {
+    return with_network(network, weights, images, parameters, [&](TorchNetwork& torch_network) {
+        recalibrate(torch_network, images, parameters.batch);
+        network::Weights result = weights;
+        torch_network.store(result);
+        return result;
+    });
+}
+
+} // namespace hdap::accuracy

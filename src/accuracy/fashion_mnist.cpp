@@ -1,0 +1,180 @@
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/hash.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <span>
+
+namespace hdap::accuracy {
+namespace {
+
+constexpr std::int64_t side = 28;
+constexpr std::int64_t classes = 10;
+// Some more than the 60,000 of the train split; keeps a hostile header from asking for memory.
+constexpr std::uint32_t max_images = 100'000;
+
+/// An IDX file (LeCun's format for MNIST), gzipped or not: zlib tells by its first bytes.
+class IdxFile {
+  public:
+    IdxFile(const std::filesystem::path& folder, const std::string& name)
+        : path_(folder / (name + ".gz")), handle_(nullptr, &gzclose_r) {
+        if (!std::filesystem::exists(path_)) path_ = folder / name;
+        if (!std::filesystem::exists(path_))
+            throw core::DataError(folder.string() + ": holds neither '" + name + ".gz' nor '" +
+                                  name +
+                                  "'; Debian's package dataset-fashion-mnist brings the files to "
+                                  "/usr/share/datasets/fashion-mnist");
+        handle_.reset(gzopen(path_.c_str(), "rb"));
+        if (!handle_) fail("cannot be opened");
+    }
+
+    [[noreturn]] void fail(const std::string& what) const {
+        throw core::DataError(path_.string() + ": " + what);
+    }
+
+    void read(std::span<std::uint8_t> bytes) {
+        // One call of zlib reads at most 2^31 bytes.
+        if (bytes.size() > std::size_t{max_images} * side * side) fail("is too large");
+        const int count = gzread(handle_.get(), bytes.data(), static_cast<unsigned>(bytes.size()));
+        if (count < 0 || static_cast<std::size_t>(count) != bytes.size()) {
+            int error = Z_OK;
+            const char* message = gzerror(handle_.get(), &error);
+            fail(error == Z_OK || error == Z_BUF_ERROR ? std::string("is truncated")
+                                                       : std::string("is damaged: ") + message);
+        }
+    }
+
+    /// A big-endian number of the header.
+    std::uint32_t read_number() {
+        std::array<std::uint8_t, 4> bytes{};
+        read(bytes);
+        std::uint32_t value = 0;
+        for (const std::uint8_t byte : bytes)
+            value = (value << 8) | byte;
+        return value;
+    }
+
+    void expect_number(const char* what, std::uint32_t expected) {
+        const std::uint32_t value = read_number();
+        if (value != expected)
+            fail(std::string(what) + " is " + std::to_string(value) + ", expected " +
+                 std::to_string(expected));
+    }
+
+    std::uint32_t read_count() {
+        const std::uint32_t count = read_number();
+        if (count < 1 || count > max_images)
+            fail("holds " + std::to_string(count) + " entries, must be in [1, " +
+                 std::to_string(max_images) + "]");
+        return count;
+    }
+
+    void expect_end() {
+        if (gzgetc(handle_.get()) != -1) fail("goes on after its last entry");
+        // zlib checks its own checksum only once it has seen the end.
+        int error = Z_OK;
+        const char* message = gzerror(handle_.get(), &error);
+        if (error != Z_OK) fail(std::string("is damaged: ") + message);
+    }
+
+  private:
+    std::filesystem::path path_;
+    std::unique_ptr<gzFile_s, int (*)(gzFile)> handle_;
+};
+
+struct Split {
+    std::size_t count = 0;
+    std::vector<std::uint8_t> pixels;
+    std::vector<std::uint8_t> labels;
+};
+
+Split read_split(const std::filesystem::path& folder, const std::string& prefix) {
+    constexpr std::uint32_t images_magic = 0x00000803; // bytes, three dimensions
+    constexpr std::uint32_t labels_magic = 0x00000801; // bytes, one dimension
+    Split split;
+    IdxFile images(folder, prefix + "-images-idx3-ubyte");
+    images.expect_number("the magic number", images_magic);
+    split.count = images.read_count();
+    images.expect_number("the height", side);
+    images.expect_number("the width", side);
+    split.pixels.resize(split.count * side * side);
+    images.read(split.pixels);
+    images.expect_end();
+
+    IdxFile labels(folder, prefix + "-labels-idx1-ubyte");
+    labels.expect_number("the magic number", labels_magic);
+    labels.expect_number("the number of labels", static_cast<std::uint32_t>(split.count));
+    split.labels.resize(split.count);
+    labels.read(split.labels);
+    labels.expect_end();
+    for (std::size_t i = 0; i < split.count; ++i)
+        if (split.labels[i] >= classes)
+            labels.fail("label " + std::to_string(i) + " is " + std::to_string(split.labels[i]) +
+                        ", must be in [0, " + std::to_string(classes - 1) + "]");
+    return split;
+}
+
+struct Moments {
+    double mean = 0.0;
+    double deviation = 0.0;
+};
+
+/// Of pixel/255. Sums of integers, so exact whatever the order.
+Moments moments(const std::vector<std::uint8_t>& pixels) {
+    std::uint64_t sum = 0;
+    std::uint64_t squares = 0;
+    for (const std::uint8_t pixel : pixels) {
+        sum += pixel;
+        squares += std::uint64_t{pixel} * pixel;
+    }
+    const auto count = static_cast<double>(pixels.size());
+    const double mean = static_cast<double>(sum) / count;
+    const double variance = static_cast<double>(squares) / count - mean * mean;
+    return {mean / 255.0, std::sqrt(std::max(variance, 0.0)) / 255.0};
+}
+
+void write_split(storage::Hdf5Writer& file, const std::string& name, const Split& split) {
+    // Not compressed: 55 MB are read much faster from the disk than they are inflated.
+    file.write("/" + name + "/images", split.pixels, {split.count, 1, side, side});
+    const std::vector<std::int32_t> labels(split.labels.begin(), split.labels.end());
+    file.write("/" + name + "/labels", labels);
+}
+
+std::string content_sha256(const Split& train, const Split& test) {
+    core::Sha256 hash;
+    for (const Split* split : {&train, &test}) {
+        hash.update(std::as_bytes(std::span(split->pixels)));
+        hash.update(std::as_bytes(std::span(split->labels)));
+    }
+    return hash.hex_digest();
+}
+
+} // namespace
+
+void pack_fashion_mnist(const std::filesystem::path& folder, const std::filesystem::path& output) {
+    const Split train = read_split(folder, "train");
+    const Split test = read_split(folder, "t10k");
+    const Moments normalisation = moments(train.pixels);
+    if (normalisation.deviation <= 0.0)
+        throw core::DataError(folder.string() + ": all pixels of the train split are equal");
+
+    storage::Hdf5Writer file;
+    storage::write_identity(file, {.schema = images_schema,
+                                   .config_sha256 = {},
+                                   .input_sha256 = content_sha256(train, test)});
+    file.attribute("/", "classes", classes);
+    file.write("/mean", std::vector<double>{normalisation.mean});
+    file.write("/deviation", std::vector<double>{normalisation.deviation});
+    write_split(file, "train", train);
+    write_split(file, "test", test);
+    storage::write_sealed(output, file.finish());
+}
+
+} // namespace hdap::accuracy

@@ -1,0 +1,149 @@
+#include "hdap/accuracy/image_data.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/storage/schema.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace hdap::accuracy {
+namespace {
+
+// Bounds that no sensible data set meets. They keep every product far from the limits of 64 bits.
+constexpr std::int64_t max_count = std::int64_t{1} << 28;
+constexpr std::int64_t max_channels = 1024;
+constexpr std::int64_t max_extent = std::int64_t{1} << 14;
+constexpr std::int64_t max_classes = 1'000'000;
+
+void check_range(const std::string& name, const char* what, std::int64_t value, std::int64_t low,
+                 std::int64_t high) {
+    if (value < low || value > high)
+        throw core::DataError(name + ": " + what + " is " + std::to_string(value) +
+                              ", must be in [" + std::to_string(low) + ", " + std::to_string(high) +
+                              "]");
+}
+
+void check_size(const std::string& name, const char* what, std::size_t size,
+                std::int64_t expected) {
+    if (size != static_cast<std::size_t>(expected))
+        throw core::DataError(name + ": has " + std::to_string(size) + " " + what + ", expected " +
+                              std::to_string(expected));
+}
+
+void check_normalisation(const ImageData& images, const std::string& name) {
+    check_size(name, "means", images.mean.size(), images.channels);
+    check_size(name, "deviations", images.deviation.size(), images.channels);
+    for (std::size_t c = 0; c < images.mean.size(); ++c) {
+        const double mean = images.mean[c];
+        const double deviation = images.deviation[c];
+        if (!std::isfinite(mean))
+            throw core::DataError(name + ": the mean of channel " + std::to_string(c) + " is " +
+                                  core::shortest(mean) + ", must be finite");
+        // Divisors below this would turn a float into infinity.
+        if (!std::isfinite(deviation) || deviation < 1e-6)
+            throw core::DataError(name + ": the deviation of channel " + std::to_string(c) +
+                                  " is " + core::shortest(deviation) +
+                                  ", must be finite and at least 1e-6");
+    }
+}
+
+void check_labels(const ImageData& images, const std::string& name) {
+    const auto wrong =
+        std::find_if(images.labels.begin(), images.labels.end(),
+                     [&](std::int32_t label) { return label < 0 || label >= images.classes; });
+    if (wrong != images.labels.end())
+        throw core::DataError(name + ": the label of image " +
+                              std::to_string(wrong - images.labels.begin()) + " is " +
+                              std::to_string(*wrong) + ", must be in [0, " +
+                              std::to_string(images.classes - 1) + "]");
+}
+
+storage::Shape shape_of(const storage::Hdf5Reader& file, const std::string& path) {
+    if (!file.contains(path))
+        throw core::DataError(file.name() + ": no data set '" + path + "'; expected a file of " +
+                              images_schema);
+    return file.shape(path);
+}
+
+/// Floats in [0, 1] would become zeros and ones without a sound.
+void check_bytes(const storage::Hdf5Reader& file, const std::string& path) {
+    for (const storage::Entry& entry : file.list())
+        if (entry.path == path && entry.type != "uint8")
+            throw core::DataError(file.name() + ": '" + path + "' holds " + entry.type +
+                                  ", expected uint8 (pixels from 0 to 255)");
+}
+
+std::int64_t to_int64(std::size_t size) {
+    return static_cast<std::int64_t>(
+        std::min<std::size_t>(size, std::numeric_limits<std::int64_t>::max()));
+}
+
+} // namespace
+
+void check_images(const ImageData& images, const std::string& name) {
+    check_range(name, "the number of images", images.count, 1, max_count);
+    check_range(name, "the number of channels", images.channels, 1, max_channels);
+    check_range(name, "the height", images.height, 1, max_extent);
+    check_range(name, "the width", images.width, 1, max_extent);
+    check_range(name, "the number of classes", images.classes, 2, max_classes);
+    check_size(name, "pixels", images.pixels.size(),
+               images.count * images.channels * images.height * images.width);
+    check_size(name, "labels", images.labels.size(), images.count);
+    check_labels(images, name);
+    check_normalisation(images, name);
+}
+
+ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
+    if (first < 0 || count < 1 || first > images.count || count > images.count - first)
+        throw core::DataError("cannot take " + std::to_string(count) + " images from number " +
+                              std::to_string(first) + " on: there are " +
+                              std::to_string(images.count));
+    const std::int64_t image = images.channels * images.height * images.width;
+    ImageData result{.count = count,
+                     .channels = images.channels,
+                     .height = images.height,
+                     .width = images.width,
+                     .classes = images.classes,
+                     .pixels = {},
+                     .labels = {},
+                     .mean = images.mean,
+                     .deviation = images.deviation};
+    const auto pixels = images.pixels.begin() + first * image;
+    result.pixels.assign(pixels, pixels + count * image);
+    const auto labels = images.labels.begin() + first;
+    result.labels.assign(labels, labels + count);
+    return result;
+}
+
+ImageData read_images(const storage::Hdf5Reader& file, const std::string& split) {
+    storage::read_identity(file, images_schema);
+    const std::string images_path = "/" + split + "/images";
+    const std::string labels_path = "/" + split + "/labels";
+    const storage::Shape shape = shape_of(file, images_path);
+    if (shape.size() != 4)
+        throw core::DataError(file.name() + ": '" + images_path + "' has " +
+                              std::to_string(shape.size()) +
+                              " dimensions, expected 4: [count][channels][height][width]");
+    check_bytes(file, images_path);
+    ImageData images{.count = to_int64(shape[0]),
+                     .channels = to_int64(shape[1]),
+                     .height = to_int64(shape[2]),
+                     .width = to_int64(shape[3]),
+                     .classes = file.attribute_int("/", "classes"),
+                     .pixels = file.read<std::uint8_t>(images_path, shape),
+                     .labels = {},
+                     .mean = {},
+                     .deviation = {}};
+    (void)shape_of(file, labels_path);
+    (void)shape_of(file, "/mean");
+    (void)shape_of(file, "/deviation");
+    images.labels = file.read<std::int32_t>(labels_path, {shape[0]});
+    images.mean = file.read<double>("/mean", {shape[1]});
+    images.deviation = file.read<double>("/deviation", {shape[1]});
+    check_images(images, file.name() + ", '/" + split + "'");
+    return images;
+}
+
+} // namespace hdap::accuracy

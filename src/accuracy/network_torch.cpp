@@ -1,0 +1,231 @@
+#include "network_torch.hpp"
+
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_strided.h>
+#include <ATen/ops/hardtanh.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/relu.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "normaliser.hpp"
+
+namespace hdap::accuracy {
+namespace {
+
+using network::Node;
+using network::Operator;
+
+constexpr std::array<std::pair<const char*, at::Tensor NodeParameters::*>, 4> suffixes{
+    {{".weight", &NodeParameters::weight},
+     {".bias", &NodeParameters::bias},
+     {".running_mean", &NodeParameters::running_mean},
+     {".running_var", &NodeParameters::running_var}}};
+
+at::Tensor to_torch(const network::Tensor& tensor) {
+    at::Tensor result = at::empty(tensor.shape, at::kFloat);
+    std::copy(tensor.values.begin(), tensor.values.end(), result.data_ptr<float>());
+    return result.dim() == 4 ? result.contiguous(at::MemoryFormat::ChannelsLast) : result;
+}
+
+bool has_parameters(const Node& node) {
+    return node.op == Operator::conv2d || node.op == Operator::linear ||
+           node.op == Operator::batch_norm;
+}
+
+bool is_activation(const Node& node) {
+    return node.op == Operator::relu || node.op == Operator::relu6;
+}
+
+at::Tensor convolve(const Node& node, const NodeParameters& parameters, const at::Tensor& input) {
+    const std::array<std::int64_t, 2> stride{node.stride.height, node.stride.width};
+    const std::array<std::int64_t, 2> padding{node.padding.height, node.padding.width};
+    const std::array<std::int64_t, 2> dilation{1, 1};
+    return at::conv2d(input, parameters.weight, parameters.bias, at::IntArrayRef(stride),
+                      at::IntArrayRef(padding), at::IntArrayRef(dilation), node.groups);
+}
+
+/// w·(x − mean)/√(var + ε) + b as a factor and an offset of the convolution before it.
+void fold(const Node& node, const NodeParameters& norm, NodeParameters& convolution) {
+    const std::int64_t channels = norm.weight.numel();
+    at::Tensor weight = convolution.weight.contiguous().clone();
+    at::Tensor bias = at::empty({channels}, at::kFloat);
+    const std::int64_t row = weight.numel() / channels;
+    for (std::int64_t c = 0; c < channels; ++c) {
+        const auto value = [c](const at::Tensor& tensor) {
+            return static_cast<double>(tensor.data_ptr<float>()[c]);
+        };
+        const double factor =
+            value(norm.weight) / std::sqrt(value(norm.running_var) + node.epsilon);
+        const double before = convolution.bias.defined() ? value(convolution.bias) : 0.0;
+        float* const weights = weight.data_ptr<float>() + c * row;
+        for (std::int64_t i = 0; i < row; ++i)
+            weights[i] = static_cast<float>(static_cast<double>(weights[i]) * factor);
+        bias.data_ptr<float>()[c] =
+            static_cast<float>((before - value(norm.running_mean)) * factor + value(norm.bias));
+    }
+    convolution.weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
+    convolution.bias = bias;
+}
+
+} // namespace
+
+TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights)
+    : network_(std::move(network)), parameters_(network_.nodes.size()),
+      consumers_(network_.nodes.size(), 0), folded_(network_.nodes.size(), false) {
+    network::check_weights(network_, weights);
+    for (std::size_t i = 0; i < network_.nodes.size(); ++i) {
+        const Node& node = network_.nodes[i];
+        for (const std::size_t input : node.inputs)
+            ++consumers_[input];
+        if (!has_parameters(node)) continue;
+        for (const auto& [suffix, member] : suffixes) {
+            const bool optional_bias =
+                node.op != Operator::batch_norm && member == &NodeParameters::bias && !node.bias;
+            const auto found = weights.find(node.name + suffix);
+            if (found != weights.end() && !optional_bias)
+                parameters_[i].*member = to_torch(found->second);
+        }
+    }
+}
+
+at::Tensor TorchNetwork::forward(const at::Tensor& images) const {
+    return run(images, std::nullopt);
+}
+
+at::Tensor TorchNetwork::forward_training(const at::Tensor& images, double momentum) {
+    return run(images, momentum);
+}
+
+at::Tensor TorchNetwork::run(const at::Tensor& images, std::optional<double> momentum) const {
+    std::vector<at::Tensor> values(network_.nodes.size());
+    std::vector<int> readers = consumers_;
+    values[0] = images;
+    for (std::size_t i = 1; i < values.size(); ++i) {
+        values[i] = apply(i, values, momentum);
+        // Free memory is in the cache; the next layer should get it.
+        for (const std::size_t input : network_.nodes[i].inputs)
+            if (--readers[input] == 0) values[input].reset();
+    }
+    return values.back().flatten(1);
+}
+
+at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& values,
+                               std::optional<double> momentum) const {
+    const Node& node = network_.nodes[index];
+    const NodeParameters& own = parameters_[index];
+    at::Tensor& input = values[node.inputs[0]];
+    // The gradient of an activation needs its output.
+    const bool kept_for_gradient = momentum && is_activation(network_.nodes[node.inputs[0]]);
+    const bool may_overwrite =
+        node.inputs[0] != 0 && consumers_[node.inputs[0]] == 1 && !kept_for_gradient;
+    switch (node.op) {
+    case Operator::conv2d:
+        return convolve(node, own, input);
+    case Operator::linear:
+        return at::linear(input.flatten(1), own.weight, own.bias).unsqueeze(2).unsqueeze(3);
+    case Operator::batch_norm:
+        if (folded_[index]) return input;
+        return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var,
+                              momentum.has_value(), momentum.value_or(0.0), node.epsilon, false);
+    case Operator::relu:
+        return may_overwrite ? at::relu_(input) : at::relu(input);
+    case Operator::relu6:
+        return may_overwrite ? at::hardtanh_(input, 0.0, 6.0) : at::hardtanh(input, 0.0, 6.0);
+    case Operator::add: {
+        at::Tensor sum = may_overwrite ? input.add_(values[node.inputs[1]])
+                                       : at::add(input, values[node.inputs[1]]);
+        for (std::size_t k = 2; k < node.inputs.size(); ++k)
+            sum.add_(values[node.inputs[k]]);
+        return sum;
+    }
+    case Operator::global_average_pool:
+        return at::adaptive_avg_pool2d(input, {1, 1});
+    case Operator::input:
+        break;
+    }
+    throw core::InternalError("node '" + node.name + "' cannot be executed");
+}
+
+void TorchNetwork::fold_batch_norms() {
+    for (std::size_t i = 1; i < network_.nodes.size(); ++i) {
+        const Node& node = network_.nodes[i];
+        if (node.op != Operator::batch_norm || folded_[i]) continue;
+        const std::size_t producer = node.inputs[0];
+        if (network_.nodes[producer].op != Operator::conv2d || consumers_[producer] != 1) continue;
+        fold(node, parameters_[i], parameters_[producer]);
+        folded_[i] = true;
+    }
+}
+
+void TorchNetwork::store(network::Weights& weights) const {
+    for (std::size_t i = 0; i < network_.nodes.size(); ++i)
+        for (const auto& [suffix, member] : suffixes) {
+            if (!(parameters_[i].*member).defined()) continue;
+            const at::Tensor tensor = (parameters_[i].*member).detach().contiguous();
+            const float* const values = tensor.data_ptr<float>();
+            weights.at(network_.nodes[i].name + suffix)
+                .values.assign(values, values + tensor.numel());
+        }
+}
+
+at::Tensor empty_batch(std::int64_t count, const ImageData& images) {
+    const std::int64_t row = images.width * images.channels;
+    // Strides are given in full: with one channel, "channels last" alone would be ambiguous, and
+    // every convolution would fall back to the slow layout.
+    return at::empty_strided({count, images.channels, images.height, images.width},
+                             {images.height * row, 1, row, images.channels}, at::kFloat);
+}
+
+void check_fit(const network::Network& network, const ImageData& images, const std::string& name) {
+    check_images(images, name);
+    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
+    const auto text = [](const network::TensorShape& shape) {
+        return std::to_string(shape.channels) + " channels of " +
+               std::to_string(shape.extent.height) + " x " + std::to_string(shape.extent.width);
+    };
+    const network::TensorShape image{images.channels, {images.height, images.width}};
+    if (shapes.front() != image)
+        throw core::DataError(name + ": images have " + text(image) + ", network '" + network.name +
+                              "' takes " + text(shapes.front()));
+    const network::TensorShape logits{images.classes, {1, 1}};
+    if (shapes.back() != logits)
+        throw core::DataError(name + ": has " + std::to_string(images.classes) +
+                              " classes, but the output of network '" + network.name + "' has " +
+                              text(shapes.back()));
+}
+
+void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t batch) {
+    const Normaliser normaliser(images);
+    const std::int64_t image = images.channels * images.height * images.width;
+    // The variance of a single value is not defined, so no batch has fewer than two images.
+    const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
+    if (batches < 1)
+        throw core::DataError("batch-norm statistics need at least 2 images, got " +
+                              std::to_string(images.count));
+    // Zero times a value that is not a number would keep it.
+    for (NodeParameters& parameters : network.parameters())
+        if (parameters.running_mean.defined()) {
+            parameters.running_mean.zero_();
+            parameters.running_var.zero_();
+        }
+    for (std::int64_t b = 0; b < batches; ++b) {
+        // Equal sizes, so that the plain mean over the batches weighs all images alike.
+        const std::int64_t first = images.count * b / batches;
+        const std::int64_t count = images.count * (b + 1) / batches - first;
+        at::Tensor input = empty_batch(count, images);
+        for (std::int64_t i = 0; i < count; ++i)
+            normaliser.write(first + i, {}, input.data_ptr<float>() + i * image);
+        // Momenta 1, 1/2, 1/3 … make the running statistics the mean over all batches.
+        (void)network.forward_training(input, 1.0 / static_cast<double>(b + 1));
+    }
+}
+
+} // namespace hdap::accuracy

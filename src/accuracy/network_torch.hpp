@@ -1,0 +1,79 @@
+#pragma once
+
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/network/weights.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hdap::accuracy {
+
+/// The parameters of one node; undefined where the operator has none.
+struct NodeParameters {
+    at::Tensor weight;
+    at::Tensor bias;
+    at::Tensor running_mean; ///< batch_norm
+    at::Tensor running_var;  ///< batch_norm
+};
+
+/// A network that LibTorch executes. Values between the layers are channels-last tensors of
+/// [images][channels][height][width].
+class TorchNetwork {
+  public:
+    /// Throws DataError when the weights do not fit.
+    TorchNetwork(network::Network network, const network::Weights& weights);
+
+    /// Logits, [images][classes]. Batch norms use their running statistics.
+    [[nodiscard]] at::Tensor forward(const at::Tensor& images) const;
+
+    /// Logits, [images][classes]. Batch norms use the statistics of `images`, and their running
+    /// statistics move towards these by `momentum`: 1 replaces them, as in PyTorch.
+    [[nodiscard]] at::Tensor forward_training(const at::Tensor& images, double momentum);
+
+    /// Merges every batch norm that directly follows a convolution, and is alone in using it, into
+    /// the convolution. For inference only.
+    void fold_batch_norms();
+
+    [[nodiscard]] const network::Network& network() const noexcept { return network_; }
+    [[nodiscard]] std::vector<NodeParameters>& parameters() noexcept { return parameters_; }
+
+    /// Overwrites the network's tensors in `weights` with the present parameters.
+    void store(network::Weights& weights) const;
+
+  private:
+    at::Tensor run(const at::Tensor& images, std::optional<double> momentum) const;
+    at::Tensor apply(std::size_t index, std::vector<at::Tensor>& values,
+                     std::optional<double> momentum) const;
+
+    network::Network network_;
+    std::vector<NodeParameters> parameters_;
+    std::vector<int> consumers_; ///< per node: how often its output is read
+    std::vector<bool> folded_;   ///< per node: a batch norm that its convolution does already
+};
+
+/// An uninitialised batch whose memory is [images][height][width][channels].
+at::Tensor empty_batch(std::int64_t count, const ImageData& images);
+
+/// Throws DataError when `images` are not what `network` takes and classifies.
+void check_fit(const network::Network& network, const ImageData& images, const std::string& name);
+
+/// Recomputes the running statistics of all batch norms over `images`: the mean over batches of
+/// nearly equal size, at most `batch` each (but at least 2), of the batches' mean and unbiased
+/// variance. Throws DataError for fewer than 2 images.
+void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t batch);
+
+/// Calls `body`; errors of LibTorch come out as InternalError.
+template <class Body>
+auto translate_errors(const Body& body) -> decltype(body()) {
+    try {
+        return body();
+    } catch (const c10::Error& error) {
+        throw core::InternalError(std::string("LibTorch: ") + error.what_without_backtrace());
+    }
+}
+
+} // namespace hdap::accuracy
