@@ -1,0 +1,384 @@
+#include "hdap/fleet/clustering.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/fleet/dbscan.hpp"
+#include "hdap/fleet/median.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace hdap::fleet {
+
+namespace {
+
+// Points of the k-distance curve that are computed, and that are kept for the report.
+constexpr std::size_t curve_sample = 2'000;
+constexpr std::size_t curve_kept = 1'000;
+
+// The knee is looked for between these shares of the curve. One device that is ten times slower
+// pulls the chord so far up that eps would swallow the tail; a main mode with little noise pulls it
+// so far down that a third of the fleet would be noise. Real fleets have a few per cent of odd
+// devices.
+constexpr double lowest_knee = 0.90;
+constexpr double highest_knee = 0.97;
+
+void check_parameters(const ClusteringParameters& parameters) {
+    if (!(parameters.eps >= 0.0 && parameters.eps <= 1e3))
+        throw core::ConfigError("clustering: eps is " + std::to_string(parameters.eps) +
+                                ", expected 0 (automatic) or a positive radius in log latency, "
+                                "such as 0.01");
+    if (parameters.min_points < 0)
+        throw core::ConfigError("clustering: min_points is " +
+                                std::to_string(parameters.min_points) +
+                                ", expected 0 (automatic) or a positive number of devices");
+    if (parameters.representatives < 1)
+        throw core::ConfigError("clustering: representatives is " +
+                                std::to_string(parameters.representatives) +
+                                ", expected at least 1");
+}
+
+// With the same min_points, a larger fleet has more stragglers between two groups that join them
+// into one. With the same share of the fleet, it has the same clusters. The upper bound is for
+// speed: a core point costs min_points distances.
+std::int64_t automatic_min_points(std::size_t devices) {
+    constexpr std::int64_t fewest = 5;
+    constexpr std::int64_t most = 250;
+    constexpr std::int64_t devices_per_point = 400;
+    return std::clamp(static_cast<std::int64_t>(devices) / devices_per_point, fewest, most);
+}
+
+double automatic_eps(const std::vector<double>& curve) {
+    const auto at = [&](double share) {
+        return static_cast<std::size_t>(share * static_cast<double>(curve.size() - 1));
+    };
+    const std::size_t index = std::clamp(knee(curve), at(lowest_knee), at(highest_knee));
+    return std::max(curve[index], smallest_automatic_eps);
+}
+
+std::vector<double> thinned(const std::vector<double>& curve) {
+    if (curve.size() <= curve_kept) return curve;
+    std::vector<double> kept(curve_kept);
+    for (std::size_t i = 0; i < curve_kept; ++i)
+        kept[i] = curve[i * (curve.size() - 1) / (curve_kept - 1)];
+    return kept;
+}
+
+/// The devices of every cluster, ascending.
+std::vector<std::vector<std::int32_t>> members_of(const std::vector<std::int32_t>& cluster,
+                                                  std::size_t clusters) {
+    std::vector<std::vector<std::int32_t>> members(clusters);
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+        if (cluster[i] >= 0)
+            members[static_cast<std::size_t>(cluster[i])].push_back(static_cast<std::int32_t>(i));
+    }
+    return members;
+}
+
+/// The `wanted` members nearest to the members' mean, nearest first, ties by index.
+std::vector<std::int32_t> nearest_to_centre(PointView signatures,
+                                            const std::vector<std::int32_t>& members,
+                                            std::size_t wanted) {
+    std::vector<double> centre(signatures.dimension, 0.0);
+    for (const std::int32_t device : members) {
+        for (std::size_t d = 0; d < centre.size(); ++d)
+            centre[d] += signatures[static_cast<std::size_t>(device)][d];
+    }
+    for (double& coordinate : centre)
+        coordinate /= static_cast<double>(members.size());
+    std::vector<std::pair<double, std::int32_t>> ranked;
+    ranked.reserve(members.size());
+    for (const std::int32_t device : members)
+        ranked.emplace_back(squared_distance(signatures[static_cast<std::size_t>(device)],
+                                             centre.data(), centre.size()),
+                            device);
+    const std::size_t count = std::min(wanted, members.size());
+    std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count),
+                      ranked.end());
+    std::vector<std::int32_t> nearest;
+    for (std::size_t i = 0; i < count; ++i)
+        nearest.push_back(ranked[i].second);
+    return nearest;
+}
+
+/// Assigns every noise device to the cluster of the clustered device nearest to it.
+void assign_noise_to_nearest(PointView signatures, Clustering& clustering) {
+    std::vector<std::size_t> clustered;
+    std::vector<double> coordinates;
+    for (std::size_t i = 0; i < signatures.size(); ++i) {
+        if (clustering.cluster_of_device[i] < 0) continue;
+        clustered.push_back(i);
+        coordinates.insert(coordinates.end(), signatures[i], signatures[i] + signatures.dimension);
+    }
+    if (clustered.size() == signatures.size()) return;
+    const NeighbourIndex index({coordinates, signatures.dimension});
+    constexpr double anywhere = std::numeric_limits<double>::infinity();
+#pragma omp parallel for schedule(dynamic, 64)
+    for (std::size_t i = 0; i < signatures.size(); ++i) {
+        if (clustering.cluster_of_device[i] >= 0) continue;
+        const std::size_t nearest = clustered[index.nearest(signatures[i], anywhere)];
+        clustering.assigned_cluster[i] = clustering.cluster_of_device[nearest];
+    }
+}
+
+/// [device] mean over the benchmarks of the log latency.
+std::vector<double> mean_log_latency(const Fleet& fleet) {
+    std::vector<double> mean(fleet.devices(), 0.0);
+    for (std::size_t i = 0; i < fleet.devices(); ++i) {
+        for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+            mean[i] += std::log(fleet.latency_ms[i * fleet.benchmarks() + b]);
+        mean[i] /= static_cast<double>(fleet.benchmarks());
+    }
+    return mean;
+}
+
+/// Fills in cluster_weight, device_ratio and cluster_mean_ratio.
+void weigh(const Fleet& fleet, Clustering& clustering) {
+    const std::size_t clusters = clustering.representatives.size();
+    const std::vector<double> mean_log = mean_log_latency(fleet);
+    std::vector<double> reference(clusters, 0.0);
+    for (std::size_t c = 0; c < clusters; ++c) {
+        for (const std::int32_t device : clustering.representatives[c])
+            reference[c] += mean_log[static_cast<std::size_t>(device)];
+        reference[c] /= static_cast<double>(clustering.representatives[c].size());
+    }
+    std::vector<double> devices(clusters, 0.0);
+    double all = 0.0;
+    clustering.device_ratio.assign(fleet.devices(), 0.0);
+    clustering.cluster_mean_ratio.assign(clusters, 0.0);
+    for (std::size_t i = 0; i < fleet.devices(); ++i) {
+        if (clustering.assigned_cluster[i] < 0) continue;
+        const auto c = static_cast<std::size_t>(clustering.assigned_cluster[i]);
+        clustering.device_ratio[i] = std::exp(mean_log[i] - reference[c]);
+        clustering.cluster_mean_ratio[c] += clustering.device_ratio[i];
+        devices[c] += 1.0;
+        all += 1.0;
+    }
+    clustering.cluster_weight.resize(clusters);
+    for (std::size_t c = 0; c < clusters; ++c) {
+        clustering.cluster_weight[c] = devices[c] / all;
+        clustering.cluster_mean_ratio[c] /= devices[c];
+    }
+}
+
+const char* metric_name(SignatureMetric metric) {
+    return metric == SignatureMetric::level ? "level" : "shape";
+}
+
+} // namespace
+
+std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric) {
+    const std::size_t devices = fleet.devices();
+    const std::size_t benchmarks = fleet.benchmarks();
+    std::vector<double> signature(devices * benchmarks);
+    std::vector<double> column(devices);
+    for (std::size_t b = 0; b < benchmarks; ++b) {
+        for (std::size_t i = 0; i < devices; ++i)
+            column[i] = fleet.latency_ms[i * benchmarks + b];
+        const double log_median = std::log(median(column));
+        for (std::size_t i = 0; i < devices; ++i)
+            signature[i * benchmarks + b] = std::log(column[i]) - log_median;
+    }
+    if (metric == SignatureMetric::level) return signature;
+    for (std::size_t i = 0; i < devices; ++i) {
+        const auto row = std::span(signature).subspan(i * benchmarks, benchmarks);
+        const double mean =
+            std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(benchmarks);
+        for (double& value : row)
+            value -= mean;
+    }
+    return signature;
+}
+
+Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
+    check_parameters(parameters);
+    check_fleet(fleet, "fleet to be clustered");
+    const std::vector<double> coordinates = latency_signatures(fleet, parameters.metric);
+    const PointView signatures{coordinates, fleet.benchmarks()};
+    Clustering clustering;
+    clustering.min_points =
+        parameters.min_points > 0 ? parameters.min_points : automatic_min_points(fleet.devices());
+    const std::vector<double> curve =
+        k_distance_curve(signatures, clustering.min_points - 1, curve_sample);
+    clustering.metric = parameters.metric;
+    clustering.k_distance = thinned(curve);
+    clustering.eps = parameters.eps > 0.0 ? parameters.eps : automatic_eps(curve);
+    DbscanResult found = dbscan(signatures, clustering.eps, clustering.min_points);
+    clustering.no_dense_group = found.clusters == 0;
+    if (clustering.no_dense_group) {
+        found.clusters = 1;
+        std::fill(found.label.begin(), found.label.end(), 0);
+    }
+    clustering.cluster_of_device = std::move(found.label);
+    clustering.assigned_cluster = clustering.cluster_of_device;
+    if (parameters.noise == NoisePolicy::nearest_cluster)
+        assign_noise_to_nearest(signatures, clustering);
+    const auto members =
+        members_of(clustering.cluster_of_device, static_cast<std::size_t>(found.clusters));
+    for (const auto& devices : members)
+        clustering.representatives.push_back(nearest_to_centre(
+            signatures, devices, static_cast<std::size_t>(parameters.representatives)));
+    weigh(fleet, clustering);
+    return clustering;
+}
+
+void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering) {
+    std::size_t ranks = 0;
+    for (const auto& devices : clustering.representatives)
+        ranks = std::max(ranks, devices.size());
+    std::vector<std::int32_t> representatives(clustering.clusters() * ranks, -1);
+    for (std::size_t c = 0; c < clustering.clusters(); ++c)
+        std::copy(clustering.representatives[c].begin(), clustering.representatives[c].end(),
+                  representatives.begin() + static_cast<std::ptrdiff_t>(c * ranks));
+    file.attribute("/", "metric", std::string(metric_name(clustering.metric)));
+    file.attribute("/", "eps", clustering.eps);
+    file.attribute("/", "min_points", clustering.min_points);
+    file.attribute("/", "no_dense_group", std::int64_t{clustering.no_dense_group ? 1 : 0});
+    file.write("/cluster_of_device", clustering.cluster_of_device);
+    file.write("/assigned_cluster", clustering.assigned_cluster);
+    file.write("/device_ratio", clustering.device_ratio);
+    file.write("/cluster_weight", clustering.cluster_weight);
+    file.write("/cluster_mean_ratio", clustering.cluster_mean_ratio);
+    file.write("/representatives", representatives, {clustering.clusters(), ranks});
+    file.write("/k_distance", clustering.k_distance);
+}
+
+namespace {
+
+/// Checks what a file of clusters holds. Messages begin with the file and the data set.
+class ClusteringCheck {
+  public:
+    ClusteringCheck(const Clustering& clustering, const std::string& file)
+        : clustering_(clustering), file_(file) {}
+
+    void run() const {
+        const double eps = clustering_.eps;
+        require(eps > 0.0 && std::isfinite(eps), "/", "eps is " + std::to_string(eps));
+        require(clustering_.min_points > 0, "/",
+                "min_points is " + std::to_string(clustering_.min_points));
+        require(clustering_.devices() > 0, "/cluster_of_device", "no devices");
+        require(clustering_.clusters() > 0, "/cluster_weight", "no clusters");
+        check_labels();
+        check_weights();
+        check_representatives();
+        check_curve();
+    }
+
+  private:
+    void require(bool holds, const char* path, const std::string& message) const {
+        if (!holds) throw core::DataError(file_ + ": " + path + ": " + message);
+    }
+
+    void check_labels() const {
+        const auto clusters = static_cast<std::int64_t>(clustering_.clusters());
+        const auto in_range = [&](std::int32_t c) { return c >= -1 && c < clusters; };
+        for (std::size_t i = 0; i < clustering_.devices(); ++i) {
+            const std::int32_t own = clustering_.cluster_of_device[i];
+            const std::int32_t assigned = clustering_.assigned_cluster[i];
+            const double ratio = clustering_.device_ratio[i];
+            const std::string device = "device " + std::to_string(i) + " ";
+            require(in_range(own), "/cluster_of_device",
+                    device + "is in cluster " + std::to_string(own) + " of " +
+                        std::to_string(clusters));
+            require(in_range(assigned) && (own < 0 || own == assigned), "/assigned_cluster",
+                    device + "of cluster " + std::to_string(own) + " is assigned to " +
+                        std::to_string(assigned));
+            require(std::isfinite(ratio) && (assigned < 0 ? ratio == 0.0 : ratio > 0.0),
+                    "/device_ratio", device + "has ratio " + std::to_string(ratio));
+        }
+    }
+
+    void check_weights() const {
+        double sum = 0.0;
+        for (std::size_t c = 0; c < clustering_.clusters(); ++c) {
+            const double weight = clustering_.cluster_weight[c];
+            const double ratio = clustering_.cluster_mean_ratio[c];
+            const std::string cluster = "cluster " + std::to_string(c) + " has ";
+            require(weight > 0.0 && weight <= 1.0, "/cluster_weight",
+                    cluster + "weight " + std::to_string(weight));
+            require(std::isfinite(ratio) && ratio > 0.0, "/cluster_mean_ratio",
+                    cluster + "ratio " + std::to_string(ratio));
+            sum += weight;
+        }
+        require(std::abs(sum - 1.0) <= 1e-9, "/cluster_weight",
+                "the weights sum to " + std::to_string(sum) + ", expected 1");
+    }
+
+    void check_representatives() const {
+        std::vector<bool> seen(clustering_.devices(), false);
+        for (std::size_t c = 0; c < clustering_.clusters(); ++c) {
+            require(!clustering_.representatives[c].empty(), "/representatives",
+                    "cluster " + std::to_string(c) + " has none");
+            for (const std::int32_t device : clustering_.representatives[c]) {
+                const bool valid =
+                    device >= 0 && static_cast<std::size_t>(device) < clustering_.devices();
+                const auto i = static_cast<std::size_t>(device);
+                require(valid && !seen[i] &&
+                            clustering_.cluster_of_device[i] == static_cast<std::int32_t>(c),
+                        "/representatives",
+                        "device " + std::to_string(device) + " cannot represent cluster " +
+                            std::to_string(c));
+                seen[i] = true;
+            }
+        }
+    }
+
+    void check_curve() const {
+        const std::vector<double>& curve = clustering_.k_distance;
+        const bool plausible = curve.size() <= curve_kept &&
+                               std::all_of(curve.begin(), curve.end(), [](double distance) {
+                                   return std::isfinite(distance) && distance >= 0.0;
+                               });
+        require(plausible && std::is_sorted(curve.begin(), curve.end()), "/k_distance",
+                "expected at most 1000 ascending distances");
+    }
+
+    const Clustering& clustering_;
+    const std::string& file_;
+};
+
+/// Splits the padded table into one list per cluster.
+std::vector<std::vector<std::int32_t>> read_representatives(const storage::Hdf5Reader& file,
+                                                            std::size_t clusters) {
+    const storage::Shape shape = file.shape("/representatives");
+    if (shape.size() != 2 || shape[0] != clusters)
+        throw core::DataError(file.name() + ": /representatives: expected one row for each of " +
+                              std::to_string(clusters) + " clusters");
+    const std::vector<std::int32_t> table = file.read<std::int32_t>("/representatives", shape);
+    std::vector<std::vector<std::int32_t>> representatives(clusters);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        if (table[i] != -1) representatives[i / shape[1]].push_back(table[i]);
+    }
+    return representatives;
+}
+
+} // namespace
+
+Clustering read_clustering(const storage::Hdf5Reader& file) {
+    Clustering clustering;
+    const std::string metric = file.attribute_string("/", "metric");
+    if (metric != "level" && metric != "shape")
+        throw core::DataError(file.name() + ": root attribute metric is '" + metric +
+                              "', expected 'level' or 'shape'");
+    clustering.metric = metric == "level" ? SignatureMetric::level : SignatureMetric::shape;
+    clustering.eps = file.attribute_double("/", "eps");
+    clustering.min_points = file.attribute_int("/", "min_points");
+    clustering.no_dense_group = file.attribute_int("/", "no_dense_group") != 0;
+    clustering.cluster_weight = file.read<double>("/cluster_weight");
+    clustering.cluster_of_device = file.read<std::int32_t>("/cluster_of_device");
+    const storage::Shape per_cluster{clustering.clusters()};
+    const storage::Shape per_device{clustering.devices()};
+    clustering.assigned_cluster = file.read<std::int32_t>("/assigned_cluster", per_device);
+    clustering.device_ratio = file.read<double>("/device_ratio", per_device);
+    clustering.cluster_mean_ratio = file.read<double>("/cluster_mean_ratio", per_cluster);
+    clustering.representatives = read_representatives(file, clustering.clusters());
+    clustering.k_distance = file.read<double>("/k_distance");
+    ClusteringCheck(clustering, file.name()).run();
+    return clustering;
+}
+
+} // namespace hdap::fleet

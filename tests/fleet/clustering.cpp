@@ -1,0 +1,263 @@
+#include "hdap/fleet/clustering.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <omp.h>
+#include <set>
+
+using namespace hdap;
+using namespace hdap::fleet;
+
+namespace {
+
+struct Group {
+    std::size_t devices;
+    std::vector<double> slowdown; ///< per benchmark
+};
+
+/// Groups of devices with a scatter of `sigma`, on benchmarks of 10 ms, 20 ms, …
+Fleet grouped_fleet(const std::vector<Group>& groups, double sigma, std::uint32_t number = 0) {
+    core::RandomStream random(41, core::StreamId::testing, number);
+    Fleet fleet;
+    fleet.sku = "board";
+    for (std::size_t b = 0; b < groups[0].slowdown.size(); ++b)
+        fleet.benchmark_names.push_back("benchmark-" + std::to_string(b));
+    for (const Group& group : groups) {
+        for (std::size_t i = 0; i < group.devices; ++i) {
+            fleet.device_ids.push_back(std::to_string(fleet.device_ids.size()));
+            for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+                fleet.latency_ms.push_back(10.0 * static_cast<double>(b + 1) * group.slowdown[b] *
+                                           std::exp(sigma * random.normal()));
+        }
+    }
+    return fleet;
+}
+
+Fleet standard_fleet() {
+    return grouped_fleet(
+        {{60, {1.0, 1.0}}, {30, {1.2, 1.2}}, {12, {1.0, 1.3}}, {1, {2.0, 2.5}}, {1, {1.5, 1.0}}},
+        0.003);
+}
+
+void check_equal(const Clustering& a, const Clustering& b) {
+    CHECK(a.metric == b.metric);
+    CHECK(a.cluster_of_device == b.cluster_of_device);
+    CHECK(a.assigned_cluster == b.assigned_cluster);
+    CHECK(a.cluster_weight == b.cluster_weight);
+    CHECK(a.device_ratio == b.device_ratio);
+    CHECK(a.cluster_mean_ratio == b.cluster_mean_ratio);
+    CHECK(a.representatives == b.representatives);
+    CHECK(a.eps == b.eps);
+    CHECK(a.min_points == b.min_points);
+    CHECK(a.k_distance == b.k_distance);
+    CHECK(a.no_dense_group == b.no_dense_group);
+}
+
+Clustering round_trip(const Clustering& clustering) {
+    storage::Hdf5Writer writer;
+    write_clustering(writer, clustering);
+    return read_clustering(storage::Hdf5Reader::from_bytes(writer.finish(), "clusters.h5"));
+}
+
+} // namespace
+
+TEST_CASE("clustering parameters and fleets out of range are refused") {
+    const Fleet fleet = standard_fleet();
+    ClusteringParameters parameters;
+    for (const double eps : {-0.1, 1e9, std::numeric_limits<double>::quiet_NaN()}) {
+        parameters.eps = eps;
+        CHECK_THROWS_AS(cluster_devices(fleet, parameters), core::ConfigError);
+    }
+    parameters = {};
+    parameters.min_points = -1;
+    CHECK_THROWS_WITH(cluster_devices(fleet, parameters), Catch::Contains("min_points is -1"));
+    parameters = {};
+    parameters.representatives = 0;
+    CHECK_THROWS_AS(cluster_devices(fleet, parameters), core::ConfigError);
+    CHECK_THROWS_AS(cluster_devices(Fleet{}, {}), core::DataError);
+    Fleet broken = fleet;
+    broken.latency_ms[5] = -1.0;
+    CHECK_THROWS_AS(cluster_devices(broken, {}), core::DataError);
+}
+
+TEST_CASE("signatures are logs of latencies relative to the fleet's median") {
+    Fleet fleet = grouped_fleet({{6, {1.0, 1.0}}, {1, {1.5, 3.0}}}, 0.0);
+    const auto level = latency_signatures(fleet, SignatureMetric::level);
+    CHECK(level[0] == Approx(0.0).margin(1e-15));
+    CHECK(level[12] == Approx(std::log(1.5)));
+    CHECK(level[13] == Approx(std::log(3.0)));
+    const auto shape = latency_signatures(fleet, SignatureMetric::shape);
+    CHECK(shape[12] == Approx(-0.5 * std::log(2.0)));
+    CHECK(shape[12] + shape[13] == Approx(0.0).margin(1e-15));
+    fleet.latency_ms[0] *= 4.0;
+    fleet.latency_ms[1] *= 4.0;
+    const auto scaled = latency_signatures(fleet, SignatureMetric::shape);
+    CHECK(scaled[0] == Approx(shape[0]).margin(1e-12));
+}
+
+TEST_CASE("level finds the groups, numbered by size, and gives noise to the nearest one") {
+    const Fleet fleet = standard_fleet();
+    const Clustering clustering = cluster_devices(fleet, {});
+    CAPTURE(clustering.eps);
+    REQUIRE(clustering.clusters() == 3);
+    CHECK_FALSE(clustering.no_dense_group);
+    CHECK(clustering.min_points == 5);
+    CHECK(clustering.cluster_of_device[0] == 0);
+    CHECK(clustering.cluster_of_device[60] == 1);
+    CHECK(clustering.cluster_of_device[90] == 2);
+    CHECK(clustering.cluster_of_device[102] == -1);
+    CHECK(clustering.cluster_of_device[103] == -1);
+    // (1.5, 1.0) is nearer to (1.2, 1.2) than to the others, (2, 2.5) too.
+    CHECK(clustering.assigned_cluster[102] == 1);
+    CHECK(clustering.assigned_cluster[103] == 1);
+    CHECK(clustering.cluster_weight == std::vector<double>{60.0 / 104, 32.0 / 104, 12.0 / 104});
+    CHECK(clustering.device_ratio[0] == Approx(1.0).margin(0.02));
+    CHECK(clustering.device_ratio[102] == Approx(std::sqrt(5.0) / 1.2).epsilon(0.02));
+    for (std::size_t c = 0; c < 3; ++c) {
+        REQUIRE(clustering.representatives[c].size() == 3);
+        double sum = 0.0;
+        double devices = 0.0;
+        for (std::size_t i = 0; i < clustering.devices(); ++i) {
+            if (clustering.assigned_cluster[i] != static_cast<std::int32_t>(c)) continue;
+            sum += clustering.device_ratio[i];
+            devices += 1.0;
+        }
+        CHECK(clustering.cluster_mean_ratio[c] == Approx(sum / devices));
+    }
+}
+
+TEST_CASE("dropped noise devices have no cluster, ratio or weight") {
+    ClusteringParameters parameters;
+    parameters.noise = NoisePolicy::drop;
+    const Clustering clustering = cluster_devices(standard_fleet(), parameters);
+    CHECK(clustering.assigned_cluster[102] == -1);
+    CHECK(clustering.device_ratio[102] == 0.0);
+    CHECK(clustering.cluster_weight == std::vector<double>{60.0 / 102, 30.0 / 102, 12.0 / 102});
+    check_equal(round_trip(clustering), clustering);
+}
+
+TEST_CASE("shape joins groups that differ by a factor only, and keeps the factor") {
+    const Fleet fleet = standard_fleet();
+    ClusteringParameters parameters;
+    parameters.metric = SignatureMetric::shape;
+    parameters.eps = 0.02;
+    const Clustering clustering = cluster_devices(fleet, parameters);
+    REQUIRE(clustering.clusters() == 2);
+    CHECK(clustering.cluster_of_device[0] == clustering.cluster_of_device[60]);
+    CHECK(clustering.cluster_of_device[90] == 1);
+    CHECK(clustering.device_ratio[75] / clustering.device_ratio[10] == Approx(1.2).epsilon(0.02));
+}
+
+TEST_CASE("representatives are the devices nearest to the centre, the nearest first") {
+    Fleet fleet = grouped_fleet({{9, {1.0}}}, 0.0);
+    for (std::size_t i = 0; i < 9; ++i)
+        fleet.latency_ms[i] = 10.0 * std::exp(0.001 * (static_cast<double>((i * 4) % 9) - 4.0));
+    ClusteringParameters parameters;
+    parameters.eps = 0.1;
+    parameters.representatives = 3;
+    // Offsets −4 0 4 −1 3 −2 2 −3 1: the mean is device 1, then 3 and 8 at equal distance.
+    const auto three = cluster_devices(fleet, parameters).representatives[0];
+    REQUIRE(three.size() == 3);
+    CHECK(three[0] == 1);
+    CHECK(std::set<std::int32_t>(three.begin(), three.end()) == std::set<std::int32_t>{1, 3, 8});
+    parameters.representatives = 100;
+    CHECK(cluster_devices(fleet, parameters).representatives[0].size() == 9);
+}
+
+TEST_CASE("identical devices are one cluster, with the smallest automatic eps") {
+    const Clustering clustering = cluster_devices(grouped_fleet({{50, {1.0, 1.0, 1.0}}}, 0.0), {});
+    CHECK(clustering.eps == smallest_automatic_eps);
+    CHECK(clustering.clusters() == 1);
+    CHECK_FALSE(clustering.no_dense_group);
+    CHECK(clustering.cluster_weight == std::vector<double>{1.0});
+    CHECK(clustering.cluster_mean_ratio[0] == Approx(1.0));
+}
+
+TEST_CASE("without any dense group the whole fleet is one cluster and it is stated") {
+    ClusteringParameters parameters;
+    parameters.eps = 1e-6;
+    const Clustering clustering = cluster_devices(standard_fleet(), parameters);
+    CHECK(clustering.no_dense_group);
+    REQUIRE(clustering.clusters() == 1);
+    CHECK(clustering.cluster_weight[0] == 1.0);
+    CHECK(std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), 0) ==
+          104);
+    check_equal(round_trip(clustering), clustering);
+    const Clustering lonely = cluster_devices(grouped_fleet({{1, {1.0, 2.0}}}, 0.0), {});
+    CHECK(lonely.no_dense_group);
+    CHECK(lonely.representatives[0] == std::vector<std::int32_t>{0});
+    CHECK(lonely.device_ratio[0] == 1.0);
+}
+
+TEST_CASE("the clustering does not depend on the number of threads") {
+    const Fleet fleet = grouped_fleet(
+        {{900, {1.0, 1.0, 1.0}}, {400, {1.1, 1.2, 1.1}}, {60, {1.3, 1.0, 1.2}}}, 0.02, 5);
+    omp_set_num_threads(1);
+    const Clustering one = cluster_devices(fleet, {});
+    omp_set_num_threads(3);
+    const Clustering three = cluster_devices(fleet, {});
+    omp_set_num_threads(1);
+    check_equal(one, three);
+    CHECK(one.k_distance.size() == 1000);
+    CHECK(std::is_sorted(one.k_distance.begin(), one.k_distance.end()));
+    CHECK(std::accumulate(one.cluster_weight.begin(), one.cluster_weight.end(), 0.0) ==
+          Approx(1.0));
+}
+
+TEST_CASE("the automatic number of points grows with the fleet") {
+    const Clustering clustering = cluster_devices(grouped_fleet({{4000, {1.0, 1.0}}}, 0.01), {});
+    CHECK(clustering.min_points == 10);
+    CHECK(clustering.clusters() == 1);
+}
+
+TEST_CASE("a clustering survives a round trip") {
+    const Clustering clustering = cluster_devices(standard_fleet(), {});
+    check_equal(round_trip(clustering), clustering);
+}
+
+TEST_CASE("a hostile file of clusters is refused with the data set's name") {
+    using Change = std::function<void(Clustering&)>;
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    const std::vector<std::pair<Change, std::string>> changes = {
+        {[](Clustering& c) { c.cluster_of_device[0] = 3; }, "/cluster_of_device"},
+        {[](Clustering& c) { c.cluster_of_device[0] = -2; }, "/cluster_of_device"},
+        {[](Clustering& c) { c.assigned_cluster[0] = 1; }, "/assigned_cluster"},
+        {[](Clustering& c) { c.assigned_cluster.pop_back(); }, "assigned_cluster"},
+        {[](Clustering& c) { c.device_ratio[4] = 0.0; }, "/device_ratio"},
+        {[](Clustering& c) { c.device_ratio[4] = nan; }, "/device_ratio"},
+        {[](Clustering& c) { c.cluster_weight[1] = -0.2; }, "/cluster_weight"},
+        {[](Clustering& c) { c.cluster_weight[1] += 0.1; }, "/cluster_weight"},
+        {[](Clustering& c) { c.cluster_mean_ratio[1] = nan; }, "/cluster_mean_ratio"},
+        {[](Clustering& c) { c.representatives[1] = {}; }, "/representatives"},
+        {[](Clustering& c) { c.representatives[1][0] = 1'000'000; }, "/representatives"},
+        {[](Clustering& c) { c.representatives[1][0] = -7; }, "/representatives"},
+        {[](Clustering& c) { c.representatives[1][0] = c.representatives[1][1]; },
+         "/representatives"},
+        {[](Clustering& c) { c.representatives[1][0] = 102; }, "/representatives"},
+        {[](Clustering& c) { c.k_distance.assign(2000, 1.0); }, "/k_distance"},
+        {[](Clustering& c) {
+             c.k_distance = {2.0, 1.0};
+         },
+         "/k_distance"},
+        {[](Clustering& c) { c.eps = 0.0; }, "eps"},
+        {[](Clustering& c) { c.min_points = 0; }, "min_points"},
+    };
+    const Clustering valid = cluster_devices(standard_fleet(), {});
+    for (const auto& [change, message] : changes) {
+        Clustering clustering = valid;
+        change(clustering);
+        CHECK_THROWS_AS(round_trip(clustering), core::DataError);
+        CHECK_THROWS_WITH(round_trip(clustering), Catch::Contains(message));
+    }
+    storage::Hdf5Writer empty;
+    const auto nothing = storage::Hdf5Reader::from_bytes(empty.finish(), "clusters.h5");
+    CHECK_THROWS_AS(read_clustering(nothing), core::DataError);
+}
