@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace hdap::search {
 
@@ -116,26 +117,22 @@ class PlainFront {
     std::vector<double> rows_;
 };
 
-// Some rows of an [n][m] array in lexicographic order.
+// A row of an [n][m] array. The first objective nearly always decides, so it lies beside the index.
+struct Key {
+    double first;
+    std::size_t index;
+};
+
+// Rows in lexicographic order.
 struct SortedRows {
     std::size_t m;
-    std::vector<std::size_t> indices; // into the array
-    std::vector<double> values;       // [indices.size()][m]
+    std::vector<Key> keys;
+    std::vector<double> values; // [keys.size()][m]
 
     [[nodiscard]] const double* row(std::size_t i) const { return values.data() + i * m; }
 };
 
-SortedRows sort_rows(std::span<const double> objectives, std::size_t m,
-                     const std::vector<std::size_t>& chosen) {
-    // The first objective nearly always decides, so it lies beside the index.
-    struct Key {
-        double first;
-        std::size_t index;
-    };
-    std::vector<Key> keys(chosen.size());
-    std::ranges::transform(chosen, keys.begin(), [&](std::size_t i) {
-        return Key{objectives[i * m], i};
-    });
+SortedRows sort_rows(std::span<const double> objectives, std::size_t m, std::vector<Key> keys) {
     std::ranges::sort(keys, [&](const Key& a, const Key& b) {
         if (a.first != b.first) return a.first < b.first;
         for (std::size_t k = 1; k < m; ++k) {
@@ -145,11 +142,9 @@ SortedRows sort_rows(std::span<const double> objectives, std::size_t m,
         }
         return a.index < b.index;
     });
-    SortedRows sorted{m, {}, {}};
-    sorted.indices.reserve(keys.size());
-    sorted.values.reserve(keys.size() * m);
-    for (const Key& key : keys) {
-        sorted.indices.push_back(key.index);
+    SortedRows sorted{m, std::move(keys), {}};
+    sorted.values.reserve(sorted.keys.size() * m);
+    for (const Key& key : sorted.keys) {
         const auto row = objectives.subspan(key.index * m, m);
         sorted.values.insert(sorted.values.end(), row.begin(), row.end());
     }
@@ -162,7 +157,7 @@ std::size_t rank_rows(const SortedRows& sorted, std::vector<std::int32_t>& ranks
     const std::size_t m = sorted.m;
     std::vector<Front> fronts;
     std::size_t rank = 0;
-    for (std::size_t i = 0; i < sorted.indices.size(); ++i) {
+    for (std::size_t i = 0; i < sorted.keys.size(); ++i) {
         const double* const row = sorted.row(i);
         if (i == 0 || !std::equal(row, row + m, sorted.row(i - 1))) {
             // A point that some front dominates is dominated by every better one too.
@@ -172,17 +167,14 @@ std::size_t rank_rows(const SortedRows& sorted, std::vector<std::int32_t>& ranks
             if (rank == fronts.size()) fronts.emplace_back(m - 1);
             fronts[rank].insert(row + 1);
         }
-        ranks[sorted.indices[i]] = static_cast<std::int32_t>(rank);
+        ranks[sorted.keys[i].index] = static_cast<std::int32_t>(rank);
     }
     return fronts.size();
 }
 
-std::size_t rank_feasible(std::span<const double> objectives, std::size_t m,
-                          const std::vector<std::size_t>& feasible,
-                          std::vector<std::int32_t>& ranks) {
-    const SortedRows sorted = sort_rows(objectives, m, feasible);
-    if (m == 2) return rank_rows<TailFront>(sorted, ranks);
-    if (m == 3) return rank_rows<StaircaseFront>(sorted, ranks);
+std::size_t rank_feasible(const SortedRows& sorted, std::vector<std::int32_t>& ranks) {
+    if (sorted.m == 2) return rank_rows<TailFront>(sorted, ranks);
+    if (sorted.m == 3) return rank_rows<StaircaseFront>(sorted, ranks);
     return rank_rows<PlainFront>(sorted, ranks);
 }
 
@@ -202,13 +194,18 @@ std::vector<std::int32_t> non_dominated_rank(std::span<const double> objectives,
                                              std::span<const double> violations) {
     const std::size_t n = checked_count(objectives, m);
     check_violations(violations, n);
-    std::vector<std::size_t> feasible;
+    std::vector<Key> feasible;
+    feasible.reserve(n);
     std::vector<std::size_t> infeasible;
     for (std::size_t i = 0; i < n; ++i) {
-        (violations.empty() || violations[i] == 0 ? feasible : infeasible).push_back(i);
+        if (violations.empty() || violations[i] == 0) {
+            feasible.push_back({objectives[i * m], i});
+        } else {
+            infeasible.push_back(i);
+        }
     }
     std::vector<std::int32_t> ranks(n);
-    const std::size_t fronts = rank_feasible(objectives, m, feasible, ranks);
+    const std::size_t fronts = rank_feasible(sort_rows(objectives, m, std::move(feasible)), ranks);
     rank_infeasible(violations, std::move(infeasible), fronts, ranks);
     return ranks;
 }
