@@ -338,7 +338,7 @@ TEST_CASE("crossover keeps the parents' mean and a gene on which they agree") {
         beyond += child[0] < 1500 || child[0] > 2500 ? 1 : 0;
         ++count;
     }
-    REQUIRE(count > 500);
+    REQUIRE(count > 400);
     CHECK(sum / double(count) == Approx(2000).margin(60));
     // Half of the genes are crossed, and half of those leave the parents' interval.
     CHECK(beyond / double(count) == Approx(0.25).margin(0.05));
@@ -352,7 +352,7 @@ TEST_CASE("better parents win tournaments: by rank, then by crowding, then by in
     parameters.mutation_probability = 1e-300;
     const std::vector<Genome> parents{space.uniform(0.4), space.uniform(0.6), space.uniform(0.8)};
     const auto wins = [&](std::vector<std::int32_t> ranks, std::vector<double> crowding) {
-        // Each parent has its own seen-less copy only once, so count by the first genes.
+        // A copy that repeats is told apart in its last genes, so the first ones tell the parent.
         std::array<int, 3> count{};
         for (const Genome& child : offspring(space, parents, ranks, crowding, 1, parameters, {})) {
             for (std::size_t p = 0; p < 3; ++p) {
