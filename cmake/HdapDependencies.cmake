@@ -22,6 +22,14 @@ find_path(NANOFLANN_INCLUDE_DIR nanoflann.hpp REQUIRED)
 add_library(hdap_nanoflann INTERFACE)
 target_include_directories(hdap_nanoflann SYSTEM INTERFACE ${NANOFLANN_INCLUDE_DIR})
 
+# Optional: the baseline of the search's benchmarks (`hdap bench`).
+find_package(Pagmo QUIET)
+add_library(hdap_pagmo INTERFACE)
+if(Pagmo_FOUND)
+  target_compile_definitions(hdap_pagmo INTERFACE HDAP_HAS_PAGMO)
+  target_link_libraries(hdap_pagmo INTERFACE Pagmo::pagmo)
+endif()
+
 find_package(Torch REQUIRED)
 add_library(hdap_torch INTERFACE)
 target_include_directories(hdap_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
