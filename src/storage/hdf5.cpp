@@ -85,6 +85,14 @@ Id string_type() {
     return type;
 }
 
+/// A name for a file in memory that no other open file has: HDF5 takes files of equal names for one
+/// and the same. `owner` lives as long as the file is open.
+std::string unique_name(const void* owner) {
+    std::ostringstream name;
+    name << "memory " << owner;
+    return name.str();
+}
+
 Id memory_access() {
     // The oldest file format, HDF5's default: H5Fget_file_image of 1.10 spoils the checksum of the
     // newer superblocks, and the seal of sealed_file.hpp protects more than those would.
@@ -130,7 +138,9 @@ struct Hdf5Writer::Handles {
 Hdf5Writer::Hdf5Writer() : handles_(std::make_unique<Handles>()) {
     silence_hdf5();
     const Id access = memory_access();
-    handles_->file = Id(H5Fcreate("memory", H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
+    handles_->file =
+        Id(H5Fcreate(unique_name(handles_.get()).c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
+           H5Fclose);
     require(handles_->file.valid(), "cannot make an HDF5 file in memory");
 }
 
@@ -315,7 +325,8 @@ Hdf5Reader Hdf5Reader::from_bytes(std::vector<std::byte> bytes, std::string name
     if (bytes.empty() ||
         H5Pset_file_image(access.get(), bytes.data(), bytes.size()) < 0) // HDF5 takes a copy
         throw core::DataError(handles->name + ": not an HDF5 file: it is empty");
-    handles->file = Id(H5Fopen(handles->name.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+    handles->file =
+        Id(H5Fopen(unique_name(handles.get()).c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
     if (!handles->file.valid())
         throw core::DataError(handles->name + ": not an HDF5 file (" + hdf5_reason() + ")");
     return Hdf5Reader(std::move(handles));

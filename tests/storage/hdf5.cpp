@@ -113,3 +113,14 @@ TEST_CASE("the list of entries names types and shapes in order") {
     CHECK(entries[2].type == "float64");
     CHECK(entries[2].shape == storage::Shape{2, 1});
 }
+
+TEST_CASE("files of equal names in memory are independent of each other") {
+    Hdf5Writer first;
+    Hdf5Writer second;
+    first.write<double>("/a", {1.0});
+    second.write<double>("/a", {2.0});
+    const auto one = Hdf5Reader::from_bytes(first.finish(), "same.h5");
+    const auto two = Hdf5Reader::from_bytes(second.finish(), "same.h5");
+    CHECK(one.read<double>("/a") == std::vector<double>{1.0});
+    CHECK(two.read<double>("/a") == std::vector<double>{2.0});
+}

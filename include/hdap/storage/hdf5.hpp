@@ -29,6 +29,7 @@ enum class Compression { none, deflate };
 /// A file that is complete in memory is written to the disk in one go by storage::write_sealed.
 /// So a full disk or a kill can never leave half a file behind, and HDF5 never sees an I/O error.
 /// Missing groups on a path are made. A path is absolute: "/population/genomes".
+/// HDF5 is not thread-safe: use writers and readers from one thread of a process, the main one.
 class Hdf5Writer {
   public:
     Hdf5Writer();

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "hdap/core/progress.hpp"
+#include "hdap/network/costs.hpp"
+#include "hdap/network/pruning_groups.hpp"
+#include "hdap/parallel/communicator.hpp"
+#include "hdap/search/evaluation_log.hpp"
+#include "hdap/search/nsga2.hpp"
+#include "hdap/search/objectives.hpp"
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/surrogate/cluster_surrogates.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace hdap::search {
+
+inline constexpr const char* search_schema = "hdap-search/1";
+
+/// What is searched: the same on every rank.
+struct SearchProblem {
+    network::SearchSpace space;
+    network::CostModel costs;
+    surrogate::ClusterSurrogates surrogates;
+    std::vector<double> cluster_weight;     ///< [cluster], sums to 1
+    std::vector<double> cluster_mean_ratio; ///< [cluster] devices' mean latency ÷ representatives'
+    /// Accuracy of a candidate in [0, 1]. Thread-safe, and the same bits in any thread and rank.
+    std::function<double(const network::Genome&)> accuracy;
+    double chance_accuracy = 0.0; ///< of guessing: where the hypervolume's accuracy axis begins
+    std::vector<Figure> objectives;
+    std::vector<Constraint> constraints;
+};
+
+/// What one generation brought.
+struct GenerationRecord {
+    std::int32_t generation = 0;
+    std::int32_t evaluations = 0; ///< entries of the evaluation log so far
+    std::int32_t feasible = 0;    ///< of these, how many meet all constraints
+    std::int32_t front_size = 0;
+    double hypervolume = 0.0; ///< see normalised_hypervolume
+    bool operator==(const GenerationRecord&) const = default;
+};
+
+/// An accuracy that was measured in a generation that is not complete yet.
+struct PendingAccuracy {
+    network::Genome genome;
+    double accuracy = 0.0;
+};
+
+/// All that a search knows; lives on the root. What a checkpoint holds, and all that it needs to.
+struct SearchState {
+    std::int64_t generations_done = 0;
+    bool complete = false;
+    std::vector<std::int32_t> population; ///< log indices of the present parents
+    EvaluationLog log;                    ///< entry 0 is the unpruned network
+    std::vector<GenerationRecord> history;
+    std::vector<PendingAccuracy> pending;
+    std::vector<double> generation_seconds; ///< wall time, summed over interruptions
+};
+
+/// What the search asks of its surroundings. Empty functions are not called.
+struct SearchHooks {
+    std::function<bool()> should_stop;                  ///< every rank: end early with a checkpoint
+    std::function<bool()> checkpoint_due;               ///< root: asked often
+    std::function<void(const SearchState&)> checkpoint; ///< root: write it
+    std::function<void(const core::ProgressState&)> progress; ///< root
+};
+
+enum class SearchOutcome { complete, stopped };
+
+/// Runs NSGA-II from `state` (a new one, or one from a checkpoint) until `parameters.generations`
+/// are done. Every rank evaluates its share of each generation on the surrogates of all clusters
+/// with `threads` threads; accuracies are handed out dynamically over all threads of all ranks;
+/// the root selects. The state after the last generation has the same bits for any number of
+/// ranks and threads, and however often it was stopped and continued. Collective.
+///
+/// Throws (an AgreedError of the kind of) InfeasibleError when a constraint lies below what the
+/// smallest candidate needs, before anything is evaluated.
+SearchOutcome run_nsga2(const parallel::Communicator& communicator, const SearchProblem& problem,
+                        const Nsga2Parameters& parameters, int threads, SearchState& state,
+                        const SearchHooks& hooks);
+
+/// The figures of one candidate from its costs, its latency on each cluster and its accuracies.
+CandidateFigures candidate_figures(const SearchProblem& problem, const network::Genome& genome,
+                                   std::span<const double> cluster_latency_ms, double accuracy,
+                                   double unpruned_accuracy);
+
+/// Latency of each genome on each cluster's representatives, [genome][cluster], in ms.
+std::vector<double> cluster_latencies_ms(const SearchProblem& problem,
+                                         std::span<const network::Genome> genomes, int threads);
+
+/// The indices of the log's feasible non-dominated entries, sorted by the first objective.
+std::vector<std::size_t> current_front(const SearchProblem& problem, const EvaluationLog& log);
+
+/// The share of the box between zero and the reference point that `front` dominates. The
+/// reference is the unpruned network's figure, for the accuracy drop that of guessing.
+double normalised_hypervolume(const SearchProblem& problem, const EvaluationLog& log,
+                              std::span<const std::size_t> front);
+
+/// By how much the log's least violating candidate misses each constraint, in words.
+std::string infeasibility_report(const SearchProblem& problem, const EvaluationLog& log);
+
+/// Layout: /log/…, /population, /history/…, /pending/…, /timing/seconds; see docs/file-formats.md.
+void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std::size_t genes);
+/// Throws DataError when the content is inconsistent.
+SearchState read_search_state(const storage::Hdf5Reader& file);
+
+} // namespace hdap::search

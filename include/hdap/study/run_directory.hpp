@@ -1,0 +1,57 @@
+#pragma once
+
+#include "hdap/core/log.hpp"
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/storage/run_lock.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/study/settings.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace hdap::study {
+
+/// The folder that holds one study: its configuration and all that came from it. Used on the root.
+class RunDirectory {
+  public:
+    /// Makes the folder, or opens the one that is there, and locks it for this process.
+    /// Throws ConfigError when it belongs to another configuration (names the settings that
+    /// differ), UsageError when another job uses it, DataError when it cannot be made.
+    RunDirectory(std::filesystem::path path, const Settings& settings, core::Log& log);
+
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+    [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
+        return path_ / name;
+    }
+
+  private:
+    std::filesystem::path path_;
+    std::optional<storage::RunLock> lock_;
+};
+
+/// Whether the stage output `file` is there and was made as `expected` says. A damaged one counts
+/// as absent, with a warning, as it can be made again.
+/// Throws ConfigError when it was made from other inputs: it is never written over.
+bool is_up_to_date(const std::filesystem::path& file, const storage::FileIdentity& expected,
+                   core::Log& log);
+
+/// Whether an output that has identity `found` is the one that `expected` describes; throws
+/// ConfigError when it was made from other settings or inputs.
+void require_same_identity(const std::filesystem::path& file, const storage::FileIdentity& found,
+                           const storage::FileIdentity& expected);
+
+/// Writes a stage's output: `content` fills it, the identity and the seal are added.
+void write_stage(const std::filesystem::path& file, const storage::FileIdentity& identity,
+                 const std::function<void(storage::Hdf5Writer&)>& content,
+                 const std::filesystem::path& previous = {});
+
+/// Opens a stage's output, after checking seal and schema.
+storage::Hdf5Reader open_stage(const std::filesystem::path& file, const std::string& schema);
+
+/// A hash that stands for a file of this identity as an input of later stages. It does not depend
+/// on when or where the file was made.
+std::string identity_key(const storage::FileIdentity& identity);
+
+} // namespace hdap::study

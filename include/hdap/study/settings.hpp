@@ -1,0 +1,97 @@
+#pragma once
+
+#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/finetune.hpp"
+#include "hdap/core/settings.hpp"
+#include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/synthesis.hpp"
+#include "hdap/network/pruning_groups.hpp"
+#include "hdap/search/nsga2.hpp"
+#include "hdap/search/objectives.hpp"
+#include "hdap/surrogate/gbrt.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace hdap::study {
+
+/// Everything that a study's configuration says, with the defaults. One member a TOML section.
+/// Seeds inside the parameter structs of other modules are set from `seed`.
+struct Settings {
+    std::string name = "study";
+    std::int64_t seed = 1;
+
+    struct Fleet {
+        std::string source = "synthetic"; ///< or "file": a CSV or HDF5 of measured latencies
+        std::string file;
+        std::string sku = "unknown"; ///< of a measured fleet
+        std::int64_t benchmarks = 8;
+        std::int64_t batch = 64;
+        std::int64_t runs = 10;
+        fleet::SynthesisParameters synthesis;
+    } fleet;
+
+    struct Clusters {
+        std::string metric = "level";
+        std::string noise = "nearest_cluster";
+        fleet::ClusteringParameters clustering;
+    } clusters;
+
+    struct Network {
+        std::string name = "mobilenet_v1";
+        double width = 1.0;
+        std::string weights;
+        network::SearchSpaceParameters space;
+    } network;
+
+    struct Data {
+        std::string file;
+        std::int64_t held_out = 5000;
+        std::int64_t evaluation_images = 2000;
+        std::int64_t recalibration_images = 500;
+        accuracy::EvaluationParameters evaluation;
+    } data;
+
+    struct Profile {
+        std::int64_t candidates = 400;
+        std::int64_t runs = 10;
+    } profile;
+
+    surrogate::GbrtParameters surrogate;
+
+    struct Search {
+        search::Nsga2Parameters nsga2;
+        std::vector<std::string> objectives{"latency.mean", "accuracy_drop"};
+        std::vector<std::string> constraints{"flops <= 0.6x"};
+    } search;
+
+    struct Finetune {
+        std::int64_t candidates = 3;
+        std::int64_t images = 0;
+        accuracy::FinetuneParameters training;
+    } finetune;
+
+    struct Run {
+        double checkpoint_seconds = 30.0;
+    } run;
+};
+
+/// Names every setting: the one list that loading, printing and hashing go by.
+void describe_settings(Settings& settings, core::SettingVisitor& visitor);
+
+/// Reads a configuration file. Relative paths in it are relative to its folder; those in
+/// `overrides` ("key=value") to the current folder. In the result all paths are absolute, all
+/// texts are parsed and all values are consistent.
+/// Throws ConfigError.
+Settings load_settings_file(const std::filesystem::path& file,
+                            const std::vector<std::string>& overrides);
+
+/// The settings as commented TOML: what `--print-config` and the run directory's config.toml hold.
+std::string settings_text(const Settings& settings);
+
+/// The canonical lines of the settings below `prefixes`; all of them for {""}.
+std::string settings_lines(const Settings& settings, const std::vector<std::string>& prefixes);
+
+} // namespace hdap::study

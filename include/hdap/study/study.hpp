@@ -1,0 +1,39 @@
+#pragma once
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/log.hpp"
+#include "hdap/parallel/communicator.hpp"
+#include "hdap/parallel/launch.hpp"
+#include "hdap/parallel/run_control.hpp"
+#include "hdap/study/settings.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hdap::study {
+
+/// The stages of a study, in their order. Each reads the outputs of those before it.
+enum class Stage { fleet, clusters, profile, surrogates, search, finetune, report };
+
+/// "fleet", "clusters", …
+std::string name_of(Stage stage);
+
+/// What a study needs of the process that it runs in.
+struct StudyContext {
+    const parallel::Communicator& communicator;
+    const Settings& settings;
+    std::filesystem::path run_directory;
+    core::Log& log;
+    parallel::RunControl& control;
+    int threads = 1;
+};
+
+/// Walks the stages from the first to `last`. A stage whose output is there and was made from the
+/// same inputs is skipped; a search goes on from its checkpoint. Returns `complete`, or `stopped`
+/// when a signal ended it early. The final table goes to stdout. Collective.
+/// Throws what the stages throw; see docs/architecture.md, "Exit codes".
+core::ExitCode run_study(const StudyContext& context, Stage last = Stage::report);
+
+} // namespace hdap::study

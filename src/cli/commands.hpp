@@ -1,0 +1,42 @@
+#pragma once
+
+#include "hdap/core/error.hpp"
+#include "hdap/parallel/communicator.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+/// The subcommands, one a file; private to the module.
+namespace hdap::cli {
+
+/// The arguments of main, which MPI_Init wants.
+struct Arguments {
+    int count = 0;
+    char** values = nullptr;
+};
+
+/// What a subcommand does once the command line is parsed.
+using Action = std::function<core::ExitCode(Arguments)>;
+
+/// Each adds its subcommand to `app`; when that is chosen, `action` becomes what it does.
+void add_run_command(CLI::App& app, Action& action);
+void add_stage_commands(CLI::App& app, Action& action);
+void add_fleet_commands(CLI::App& app, Action& action);
+void add_network_commands(CLI::App& app, Action& action);
+void add_data_commands(CLI::App& app, Action& action);
+void add_train_command(CLI::App& app, Action& action);
+void add_inspect_command(CLI::App& app, Action& action);
+void add_bench_command(CLI::App& app, Action& action);
+
+/// Adds a subcommand with a description and an example, which end its --help.
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
+                      const std::string& example);
+
+/// Runs `body` on every rank, in an MPI environment. An AgreedError becomes one message and an
+/// orderly end; any other error ends all ranks, as the others may be waiting for this one.
+core::ExitCode
+run_on_all_ranks(Arguments arguments,
+                 const std::function<core::ExitCode(const parallel::Communicator&)>& body);
+
+} // namespace hdap::cli

@@ -1,0 +1,191 @@
+#include "hdap/core/hash.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/import_csv.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "commands.hpp"
+
+namespace hdap::cli {
+namespace {
+
+using core::ExitCode;
+
+struct ImportOptions {
+    std::string source;
+    std::string output;
+    std::string sku;
+    std::vector<std::string> benchmarks;
+};
+
+struct ClusterOptions {
+    std::string fleet;
+    std::string output;
+    std::string metric = "level";
+    std::string noise = "nearest_cluster";
+    fleet::ClusteringParameters parameters;
+};
+
+fleet::Fleet read_fleet(const std::string& file) {
+    const auto reader =
+        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
+    storage::read_identity(reader, fleet::fleet_schema);
+    return fleet::read_fleet(reader);
+}
+
+ExitCode import(const ImportOptions& options) {
+    fleet::CsvImportReport report;
+    const auto imported =
+        fleet::import_csv(options.source, options.sku, {.benchmarks = options.benchmarks}, &report);
+    storage::Hdf5Writer file;
+    storage::write_identity(
+        file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
+    fleet::write_fleet(file, imported);
+    storage::write_sealed(options.output, file.finish());
+    std::printf("%s: %zu devices × %zu benchmarks from %lld measurements\n", options.output.c_str(),
+                imported.devices(), imported.benchmarks(), static_cast<long long>(report.rows));
+    if (report.dropped_devices > 0)
+        std::fprintf(stderr, "warning: %lld devices lack a benchmark and were left out: %s%s\n",
+                     static_cast<long long>(report.dropped_devices),
+                     core::join(report.dropped_examples).c_str(),
+                     report.dropped_devices >
+                             static_cast<std::int64_t>(report.dropped_examples.size())
+                         ? ", …"
+                         : "");
+    return ExitCode::complete;
+}
+
+/// The value below which a share `q` of `values` lies.
+double quantile(std::vector<double> values, double q) {
+    const auto at = static_cast<std::size_t>(q * static_cast<double>(values.size() - 1));
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at),
+                     values.end());
+    return values[at];
+}
+
+ExitCode info(const std::string& path) {
+    const auto devices = read_fleet(path);
+    std::printf("%s: %zu devices of %s%s\n\n", path.c_str(), devices.devices(), devices.sku.c_str(),
+                devices.conditions.empty() ? "" : ", synthetic");
+    std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
+                "p95 / median");
+    for (std::size_t b = 0; b < devices.benchmarks(); ++b) {
+        std::vector<double> column;
+        for (std::size_t i = 0; i < devices.devices(); ++i)
+            column.push_back(devices.latency_ms[i * devices.benchmarks() + b]);
+        const double median = quantile(column, 0.5);
+        const double p95 = quantile(column, 0.95);
+        std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   %.3f\n",
+                    devices.benchmark_names[b].c_str(), quantile(column, 0.05), median, p95,
+                    quantile(column, 1.0), p95 / median);
+    }
+    return ExitCode::complete;
+}
+
+void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& clustering) {
+    const auto noise =
+        std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1);
+    std::printf("%zu clusters of %zu devices, %td noise devices, eps %.4g\n\n",
+                clustering.clusters(), devices.devices(), noise, clustering.eps);
+    std::printf("%-8s %8s %10s   latency relative to the fleet's median\n", "cluster", "devices",
+                "weight");
+    const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
+    for (std::size_t k = 0; k < clustering.clusters(); ++k) {
+        std::vector<double> sums(devices.benchmarks(), 0.0);
+        std::size_t members = 0;
+        for (std::size_t i = 0; i < devices.devices(); ++i) {
+            if (clustering.cluster_of_device[i] != static_cast<std::int32_t>(k)) continue;
+            ++members;
+            for (std::size_t b = 0; b < sums.size(); ++b)
+                sums[b] += signatures[i * sums.size() + b];
+        }
+        std::printf("%-8zu %8zu %9.2f%%  ", k, members, 100.0 * clustering.cluster_weight[k]);
+        for (const double sum : sums)
+            std::printf(" %.3f",
+                        std::exp(sum / static_cast<double>(std::max<std::size_t>(members, 1))));
+        std::printf("\n");
+    }
+}
+
+ExitCode cluster(ClusterOptions options) {
+    options.parameters.metric =
+        options.metric == "shape" ? fleet::SignatureMetric::shape : fleet::SignatureMetric::level;
+    options.parameters.noise =
+        options.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
+    const auto devices = read_fleet(options.fleet);
+    const auto clustering = fleet::cluster_devices(devices, options.parameters);
+    if (!options.output.empty()) {
+        storage::Hdf5Writer file;
+        storage::write_identity(
+            file, {.schema = fleet::clusters_schema, .config_sha256 = "", .input_sha256 = ""});
+        fleet::write_clustering(file, clustering);
+        storage::write_sealed(options.output, file.finish());
+    }
+    print_clusters(devices, clustering);
+    return ExitCode::complete;
+}
+
+void add_import(CLI::App& group, Action& action) {
+    auto options = std::make_shared<ImportOptions>();
+    CLI::App* command =
+        add_command(group, "import",
+                    "Read measured latencies: a CSV with the columns device_id, benchmark, run and "
+                    "latency_ms.",
+                    "hdap fleet import measurements.csv fleet.h5 --sku 'Jetson Xavier NX'");
+    command->add_option("CSV", options->source, "Measurements")->required();
+    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/1)")->required();
+    command->add_option("--sku", options->sku, "What the label on the devices says")->required();
+    command
+        ->add_option("--benchmarks", options->benchmarks,
+                     "Read only these benchmarks, separated by commas")
+        ->delimiter(',');
+    command->callback(
+        [options, &action] { action = [options](Arguments) { return import(*options); }; });
+}
+
+void add_cluster(CLI::App& group, Action& action) {
+    auto options = std::make_shared<ClusterOptions>();
+    CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies (DBSCAN).",
+                                    "hdap fleet cluster fleet.h5 --out clusters.h5");
+    command->add_option("FLEET", options->fleet, "Fleet (hdap fleet import)")->required();
+    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/1)");
+    command->add_option("--metric", options->metric, "level, or shape: without overall speed")
+        ->check(CLI::IsMember({"level", "shape"}))
+        ->capture_default_str();
+    command->add_option("--noise", options->noise, "nearest_cluster or drop")
+        ->check(CLI::IsMember({"nearest_cluster", "drop"}))
+        ->capture_default_str();
+    command->add_option("--eps", options->parameters.eps, "Radius in log latency; 0: automatic")
+        ->check(CLI::Range(0.0, 10.0))
+        ->capture_default_str();
+    command
+        ->add_option("--min-points", options->parameters.min_points,
+                     "Devices that make a dense group")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    command->callback(
+        [options, &action] { action = [options](Arguments) { return cluster(*options); }; });
+}
+
+} // namespace
+
+void add_fleet_commands(CLI::App& app, Action& action) {
+    CLI::App* group = app.add_subcommand("fleet", "Fleets of devices and their clusters");
+    group->require_subcommand(1);
+    add_import(*group, action);
+    add_cluster(*group, action);
+    auto path = std::make_shared<std::string>();
+    CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",
+                                    "hdap fleet info fleet.h5");
+    command->add_option("FLEET", *path, "Fleet (hdap-fleet/1)")->required();
+    command->callback([path, &action] { action = [path](Arguments) { return info(*path); }; });
+}
+
+} // namespace hdap::cli

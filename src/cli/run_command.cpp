@@ -1,0 +1,153 @@
+#include "hdap/core/log.hpp"
+#include "hdap/core/version.hpp"
+#include "hdap/study/study.hpp"
+
+#include <cstdio>
+#include <memory>
+
+#include "commands.hpp"
+
+namespace hdap::cli {
+namespace {
+
+using core::ExitCode;
+
+/// The options of every command that works on a study.
+struct StudyOptions {
+    std::string config;
+    std::vector<std::string> overrides;
+    std::string run_directory;
+    int threads = 0;
+    bool print_config = false;
+    bool quiet = false;
+};
+
+void add_study_options(CLI::App& command, StudyOptions& options) {
+    command
+        .add_option("--set", options.overrides,
+                    "Override a setting, KEY=VALUE; may be given several times")
+        ->take_all()
+        ->expected(1);
+    command.add_option("--out", options.run_directory,
+                       "Run directory (default: runs/ and the study's name)");
+    command
+        .add_option("--threads", options.threads,
+                    "Threads per rank (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
+                    "cores each rank is bound to)")
+        ->check(CLI::Range(1, 4096));
+    command.add_flag("--quiet", options.quiet, "Print nothing but errors and the result");
+}
+
+void describe_launch(const parallel::Launch& launch, core::Log& log) {
+    log.info("hdap " + std::string(core::version) + " (" + std::string(core::git_commit) + "), " +
+             std::to_string(launch.ranks) + (launch.ranks == 1 ? " rank" : " ranks"));
+    constexpr std::size_t most_lines = 8;
+    for (std::size_t i = 0; i < launch.bindings.size() && i < most_lines; ++i)
+        log.info("  " + launch.bindings[i]);
+    if (launch.bindings.size() > most_lines)
+        log.info("  … and " + std::to_string(launch.bindings.size() - most_lines) + " more");
+}
+
+ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& options,
+                    study::Stage last) {
+    parallel::RunControl control;
+    core::Log log(
+        {.quiet = options.quiet || !world.is_root(), .terminal = core::Log::stderr_is_terminal()});
+    const auto launch = parallel::inspect_launch(world, options.threads);
+    std::optional<study::Settings> settings;
+    // Every rank reads the small configuration; an error in it is reported once.
+    world.on_every_rank(
+        [&] { settings = study::load_settings_file(options.config, options.overrides); });
+    if (world.is_root()) describe_launch(launch, log);
+    const std::string folder =
+        options.run_directory.empty() ? "runs/" + settings->name : options.run_directory;
+    return study::run_study({.communicator = world,
+                             .settings = *settings,
+                             .run_directory = folder,
+                             .log = log,
+                             .control = control,
+                             .threads = launch.threads_per_rank},
+                            last);
+}
+
+ExitCode print_config(const StudyOptions& options) {
+    study::Settings settings;
+    if (!options.config.empty())
+        settings = study::load_settings_file(options.config, options.overrides);
+    else if (!options.overrides.empty())
+        throw core::UsageError("--set without a configuration has nothing to change: give CONFIG");
+    std::fputs(study::settings_text(settings).c_str(), stdout);
+    return ExitCode::complete;
+}
+
+} // namespace
+
+void add_run_command(CLI::App& app, Action& action) {
+    auto options = std::make_shared<StudyOptions>();
+    CLI::App* command = add_command(
+        app, "run",
+        "Run a study: fleet, clusters, profile, surrogates, search, fine-tuning, report.\n"
+        "The same command starts it, continues it after a stop, or says that it is complete.",
+        "mpirun -n 2 hdap run configs/quickstart.toml --set search.population=32 --out "
+        "runs/wide");
+    command->add_option("CONFIG", options->config, "The study's configuration (TOML)");
+    command->add_flag("--print-config", options->print_config,
+                      "Print every setting with its value and a comment, and end");
+    add_study_options(*command, *options);
+    command->callback([options, &action] {
+        action = [options](Arguments arguments) {
+            if (options->print_config) return print_config(*options);
+            if (options->config.empty())
+                throw core::UsageError("hdap run: CONFIG is missing; try hdap run "
+                                       "configs/quickstart.toml, or --print-config");
+            return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
+                return run_stages(world, *options, study::Stage::report);
+            });
+        };
+    });
+}
+
+namespace {
+
+/// Adds a subcommand that runs a study up to one stage.
+void add_stage_command(CLI::App& app, Action& action, const std::string& name,
+                       const std::string& description, const std::string& example,
+                       study::Stage last) {
+    auto options = std::make_shared<StudyOptions>();
+    CLI::App* command = add_command(
+        app, name, description + " Stages before it are run when their output is missing.",
+        example);
+    command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
+    add_study_options(*command, *options);
+    command->callback([options, last, &action] {
+        action = [options, last](Arguments arguments) {
+            return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
+                return run_stages(world, *options, last);
+            });
+        };
+    });
+}
+
+} // namespace
+
+void add_stage_commands(CLI::App& app, Action& action) {
+    using study::Stage;
+    add_stage_command(app, action, "profile",
+                      "Measure random candidates on each cluster's representatives.",
+                      "hdap profile configs/quickstart.toml", Stage::profile);
+    CLI::App* surrogate = app.add_subcommand("surrogate", "The clusters' latency surrogates");
+    surrogate->require_subcommand(1);
+    add_stage_command(*surrogate, action, "fit", "Fit one latency surrogate a cluster.",
+                      "hdap surrogate fit configs/quickstart.toml", Stage::surrogates);
+    add_stage_command(app, action, "search", "Search for the front.",
+                      "mpirun -n 4 hdap search configs/quickstart.toml", Stage::search);
+    add_stage_command(app, action, "finetune", "Fine-tune the best candidates of the front.",
+                      "mpirun -n 4 hdap finetune configs/quickstart.toml", Stage::finetune);
+    add_stage_command(app, action, "report", "Write front.csv and report.html.",
+                      "hdap report configs/quickstart.toml", Stage::report);
+    CLI::App* fleet = app.get_subcommand("fleet");
+    add_stage_command(*fleet, action, "synth", "Make a study's synthetic fleet.",
+                      "hdap fleet synth configs/quickstart.toml", Stage::fleet);
+}
+
+} // namespace hdap::cli

@@ -1,0 +1,253 @@
+#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/finetune.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/parallel/dispatch.hpp"
+#include "hdap/search/hypervolume.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "stages.hpp"
+
+namespace hdap::study {
+namespace {
+
+using search::Figure;
+
+double mean_latency_ms(const search::SearchProblem& problem, const network::Genome& genome) {
+    const std::vector<network::Genome> one{genome};
+    const auto latencies = search::cluster_latencies_ms(problem, one, 1);
+    return search::candidate_figures(problem, genome, latencies, 0.0, 0.0).latency_mean_ms;
+}
+
+/// The uniform width whose predicted latency is nearest to `latency_ms`.
+network::Genome uniform_of_latency(const search::SearchProblem& problem, double latency_ms) {
+    network::Genome best = problem.space.unpruned();
+    double least = std::numeric_limits<double>::infinity();
+    constexpr int steps = 200;
+    for (int i = 1; i <= steps; ++i) {
+        const auto genome = problem.space.uniform(static_cast<double>(i) / steps);
+        const double miss = std::abs(mean_latency_ms(problem, genome) - latency_ms);
+        if (miss < least) {
+            least = miss;
+            best = genome;
+        }
+    }
+    return best;
+}
+
+/// Greedy subset selection: adds the point that raises the hypervolume most, `count` times.
+std::vector<std::size_t> best_subset(const search::SearchProblem& problem,
+                                     const search::EvaluationLog& log,
+                                     const std::vector<std::size_t>& front, std::size_t count) {
+    std::vector<std::size_t> chosen;
+    while (chosen.size() < std::min(count, front.size())) {
+        std::size_t best = front.size();
+        double most = -1.0;
+        for (std::size_t i = 0; i < front.size(); ++i) {
+            if (std::find(chosen.begin(), chosen.end(), front[i]) != chosen.end()) continue;
+            auto trial = chosen;
+            trial.push_back(front[i]);
+            const double volume = search::normalised_hypervolume(problem, log, trial);
+            if (volume > most) {
+                most = volume;
+                best = i;
+            }
+        }
+        chosen.push_back(front[best]);
+    }
+    // In the order of the front, so that ids ascend with the first objective.
+    std::vector<std::size_t> ordered;
+    for (const std::size_t index : front)
+        if (std::find(chosen.begin(), chosen.end(), index) != chosen.end())
+            ordered.push_back(index);
+    return ordered;
+}
+
+std::string numbered(const std::string& prefix, std::size_t number) {
+    return prefix + (number < 10 ? "-0" : "-") + std::to_string(number);
+}
+
+std::filesystem::path network_file(const std::filesystem::path& folder, const std::string& id) {
+    return folder / "networks" / (id + ".h5");
+}
+
+void write_network(const std::filesystem::path& file, const storage::FileIdentity& identity,
+                   const FinetunedNetwork& result, const network::Weights& weights) {
+    write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
+        network::write_weights(writer, weights);
+        writer.write<std::int32_t>("/genome", result.genome);
+        writer.attribute("/", "id", result.id);
+        writer.attribute("/", "held_out_accuracy", result.held_out_accuracy);
+        writer.attribute("/", "finetuned_held_out_accuracy", result.finetuned_held_out_accuracy);
+        writer.attribute("/", "test_accuracy", result.test_accuracy);
+    });
+}
+
+FinetunedNetwork read_network(const std::filesystem::path& file) {
+    const auto reader = open_stage(file, networks_schema);
+    return {.id = reader.attribute_string("/", "id"),
+            .genome = reader.read<std::int32_t>("/genome"),
+            .held_out_accuracy = reader.attribute_double("/", "held_out_accuracy"),
+            .finetuned_held_out_accuracy =
+                reader.attribute_double("/", "finetuned_held_out_accuracy"),
+            .test_accuracy = reader.attribute_double("/", "test_accuracy")};
+}
+
+/// Fine-tuning of one network in one thread of one rank. Its result travels to the root as
+/// numbers, as only the root's main thread writes files: first the figures, then all weights.
+class Finetuner {
+  public:
+    Finetuner(const StudyContext& context, const Workpiece& workpiece)
+        : context_(context), workpiece_(workpiece),
+          images_(context.settings.finetune.images == 0
+                      ? workpiece.train
+                      : accuracy::slice(workpiece.train, 0, context.settings.finetune.images)),
+          evaluator_(
+              workpiece.network, workpiece.weights, workpiece.space,
+              accuracy::slice(workpiece.train, 0, context.settings.data.recalibration_images),
+              workpiece.held_out, context.settings.data.evaluation) {}
+
+    /// The network's numbers; none when it was stopped before it was done.
+    [[nodiscard]] std::vector<double> finetune(const network::Genome& genome) const {
+        const auto start = evaluator_.candidate(genome);
+        const auto weights = accuracy::finetune(
+            start, images_, context_.settings.finetune.training,
+            [&](const accuracy::FinetuneProgress&) { return !context_.control.stop_requested(); });
+        if (context_.control.stop_requested()) return {};
+        const auto accuracy_of = [&](const network::Weights& w, const accuracy::ImageData& images) {
+            return accuracy::top1_accuracy(start.network, w, images,
+                                           context_.settings.data.evaluation);
+        };
+        std::vector<double> numbers{accuracy_of(start.weights, workpiece_.held_out),
+                                    accuracy_of(weights, workpiece_.held_out),
+                                    accuracy_of(weights, workpiece_.test)};
+        for (const auto& [name, tensor] : weights)
+            numbers.insert(numbers.end(), tensor.values.begin(), tensor.values.end());
+        return numbers;
+    }
+
+    /// Writes the network that `numbers` describe.
+    void write(const Selection& selection, std::span<const double> numbers,
+               const storage::FileIdentity& identity) const {
+        auto weights = evaluator_.candidate(selection.genome).weights; // for names and shapes
+        std::size_t next = 3;
+        for (auto& [name, tensor] : weights)
+            for (float& value : tensor.values)
+                value = static_cast<float>(numbers[next++]);
+        write_network(network_file(context_.run_directory, selection.id), identity,
+                      {.id = selection.id,
+                       .genome = selection.genome,
+                       .held_out_accuracy = numbers[0],
+                       .finetuned_held_out_accuracy = numbers[1],
+                       .test_accuracy = numbers[2]},
+                      weights);
+    }
+
+  private:
+    const StudyContext& context_;
+    const Workpiece& workpiece_;
+    accuracy::ImageData images_;
+    accuracy::Evaluator evaluator_;
+};
+
+/// Genomes by rank 0's choice, on every rank.
+std::vector<Selection> broadcast_selection(const parallel::Communicator& communicator,
+                                           const std::vector<Selection>& selection) {
+    std::vector<std::int32_t> genomes;
+    std::vector<char> ids;
+    for (const Selection& entry : selection) {
+        genomes.insert(genomes.end(), entry.genome.begin(), entry.genome.end());
+        ids.insert(ids.end(), entry.id.begin(), entry.id.end());
+        ids.push_back('\n');
+    }
+    communicator.broadcast(genomes);
+    communicator.broadcast(ids);
+    std::vector<Selection> result;
+    const auto count = static_cast<std::size_t>(std::count(ids.begin(), ids.end(), '\n'));
+    auto id = ids.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto end = std::find(id, ids.end(), '\n');
+        const auto genes = static_cast<std::ptrdiff_t>(genomes.size() / count);
+        const auto first = genomes.begin() + static_cast<std::ptrdiff_t>(i) * genes;
+        result.push_back({.id = std::string(id, end), .genome = {first, first + genes}});
+        id = end + 1;
+    }
+    return result;
+}
+
+} // namespace
+
+std::vector<Selection> select_networks(const search::SearchProblem& problem,
+                                       const search::EvaluationLog& log, std::int64_t count) {
+    const auto front = search::current_front(problem, log);
+    std::vector<Selection> selection;
+    for (const std::size_t index :
+         best_subset(problem, log, front, static_cast<std::size_t>(count))) {
+        const auto position =
+            static_cast<std::size_t>(std::find(front.begin(), front.end(), index) - front.begin());
+        selection.push_back({numbered("front", position + 1), log[index].genome});
+        selection.push_back({numbered("uniform", position + 1),
+                             uniform_of_latency(problem, log[index].figures.latency_mean_ms)});
+    }
+    return selection;
+}
+
+std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& context,
+                                                          const Workpiece& workpiece,
+                                                          std::vector<Selection> selection,
+                                                          const RunDirectory* run,
+                                                          const storage::FileIdentity& identity) {
+    std::vector<Selection> missing;
+    context.communicator.on_root([&] {
+        for (const Selection& entry : selection)
+            if (!is_up_to_date(network_file(run->path(), entry.id), identity, context.log))
+                missing.push_back(entry);
+    });
+    const auto todo = broadcast_selection(context.communicator, missing);
+    std::optional<Finetuner> finetuner;
+    context.communicator.on_every_rank([&] {
+        if (!todo.empty()) finetuner.emplace(context, workpiece);
+    });
+    std::optional<core::Progress> progress;
+    if (context.communicator.is_root()) progress.emplace(context.log);
+    std::int64_t done = 0;
+    const auto show = [&] {
+        if (!progress || todo.empty()) return;
+        progress->show({.stage = "fine-tune",
+                        .position = "",
+                        .done = done,
+                        .total = static_cast<std::int64_t>(todo.size()),
+                        .unit = "networks",
+                        .detail = ""});
+    };
+    const auto outcome = parallel::dispatch(
+        context.communicator,
+        {.items = todo.size(),
+         .threads = context.threads,
+         .evaluate = [&](std::size_t item) { return finetuner->finetune(todo[item].genome); },
+         .on_result =
+             [&](std::size_t item, std::span<const double> numbers) {
+                 if (numbers.empty()) return;
+                 finetuner->write(todo[item], numbers, identity);
+                 ++done;
+             },
+         .should_stop = [&] { return context.control.stop_requested(); },
+         .on_wait = show});
+    progress.reset();
+    bool stopped = outcome == parallel::DispatchOutcome::stopped;
+    if (context.communicator.is_root())
+        stopped = stopped || done < static_cast<std::int64_t>(todo.size());
+    if (context.communicator.any(stopped)) return std::nullopt;
+    std::vector<FinetunedNetwork> results;
+    context.communicator.on_root([&] {
+        for (const Selection& entry : selection)
+            results.push_back(read_network(network_file(run->path(), entry.id)));
+        if (!todo.empty())
+            context.log.info("fine-tune: " + std::to_string(results.size()) + " networks");
+    });
+    return results;
+}
+
+} // namespace hdap::study

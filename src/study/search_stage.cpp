@@ -1,0 +1,155 @@
+#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/search/hypervolume.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <chrono>
+#include <memory>
+
+#include "stages.hpp"
+
+namespace hdap::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The outputs of earlier stages, which every rank needs: read by the root, given to all.
+storage::Hdf5Reader stage_on_every_rank(const StudyContext& context, const RunDirectory* run,
+                                        const std::string& name) {
+    std::vector<std::byte> bytes;
+    context.communicator.on_root([&] { bytes = storage::read_sealed(*run / name); });
+    context.communicator.broadcast(bytes);
+    return storage::Hdf5Reader::from_bytes(std::move(bytes), name);
+}
+
+/// Reads a checkpoint; nothing when there is none.
+/// Throws CorruptFileError or DataError when it is damaged.
+std::optional<search::SearchState> read_checkpoint(const fs::path& file,
+                                                   const storage::FileIdentity& identity) {
+    if (!fs::exists(file)) return std::nullopt;
+    const auto reader = open_stage(file, identity.schema);
+    require_same_identity(file, storage::read_identity(reader, identity.schema), identity);
+    return search::read_search_state(reader);
+}
+
+/// The state to go on from: that of search.h5, else of search.prev.h5, else a new one.
+search::SearchState resume(const StudyContext& context, const RunDirectory& run,
+                           const storage::FileIdentity& identity) {
+    const fs::path current = run / "search.h5";
+    const fs::path previous = run / "search.prev.h5";
+    std::string damage;
+    for (const fs::path& file : {current, previous}) {
+        try {
+            auto state = read_checkpoint(file, identity);
+            if (!state) continue;
+            if (!damage.empty()) context.log.warning(damage + "; going on from " + file.string());
+            return std::move(*state);
+        } catch (const core::Error& error) {
+            if (error.kind() != core::ErrorKind::corrupt_file &&
+                error.kind() != core::ErrorKind::data)
+                throw;
+            damage = error.what();
+            // Out of the way, so that the next checkpoint does not keep it as the previous one.
+            fs::rename(file, file.string() + ".damaged");
+        }
+    }
+    if (!damage.empty())
+        throw core::CorruptFileError(
+            damage + "; there is no other checkpoint. The damaged files end in .damaged now: "
+                     "run the command again to search from the beginning");
+    return {};
+}
+
+std::string front_summary(const search::SearchProblem& problem, const search::SearchState& state) {
+    const auto& last = state.history.back();
+    return "search: " + std::to_string(state.log.size()) + " candidates evaluated, front of " +
+           std::to_string(last.front_size) + ", hypervolume " +
+           core::significant(last.hypervolume) +
+           (problem.constraints.empty()
+                ? std::string()
+                : ", " + std::to_string(last.feasible) + " meet the constraints");
+}
+
+} // namespace
+
+search::SearchProblem make_problem(const StudyContext& context, const Workpiece& workpiece,
+                                   const RunDirectory* run) {
+    const auto clusters_file = stage_on_every_rank(context, run, "clusters.h5");
+    const auto surrogates_file = stage_on_every_rank(context, run, "surrogates.h5");
+    const Settings& settings = context.settings;
+    std::optional<search::SearchProblem> problem;
+    context.communicator.on_every_rank([&] {
+        const auto clustering = fleet::read_clustering(clusters_file);
+        // Shared, as std::function copies what it holds.
+        const auto evaluator = std::make_shared<const accuracy::Evaluator>(
+            workpiece.network, workpiece.weights, workpiece.space,
+            accuracy::slice(workpiece.train, 0, settings.data.recalibration_images),
+            accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
+            settings.data.evaluation);
+        problem.emplace(search::SearchProblem{
+            .space = workpiece.space,
+            .costs = workpiece.costs,
+            .surrogates = surrogate::read_surrogates(surrogates_file),
+            .cluster_weight = clustering.cluster_weight,
+            .cluster_mean_ratio = clustering.cluster_mean_ratio,
+            .accuracy =
+                [evaluator](const network::Genome& genome) { return evaluator->accuracy(genome); },
+            .chance_accuracy = 1.0 / static_cast<double>(workpiece.train.classes),
+            .objectives = {},
+            .constraints = {}});
+        for (const std::string& name : settings.search.objectives)
+            problem->objectives.push_back(search::parse_figure(name));
+        for (const std::string& text : settings.search.constraints)
+            problem->constraints.push_back(search::parse_constraint(text));
+    });
+    return std::move(*problem);
+}
+
+SearchResult run_search(const StudyContext& context, const search::SearchProblem& problem,
+                        const RunDirectory* run, const storage::FileIdentity& identity) {
+    using clock = std::chrono::steady_clock;
+    SearchResult result;
+    context.communicator.on_root([&] {
+        result.state = resume(context, *run, identity);
+        if (result.state.generations_done > 0 && !result.state.complete)
+            context.log.info("search: continuing after generation " +
+                             std::to_string(result.state.generations_done - 1));
+    });
+    std::optional<core::Progress> progress;
+    if (context.communicator.is_root())
+        progress.emplace(context.log, static_cast<std::int64_t>(result.state.log.size() +
+                                                                result.state.pending.size()));
+    const auto interval = std::chrono::duration<double>(context.settings.run.checkpoint_seconds);
+    auto last_checkpoint = clock::now();
+    const search::SearchHooks hooks{
+        .should_stop = [&] { return context.control.stop_requested(); },
+        .checkpoint_due =
+            [&] {
+                return context.control.take_checkpoint_request() ||
+                       clock::now() - last_checkpoint > interval;
+            },
+        .checkpoint =
+            [&](const search::SearchState& state) {
+                write_stage(
+                    *run / "search.h5", identity,
+                    [&](storage::Hdf5Writer& file) {
+                        search::write_search_state(file, state, problem.space.groups().size());
+                    },
+                    *run / "search.prev.h5");
+                last_checkpoint = clock::now();
+            },
+        .progress = [&](const core::ProgressState& state) { progress->show(state); }};
+    result.outcome = search::run_nsga2(context.communicator, problem, context.settings.search.nsga2,
+                                       context.threads, result.state, hooks);
+    progress.reset();
+    context.communicator.on_root([&] {
+        if (result.outcome != search::SearchOutcome::complete) return;
+        context.log.info(front_summary(problem, result.state));
+        if (search::current_front(problem, result.state.log).empty())
+            throw core::InfeasibleError(search::infeasibility_report(problem, result.state.log));
+    });
+    return result;
+}
+
+} // namespace hdap::study

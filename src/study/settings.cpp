@@ -1,0 +1,232 @@
+#include "hdap/study/settings.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/device_model.hpp"
+#include "hdap/network/zoo.hpp"
+
+#include <fstream>
+#include <iterator>
+
+namespace hdap::study {
+namespace {
+
+namespace fs = std::filesystem;
+using core::SettingVisitor;
+
+void describe_study(Settings& s, SettingVisitor& v) {
+    v.section("study", "The study as a whole");
+    v.text("name", s.name, {}, "Names the run directory: runs/NAME, unless --out says otherwise");
+    v.integer("seed", s.seed, {0, 1'000'000'000'000}, "Every random number depends on it");
+}
+
+void describe_fleet(Settings& s, SettingVisitor& v) {
+    v.section("fleet", "The devices and their latencies on the benchmark networks");
+    v.text("source", s.fleet.source, {"synthetic", "file"},
+           "synthetic: from a device model; file: measured latencies");
+    v.text("file", s.fleet.file, {},
+           "source = \"file\": CSV (device_id,benchmark,run,latency_ms) or HDF5 (hdap-fleet/1)");
+    v.text("sku", s.fleet.sku, {}, "source = \"file\": what the label on the devices says");
+    v.integer("benchmarks", s.fleet.benchmarks, {1, 64},
+              "Benchmark networks: randomly pruned versions of the network");
+    v.integer("batch", s.fleet.batch, {1, 4096}, "Images an inference, for all latencies");
+    v.integer("runs", s.fleet.runs, {1, 10'000}, "Runs of each benchmark on each device");
+    fleet::SynthesisParameters& synthesis = s.fleet.synthesis;
+    v.section("fleet.synthetic", "How the units of a synthetic fleet differ");
+    v.text("preset", synthesis.preset, fleet::device_presets(), "Device model");
+    v.integer("devices", synthesis.devices, {1, 100'000'000}, "Units");
+    v.real("silicon_sigma", synthesis.silicon_sigma, {0.0, 0.5},
+           "Spread of the chips' speed (log-normal)");
+    v.real("throttled_share", synthesis.throttled_share, {0.0, 1.0},
+           "Share of devices too hot for their clock");
+    v.real("capped_share", synthesis.capped_share, {0.0, 1.0},
+           "Share of devices on a weak battery or supply");
+    v.real("background_share", synthesis.background_share, {0.0, 1.0},
+           "Share of devices with a background load");
+    v.real("noise_sigma", synthesis.noise_sigma, {0.0, 0.5},
+           "Typical noise from run to run (log-normal)");
+}
+
+void describe_clusters(Settings& s, SettingVisitor& v) {
+    fleet::ClusteringParameters& clustering = s.clusters.clustering;
+    v.section("clusters", "Groups of devices that respond alike (DBSCAN)");
+    v.text("metric", s.clusters.metric, {"level", "shape"},
+           "level: compare latencies; shape: without the device's overall speed");
+    v.real("eps", clustering.eps, {0.0, 10.0},
+           "Radius in log latency, 0.01 is about 1 %; 0: at the knee of the k-distance curve");
+    v.integer("min_points", clustering.min_points, {1, 1'000'000},
+              "Devices that make a dense group");
+    v.integer("representatives", clustering.representatives, {1, 1000},
+              "Devices of a cluster that are measured on its behalf");
+    v.text("noise", s.clusters.noise, {"nearest_cluster", "drop"},
+           "How devices in no group count: with the nearest cluster, or not at all");
+}
+
+void describe_network(Settings& s, SettingVisitor& v) {
+    v.section("network", "The network to be pruned, and what may be pruned of it");
+    v.text("name", s.network.name, network::zoo_names(), "Network of the zoo");
+    v.real("width", s.network.width, {0.0, 4.0, true}, "Multiplies all channel counts");
+    v.text("weights", s.network.weights, {}, "HDF5 file of trained weights (hdap-weights/1)");
+    v.real("min_keep", s.network.space.min_keep, {0.0, 1.0, true},
+           "The least share of a group's channels that is kept");
+    v.integer("channel_divisor", s.network.space.divisor, {1, 1024},
+              "Channels kept are multiples of this");
+}
+
+void describe_data(Settings& s, SettingVisitor& v) {
+    v.section("data", "The images that accuracy is measured on");
+    v.text("file", s.data.file, {}, "Packed images (made by `hdap data pack`)");
+    v.integer("held_out", s.data.held_out, {1, 100'000'000},
+              "Last training images: never trained on, candidates are compared on them");
+    v.integer("evaluation_images", s.data.evaluation_images, {1, 100'000'000},
+              "Held-out images that each candidate is evaluated on");
+    v.integer("recalibration_images", s.data.recalibration_images, {1, 1'000'000},
+              "Training images that batch-norm statistics are recomputed on");
+    v.integer("batch", s.data.evaluation.batch, {1, 100'000}, "Images a forward pass");
+}
+
+void describe_surrogates(Settings& s, SettingVisitor& v) {
+    v.section("profile", "Latencies of random candidates on each cluster's representatives");
+    v.integer("candidates", s.profile.candidates, {10, 1'000'000}, "Random candidates measured");
+    v.integer("runs", s.profile.runs, {1, 10'000}, "Runs of each candidate");
+    v.section("surrogate", "Gradient-boosted forests, one a cluster");
+    v.integer("trees", s.surrogate.trees, {1, 100'000}, "Trees of a forest");
+    v.integer("depth", s.surrogate.depth, {1, 16}, "Comparisons on a tree's path");
+    v.real("learning_rate", s.surrogate.learning_rate, {0.0, 1.0, true}, "Shrinkage of each tree");
+    v.real("l2", s.surrogate.l2, {0.0, 1e6}, "L2 penalty on the leaves");
+}
+
+void describe_search(Settings& s, SettingVisitor& v) {
+    search::Nsga2Parameters& nsga2 = s.search.nsga2;
+    v.section("search", "NSGA-II over the channels kept in each pruning group");
+    v.integer("population", nsga2.population, {2, 1'000'000}, "Candidates a generation");
+    v.integer("generations", nsga2.generations, {0, 1'000'000}, "Generations after the first");
+    v.text_list("objectives", s.search.objectives,
+                "Minimised: latency.mean, latency.worst_cluster, accuracy_drop, flops, params, "
+                "memory.peak");
+    v.text_list("constraints", s.search.constraints,
+                "Must hold: \"FIGURE <= BOUND\"; 0.5x is half of the unpruned network's");
+    v.real("crossover_probability", nsga2.crossover_probability, {0.0, 1.0},
+           "That a child has two parents");
+    v.real("crossover_eta", nsga2.crossover_eta, {0.0, 1000.0},
+           "Larger: children nearer to their parents");
+    v.real("mutation_probability", nsga2.mutation_probability, {0.0, 1.0},
+           "Of each gene; 0 stands for 1 / genes");
+    v.real("mutation_eta", nsga2.mutation_eta, {0.0, 1000.0}, "Larger: smaller steps");
+}
+
+void describe_finetune(Settings& s, SettingVisitor& v) {
+    accuracy::FinetuneParameters& training = s.finetune.training;
+    v.section("finetune", "Training of the best candidates, and of uniform widths beside them");
+    v.integer("candidates", s.finetune.candidates, {0, 1000}, "Candidates of the front");
+    v.integer("images", s.finetune.images, {0, 100'000'000},
+              "Training images used; 0: all that are not held out");
+    v.real("epochs", training.epochs, {0.0, 10'000.0, true}, "Passes over these images");
+    v.integer("batch", training.batch, {1, 65'536}, "Images a step");
+    v.real("learning_rate", training.learning_rate, {0.0, 100.0, true}, "At its peak");
+    v.real("momentum", training.momentum, {0.0, 0.9999}, "Nesterov momentum");
+    v.real("weight_decay", training.weight_decay, {0.0, 1.0}, "On weights, not on batch norm");
+    v.real("warmup", training.warmup, {0.0, 0.5}, "Share of the steps with a rising rate");
+    v.real("label_smoothing", training.label_smoothing, {0.0, 0.5}, "Label smoothing");
+    v.boolean("augment", training.augment, "Random flips and padded crops");
+}
+
+void describe_run(Settings& s, SettingVisitor& v) {
+    v.section("run", "How the job runs; changes no result");
+    v.real("checkpoint_seconds", s.run.checkpoint_seconds, {0.01, 86'400.0},
+           "Time between two checkpoints of the search");
+}
+
+core::DescribeSettings described(Settings& settings) {
+    return [&settings](SettingVisitor& visitor) { describe_settings(settings, visitor); };
+}
+
+std::string read_text(const fs::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream || fs::is_directory(file))
+        throw core::ConfigError("cannot read the configuration " + file.string() +
+                                ": no such file, or not readable");
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+void make_paths_absolute(Settings& settings, const fs::path& folder) {
+    for (std::string* path : {&settings.fleet.file, &settings.network.weights, &settings.data.file})
+        if (!path->empty() && fs::path(*path).is_relative())
+            *path = fs::weakly_canonical(folder / *path).string();
+}
+
+/// What the schema of single settings cannot say.
+void check_consistency(const Settings& s, const std::string& file) {
+    const auto fail = [&](const std::string& what) { throw core::ConfigError(file + ": " + what); };
+    if (s.name.empty() || s.name.find('/') != std::string::npos)
+        fail("study.name = '" + s.name + "' must be a file name, without '/'");
+    if (s.fleet.source == "file") {
+        if (s.fleet.file.empty()) fail("fleet.source = \"file\" needs fleet.file");
+        fail("fleet.source = \"file\": hdap run needs a fleet whose devices can run candidates, "
+             "and this version can do that for synthetic fleets only; `hdap fleet cluster` "
+             "clusters a measured fleet");
+    }
+    if (s.data.file.empty()) fail("data.file is missing: make one with `hdap data pack`");
+    if (s.network.weights.empty()) fail("network.weights is missing: make them with `hdap train`");
+    if (s.data.evaluation_images > s.data.held_out)
+        fail("data.evaluation_images = " + std::to_string(s.data.evaluation_images) +
+             " is more than data.held_out = " + std::to_string(s.data.held_out));
+    if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
+    try {
+        for (const std::string& objective : s.search.objectives)
+            search::parse_figure(objective);
+        for (const std::string& constraint : s.search.constraints)
+            search::parse_constraint(constraint);
+    } catch (const core::ConfigError& error) {
+        fail(std::string("search: ") + error.what());
+    }
+}
+
+void spread_seed(Settings& s) {
+    const auto seed = static_cast<std::uint64_t>(s.seed);
+    s.fleet.synthesis.seed = seed;
+    s.surrogate.seed = seed;
+    s.search.nsga2.seed = seed;
+    s.finetune.training.seed = seed;
+    s.clusters.clustering.metric = s.clusters.metric == "shape" ? fleet::SignatureMetric::shape
+                                                                : fleet::SignatureMetric::level;
+    s.clusters.clustering.noise =
+        s.clusters.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
+}
+
+} // namespace
+
+void describe_settings(Settings& settings, SettingVisitor& visitor) {
+    describe_study(settings, visitor);
+    describe_fleet(settings, visitor);
+    describe_clusters(settings, visitor);
+    describe_network(settings, visitor);
+    describe_data(settings, visitor);
+    describe_surrogates(settings, visitor);
+    describe_search(settings, visitor);
+    describe_finetune(settings, visitor);
+    describe_run(settings, visitor);
+}
+
+Settings load_settings_file(const fs::path& file, const std::vector<std::string>& overrides) {
+    Settings settings;
+    core::load_settings(read_text(file), file.string(), {}, described(settings));
+    make_paths_absolute(settings, fs::absolute(file).parent_path());
+    core::load_settings("", file.string(), overrides, described(settings));
+    make_paths_absolute(settings, fs::current_path());
+    check_consistency(settings, file.string());
+    spread_seed(settings);
+    return settings;
+}
+
+std::string settings_text(const Settings& settings) {
+    Settings copy = settings;
+    return core::settings_as_toml(described(copy));
+}
+
+std::string settings_lines(const Settings& settings, const std::vector<std::string>& prefixes) {
+    Settings copy = settings;
+    return core::canonical_settings(described(copy), prefixes);
+}
+
+} // namespace hdap::study

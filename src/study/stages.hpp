@@ -1,0 +1,113 @@
+#pragma once
+
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/fleet.hpp"
+#include "hdap/network/costs.hpp"
+#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/weights.hpp"
+#include "hdap/search/nsga2_search.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/study/run_directory.hpp"
+#include "hdap/study/study.hpp"
+#include "hdap/surrogate/cluster_surrogates.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The stages of run_study, private to the module.
+namespace hdap::study {
+
+/// What every stage works on: the same on every rank.
+struct Workpiece {
+    network::Network network;
+    network::Weights weights;
+    network::SearchSpace space;
+    network::CostModel costs;
+    accuracy::ImageData train; ///< without the held-out images
+    accuracy::ImageData held_out;
+    accuracy::ImageData test;
+    std::string shape_text; ///< what the images demand of the network, for hashes
+    std::string inputs_key; ///< hash of weights and images, by content
+};
+
+/// Reads weights and images on the root and gives them to every rank. Collective.
+Workpiece load_workpiece(const StudyContext& context);
+
+/// What identifies each stage's output.
+struct StageIdentities {
+    storage::FileIdentity fleet;
+    storage::FileIdentity clusters;
+    storage::FileIdentity profile;
+    storage::FileIdentity surrogates;
+    storage::FileIdentity search;
+    storage::FileIdentity networks;
+};
+StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece);
+
+inline constexpr const char* networks_schema = "hdap-network/1";
+
+/// The cheap stages, on the root: each makes its output from those before it.
+void make_fleet(const StudyContext& context, const Workpiece& workpiece, const RunDirectory& run,
+                const storage::FileIdentity& identity);
+void make_clusters(const StudyContext& context, const RunDirectory& run,
+                   const storage::FileIdentity& identity);
+void make_profile(const StudyContext& context, const Workpiece& workpiece, const RunDirectory& run,
+                  const storage::FileIdentity& identity);
+void make_surrogates(const StudyContext& context, const RunDirectory& run,
+                     const storage::FileIdentity& identity);
+
+/// Mean latency of a candidate over all devices of a synthetic fleet, each one simulated without
+/// noise: what the surrogates' prediction is held against. In ms.
+double fleet_latency_ms(const Settings& settings, const Workpiece& workpiece,
+                        const fleet::Fleet& fleet, const network::Genome& genome);
+
+/// The search and all that it found.
+struct SearchResult {
+    search::SearchOutcome outcome = search::SearchOutcome::stopped;
+    search::SearchState state; ///< on the root
+};
+
+/// The search problem of a study, on every rank. Collective. `run` is null but on the root.
+search::SearchProblem make_problem(const StudyContext& context, const Workpiece& workpiece,
+                                   const RunDirectory* run);
+
+SearchResult run_search(const StudyContext& context, const search::SearchProblem& problem,
+                        const RunDirectory* run, const storage::FileIdentity& identity);
+
+/// A network chosen to be fine-tuned.
+struct Selection {
+    std::string id; ///< "front-03", "uniform-03"
+    network::Genome genome;
+};
+
+/// Those of the front that keep most of its hypervolume, and for each the uniform width of about
+/// the same latency. On the root.
+std::vector<Selection> select_networks(const search::SearchProblem& problem,
+                                       const search::EvaluationLog& log, std::int64_t count);
+
+/// What fine-tuning gave.
+struct FinetunedNetwork {
+    std::string id;
+    network::Genome genome;
+    double held_out_accuracy = 0.0;           ///< before fine-tuning
+    double finetuned_held_out_accuracy = 0.0; ///< after it
+    double test_accuracy = 0.0;               ///< after it
+};
+
+/// Fine-tunes the selected networks, each on one thread, dynamically over all ranks; a network
+/// whose file is there is not trained again. Returns nothing when stopped early. Collective.
+std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& context,
+                                                          const Workpiece& workpiece,
+                                                          std::vector<Selection> selection,
+                                                          const RunDirectory* run,
+                                                          const storage::FileIdentity& identity);
+
+/// Writes front.csv and report.html and returns the table for the terminal. On the root.
+std::string make_report(const StudyContext& context, const Workpiece& workpiece,
+                        const RunDirectory& run, const search::SearchProblem& problem,
+                        const search::SearchState& state,
+                        const std::vector<FinetunedNetwork>& finetuned);
+
+} // namespace hdap::study

@@ -1,0 +1,130 @@
+#include "hdap/core/hash.hpp"
+#include "hdap/network/zoo.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include "stages.hpp"
+
+namespace hdap::study {
+namespace {
+
+/// A file that the root reads and every rank gets: thousands of ranks must not all ask the file
+/// system for it.
+storage::Hdf5Reader open_on_every_rank(const parallel::Communicator& communicator,
+                                       const std::string& file) {
+    std::vector<std::byte> bytes;
+    communicator.on_root([&] { bytes = storage::read_sealed(file, storage::Seal::optional); });
+    communicator.broadcast(bytes);
+    std::optional<storage::Hdf5Reader> reader;
+    communicator.on_every_rank(
+        [&] { reader.emplace(storage::Hdf5Reader::from_bytes(std::move(bytes), file)); });
+    return std::move(*reader);
+}
+
+void add_images(core::Sha256& hash, const accuracy::ImageData& images) {
+    hash.update(std::as_bytes(std::span(images.pixels)));
+    hash.update(std::as_bytes(std::span(images.labels)));
+    hash.update(std::as_bytes(std::span(images.mean)));
+    hash.update(std::as_bytes(std::span(images.deviation)));
+}
+
+std::string content_key(const network::Weights& weights, const accuracy::ImageData& train,
+                        const accuracy::ImageData& test) {
+    core::Sha256 hash;
+    for (const auto& [name, tensor] : weights) {
+        hash.update(name);
+        hash.update(std::as_bytes(std::span(tensor.values)));
+    }
+    add_images(hash, train);
+    add_images(hash, test);
+    return hash.hex_digest();
+}
+
+network::ZooRequest zoo_request(const Settings& settings, const accuracy::ImageData& images) {
+    return {.name = settings.network.name,
+            .width = settings.network.width,
+            .classes = images.classes,
+            .input_channels = images.channels,
+            .input_extent = {images.height, images.width}};
+}
+
+void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
+    const std::int64_t needed =
+        settings.data.held_out +
+        std::max(settings.data.recalibration_images, settings.finetune.images);
+    if (train.count < needed)
+        throw core::ConfigError(settings.data.file + ": has " + std::to_string(train.count) +
+                                " training images, but data.held_out, data.recalibration_images "
+                                "and finetune.images ask for " +
+                                std::to_string(needed));
+}
+
+} // namespace
+
+Workpiece load_workpiece(const StudyContext& context) {
+    const Settings& settings = context.settings;
+    const auto images = open_on_every_rank(context.communicator, settings.data.file);
+    const auto weights_file = open_on_every_rank(context.communicator, settings.network.weights);
+    std::optional<Workpiece> workpiece;
+    context.communicator.on_every_rank([&] {
+        storage::read_identity(images, accuracy::images_schema);
+        storage::read_identity(weights_file, network::weights_schema);
+        const auto train = accuracy::read_images(images, "train");
+        auto test = accuracy::read_images(images, "test");
+        check_image_counts(settings, train);
+        auto weights = network::read_weights(weights_file);
+        auto network = network::make_network(zoo_request(settings, train));
+        network::check_weights(network, weights);
+        network::SearchSpace space(network, settings.network.space);
+        network::CostModel costs(network, space);
+        const std::int64_t trained_on = train.count - settings.data.held_out;
+        std::string shape_text = std::to_string(train.channels) + "x" +
+                                 std::to_string(train.height) + "x" + std::to_string(train.width) +
+                                 ", " + std::to_string(train.classes) + " classes";
+        std::string key = content_key(weights, train, test);
+        workpiece.emplace(
+            Workpiece{.network = std::move(network),
+                      .weights = std::move(weights),
+                      .space = std::move(space),
+                      .costs = std::move(costs),
+                      .train = accuracy::slice(train, 0, trained_on),
+                      .held_out = accuracy::slice(train, trained_on, settings.data.held_out),
+                      .test = std::move(test),
+                      .shape_text = std::move(shape_text),
+                      .inputs_key = std::move(key)});
+    });
+    return std::move(*workpiece);
+}
+
+StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece) {
+    const auto config_hash = [&](const std::vector<std::string>& prefixes) {
+        return core::sha256_hex(
+            std::string_view(settings_lines(settings, prefixes) + workpiece.shape_text));
+    };
+    const std::vector<std::string> network_keys{"network.name", "network.width", "network.min_keep",
+                                                "network.channel_divisor"};
+    const auto with_network = [&](std::vector<std::string> keys) {
+        keys.insert(keys.end(), network_keys.begin(), network_keys.end());
+        return config_hash(keys);
+    };
+    StageIdentities ids;
+    // Paths are left out: where a file lies changes no result, what it holds is in inputs_key.
+    ids.fleet = {fleet::fleet_schema,
+                 with_network({"study.seed", "fleet.source", "fleet.sku", "fleet.benchmarks",
+                               "fleet.batch", "fleet.runs", "fleet.synthetic."}),
+                 ""};
+    ids.clusters = {fleet::clusters_schema, config_hash({"clusters."}), identity_key(ids.fleet)};
+    ids.profile = {surrogate::profile_schema, config_hash({"study.seed", "profile."}),
+                   identity_key(ids.clusters)};
+    ids.surrogates = {surrogate::surrogates_schema, config_hash({"study.seed", "surrogate."}),
+                      identity_key(ids.profile)};
+    ids.search = {
+        search::search_schema,
+        config_hash({"study.seed", "search.", "data.held_out", "data.evaluation_images",
+                     "data.recalibration_images", "data.batch"}),
+        core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
+    ids.networks = {networks_schema, config_hash({"study.seed", "finetune."}),
+                    identity_key(ids.search)};
+    return ids;
+}
+
+} // namespace hdap::study
