@@ -90,9 +90,7 @@ Volume pagmo_volume(const std::vector<double>&, const std::vector<double>&) {
 
 // `theirs` may be empty.
 core::BenchmarkResult time_both(std::string name, std::function<void()> ours,
-                                std::function<void()> theirs) {
-    // pagmo needs a second for one ranking, so that a few rounds have to do.
-    constexpr int rounds = 3;
+                                std::function<void()> theirs, int rounds) {
     std::vector<std::function<void()>> work{std::move(ours)};
     if (theirs) work.push_back(std::move(theirs));
     const std::vector<double> seconds = core::fastest_seconds(work, rounds);
@@ -118,7 +116,8 @@ core::BenchmarkResult bench_ranking(const std::string& name, std::size_t m, bool
         }
     }
     const auto ours = [&] { static_cast<void>(non_dominated_rank(points, m, {})); };
-    return time_both(name, ours, theirs);
+    // pagmo needs a second for one ranking, so that few rounds have to do.
+    return time_both(name, ours, theirs, 3);
 }
 
 core::BenchmarkResult bench_hypervolume(const std::string& name, bool verify) {
@@ -134,7 +133,7 @@ core::BenchmarkResult bench_hypervolume(const std::string& name, bool verify) {
         }
     }
     const auto ours = [&] { static_cast<void>(hypervolume(points, reference.size(), reference)); };
-    return time_both(name, ours, theirs);
+    return time_both(name, ours, theirs, 15);
 }
 
 } // namespace
