@@ -175,9 +175,8 @@ double share_right(const at::Tensor& logits, const at::Tensor& labels) {
 /// Runs one step's forward and backward pass; returns the loss and the share that was right.
 std::pair<double, double> propagate(TorchNetwork& network, const TrainingBatches::Batch& batch,
                                     double label_smoothing) {
-    constexpr double statistics_momentum = 0.1; // PyTorch's default
     constexpr std::int64_t no_ignored_label = -100;
-    const at::Tensor logits = network.forward_training(batch.images, statistics_momentum);
+    const at::Tensor logits = network.forward_training(batch.images);
     const at::Tensor loss = at::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Mean,
                                                    no_ignored_label, label_smoothing);
     loss.backward();

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <utility>
 
+#include "channel_statistics.hpp"
 #include "normaliser.hpp"
 
 namespace hdap::accuracy {
@@ -75,6 +76,34 @@ void fold(const Node& node, const NodeParameters& norm, NodeParameters& convolut
     convolution.bias = bias;
 }
 
+/// Normalises `values`, channels-last, by their own statistics, and moves the running statistics.
+void normalise_batch(const NodeParameters& norm, double epsilon, double momentum,
+                     at::Tensor& values) {
+    const std::int64_t channels = values.size(1);
+    const std::int64_t rows = values.numel() / channels;
+    const ChannelStatistics statistics =
+        channel_statistics(values.data_ptr<float>(), rows, channels);
+    const double to_unbiased = static_cast<double>(rows) / static_cast<double>(rows - 1);
+    const auto move = [momentum](float& running, double target) {
+        const auto old = static_cast<double>(running);
+        running = static_cast<float>(old + momentum * (target - old));
+    };
+    std::vector<float> factor;
+    std::vector<float> offset;
+    for (std::int64_t c = 0; c < channels; ++c) {
+        const double mean = statistics.mean[static_cast<std::size_t>(c)];
+        const double variance = statistics.variance[static_cast<std::size_t>(c)];
+        move(norm.running_mean.data_ptr<float>()[c], mean);
+        move(norm.running_var.data_ptr<float>()[c], variance * to_unbiased);
+        const double weight = static_cast<double>(norm.weight.data_ptr<float>()[c]);
+        const double scale = weight / std::sqrt(variance + epsilon);
+        factor.push_back(static_cast<float>(scale));
+        offset.push_back(
+            static_cast<float>(static_cast<double>(norm.bias.data_ptr<float>()[c]) - mean * scale));
+    }
+    scale_channels(values.data_ptr<float>(), rows, factor, offset);
+}
+
 } // namespace
 
 TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights)
@@ -97,19 +126,23 @@ TorchNetwork::TorchNetwork(network::Network network, const network::Weights& wei
 }
 
 at::Tensor TorchNetwork::forward(const at::Tensor& images) const {
-    return run(images, std::nullopt);
+    return run(images, Mode::inference, 0.0);
 }
 
-at::Tensor TorchNetwork::forward_training(const at::Tensor& images, double momentum) {
-    return run(images, momentum);
+at::Tensor TorchNetwork::forward_training(const at::Tensor& images) {
+    return run(images, Mode::training, 0.1);
 }
 
-at::Tensor TorchNetwork::run(const at::Tensor& images, std::optional<double> momentum) const {
+void TorchNetwork::update_statistics(const at::Tensor& images, double momentum) {
+    (void)run(images, Mode::statistics, momentum);
+}
+
+at::Tensor TorchNetwork::run(const at::Tensor& images, Mode mode, double momentum) const {
     std::vector<at::Tensor> values(network_.nodes.size());
     std::vector<int> readers = consumers_;
     values[0] = images;
     for (std::size_t i = 1; i < values.size(); ++i) {
-        values[i] = apply(i, values, momentum);
+        values[i] = apply(i, values, mode, momentum);
         // Free memory is in the cache; the next layer should get it.
         for (const std::size_t input : network_.nodes[i].inputs)
             if (--readers[input] == 0) values[input].reset();
@@ -117,13 +150,14 @@ at::Tensor TorchNetwork::run(const at::Tensor& images, std::optional<double> mom
     return values.back().flatten(1);
 }
 
-at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& values,
-                               std::optional<double> momentum) const {
+at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& values, Mode mode,
+                               double momentum) const {
     const Node& node = network_.nodes[index];
     const NodeParameters& own = parameters_[index];
     at::Tensor& input = values[node.inputs[0]];
     // The gradient of an activation needs its output.
-    const bool kept_for_gradient = momentum && is_activation(network_.nodes[node.inputs[0]]);
+    const bool kept_for_gradient =
+        mode == Mode::training && is_activation(network_.nodes[node.inputs[0]]);
     const bool may_overwrite =
         node.inputs[0] != 0 && consumers_[node.inputs[0]] == 1 && !kept_for_gradient;
     switch (node.op) {
@@ -132,9 +166,7 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
     case Operator::linear:
         return at::linear(input.flatten(1), own.weight, own.bias).unsqueeze(2).unsqueeze(3);
     case Operator::batch_norm:
-        if (folded_[index]) return input;
-        return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var,
-                              momentum.has_value(), momentum.value_or(0.0), node.epsilon, false);
+        return normalise(index, input, mode, momentum, may_overwrite);
     case Operator::relu:
         return may_overwrite ? at::relu_(input) : at::relu(input);
     case Operator::relu6:
@@ -152,6 +184,22 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
         break;
     }
     throw core::InternalError("node '" + node.name + "' cannot be executed");
+}
+
+at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, Mode mode,
+                                   double momentum, bool may_overwrite) const {
+    if (folded_[index]) return input;
+    const NodeParameters& own = parameters_[index];
+    const double epsilon = network_.nodes[index].epsilon;
+    if (mode != Mode::statistics)
+        return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var,
+                              mode == Mode::training, momentum, epsilon, false);
+    // Several times faster than LibTorch, whose batch norm takes longer than the convolutions.
+    at::Tensor output = input.contiguous(at::MemoryFormat::ChannelsLast);
+    if (!may_overwrite && output.is_same(input))
+        output = output.clone(at::MemoryFormat::ChannelsLast);
+    normalise_batch(own, epsilon, momentum, output);
+    return output;
 }
 
 void TorchNetwork::fold_batch_norms() {
@@ -224,7 +272,7 @@ void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t ba
         for (std::int64_t i = 0; i < count; ++i)
             normaliser.write(first + i, {}, input.data_ptr<float>() + i * image);
         // Momenta 1, 1/2, 1/3 … make the running statistics the mean over all batches.
-        (void)network.forward_training(input, 1.0 / static_cast<double>(b + 1));
+        network.update_statistics(input, 1.0 / static_cast<double>(b + 1));
     }
 }
 

@@ -6,7 +6,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +29,13 @@ class TorchNetwork {
     /// Logits, [images][classes]. Batch norms use their running statistics.
     [[nodiscard]] at::Tensor forward(const at::Tensor& images) const;
 
-    /// Logits, [images][classes]. Batch norms use the statistics of `images`, and their running
-    /// statistics move towards these by `momentum`: 1 replaces them, as in PyTorch.
-    [[nodiscard]] at::Tensor forward_training(const at::Tensor& images, double momentum);
+    /// Logits, [images][classes], for the gradient. Batch norms use the statistics of `images`;
+    /// their running statistics move towards these by a tenth, as is PyTorch's default.
+    [[nodiscard]] at::Tensor forward_training(const at::Tensor& images);
+
+    /// Runs `images` through the network; batch norms use the statistics of `images`, and their
+    /// running statistics move towards these by `momentum`: 1 replaces them. Without gradients.
+    void update_statistics(const at::Tensor& images, double momentum);
 
     /// Merges every batch norm that directly follows a convolution, and is alone in using it, into
     /// the convolution. For inference only.
@@ -45,9 +48,13 @@ class TorchNetwork {
     void store(network::Weights& weights) const;
 
   private:
-    at::Tensor run(const at::Tensor& images, std::optional<double> momentum) const;
-    at::Tensor apply(std::size_t index, std::vector<at::Tensor>& values,
-                     std::optional<double> momentum) const;
+    enum class Mode { inference, training, statistics };
+
+    at::Tensor run(const at::Tensor& images, Mode mode, double momentum) const;
+    at::Tensor apply(std::size_t index, std::vector<at::Tensor>& values, Mode mode,
+                     double momentum) const;
+    at::Tensor normalise(std::size_t index, const at::Tensor& input, Mode mode, double momentum,
+                         bool may_overwrite) const;
 
     network::Network network_;
     std::vector<NodeParameters> parameters_;
