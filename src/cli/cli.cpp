@@ -93,9 +93,9 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Action action;
-    for (const auto add :
-         {add_run_command, add_fleet_commands, add_stage_commands, add_network_commands,
-          add_data_commands, add_train_command, add_inspect_command, add_bench_command})
+    for (const auto add : {add_run_command, add_fleet_commands, add_stage_commands,
+                           add_network_commands, add_data_commands, add_train_command,
+                           add_inspect_command, add_ablate_commands, add_bench_command})
         add(app, action);
     try {
         app.parse(argc, argv);

@@ -27,6 +27,7 @@ void add_network_commands(CLI::App& app, Action& action);
 void add_data_commands(CLI::App& app, Action& action);
 void add_train_command(CLI::App& app, Action& action);
 void add_inspect_command(CLI::App& app, Action& action);
+void add_ablate_commands(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
 
 /// Adds a subcommand with a description and an example, which end its --help.

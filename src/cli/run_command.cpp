@@ -1,42 +1,16 @@
 #include "hdap/core/log.hpp"
 #include "hdap/core/version.hpp"
-#include "hdap/study/study.hpp"
 
 #include <cstdio>
 #include <memory>
 
 #include "commands.hpp"
+#include "study_options.hpp"
 
 namespace hdap::cli {
 namespace {
 
 using core::ExitCode;
-
-/// The options of every command that works on a study.
-struct StudyOptions {
-    std::string config;
-    std::vector<std::string> overrides;
-    std::string run_directory;
-    int threads = 0;
-    bool print_config = false;
-    bool quiet = false;
-};
-
-void add_study_options(CLI::App& command, StudyOptions& options) {
-    command
-        .add_option("--set", options.overrides,
-                    "Override a setting, KEY=VALUE; may be given several times")
-        ->take_all()
-        ->expected(1);
-    command.add_option("--out", options.run_directory,
-                       "Run directory (default: runs/ and the study's name)");
-    command
-        .add_option("--threads", options.threads,
-                    "Threads per rank (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
-                    "cores each rank is bound to)")
-        ->check(CLI::Range(1, 4096));
-    command.add_flag("--quiet", options.quiet, "Print nothing but errors and the result");
-}
 
 void describe_launch(const parallel::Launch& launch, core::Log& log) {
     log.info("hdap " + std::string(core::version) + " (" + std::string(core::git_commit) + "), " +
@@ -46,6 +20,42 @@ void describe_launch(const parallel::Launch& launch, core::Log& log) {
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
         log.info("  … and " + std::to_string(launch.bindings.size() - most_lines) + " more");
+}
+
+struct RunOptions {
+    StudyOptions study;
+    bool print_config = false;
+};
+
+void add_override_option(CLI::App& command, StudyOptions& options) {
+    command
+        .add_option("--set", options.overrides,
+                    "Override a setting, KEY=VALUE; may be given several times")
+        ->take_all()
+        ->expected(1);
+}
+
+ExitCode print_config(const StudyOptions& options) {
+    study::Settings settings;
+    if (!options.config.empty())
+        settings = study::load_settings_file(options.config, options.overrides);
+    else if (!options.overrides.empty())
+        throw core::UsageError("--set without a configuration has nothing to change: give CONFIG");
+    std::fputs(study::settings_text(settings).c_str(), stdout);
+    return ExitCode::complete;
+}
+
+} // namespace
+
+void add_run_options(CLI::App& command, StudyOptions& options) {
+    command.add_option("--out", options.run_directory,
+                       "Run directory (default: runs/ and the study's name)");
+    command
+        .add_option("--threads", options.threads,
+                    "Threads per rank (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
+                    "cores each rank is bound to)")
+        ->check(CLI::Range(1, 4096));
+    command.add_flag("--quiet", options.quiet, "Print nothing but errors and the result");
 }
 
 ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& options,
@@ -70,38 +80,27 @@ ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& opt
                             last);
 }
 
-ExitCode print_config(const StudyOptions& options) {
-    study::Settings settings;
-    if (!options.config.empty())
-        settings = study::load_settings_file(options.config, options.overrides);
-    else if (!options.overrides.empty())
-        throw core::UsageError("--set without a configuration has nothing to change: give CONFIG");
-    std::fputs(study::settings_text(settings).c_str(), stdout);
-    return ExitCode::complete;
-}
-
-} // namespace
-
 void add_run_command(CLI::App& app, Action& action) {
-    auto options = std::make_shared<StudyOptions>();
+    auto options = std::make_shared<RunOptions>();
     CLI::App* command = add_command(
         app, "run",
         "Run a study: fleet, clusters, profile, surrogates, search, fine-tuning, report.\n"
         "The same command starts it, continues it after a stop, or says that it is complete.",
         "mpirun -n 2 hdap run configs/quickstart.toml --set search.population=32 --out "
         "runs/wide");
-    command->add_option("CONFIG", options->config, "The study's configuration (TOML)");
+    command->add_option("CONFIG", options->study.config, "The study's configuration (TOML)");
     command->add_flag("--print-config", options->print_config,
                       "Print every setting with its value and a comment, and end");
-    add_study_options(*command, *options);
+    add_override_option(*command, options->study);
+    add_run_options(*command, options->study);
     command->callback([options, &action] {
         action = [options](Arguments arguments) {
-            if (options->print_config) return print_config(*options);
-            if (options->config.empty())
+            if (options->print_config) return print_config(options->study);
+            if (options->study.config.empty())
                 throw core::UsageError("hdap run: CONFIG is missing; try hdap run "
                                        "configs/quickstart.toml, or --print-config");
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
-                return run_stages(world, *options, study::Stage::report);
+                return run_stages(world, options->study, study::Stage::report);
             });
         };
     });
@@ -118,7 +117,8 @@ void add_stage_command(CLI::App& app, Action& action, const std::string& name,
         app, name, description + " Stages before it are run when their output is missing.",
         example);
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
-    add_study_options(*command, *options);
+    add_override_option(*command, *options);
+    add_run_options(*command, *options);
     command->callback([options, last, &action] {
         action = [options, last](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
