@@ -1,0 +1,39 @@
+#pragma once
+
+#include "hdap/report/study_report.hpp"
+
+namespace hdap::report {
+
+/// Throws InternalError unless the report is one that can be shown: the unpruned network first and
+/// only there, one genome entry a group in every network, two device axes where there are points.
+void check(const StudyReport& report);
+
+/// Whether the latency over all devices is known for every network. Otherwise the predicted mean
+/// is shown for all of them, so that a table never mixes the two.
+bool fleet_latency_known(const StudyReport& report);
+
+/// The mean latency that tables show for `row`.
+double shown_latency_ms(const NetworkRow& row, bool fleet_known);
+
+/// The accuracy that a network is judged by: on the test set where it is known, else on held-out
+/// images.
+double judged_accuracy(const NetworkRow& row);
+
+/// A loss of accuracy below this is small: the headline names the fastest network within it.
+inline constexpr double small_loss = 0.01;
+
+/// What the headline speaks of. Pointers into the report; null when there is no such network.
+struct Verdict {
+    /// Of the front's fine-tuned networks (of all its networks, when none was fine-tuned) the
+    /// fastest that loses at most `small_loss` against the unpruned one, else the most accurate.
+    const NetworkRow* best = nullptr;
+    /// The uniform network whose predicted latency is nearest to that of `best`, and that was
+    /// fine-tuned as `best` was.
+    const NetworkRow* uniform = nullptr;
+    double accuracy_change = 0.0;         ///< of `best` against the unpruned network
+    double uniform_accuracy_change = 0.0; ///< of `uniform` against the unpruned network
+};
+
+Verdict verdict(const StudyReport& report);
+
+} // namespace hdap::report

@@ -1,0 +1,187 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include "figures.hpp"
+#include "number_text.hpp"
+
+namespace hdap::report {
+namespace {
+
+/// Columns that UTF-8 text takes on a terminal, for text without wide or combining characters.
+std::size_t width_of(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
+    }));
+}
+
+/// `text` without control characters: names must not steer the terminal.
+std::string printable(std::string_view text) {
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const bool control = byte < 0x20U || byte == 0x7FU;
+        // The C1 controls, U+0080 to U+009F, take two bytes.
+        const bool second_control =
+            byte == 0xC2U && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
+        if (second_control) ++i;
+        result += control || second_control ? '?' : text[i];
+    }
+    return result;
+}
+
+std::string padded_left(const std::string& text, std::size_t width) {
+    return std::string(width - std::min(width, width_of(text)), ' ') + text;
+}
+
+std::string padded_right(const std::string& text, std::size_t width) {
+    return text + std::string(width - std::min(width, width_of(text)), ' ');
+}
+
+/// Breaks `text` at blanks into lines of at most `width` columns.
+std::string wrapped(const std::string& text, std::size_t width) {
+    std::string result;
+    std::size_t column = 0;
+    for (std::size_t start = 0; start < text.size();) {
+        const std::size_t end = std::min(text.find(' ', start), text.size());
+        const std::string word = text.substr(start, end - start);
+        if (column > 0 && column + 1 + width_of(word) > width) {
+            result += '\n';
+            column = 0;
+        } else if (column > 0) {
+            result += ' ';
+            ++column;
+        }
+        result += word;
+        column += width_of(word);
+        start = end + 1;
+    }
+    return result + "\n";
+}
+
+constexpr std::size_t terminal_width = 100;
+constexpr std::size_t figure_columns = 6;
+using Cells = std::array<std::string, figure_columns>;
+constexpr std::array<std::size_t, figure_columns> widths{14, 11, 12, 10, 13, 13};
+
+/// Lays the rows out below each other.
+class TableWriter {
+  public:
+    explicit TableWriter(const StudyReport& report)
+        : report_(report), fleet_known_(fleet_latency_known(report)) {
+        double largest = 0.0;
+        for (const NetworkRow& row : report.networks) {
+            id_width_ = std::max(id_width_, width_of(printable(row.id)) + 2);
+            const double latency = shown_latency_ms(row, fleet_known_);
+            if (std::isfinite(latency)) largest = std::max(largest, latency);
+        }
+        latency_decimals_ = decimals_for(largest);
+    }
+
+    void add_head() {
+        add_line("", {"mean latency", "speed-up", "MACs", "MACs", "accuracy", "accuracy"});
+        add_line("network", {"ms", "", "M", "%", "held-out, %", "test, %"});
+        std::size_t width = id_width_;
+        for (const std::size_t column : widths)
+            width += column;
+        text_ += "  ";
+        for (std::size_t i = 0; i < width; ++i)
+            text_ += "─";
+        text_ += "\n";
+    }
+
+    void add_group(const std::string& heading, const std::vector<const NetworkRow*>& rows) {
+        if (rows.empty()) return;
+        text_ += "  " + heading + "\n";
+        for (const NetworkRow* row : rows)
+            add_row(*row, "  ");
+    }
+
+    void add_row(const NetworkRow& row, const std::string& indent) {
+        const double share = row.flops / report_.networks.front().flops;
+        const std::string speedup = fixed(row.speedup, 2);
+        add_line(indent + printable(row.id),
+                 {fixed(shown_latency_ms(row, fleet_known_), latency_decimals_),
+                  std::isfinite(row.speedup) ? speedup + "x" : speedup, fixed(row.flops / 1e6, 1),
+                  fixed(100.0 * share, 0), fixed(100.0 * row.accuracy, 2),
+                  fixed(100.0 * row.test_accuracy, 2)});
+    }
+
+    [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+  private:
+    void add_line(const std::string& first, const Cells& cells) {
+        std::string line = "  " + padded_right(first, id_width_);
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            line += padded_left(cells[i], widths[i]);
+        line.erase(line.find_last_not_of(' ') + 1);
+        text_ += line + "\n";
+    }
+
+    const StudyReport& report_;
+    bool fleet_known_;
+    std::size_t id_width_ = 12;
+    int latency_decimals_ = 2;
+    std::string text_;
+};
+
+std::vector<const NetworkRow*> rows_of(const StudyReport& report, NetworkKind kind) {
+    std::vector<const NetworkRow*> rows;
+    for (const NetworkRow& row : report.networks)
+        if (row.kind == kind) rows.push_back(&row);
+    return rows;
+}
+
+/// At most `most` rows, evenly spread from the first to the last.
+std::vector<const NetworkRow*> thinned(const std::vector<const NetworkRow*>& rows,
+                                       std::size_t most) {
+    if (rows.size() <= most) return rows;
+    std::vector<const NetworkRow*> chosen;
+    for (std::size_t i = 0; i < most; ++i)
+        chosen.push_back(rows[most == 1 ? 0 : i * (rows.size() - 1) / (most - 1)]);
+    return chosen;
+}
+
+std::string title(const StudyReport& report) {
+    return wrapped(printable(report.study_name) + ": " + printable(report.network_name) + " on " +
+                       counted(report.devices, "device") + " (" + printable(report.sku) + ") in " +
+                       counted(static_cast<std::int64_t>(report.clusters.size()), "cluster"),
+                   terminal_width);
+}
+
+std::string caption(const StudyReport& report) {
+    std::string text = "Latency: " + counted(report.batch, "image") + " an inference, mean over " +
+                       counted(report.devices, "device") + ", ";
+    text += fleet_latency_known(report) ? "each one simulated." : "predicted by the surrogates.";
+    text += " MACs: for one image, and in % of the unpruned network. Accuracy: top-1";
+    if (!report.data_name.empty()) text += " on " + printable(report.data_name);
+    text += ", on held-out images before fine-tuning and on test images after it.";
+    return wrapped(text, terminal_width);
+}
+
+} // namespace
+
+std::string front_table(const StudyReport& report, std::size_t most_rows) {
+    check(report);
+    std::vector<const NetworkRow*> others = rows_of(report, NetworkKind::front);
+    const auto middle = std::stable_partition(others.begin(), others.end(),
+                                              [](const NetworkRow* row) { return row->finetuned; });
+    const std::vector<const NetworkRow*> finetuned(others.begin(), middle);
+    others.erase(others.begin(), middle);
+    const auto shown = thinned(others, most_rows);
+
+    TableWriter table(report);
+    table.add_head();
+    table.add_row(report.networks.front(), "");
+    table.add_group("front, fine-tuned", finetuned);
+    std::string heading = "front, not fine-tuned";
+    if (shown.size() < others.size())
+        heading += " (" + std::to_string(shown.size()) + " of " + std::to_string(others.size()) +
+                   ", all are in front.csv)";
+    table.add_group(heading, shown);
+    table.add_group("uniform width", rows_of(report, NetworkKind::uniform));
+    return title(report) + "\n" + table.text() + "\n" + caption(report);
+}
+
+} // namespace hdap::report

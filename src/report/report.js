@@ -1,0 +1,508 @@
+// The charts and the sortable tables of hdap's report. Data: the JSON island #report-data, written
+// by report_data.cpp. ECharts may be absent: then the tables still sort.
+"use strict";
+(() => {
+    const data = JSON.parse(document.getElementById("report-data").textContent);
+
+    // --- Text -----------------------------------------------------------------------------------
+
+    const entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"};
+    const escape = text => String(text).replace(/[&<>"']/g, letter => entities[letter]);
+    const known = value => typeof value === "number";
+    const fixed = (value, decimals) => (known(value) ? value.toFixed(decimals) : "–");
+    const percent = (value, decimals) => (known(value) ? `${(100 * value).toFixed(decimals)} %` : "–");
+    const significant = value => {
+        if (!known(value)) return "–";
+        const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))) + 1;
+        return value.toFixed(Math.min(6, Math.max(0, 4 - digits)));
+    };
+    // A tick's label, without the noise of binary fractions.
+    const tick = value => String(Number(value.toPrecision(6)));
+    const tooltip = (title, lines) =>
+        `<b>${escape(title)}</b>` +
+        lines.map(([name, value]) =>
+            `<br><span class="unit" style="display:inline">${escape(name)}</span> ${escape(value)}`)
+            .join("");
+
+    // --- Sortable tables ------------------------------------------------------------------------
+
+    const cellValue = cell => {
+        if (!cell.classList.contains("number")) return cell.textContent;
+        return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
+    };
+    const compare = (a, b) =>
+        typeof a === "string" ? a.localeCompare(b, "en", {numeric: true}) : a - b;
+
+    function sortBy(table, column, heading) {
+        const descending = heading.getAttribute("aria-sort") === "ascending";
+        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+        heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+        const rows = [...table.tBodies[0].rows].map(row => [cellValue(row.cells[column]), row]);
+        rows.sort(([a], [b]) => {
+            // What is not known comes last, whichever way the rest is sorted.
+            if (a === null || b === null) return (a === null) - (b === null);
+            return descending ? compare(b, a) : compare(a, b);
+        });
+        table.tBodies[0].append(...rows.map(([, row]) => row));
+    }
+
+    for (const table of document.querySelectorAll("table.sortable"))
+        [...table.tHead.rows[0].cells].forEach((heading, column) => {
+            const button = document.createElement("button");
+            button.type = "button";
+            button.append(...heading.childNodes);
+            button.addEventListener("click", () => sortBy(table, column, heading));
+            heading.append(button);
+        });
+
+    // --- Colours --------------------------------------------------------------------------------
+
+    const clusterColours = 8;
+    const clusterSymbols = ["circle", "triangle", "rect", "diamond"];
+    const symbolOf = cluster =>
+        clusterSymbols[(cluster + Math.floor(cluster / clusterColours)) % clusterSymbols.length];
+    const readTheme = () => {
+        const style = getComputedStyle(document.documentElement);
+        const colour = name => style.getPropertyValue(`--${name}`).trim();
+        return {
+            paper: colour("paper"),
+            panel: colour("panel"),
+            line: colour("line"),
+            ink: colour("ink"),
+            soft: colour("soft"),
+            faint: colour("faint"),
+            front: colour("front"),
+            uniform: colour("uniform"),
+            heatLow: colour("heat-low"),
+            heatHigh: colour("heat-high"),
+            cluster: k => colour(`cluster-${k % clusterColours}`),
+            font: style.fontFamily,
+        };
+    };
+    for (const swatch of document.querySelectorAll(".swatch"))
+        swatch.style.background = `var(--cluster-${swatch.dataset.cluster % clusterColours})`;
+
+    if (typeof echarts === "undefined") return;
+
+    // --- What all charts share ------------------------------------------------------------------
+
+    const axis = (theme, name, more = {}) => ({
+        name,
+        nameLocation: "middle",
+        nameGap: 30,
+        nameTextStyle: {color: theme.soft, fontSize: 13},
+        axisLine: {show: true, lineStyle: {color: theme.faint}},
+        axisTick: {show: true, lineStyle: {color: theme.faint}},
+        axisLabel: {color: theme.soft, fontSize: 12, hideOverlap: true, formatter: tick},
+        splitLine: {lineStyle: {color: theme.line, opacity: 0.6}},
+        scale: true,
+        ...more,
+    });
+    const verticalAxis = (theme, name, more = {}) => axis(theme, name, {nameGap: 46, ...more});
+    const base = theme => ({
+        animation: false,
+        backgroundColor: "transparent",
+        textStyle: {fontFamily: theme.font, color: theme.ink},
+        tooltip: {
+            confine: true,
+            backgroundColor: theme.paper,
+            borderColor: theme.line,
+            textStyle: {color: theme.ink, fontSize: 13, fontFamily: theme.font},
+        },
+    });
+    const toolbox = theme => ({
+        right: 4,
+        top: 0,
+        itemSize: 14,
+        iconStyle: {borderColor: theme.soft},
+        emphasis: {iconStyle: {borderColor: theme.front, textFill: theme.ink}},
+        feature: {
+            dataZoom: {title: {zoom: "Zoom into an area", back: "Undo the zoom"}},
+            saveAsImage: {title: "Save as an image", backgroundColor: theme.paper},
+        },
+    });
+    const legend = (theme, entries) => ({
+        data: entries,
+        type: "plain",
+        left: 0,
+        right: 70,
+        top: 0,
+        itemGap: 16,
+        itemWidth: 18,
+        itemHeight: 10,
+        textStyle: {color: theme.ink, fontSize: 13},
+        inactiveColor: theme.faint,
+    });
+
+    // --- Front ----------------------------------------------------------------------------------
+
+    const unpruned = data.networks[0];
+    const images = data.batch === 1 ? "1 image" : `${data.batch} images`;
+    const before = network => [network.latency, percentage(network.accuracy), network];
+    const after = network => [network.latency, percentage(network.testAccuracy), network];
+    const percentage = value => (known(value) ? 100 * value : null);
+    const drawable = point => known(point[0]) && known(point[1]);
+    const ofKind = kind => data.networks.filter(network => network.kind === kind);
+    const networkTooltip = network => tooltip(network.id, [
+        ["mean latency, predicted", `${significant(network.latency)} ms`],
+        ...(known(network.fleetLatency)
+            ? [["mean latency, all devices", `${significant(network.fleetLatency)} ms`]] : []),
+        ["speed-up", `${fixed(network.speedup, 2)}×`],
+        ["MACs", `${fixed(network.flops / 1e6, 1)} M (${percent(network.flops / unpruned.flops, 0)})`],
+        ["held-out accuracy", percent(network.accuracy, 2)],
+        ...(known(network.testAccuracy)
+            ? [["test accuracy", percent(network.testAccuracy, 2)]] : []),
+    ]);
+
+    // The range of the networks of interest, widened to round numbers.
+    function range(values, spare) {
+        const low = Math.min(...values);
+        const high = Math.max(...values);
+        const width = high - low || Math.abs(high) || 1;
+        const step = 10 ** Math.floor(Math.log10(width)) / 2;
+        return {
+            min: Math.floor((low - spare * width) / step) * step,
+            max: Math.ceil((high + spare * width) / step) * step,
+        };
+    }
+    const unclear = data.candidates.filter(drawable);
+    const focus = (() => {
+        const front = ofKind("front");
+        const uniform = ofKind("uniform").filter(network => network.finetuned);
+        const points = [
+            before(unpruned), after(unpruned), ...front.map(before), ...front.map(after),
+            ...uniform.map(after),
+        ].filter(drawable);
+        if (points.length === 0) return {x: {}, y: {}};
+        const y = range(points.map(point => point[1]), 0.08);
+        return {
+            x: range(points.map(point => point[0]), 0.03),
+            y: {min: Math.max(0, y.min), max: Math.min(100, y.max)},
+        };
+    })();
+
+    function frontSeries(theme, narrow) {
+        const front = ofKind("front");
+        const uniform = ofKind("uniform");
+        const tuned = networks => networks.filter(network => network.finetuned);
+        const scatter = (name, points, symbol, size, style, more = {}) => ({
+            name,
+            type: "scatter",
+            data: points.filter(drawable),
+            symbol,
+            symbolSize: size,
+            itemStyle: style,
+            ...more,
+        });
+        const hollow = colour => ({color: theme.paper, borderColor: colour, borderWidth: 1.8});
+        const full = colour => ({color: colour, borderColor: theme.paper, borderWidth: 1.5});
+        const labelled = {
+            label: {
+                show: !narrow,
+                formatter: point => point.data[2].id,
+                position: "top",
+                distance: 7,
+                color: theme.ink,
+                fontSize: 12,
+            },
+            labelLayout: {hideOverlap: true},
+        };
+        const candidates = feasible => unclear.filter(point => Boolean(point[2]) === feasible)
+            .map(([latency, accuracy]) => [latency, 100 * accuracy]);
+        const line = data.planeFront ? {type: "line", lineStyle: {color: theme.front, width: 1.8}} : {};
+        const sorted = front.map(before).sort((a, b) => a[0] - b[0]);
+        const joined = [...tuned(front), ...tuned(uniform)].flatMap(network =>
+            [before(network).slice(0, 2), after(network).slice(0, 2), [null, null]]);
+        return [
+            scatter("candidate", candidates(true), "circle", 4,
+                {color: theme.faint, opacity: 0.45}, {z: 1}),
+            scatter("candidate that misses a constraint", candidates(false), "emptyCircle", 4,
+                {color: theme.faint, opacity: 0.45}, {z: 1}),
+            {
+                name: "before and after", type: "line", data: joined, symbol: "none", silent: true,
+                z: 2, connectNulls: false,
+                lineStyle: {color: theme.soft, width: 1, type: "dotted"},
+            },
+            scatter("front, before fine-tuning", sorted, "circle", 6, hollow(theme.front),
+                {z: 3, ...line}),
+            scatter("uniform width, before fine-tuning", uniform.map(before), "diamond", 9,
+                hollow(theme.uniform), {z: 3}),
+            scatter("front, fine-tuned", tuned(front).map(after), "circle", 12, full(theme.front),
+                {z: 5, ...labelled}),
+            scatter("uniform width, fine-tuned", tuned(uniform).map(after), "diamond", 14,
+                full(theme.uniform), {z: 4}),
+            scatter("unpruned", [before(unpruned)], "triangle", 12, hollow(theme.ink), {z: 5}),
+            scatter("unpruned, test images", [after(unpruned)], "triangle", 13, full(theme.ink),
+                {z: 5, ...labelled}),
+        ].filter(series => series.data.length > 0);
+    }
+
+    let showsAll = false;
+
+    function frontOption(theme, width) {
+        const narrow = width < 600;
+        const series = frontSeries(theme, narrow);
+        const limits = showsAll ? {x: {}, y: {}} : focus;
+        return {
+            ...base(theme),
+            toolbox: toolbox(theme),
+            legend: legend(theme, series.map(entry => entry.name)
+                .filter(name => name !== "before and after")),
+            grid: {left: 64, right: 20, top: narrow ? 190 : 76, bottom: 52},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "item",
+                formatter: point => (point.data[2]
+                    ? networkTooltip(point.data[2])
+                    : tooltip(point.seriesName, [
+                        ["mean latency, predicted", `${significant(point.data[0])} ms`],
+                        ["held-out accuracy", `${fixed(point.data[1], 2)} %`],
+                    ])),
+            },
+            xAxis: {type: "value",
+                ...axis(theme, `Mean latency over the fleet, ms (${images} an inference)`, limits.x)},
+            yAxis: {type: "value", ...verticalAxis(theme, "Top-1 accuracy, %", limits.y)},
+            series,
+        };
+    }
+
+    // --- Fleet ----------------------------------------------------------------------------------
+
+    function clustersOption(theme) {
+        const cloud = (name, cluster, symbol, style) => ({
+            name,
+            type: "scatter",
+            data: data.devices.filter(point => point[2] === cluster && drawable(point)),
+            symbol,
+            symbolSize: 6,
+            itemStyle: style,
+        });
+        const series = Array.from({length: data.clusters}, (_, k) =>
+            cloud(`cluster ${k}`, k, symbolOf(k), {color: theme.cluster(k), opacity: 0.6}));
+        series.unshift(cloud("noise", -1, "emptyCircle", {color: theme.faint}));
+        const shown = series.filter(entry => entry.data.length > 0);
+        return {
+            ...base(theme),
+            toolbox: toolbox(theme),
+            legend: {...legend(theme, shown.map(entry => entry.name)), type: "scroll",
+                pageTextStyle: {color: theme.soft}, pageIconColor: theme.front},
+            grid: {left: 64, right: 20, top: 44, bottom: 52},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "item",
+                formatter: point => tooltip(point.seriesName, [
+                    [data.deviceAxes[0], fixed(point.data[0], 3)],
+                    [data.deviceAxes[1], fixed(point.data[1], 3)],
+                ]),
+            },
+            xAxis: {type: "value",
+                ...axis(theme, `Latency on ${data.deviceAxes[0]} ÷ fleet’s median`)},
+            yAxis: {type: "value",
+                ...verticalAxis(theme, `Latency on ${data.deviceAxes[1]} ÷ fleet’s median`)},
+            series: shown,
+        };
+    }
+
+    function kDistanceOption(theme) {
+        const last = Math.max(1, data.kDistance.length - 1);
+        const points = data.kDistance.map((distance, i) => [100 * i / last, distance]);
+        const positive = data.kDistance.filter(distance => known(distance) && distance > 0);
+        const logarithmic = positive.length === data.kDistance.length &&
+            positive[positive.length - 1] > 30 * positive[0];
+        return {
+            ...base(theme),
+            grid: {left: 64, right: 20, top: 44, bottom: 52},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "axis",
+                formatter: ([point]) => tooltip(`${fixed(point.data[0], 1)} % of devices`,
+                    [["have a neighbour within", significant(point.data[1])]]),
+            },
+            xAxis: {type: "value", ...axis(theme, "Share of devices, %", {min: 0, max: 100})},
+            yAxis: {type: logarithmic ? "log" : "value",
+                ...verticalAxis(theme, "Distance to the k-th neighbour, log latency",
+                    logarithmic ? {} : {min: 0, scale: false})},
+            series: [{
+                name: "distance",
+                type: "line",
+                data: points,
+                symbol: "none",
+                lineStyle: {color: theme.front, width: 2},
+                itemStyle: {color: theme.front},
+                markLine: known(data.eps) && data.eps > 0 ? {
+                    silent: true,
+                    symbol: "none",
+                    data: [{yAxis: data.eps}],
+                    lineStyle: {color: theme.uniform, type: "dashed", width: 1.5},
+                    label: {position: "insideStartTop", color: theme.uniform, fontSize: 13,
+                        formatter: `eps ${significant(data.eps)}`},
+                } : undefined,
+            }],
+        };
+    }
+
+    // --- Channels and history -------------------------------------------------------------------
+
+    const compared = (() => {
+        const tuned = data.networks.filter(network => network.finetuned);
+        if (tuned.length > 0) return tuned;
+        const front = ofKind("front");
+        const most = Math.min(12, front.length);
+        return Array.from({length: most}, (_, i) =>
+            front[most === 1 ? 0 : Math.round(i * (front.length - 1) / (most - 1))]);
+    })();
+    const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+    function channelsOption(theme, width) {
+        // Rows read from the top, ECharts' axes from the bottom.
+        const rows = [...compared].reverse();
+        const cells = rows.flatMap((network, y) => network.genome.map((channels, x) =>
+            [x, y, Math.round(100 * channels / data.unprunedChannels[x]), channels]));
+        const roomy = width / data.groups.length > 52;
+        return {
+            ...base(theme),
+            grid: {left: 96, right: 16, top: 56, bottom: 116},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "item",
+                formatter: ({data: [x, y, share, channels]}) =>
+                    tooltip(`${rows[y].id}, ${data.groups[x]}`,
+                        [["kept", `${channels} of ${data.unprunedChannels[x]} channels (${share} %)`]]),
+            },
+            visualMap: {
+                min: 0,
+                max: 100,
+                calculable: false,
+                orient: "horizontal",
+                left: 96,
+                top: 0,
+                itemWidth: 12,
+                itemHeight: 180,
+                text: ["100 %", "0 % of channels kept"],
+                textStyle: {color: theme.soft, fontSize: 13},
+                inRange: {color: [theme.heatLow, theme.heatHigh]},
+            },
+            xAxis: {
+                type: "category",
+                data: data.groups.map(name => short(name, 18)),
+                ...axis(theme, "Pruning group", {
+                    nameGap: 92,
+                    axisLabel: {color: theme.soft, fontSize: 11, interval: 0, rotate: 60},
+                    splitLine: {show: false},
+                }),
+            },
+            yAxis: {
+                type: "category",
+                data: rows.map(network => short(network.id, 14)),
+                ...axis(theme, "", {
+                    axisLabel: {color: theme.ink, fontSize: 12, interval: 0},
+                    splitLine: {show: false},
+                }),
+            },
+            series: [{
+                name: "channels kept",
+                type: "heatmap",
+                data: cells,
+                label: {show: true, fontSize: roomy ? 12 : 10, color: theme.ink,
+                    formatter: cell => cell.data[2]},
+                itemStyle: {borderColor: theme.paper, borderWidth: 2},
+                emphasis: {itemStyle: {borderColor: theme.ink}},
+            }],
+        };
+    }
+
+    function historyOption(theme) {
+        return {
+            ...base(theme),
+            grid: {left: 64, right: 20, top: 20, bottom: 52},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "axis",
+                formatter: ([point]) => tooltip(`Generation ${point.data[2]}`, [
+                    ["evaluations", point.data[0]],
+                    ["networks on the front", point.data[3]],
+                    ["hypervolume", significant(point.data[1])],
+                ]),
+            },
+            xAxis: {type: "value", ...axis(theme, "Evaluated candidates", {scale: false, min: 0})},
+            yAxis: {type: "value", ...verticalAxis(theme, "Hypervolume")},
+            series: [{
+                name: "hypervolume",
+                type: "line",
+                data: data.history.filter(drawable),
+                symbol: "circle",
+                symbolSize: 5,
+                showSymbol: data.history.length <= 60,
+                lineStyle: {color: theme.front, width: 2},
+                itemStyle: {color: theme.front},
+            }],
+        };
+    }
+
+    // --- Drawing --------------------------------------------------------------------------------
+
+    const charts = [
+        ["chart-front", frontOption],
+        ["chart-clusters", clustersOption],
+        ["chart-k-distance", kDistanceOption],
+        ["chart-channels", channelsOption],
+        ["chart-history", historyOption],
+    ].map(([id, option]) => ({element: document.getElementById(id), option}))
+        .filter(({element}) => element !== null);
+
+    const channels = document.getElementById("chart-channels");
+    if (channels !== null) {
+        channels.style.height = `${180 + 30 * compared.length}px`;
+        channels.style.minWidth = `${112 + 30 * data.groups.length}px`;
+    }
+
+    function draw({element, option}) {
+        const chart = echarts.getInstanceByDom(element) ?? echarts.init(element);
+        chart.resize();
+        chart.setOption(option(readTheme(), element.clientWidth), {notMerge: true});
+    }
+    const drawAll = () => charts.forEach(draw);
+    drawAll();
+
+    const frontChart = charts.find(({element}) => element.id === "chart-front");
+    if (frontChart !== undefined && unclear.length > 0) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "chart-choice";
+        button.textContent = "Show all candidates";
+        button.addEventListener("click", () => {
+            showsAll = !showsAll;
+            button.textContent = showsAll ? "Show the front" : "Show all candidates";
+            draw(frontChart);
+        });
+        frontChart.element.closest("figure").prepend(button);
+    }
+
+    const observer = new ResizeObserver(entries => {
+        for (const {target} of entries) {
+            const chart = charts.find(({element}) => element === target);
+            if (chart.width === target.clientWidth) continue;
+            chart.width = target.clientWidth;
+            draw(chart);
+        }
+    });
+    for (const {element} of charts) observer.observe(element);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+    // Paper is light, has no room to scroll, and nothing to click.
+    const opened = new Set();
+    addEventListener("beforeprint", () => {
+        document.documentElement.dataset.printing = "";
+        for (const section of document.querySelectorAll("details:not([open])")) {
+            opened.add(section);
+            section.open = true;
+        }
+        drawAll();
+    });
+    addEventListener("afterprint", () => {
+        delete document.documentElement.dataset.printing;
+        for (const section of opened) section.open = false;
+        opened.clear();
+        drawAll();
+    });
+})();

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "hdap/report/study_report.hpp"
+
+#include <string>
+
+namespace hdap::report {
+
+/// The numbers of the charts as JSON that is safe inside <script type="application/json">: no '<'
+/// occurs in it. A figure that is not finite is null. report.js reads it.
+std::string report_data(const StudyReport& report);
+
+} // namespace hdap::report
