@@ -113,9 +113,10 @@ void EvaluationLog::append(Evaluation evaluation) {
     evaluations_.push_back(std::move(evaluation));
 }
 
-const Evaluation* EvaluationLog::find(const network::Genome& genome) const {
+std::optional<std::size_t> EvaluationLog::index_of(const network::Genome& genome) const {
     const auto known = index_.find(genome);
-    return known == index_.end() ? nullptr : &evaluations_[known->second];
+    if (known == index_.end()) return std::nullopt;
+    return known->second;
 }
 
 void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) const {

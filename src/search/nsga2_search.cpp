@@ -107,17 +107,17 @@ class Nsga2Run {
         const std::vector<double> violations = violations_of(state_.population);
         const std::size_t m = problem_.objectives.size();
         const auto ranks = non_dominated_rank(objectives, m, violations);
-        return offspring(problem_.space, parents, ranks,
-                         crowding_distance_by_rank(objectives, m, ranks), state_.generations_done,
-                         parameters_,
-                         [&](const Genome& genome) { return state_.log.find(genome) != nullptr; });
+        return offspring(
+            problem_.space, parents, ranks, crowding_distance_by_rank(objectives, m, ranks),
+            state_.generations_done, parameters_,
+            [&](const Genome& genome) { return state_.log.index_of(genome).has_value(); });
     }
 
     /// The children that the log does not know, each once, in their order.
     std::vector<Genome> new_genomes() const {
         std::vector<Genome> genomes;
         for (const Genome& child : children_)
-            if (state_.log.find(child) == nullptr &&
+            if (!state_.log.index_of(child) &&
                 std::find(genomes.begin(), genomes.end(), child) == genomes.end())
                 genomes.push_back(child);
         return genomes;
@@ -205,7 +205,7 @@ class Nsga2Run {
     void select() {
         std::vector<std::int32_t> candidates = state_.population;
         for (const Genome& child : children_) {
-            const auto index = static_cast<std::int32_t>(index_of(child));
+            const auto index = static_cast<std::int32_t>(state_.log.index_of(child).value());
             if (std::find(candidates.begin(), candidates.end(), index) == candidates.end())
                 candidates.push_back(index);
         }
@@ -220,11 +220,6 @@ class Nsga2Run {
         ++state_.generations_done;
         state_.complete = state_.generations_done > parameters_.generations;
         show_progress();
-    }
-
-    std::size_t index_of(const Genome& genome) const {
-        // The log keeps its entries in one array, so an entry's place is its index.
-        return static_cast<std::size_t>(state_.log.find(genome) - &state_.log[0]);
     }
 
     void record() {
@@ -405,6 +400,7 @@ void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std
         pending_accuracy.push_back(pending.accuracy);
     }
     file.write<std::int32_t>("/pending/genomes", pending_genomes, {state.pending.size(), genes});
+    file.attribute("/pending/genomes", "unit", "channels");
     file.write<double>("/pending/accuracy", pending_accuracy);
     file.write<double>("/timing/generation_seconds", state.generation_seconds);
     file.attribute("/timing/generation_seconds", "unit", "s");

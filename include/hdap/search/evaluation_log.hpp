@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -36,8 +37,8 @@ class EvaluationLog {
     /// Entry `i` < size().
     [[nodiscard]] const Evaluation& operator[](std::size_t i) const { return evaluations_[i]; }
 
-    /// The entry of `genome`, or nullptr. Valid until the next `append`.
-    [[nodiscard]] const Evaluation* find(const network::Genome& genome) const;
+    /// The index of the entry of `genome`, if it was evaluated. Complexity: O(genes) on average.
+    [[nodiscard]] std::optional<std::size_t> index_of(const network::Genome& genome) const;
 
     /// Writes the log as columns below `prefix`, e.g. "/log":
     /// genomes int32 [n][genes], generation int32 [n], one float64 [n] per figure with the names
