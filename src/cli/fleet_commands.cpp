@@ -167,8 +167,8 @@ void add_cluster(CLI::App& group, Action& action) {
         ->capture_default_str();
     command
         ->add_option("--min-points", options->parameters.min_points,
-                     "Devices that make a dense group")
-        ->check(CLI::Range(1, 1'000'000))
+                     "Devices that make a dense group; 0: by the size of the fleet")
+        ->check(CLI::Range(0, 1'000'000))
         ->capture_default_str();
     command->callback(
         [options, &action] { action = [options](Arguments) { return cluster(*options); }; });

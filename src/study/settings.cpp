@@ -54,8 +54,8 @@ void describe_clusters(Settings& s, SettingVisitor& v) {
            "level: compare latencies; shape: without the device's overall speed");
     v.real("eps", clustering.eps, {0.0, 10.0},
            "Radius in log latency, 0.01 is about 1 %; 0: at the knee of the k-distance curve");
-    v.integer("min_points", clustering.min_points, {1, 1'000'000},
-              "Devices that make a dense group");
+    v.integer("min_points", clustering.min_points, {0, 1'000'000},
+              "Devices that make a dense group; 0: by the size of the fleet");
     v.integer("representatives", clustering.representatives, {1, 1000},
               "Devices of a cluster that are measured on its behalf");
     v.text("noise", s.clusters.noise, {"nearest_cluster", "drop"},
