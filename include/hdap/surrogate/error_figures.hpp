@@ -1,0 +1,25 @@
+#pragma once
+
+#include <span>
+
+namespace hdap::surrogate {
+
+/// How well predictions fit measurements.
+struct ErrorFigures {
+    double mape = 0;      ///< mean of |predicted − measured| ÷ measured, a fraction: 0.1 is 10 %
+    double rmse = 0;      ///< root of the mean squared error, in the unit of the values
+    double r_squared = 0; ///< 1 − squared error ÷ variance of `measured`; NaN without variance
+    double kendall_tau = 0; ///< tau-b, −1 … 1; NaN when either side is constant
+};
+
+/// Compares `predicted` with `measured`, value by value.
+/// Throws DataError when the sizes differ, when there are fewer than 2 values, when a value is not
+/// finite or when a measured one is not positive. Complexity: O(n log n).
+ErrorFigures error_figures(std::span<const double> measured, std::span<const double> predicted);
+
+/// Kendall's rank correlation tau-b, which allows for ties (Kendall 1945), in O(n log n) by
+/// counting the exchanges of a merge sort (Knight 1966). NaN when either side is constant.
+/// Throws DataError when the sizes differ or there are fewer than 2 values.
+double kendall_tau(std::span<const double> x, std::span<const double> y);
+
+} // namespace hdap::surrogate
