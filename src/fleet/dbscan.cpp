@@ -7,17 +7,6 @@ namespace hdap::fleet {
 
 namespace {
 
-/// [point] whether it is a core point.
-std::vector<std::uint8_t> core_points(PointView points, double eps, std::int64_t min_points) {
-    const NeighbourIndex index(points);
-    std::vector<std::uint8_t> is_core(points.size());
-    const auto wanted = static_cast<std::size_t>(min_points);
-#pragma omp parallel for schedule(dynamic, 256)
-    for (std::size_t i = 0; i < points.size(); ++i)
-        is_core[i] = index.has_neighbours(points[i], eps, wanted) ? 1 : 0;
-    return is_core;
-}
-
 /// Gives every point that is not a core point the label of the nearest core point within eps.
 void label_border_points(PointView points, PointView core_view,
                          const std::vector<std::size_t>& core_of, double eps,
@@ -62,7 +51,8 @@ DbscanResult dbscan(PointView points, double eps, std::int64_t min_points) {
     DbscanResult result;
     result.label.assign(points.size(), -1);
     if (points.size() == 0) return result;
-    const std::vector<std::uint8_t> is_core = core_points(points, eps, min_points);
+    const std::vector<std::uint8_t> is_core =
+        has_neighbours(points, eps, static_cast<std::size_t>(min_points));
     std::vector<std::size_t> core_of;
     std::vector<double> core_coordinates;
     for (std::size_t i = 0; i < points.size(); ++i) {

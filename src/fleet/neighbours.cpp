@@ -3,6 +3,7 @@
 #include <nanoflann.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -11,7 +12,8 @@ namespace hdap::fleet {
 
 namespace {
 
-constexpr std::size_t leaf_points = 16;
+constexpr std::size_t leaf_points = 64;
+constexpr std::size_t nanoflann_leaf_points = 16;
 
 /// nanoflann bounds the distance to a subtree with sums in another order than squared_distance, so
 /// we let it search a little further than the radius and decide ourselves.
@@ -29,29 +31,6 @@ struct TreePoints {
     bool kdtree_get_bbox(Box&) const {
         return false;
     }
-};
-
-/// A nanoflann result set that stops at `wanted` points.
-class CountingResult {
-  public:
-    using DistanceType = double;
-
-    CountingResult(double squared_radius, std::size_t wanted)
-        : squared_radius_(squared_radius), bound_(search_bound(squared_radius)), wanted_(wanted) {}
-
-    [[nodiscard]] std::size_t size() const { return found_; }
-    [[nodiscard]] bool full() const { return found_ >= wanted_; }
-    [[nodiscard]] double worstDist() const { return bound_; }
-    bool addPoint(double distance, std::size_t) {
-        if (distance <= squared_radius_) ++found_;
-        return found_ < wanted_;
-    }
-
-  private:
-    double squared_radius_;
-    double bound_;
-    std::size_t wanted_;
-    std::size_t found_ = 0;
 };
 
 /// A nanoflann result set that keeps the nearest point, of equally near ones the lowest index.
@@ -87,7 +66,7 @@ struct NeighbourIndex::Tree {
 
     explicit Tree(PointView view)
         : points{view}, index(static_cast<int>(view.dimension), points,
-                              nanoflann::KDTreeSingleIndexAdaptorParams(leaf_points)) {
+                              nanoflann::KDTreeSingleIndexAdaptorParams(nanoflann_leaf_points)) {
         index.buildIndex();
     }
 
@@ -99,12 +78,6 @@ NeighbourIndex::NeighbourIndex(PointView points) : tree_(std::make_unique<Tree>(
 NeighbourIndex::~NeighbourIndex() = default;
 NeighbourIndex::NeighbourIndex(NeighbourIndex&&) noexcept = default;
 NeighbourIndex& NeighbourIndex::operator=(NeighbourIndex&&) noexcept = default;
-
-bool NeighbourIndex::has_neighbours(const double* query, double radius, std::size_t count) const {
-    CountingResult result(radius * radius, count);
-    tree_->index.findNeighbors(result, query, {});
-    return result.full();
-}
 
 std::size_t NeighbourIndex::nearest(const double* query, double radius) const {
     NearestResult result(radius * radius);
@@ -121,18 +94,24 @@ double NeighbourIndex::kth_distance(const double* query, std::size_t k) const {
 
 namespace {
 
-/// A balanced k-d tree out of which points can be taken. Each node knows the bounding box of its
-/// points and how many of them are left.
-class ShrinkingTree {
+/// A balanced k-d tree whose nodes know the bounding box of their points and how many of them are
+/// left, as points can be taken out.
+class CountingTree {
   public:
-    explicit ShrinkingTree(PointView points)
+    explicit CountingTree(PointView points)
         : dimension_(points.dimension), index_(points.size()),
           coordinates_(points.coordinates.size()) {
         std::iota(index_.begin(), index_.end(), 0U);
         nodes_.reserve(4 * points.size() / leaf_points + 1);
         build(points, 0, points.size());
-        for (std::size_t i = 0; i < index_.size(); ++i)
-            std::copy_n(points[index_[i]], dimension_, coordinates_.data() + i * dimension_);
+        for (const Node& node : nodes_) {
+            if (node.right == 0) store_leaf(points, node);
+        }
+    }
+
+    /// Whether `wanted` points lie within a radius of `query`.
+    [[nodiscard]] bool holds(const double* query, double squared_radius, std::size_t wanted) const {
+        return count(0, query, squared_radius, wanted) >= wanted;
     }
 
     /// Takes all points within a radius of `query` out and appends their indices to `taken`.
@@ -146,11 +125,36 @@ class ShrinkingTree {
         std::size_t last = 0;  ///< one past its last; a leaf's points that are left come first
         std::size_t left_over = 0;
         std::uint32_t right = 0; ///< the second child; the first follows its parent; 0: a leaf
+        std::uint32_t axis = 0;  ///< the children's points are below and above `cut` along it
+        double cut = 0.0;
     };
+
+    /// Coordinates of a leaf are stored dimension by dimension, so that the distances to its points
+    /// are computed side by side in vector registers.
+    void store_leaf(PointView points, const Node& leaf) {
+        const std::size_t size = leaf.last - leaf.first;
+        double* const block = coordinates_.data() + leaf.first * dimension_;
+        for (std::size_t d = 0; d < dimension_; ++d) {
+            for (std::size_t i = 0; i < size; ++i)
+                block[d * size + i] = points[index_[leaf.first + i]][d];
+        }
+    }
+
+    /// Squared distances to the points left in a leaf, each summed as squared_distance does.
+    void leaf_distances(const Node& leaf, const double* query,
+                        std::array<double, leaf_points>& squared) const {
+        const std::size_t size = leaf.last - leaf.first;
+        const double* row = coordinates_.data() + leaf.first * dimension_;
+        squared.fill(0.0);
+        for (std::size_t d = 0; d < dimension_; ++d, row += size) {
+            for (std::size_t i = 0; i < leaf.left_over; ++i)
+                squared[i] += (query[d] - row[i]) * (query[d] - row[i]);
+        }
+    }
 
     std::uint32_t build(PointView points, std::size_t first, std::size_t last) {
         const auto self = static_cast<std::uint32_t>(nodes_.size());
-        nodes_.push_back({first, last, last - first, 0});
+        nodes_.push_back({.first = first, .last = last, .left_over = last - first});
         const std::size_t widest = append_box(points, first, last);
         if (last - first <= leaf_points) return self;
         const std::size_t middle = first + (last - first) / 2;
@@ -160,9 +164,12 @@ class ShrinkingTree {
             begin + static_cast<std::ptrdiff_t>(last), [&](std::uint32_t a, std::uint32_t b) {
                 return points[a][widest] < points[b][widest];
             });
+        const double cut = points[index_[middle]][widest];
         build(points, first, middle);
         const std::uint32_t right = build(points, middle, last);
         nodes_[self].right = right;
+        nodes_[self].axis = static_cast<std::uint32_t>(widest);
+        nodes_[self].cut = cut;
         return self;
     }
 
@@ -188,33 +195,60 @@ class ShrinkingTree {
         return widest;
     }
 
-    /// Bounds on squared_distance from `query` to any point in the box. They hold to the last bit,
-    /// as rounding is monotone and the sums run in the same order.
-    void distance_bounds(std::uint32_t node, const double* query, double& nearest,
-                         double& furthest) const {
+    /// Where a node's box lies with respect to a ball.
+    enum class Side { outside, across, inside };
+
+    /// Bounds squared_distance from `query` to any point in the box. The bounds hold to the last
+    /// bit, as rounding is monotone and the sums run in the same order.
+    [[nodiscard]] Side side_of(std::uint32_t node, const double* query,
+                               double squared_radius) const {
         const double* const low = boxes_.data() + 2 * dimension_ * node;
         const double* const high = low + dimension_;
-        nearest = 0.0;
-        furthest = 0.0;
+        double nearest = 0.0;
         for (std::size_t d = 0; d < dimension_; ++d) {
-            const double below = low[d] - query[d];
-            const double above = query[d] - high[d];
-            const double outside = std::max({below, above, 0.0});
-            const double across = std::max(-below, -above);
+            const double outside = std::max(std::max(low[d] - query[d], query[d] - high[d]), 0.0);
             nearest += outside * outside;
-            furthest += across * across;
+            if (nearest > squared_radius) return Side::outside;
         }
+        double furthest = 0.0;
+        for (std::size_t d = 0; d < dimension_; ++d) {
+            const double across = std::max(query[d] - low[d], high[d] - query[d]);
+            furthest += across * across;
+            if (furthest > squared_radius) return Side::across;
+        }
+        return Side::inside;
+    }
+
+    /// The number of points within the radius; once it is `wanted` or more, any such number.
+    std::size_t count(std::uint32_t at, const double* query, double squared_radius,
+                      std::size_t wanted) const {
+        const Node& node = nodes_[at];
+        const Side side = side_of(at, query, squared_radius);
+        if (side == Side::outside) return 0;
+        if (side == Side::inside) return node.left_over;
+        std::size_t found = 0;
+        if (node.right == 0) {
+            std::array<double, leaf_points> squared;
+            leaf_distances(node, query, squared);
+            for (std::size_t i = 0; i < node.left_over; ++i)
+                found += squared[i] <= squared_radius ? 1 : 0;
+            return found;
+        }
+        // The side of the query first: its points are the likelier ones.
+        const bool below = query[node.axis] < node.cut;
+        found = count(below ? at + 1 : node.right, query, squared_radius, wanted);
+        if (found < wanted)
+            found += count(below ? node.right : at + 1, query, squared_radius, wanted - found);
+        return found;
     }
 
     void take_from(std::uint32_t at, const double* query, double squared_radius,
                    std::vector<std::uint32_t>& taken) {
         Node& node = nodes_[at];
         if (node.left_over == 0) return;
-        double nearest = 0.0;
-        double furthest = 0.0;
-        distance_bounds(at, query, nearest, furthest);
-        if (nearest > squared_radius) return;
-        if (furthest <= squared_radius) {
+        const Side side = side_of(at, query, squared_radius);
+        if (side == Side::outside) return;
+        if (side == Side::inside) {
             take_all(at, taken);
         } else if (node.right == 0) {
             take_from_leaf(node, query, squared_radius, taken);
@@ -238,36 +272,50 @@ class ShrinkingTree {
         node.left_over = 0;
     }
 
-    void take_from_leaf(Node& node, const double* query, double squared_radius,
+    void take_from_leaf(Node& leaf, const double* query, double squared_radius,
                         std::vector<std::uint32_t>& taken) {
-        for (std::size_t i = node.first; i < node.first + node.left_over;) {
-            double* const point = coordinates_.data() + i * dimension_;
-            if (squared_distance(query, point, dimension_) > squared_radius) {
-                ++i;
+        std::array<double, leaf_points> squared;
+        leaf_distances(leaf, query, squared);
+        const std::size_t size = leaf.last - leaf.first;
+        double* const block = coordinates_.data() + leaf.first * dimension_;
+        // Those that stay move to the front.
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < leaf.left_over; ++i) {
+            if (squared[i] <= squared_radius) {
+                taken.push_back(index_[leaf.first + i]);
                 continue;
             }
-            taken.push_back(index_[i]);
-            --node.left_over;
-            // The last point that is left fills the gap.
-            const std::size_t filler = node.first + node.left_over;
-            index_[i] = index_[filler];
-            std::copy_n(coordinates_.data() + filler * dimension_, dimension_, point);
+            index_[leaf.first + kept] = index_[leaf.first + i];
+            for (std::size_t d = 0; d < dimension_; ++d)
+                block[d * size + kept] = block[d * size + i];
+            ++kept;
         }
+        leaf.left_over = kept;
     }
 
     std::size_t dimension_;
     std::vector<std::uint32_t> index_; ///< the points in the order of the leaves
-    std::vector<double> coordinates_;  ///< theirs, in the same order
+    std::vector<double> coordinates_;  ///< theirs, leaf by leaf, [dimension][point] in each
     std::vector<Node> nodes_;
     std::vector<double> boxes_; ///< [node][low, high][dimension]
 };
 
 } // namespace
 
+std::vector<std::uint8_t> has_neighbours(PointView points, double radius, std::size_t count) {
+    std::vector<std::uint8_t> holds(points.size(), 0);
+    if (points.size() == 0) return holds;
+    const CountingTree tree(points);
+#pragma omp parallel for schedule(dynamic, 256)
+    for (std::size_t i = 0; i < points.size(); ++i)
+        holds[i] = tree.holds(points[i], radius * radius, count) ? 1 : 0;
+    return holds;
+}
+
 std::vector<std::int32_t> radius_components(PointView points, double radius) {
     std::vector<std::int32_t> component(points.size(), -1);
     if (points.size() == 0) return component;
-    ShrinkingTree tree(points);
+    CountingTree tree(points);
     std::vector<std::uint32_t> reached;
     std::int32_t components = 0;
     for (std::size_t start = 0; start < points.size(); ++start) {

@@ -68,12 +68,34 @@ TEST_CASE("neighbour queries agree with a plain search, ties and bounds included
             const auto within = static_cast<std::size_t>(
                 std::count_if(ranked.begin(), ranked.end(),
                               [&](const auto& r) { return r.first <= radius * radius; }));
-            CHECK(index.has_neighbours(query_view[q], radius, within));
-            CHECK_FALSE(index.has_neighbours(query_view[q], radius, within + 1));
             CHECK(index.nearest(query_view[q], radius) ==
                   (within > 0 ? ranked[0].second : NeighbourIndex::none));
         }
     }
+}
+
+TEST_CASE("counts of neighbours agree with a plain search, bounds included") {
+    for (std::uint32_t number = 0; number < 6; ++number) {
+        const std::size_t dimension = 1 + number;
+        const std::vector<double> coordinates = lattice_points(300, dimension, number);
+        const PointView points{coordinates, dimension};
+        for (const double radius : {0.1, 0.2, 0.5}) {
+            for (const std::size_t wanted : {1U, 5U, 40U}) {
+                std::vector<std::uint8_t> expected;
+                for (std::size_t i = 0; i < points.size(); ++i) {
+                    std::size_t within = 0;
+                    for (std::size_t j = 0; j < points.size(); ++j)
+                        within +=
+                            squared_distance(points[i], points[j], dimension) <= radius * radius
+                                ? 1
+                                : 0;
+                    expected.push_back(within >= wanted ? 1 : 0);
+                }
+                CHECK(has_neighbours(points, radius, wanted) == expected);
+            }
+        }
+    }
+    CHECK(has_neighbours({{}, 2}, 1.0, 1).empty());
 }
 
 TEST_CASE("components agree with a plain search") {

@@ -39,10 +39,6 @@ class NeighbourIndex {
     NeighbourIndex(NeighbourIndex&&) noexcept;
     NeighbourIndex& operator=(NeighbourIndex&&) noexcept;
 
-    /// Whether at least `count` points lie within `radius` of `query` (bounds included). Stops as
-    /// soon as it knows, so a query in a dense region is a cheap one.
-    [[nodiscard]] bool has_neighbours(const double* query, double radius, std::size_t count) const;
-
     /// The point nearest to `query` and no further than `radius` (infinity allowed); of equally
     /// near points the one with the lowest index; `none` when there is none.
     [[nodiscard]] std::size_t nearest(const double* query, double radius) const;
@@ -54,6 +50,12 @@ class NeighbourIndex {
     struct Tree;
     std::unique_ptr<Tree> tree_;
 };
+
+/// For every point, whether at least `count` points, itself included, lie within `radius` (bounds
+/// included). Stops counting as soon as it knows, and counts regions that lie wholly inside without
+/// looking at their points; so dense regions are cheap. Complexity: O(n (count + log n))
+/// typically, parallel.
+std::vector<std::uint8_t> has_neighbours(PointView points, double radius, std::size_t count);
 
 /// Numbers the connected components of the graph that joins points at most `radius` apart.
 /// Returns [point] → component; components are numbered in the order of their lowest points.
