@@ -43,7 +43,7 @@ void describe_fleet(Settings& s, SettingVisitor& v) {
            "Share of devices on a weak battery or supply");
     v.real("background_share", synthesis.background_share, {0.0, 1.0},
            "Share of devices with a background load");
-    v.real("noise_sigma", synthesis.noise_sigma, {0.0, 0.5},
+    v.real("noise_sigma", synthesis.noise_sigma, {0.0, 0.2},
            "Typical noise from run to run (log-normal)");
 }
 
