@@ -1,0 +1,132 @@
+#include "end_to_end/run_comparison.hpp"
+
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <sys/stat.h>
+
+#include "end_to_end/process.hpp"
+
+namespace hdap::test {
+namespace {
+
+namespace fs = std::filesystem;
+using storage::Entry;
+using storage::Hdf5Reader;
+using Lines = std::vector<std::string>;
+
+const std::set<std::string> provenance{"created", "git_commit", "host", "software",
+                                       "software_version"};
+
+template <class T>
+std::vector<std::byte> bytes_of(const Hdf5Reader& file, const std::string& path) {
+    const auto values = file.read<T>(path);
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
+}
+
+/// The values of a data set as they lie in memory; a list of strings is joined.
+std::vector<std::byte> values_of(const Hdf5Reader& file, const Entry& entry) {
+    if (entry.type == "float64") return bytes_of<double>(file, entry.path);
+    if (entry.type == "float32") return bytes_of<float>(file, entry.path);
+    if (entry.type == "uint8") return bytes_of<std::uint8_t>(file, entry.path);
+    if (entry.type == "string") {
+        std::string text;
+        for (const std::string& line : file.read_strings(entry.path))
+            text += line + '\n';
+        const auto bytes = std::as_bytes(std::span(text));
+        return {bytes.begin(), bytes.end()};
+    }
+    return bytes_of<std::int64_t>(file, entry.path);
+}
+
+void compare_attributes(const std::string& where, const Hdf5Reader& file, const Hdf5Reader& other,
+                        const std::string& path, Lines& differences) {
+    const auto names = file.attribute_names(path);
+    if (names != other.attribute_names(path)) {
+        differences.push_back(where + path + ": other attributes");
+        return;
+    }
+    for (const std::string& name : names) {
+        if (path == "/" && provenance.contains(name)) continue;
+        const std::string text = file.attribute_text(path, name);
+        const std::string other_text = other.attribute_text(path, name);
+        if (text != other_text)
+            differences.push_back(where + path + ": " + name + " = " + text + " and " + other_text);
+    }
+}
+
+void compare_hdf5(const std::string& name, const fs::path& path, const fs::path& other_path,
+                  Lines& differences) {
+    const auto open = [](const fs::path& file) {
+        return Hdf5Reader::from_bytes(storage::read_sealed(file), file.string());
+    };
+    const Hdf5Reader file = open(path);
+    const Hdf5Reader other = open(other_path);
+    const auto entries = file.list();
+    const auto other_entries = other.list();
+    const auto same = [](const Entry& a, const Entry& b) {
+        return a.path == b.path && a.is_group == b.is_group && a.type == b.type &&
+               (a.shape == b.shape || a.path.starts_with("/timing"));
+    };
+    if (!std::equal(entries.begin(), entries.end(), other_entries.begin(), other_entries.end(),
+                    same)) {
+        differences.push_back(name + ": other data sets, types or shapes");
+        return;
+    }
+    compare_attributes(name, file, other, "/", differences);
+    for (const Entry& entry : entries) {
+        compare_attributes(name, file, other, entry.path, differences);
+        if (!entry.is_group && !entry.path.starts_with("/timing") &&
+            values_of(file, entry) != values_of(other, entry))
+            differences.push_back(name + entry.path + ": other values");
+    }
+}
+
+std::set<std::string> network_files(const fs::path& run) {
+    std::set<std::string> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(run / "networks"))
+        names.insert("networks/" + entry.path().filename().string());
+    return names;
+}
+
+} // namespace
+
+Lines differences(const fs::path& run, const fs::path& other) {
+    Lines result;
+    std::set<std::string> names = network_files(run);
+    if (names.empty() || names != network_files(other)) result.push_back("other networks");
+    names.insert({"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5"});
+    for (const std::string& name : names) {
+        if (fs::exists(run / name) && fs::exists(other / name))
+            compare_hdf5(name, run / name, other / name, result);
+        else
+            result.push_back(name + ": missing");
+    }
+    const std::string front = text_of(run / "front.csv");
+    if (front.empty() || front != text_of(other / "front.csv"))
+        result.push_back("front.csv: other text, or none");
+    return result;
+}
+
+std::string file_listing(const fs::path& run) {
+    std::set<std::string> lines;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run)) {
+        if (entry.path().filename() == "log.jsonl" || entry.is_directory()) continue;
+        struct stat status {};
+        if (::stat(entry.path().c_str(), &status) != 0) continue;
+        lines.insert(entry.path().string() + " " + std::to_string(status.st_size) +
+                     " bytes, inode " + std::to_string(status.st_ino) + ", written " +
+                     std::to_string(status.st_mtim.tv_sec) + "." +
+                     std::to_string(status.st_mtim.tv_nsec));
+    }
+    std::string listing;
+    for (const std::string& line : lines)
+        listing += line + "\n";
+    return listing;
+}
+
+} // namespace hdap::test
