@@ -1,12 +1,13 @@
 #include "hdap/cli/cli.hpp"
 
+#include "commands.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
+#include "hdap/parallel/launch.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <new>
-
-#include "commands.hpp"
 
 namespace hdap::cli {
 namespace {
@@ -49,15 +50,27 @@ ExitCode reported(const std::function<ExitCode()>& work) {
     return ExitCode::internal_error;
 }
 
-/// "(did you mean 'inspect'?)" for a misspelt subcommand.
-std::string subcommand_hint(const CLI::App& app, int argc, char** argv) {
-    if (argc < 2 || argv[1][0] == '-') return "";
+/// Reports a mistake on the command line. All ranks of a job find the same one: only the root says
+/// so, and none ends before, as mpirun then ends the others.
+ExitCode report_misuse(Arguments arguments, const std::string& message) {
+    if (parallel::launched_ranks() == 1) {
+        print_error(message);
+        return ExitCode::usage;
+    }
+    return run_on_all_ranks(arguments, [&](const parallel::Communicator&) -> ExitCode {
+        throw parallel::AgreedError(core::ErrorKind::usage, message);
+    });
+}
+
+/// CLI11's message, or a clearer one when the subcommand does not exist.
+std::string parse_error_message(const CLI::App& app, const CLI::ParseError& error, int argc,
+                                char** argv) {
+    if (argc < 2 || argv[1][0] == '-') return error.what();
     std::vector<std::string> names;
     for (const CLI::App* command : app.get_subcommands(nullptr))
         names.push_back(command->get_name());
-    for (const std::string& name : names)
-        if (name == argv[1]) return "";
-    return core::did_you_mean(argv[1], names);
+    if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return error.what();
+    return "unknown subcommand '" + std::string(argv[1]) + "'" + core::did_you_mean(argv[1], names);
 }
 
 } // namespace
@@ -101,8 +114,8 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error); // --help, --version
-        print_error(error.what() + subcommand_hint(app, argc, argv) + "; see hdap --help");
-        return static_cast<int>(ExitCode::usage);
+        return static_cast<int>(report_misuse(
+            {argc, argv}, error.what() + subcommand_hint(app, argc, argv) + "; see hdap --help"));
     }
     return static_cast<int>(reported([&] { return action({argc, argv}); }));
 }

@@ -1,7 +1,6 @@
 #include "hdap/core/hash.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/sealed_file.hpp"
-
 #include "stages.hpp"
 
 namespace hdap::study {
@@ -47,6 +46,19 @@ network::ZooRequest zoo_request(const Settings& settings, const accuracy::ImageD
             .input_extent = {images.height, images.width}};
 }
 
+/// Weights that fit the network; an error names their file.
+network::Weights read_fitting_weights(const storage::Hdf5Reader& file,
+                                      const network::Network& network) {
+    auto weights = network::read_weights(file);
+    try {
+        network::check_weights(network, weights);
+    } catch (const core::DataError& error) {
+        throw core::DataError(file.name() + ": " + error.what() +
+                              "; check network.name and network.width");
+    }
+    return weights;
+}
+
 void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
     const std::int64_t needed =
         settings.data.held_out +
@@ -71,9 +83,8 @@ Workpiece load_workpiece(const StudyContext& context) {
         const auto train = accuracy::read_images(images, "train");
         auto test = accuracy::read_images(images, "test");
         check_image_counts(settings, train);
-        auto weights = network::read_weights(weights_file);
         auto network = network::make_network(zoo_request(settings, train));
-        network::check_weights(network, weights);
+        auto weights = read_fitting_weights(weights_file, network);
         network::SearchSpace space(network, settings.network.space);
         network::CostModel costs(network, space);
         const std::int64_t trained_on = train.count - settings.data.held_out;
