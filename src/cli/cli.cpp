@@ -115,7 +115,7 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error); // --help, --version
         return static_cast<int>(report_misuse(
-            {argc, argv}, error.what() + subcommand_hint(app, argc, argv) + "; see hdap --help"));
+            {argc, argv}, parse_error_message(app, error, argc, argv) + "; see hdap --help"));
     }
     return static_cast<int>(reported([&] { return action({argc, argv}); }));
 }

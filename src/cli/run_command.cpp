@@ -96,10 +96,11 @@ void add_run_command(CLI::App& app, Action& action) {
     command->callback([options, &action] {
         action = [options](Arguments arguments) {
             if (options->print_config) return print_config(options->study);
-            if (options->study.config.empty())
-                throw core::UsageError("hdap run: CONFIG is missing; try hdap run "
-                                       "configs/quickstart.toml, or --print-config");
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
+                if (options->study.config.empty())
+                    throw parallel::AgreedError(core::ErrorKind::usage,
+                                                "hdap run: CONFIG is missing; try hdap run "
+                                                "configs/quickstart.toml, or --print-config");
                 return run_stages(world, options->study, study::Stage::report);
             });
         };

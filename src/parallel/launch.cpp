@@ -67,6 +67,13 @@ std::string core_list(const std::vector<int>& cores) {
     return text;
 }
 
+int launched_ranks() {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) // Open MPI; MPICH, Slurm's PMI-2
+        if (const auto ranks = environment_int(name)) return *ranks;
+    const bool pmix = std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
+    return pmix ? environment_int("SLURM_STEP_NUM_TASKS").value_or(1) : 1;
+}
+
 Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     communicator.on_every_rank([&] { refuse_split_singletons(communicator); });
     const std::vector<int> cores = bound_cores();

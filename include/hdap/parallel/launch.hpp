@@ -15,6 +15,10 @@ struct Launch {
     std::vector<std::string> bindings;
 };
 
+/// How many ranks the launcher says that it started, for what must be known before MPI begins;
+/// 1 when there is no launcher.
+int launched_ranks();
+
 /// Looks at how the job was started and decides on the threads per rank.
 ///
 /// `requested_threads` 0 means automatic: OMP_NUM_THREADS when set, else SLURM_CPUS_PER_TASK, else
