@@ -25,6 +25,7 @@ enum Tag : int {
     tag_result,   ///< worker → root: an item's result; its thread is idle
     tag_failure,  ///< worker → root: an item's error; its thread is idle
     tag_stop,     ///< worker → root: this rank was asked to stop
+    tag_notice,   ///< worker → root: this rank has a notice
     tag_item,     ///< root → worker: evaluate this item
     tag_finish,   ///< root → worker: there is no more
 };
@@ -182,6 +183,7 @@ class Root {
             give(0);
         while (outstanding_ > 0 || (!stopping_ && next_ < task_.items)) {
             if (task_.should_stop && task_.should_stop()) stopping_ = true;
+            if (task_.has_notice && task_.has_notice()) take_notice();
             if (task_.on_wait) guarded(task_.items, task_.on_wait);
             if (auto completion = pool_.next_completion()) {
                 take(*completion);
@@ -225,6 +227,10 @@ class Root {
         if (!failure_ || failed.item < failure_->item) failure_ = failed;
     }
 
+    void take_notice() {
+        if (task_.on_notice) guarded(task_.items, task_.on_notice);
+    }
+
     /// Runs a caller's function. Its error must not keep the workers waiting for ever, so it is
     /// kept until all of them have finished.
     void guarded(std::size_t item, const std::function<void()>& work) {
@@ -239,6 +245,9 @@ class Root {
             break;
         case tag_stop:
             stopping_ = true;
+            break;
+        case tag_notice:
+            take_notice();
             break;
         default:
             take(unpack(message.bytes));
@@ -257,6 +266,8 @@ class Root {
                 std::this_thread::sleep_for(nap);
             else if (message.tag == tag_finish)
                 --waiting;
+            else if (message.tag == tag_notice)
+                take_notice();
         }
     }
 
@@ -279,6 +290,7 @@ void run_worker(const Communicator& communicator, const DispatchTask& task, Thre
             communicator.send(0, tag_stop, {});
             stop_told = true;
         }
+        if (task.has_notice && task.has_notice()) communicator.send(0, tag_notice, {});
         if (auto completion = pool.next_completion())
             communicator.send(0, completion->failure ? tag_failure : tag_result, pack(*completion));
         Message message;

@@ -178,9 +178,13 @@ class Nsga2Run {
                             .should_stop = hooks_.should_stop,
                             .on_wait =
                                 [&] {
-                                    if (hooks_.checkpoint_due && hooks_.checkpoint_due())
-                                        write_checkpoint();
-                                }});
+                                    const bool due =
+                                        hooks_.checkpoint_due && hooks_.checkpoint_due();
+                                    if (due || checkpoint_requested_) write_checkpoint();
+                                },
+                            .has_notice = hooks_.checkpoint_requested,
+                            // A signal may reach all ranks: one checkpoint answers them together.
+                            .on_notice = [&] { checkpoint_requested_ = true; }});
         return outcome == parallel::DispatchOutcome::complete;
     }
 
@@ -262,7 +266,8 @@ class Nsga2Run {
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }
 
-    void write_checkpoint() const {
+    void write_checkpoint() {
+        checkpoint_requested_ = false;
         if (hooks_.checkpoint) hooks_.checkpoint(state_);
     }
 
@@ -288,8 +293,9 @@ class Nsga2Run {
     const int threads_;
     SearchState& state_;
     const SearchHooks& hooks_;
-    std::vector<Genome> children_; ///< root: this generation's, known ones too
-    std::vector<Genome> batch_;    ///< all ranks: those to be evaluated
+    std::vector<Genome> children_;      ///< root: this generation's, known ones too
+    std::vector<Genome> batch_;         ///< all ranks: those to be evaluated
+    bool checkpoint_requested_ = false; ///< root
 };
 
 } // namespace
@@ -402,6 +408,7 @@ void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std
     file.write<std::int32_t>("/pending/genomes", pending_genomes, {state.pending.size(), genes});
     file.attribute("/pending/genomes", "unit", "channels");
     file.write<double>("/pending/accuracy", pending_accuracy);
+    file.attribute("/pending/accuracy", "unit", "1");
     file.write<double>("/timing/generation_seconds", state.generation_seconds);
     file.attribute("/timing/generation_seconds", "unit", "s");
     file.attribute("/", "generations_done", state.generations_done);

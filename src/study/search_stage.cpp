@@ -3,11 +3,10 @@
 #include "hdap/core/text.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "stages.hpp"
 
 #include <chrono>
 #include <memory>
-
-#include "stages.hpp"
 
 namespace hdap::study {
 namespace {
@@ -124,11 +123,8 @@ SearchResult run_search(const StudyContext& context, const search::SearchProblem
     auto last_checkpoint = clock::now();
     const search::SearchHooks hooks{
         .should_stop = [&] { return context.control.stop_requested(); },
-        .checkpoint_due =
-            [&] {
-                return context.control.take_checkpoint_request() ||
-                       clock::now() - last_checkpoint > interval;
-            },
+        .checkpoint_requested = [&] { return context.control.take_checkpoint_request(); },
+        .checkpoint_due = [&] { return clock::now() - last_checkpoint > interval; },
         .checkpoint =
             [&](const search::SearchState& state) {
                 write_stage(

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 #include <thread>
+#include <utility>
 
 using namespace hdap;
 using parallel::Communicator;
@@ -128,4 +129,24 @@ TEST_CASE("a request to stop on one rank cuts the work; finished items are kept"
         sum += count;
     if (world.is_root()) CHECK(static_cast<double>(kept.size()) == sum);
     CHECK(sum < 1'000'000);
+}
+
+TEST_CASE("a notice of any rank reaches the root, once") {
+    const auto world = Communicator::world();
+    for (int from = 0; from < world.size(); ++from) {
+        bool pending = world.rank() == from;
+        int notices = 0;
+        const auto outcome =
+            parallel::dispatch(world, {.items = 100,
+                                       .threads = 1,
+                                       .evaluate = square,
+                                       .on_result = {},
+                                       .should_stop = {},
+                                       .on_wait = {},
+                                       .has_notice = [&] { return std::exchange(pending, false); },
+                                       .on_notice = [&] { ++notices; }});
+        CHECK(outcome == DispatchOutcome::complete);
+        CHECK_FALSE(pending);
+        CHECK(notices == (world.is_root() ? 1 : 0));
+    }
 }

@@ -24,6 +24,10 @@ struct DispatchTask {
     std::function<bool()> should_stop;
     /// Called on the root between results, often: for progress and checkpoints.
     std::function<void()> on_wait;
+    /// Asked on every rank, often: whether something came up there that the root must know.
+    std::function<bool()> has_notice = {};
+    /// Called on the root for every time that `has_notice` said true on a rank.
+    std::function<void()> on_notice = {};
 };
 
 enum class DispatchOutcome { complete, stopped };

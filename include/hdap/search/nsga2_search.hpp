@@ -63,6 +63,7 @@ struct SearchState {
 /// What the search asks of its surroundings. Empty functions are not called.
 struct SearchHooks {
     std::function<bool()> should_stop;                  ///< every rank: end early with a checkpoint
+    std::function<bool()> checkpoint_requested;         ///< every rank: write one soon
     std::function<bool()> checkpoint_due;               ///< root: asked often
     std::function<void(const SearchState&)> checkpoint; ///< root: write it
     std::function<void(const core::ProgressState&)> progress; ///< root
