@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view seal_magic = "hdap sealed file 1\n";
+constexpr std::string_view temporary_mark = ".tmp."; // then the writer's process id
 
 std::string reason() {
     return std::strerror(errno);
@@ -69,7 +70,8 @@ fs::path folder_of(const fs::path& path) {
 /// Writes the parts to a temporary file and renames it to `path`.
 void replace_file(const fs::path& path, std::span<const std::byte> head,
                   std::span<const std::byte> body, const fs::path& previous) {
-    const fs::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
+    const fs::path temporary =
+        path.string() + std::string(temporary_mark) + std::to_string(::getpid());
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();
         ::unlink(temporary.c_str());
@@ -146,6 +148,18 @@ void write_sealed(const fs::path& path, std::span<const std::byte> content,
 
 void write_atomically(const fs::path& path, std::span<const std::byte> content) {
     replace_file(path, {}, content, {});
+}
+
+void remove_temporary_files(const fs::path& folder) {
+    std::error_code ignored; // they are in nobody's way
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+        const std::string name = entry.path().filename().string();
+        const auto mark = name.rfind(temporary_mark);
+        if (mark == std::string::npos) continue;
+        const std::string process = name.substr(mark + temporary_mark.size());
+        if (!process.empty() && process.find_first_not_of("0123456789") == std::string::npos)
+            fs::remove(entry.path(), ignored);
+    }
 }
 
 std::vector<std::byte> read_sealed(const fs::path& path, Seal seal) {

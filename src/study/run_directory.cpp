@@ -6,7 +6,9 @@
 #include "hdap/storage/sealed_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <sstream>
+#include <string_view>
 #include <vector>
 
 namespace hdap::study {
@@ -14,12 +16,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The settings that shape results, one a line; how the job runs and what it is called does not.
+/// The settings that shape results, one a line. How the job runs and what it is called does not,
+/// nor where its input files lie: what they hold is in the stages' identities.
 std::vector<std::string> identifying_lines(const Settings& settings) {
+    constexpr std::array<std::string_view, 4> others{"run.", "study.name", "data.file",
+                                                     "network.weights"};
     std::istringstream text(settings_lines(settings, {""}));
     std::vector<std::string> lines;
     for (std::string line; std::getline(text, line);)
-        if (!line.starts_with("run.") && !line.starts_with("study.name")) lines.push_back(line);
+        if (std::none_of(others.begin(), others.end(),
+                         [&](std::string_view other) { return line.starts_with(other); }))
+            lines.push_back(line);
     return lines;
 }
 
@@ -52,6 +59,8 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
     if (!lock_->stale_owner().empty())
         log.info("taking over " + path_.string() + " from a job that did not end in order (" +
                  lock_->stale_owner() + ")");
+    storage::remove_temporary_files(path_);
+    storage::remove_temporary_files(path_ / "networks");
     const fs::path config = path_ / "config.toml";
     if (!fs::exists(config)) {
         write_text(config, settings_text(settings));

@@ -89,3 +89,16 @@ TEST_CASE("a folder that cannot be written leaves the old file and says why") {
     CHECK_THROWS_WITH(storage::write_sealed(path, bytes_of("x")),
                       Catch::Contains("No such file or directory"));
 }
+
+TEST_CASE("what killed writers left is removed, and nothing else") {
+    const test::TemporaryFolder folder;
+    for (const char* name : {"a.h5", "a.h5.tmp.123", "b.csv.tmp.4", "notes.tmp.txt", "c.tmp."})
+        storage::write_atomically(folder / name, bytes_of("x"));
+    storage::remove_temporary_files(folder.path());
+    CHECK(fs::exists(folder / "a.h5"));
+    CHECK(fs::exists(folder / "notes.tmp.txt"));
+    CHECK(fs::exists(folder / "c.tmp."));
+    CHECK_FALSE(fs::exists(folder / "a.h5.tmp.123"));
+    CHECK_FALSE(fs::exists(folder / "b.csv.tmp.4"));
+    CHECK_NOTHROW(storage::remove_temporary_files(folder / "missing"));
+}

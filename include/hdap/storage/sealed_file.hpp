@@ -31,6 +31,9 @@ void write_sealed(const std::filesystem::path& path, std::span<const std::byte> 
 /// Writes plain bytes atomically, without a seal (CSV, HTML, TOML).
 void write_atomically(const std::filesystem::path& path, std::span<const std::byte> content);
 
+/// Removes the temporary files that killed writers left in `folder`. Nobody may be writing there.
+void remove_temporary_files(const std::filesystem::path& folder);
+
 /// Reads a whole file and returns its HDF5 image, without the seal.
 /// Throws DataError when the file cannot be read, CorruptFileError when the seal does not fit.
 std::vector<std::byte> read_sealed(const std::filesystem::path& path, Seal seal = Seal::required);
