@@ -1,21 +1,34 @@
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/core/provenance.hpp"
 #include "hdap/report/study_report.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "stages.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <limits>
-
-#include "stages.hpp"
 
 namespace hdap::study {
 namespace {
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
+/// Writes `text`, unless the file says the same already: the second call of a complete study
+/// changes nothing.
 void write_text(const std::filesystem::path& file, const std::string& text) {
+    std::ifstream stream(file, std::ios::binary);
+    const std::string present{std::istreambuf_iterator<char>(stream), {}};
+    if (stream && present == text) return;
     storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+/// Who made a file, when and where. The report tells it of the search: it says the same whenever
+/// it is made.
+std::string provenance_of(const storage::Hdf5Reader& file) {
+    const auto text = [&](const char* name) { return file.attribute_string("/", name); };
+    return text("software") + " " + text("software_version") + "\ncommit " + text("git_commit") +
+           "\ncreated " + text("created") + "\nhost " + text("host");
 }
 
 /// At most `most` of `count` indices, evenly spread.
@@ -35,7 +48,8 @@ class ReportBuilder {
         : settings_(context.settings), workpiece_(workpiece), problem_(problem), state_(state),
           fleet_(fleet::read_fleet(open_stage(run / "fleet.h5", fleet::fleet_schema))),
           clustering_(
-              fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema))) {}
+              fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema))),
+          provenance_(provenance_of(open_stage(run / "search.h5", search::search_schema))) {}
 
     report::StudyReport build(const std::vector<FinetunedNetwork>& finetuned) {
         add_headings();
@@ -63,10 +77,7 @@ class ReportBuilder {
             report_.group_names.push_back(group.name);
             report_.unpruned_channels.push_back(static_cast<std::int32_t>(group.channels));
         }
-        const core::Provenance provenance = core::current_provenance();
-        report_.provenance = provenance.software + " " + provenance.software_version + "\ncommit " +
-                             provenance.git_commit + "\ncreated " + provenance.created + "\nhost " +
-                             provenance.host;
+        report_.provenance = provenance_;
     }
 
     report::NetworkRow row(const std::string& id, report::NetworkKind kind,
@@ -176,6 +187,7 @@ class ReportBuilder {
     const search::SearchState& state_;
     fleet::Fleet fleet_;
     fleet::Clustering clustering_;
+    std::string provenance_;
     report::StudyReport report_;
 };
 
