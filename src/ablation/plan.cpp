@@ -1,5 +1,6 @@
 #include "hdap/ablation/plan.hpp"
 
+#include "hdap/core/csv.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/settings.hpp"
@@ -124,12 +125,12 @@ Plan read_plan(const fs::path& file) {
 std::string manifest_csv(const Plan& plan) {
     std::string text = "id";
     for (const std::string& name : plan.axis_names)
-        text += "," + name;
+        text += "," + core::csv_field(name);
     text += "\n";
     for (const Cell& cell : plan.cells) {
         text += cell.id;
         for (const std::string& override_text : cell.overrides)
-            text += "," + override_text.substr(override_text.find('=') + 1);
+            text += "," + core::csv_field(override_text.substr(override_text.find('=') + 1));
         text += "\n";
     }
     return text;

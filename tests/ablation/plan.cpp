@@ -65,6 +65,13 @@ TEST_CASE("a plan spans the grid of its axes, the last one fastest") {
                                                  Contains(plan.cells[5].id + ",32,3\n"));
 }
 
+TEST_CASE("the manifest quotes values with commas") {
+    const PlanFolder folder("['search.objectives = [\"latency.mean\", \"flops\"]']");
+    const auto plan = folder.read();
+    CHECK(ablation::manifest_csv(plan) == "id,search.objectives\n" + plan.cells[0].id +
+                                              ",\"[\"\"latency.mean\"\", \"\"flops\"\"]\"\n");
+}
+
 TEST_CASE("a cell keeps its id when axes grow") {
     const PlanFolder small("[\"study.seed = 1 | 2\"]");
     const PlanFolder large("[\"study.seed = 3 | 2 | 1\"]");

@@ -40,7 +40,7 @@ Plan read_plan(const std::filesystem::path& file);
 /// The settings of one cell.
 study::Settings cell_settings(const Plan& plan, const Cell& cell);
 
-/// The manifest as CSV: id, then one column per axis.
+/// The manifest as CSV (RFC 4180): id, then one column per axis.
 std::string manifest_csv(const Plan& plan);
 
 } // namespace hdap::ablation
