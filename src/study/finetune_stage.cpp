@@ -78,6 +78,7 @@ void write_network(const std::filesystem::path& file, const storage::FileIdentit
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
         network::write_weights(writer, weights);
         writer.write<std::int32_t>("/genome", result.genome);
+        writer.attribute("/genome", "unit", "channels");
         writer.attribute("/", "id", result.id);
         writer.attribute("/", "held_out_accuracy", result.held_out_accuracy);
         writer.attribute("/", "finetuned_held_out_accuracy", result.finetuned_held_out_accuracy);

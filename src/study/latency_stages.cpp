@@ -91,6 +91,7 @@ void make_fleet(const StudyContext& context, const Workpiece& workpiece, const R
         fleet::write_fleet(file, made);
         file.write<std::int32_t>("/benchmark_genomes", flat,
                                  {genomes.size(), workpiece.space.groups().size()});
+        file.attribute("/benchmark_genomes", "unit", "channels");
         file.attribute("/", "batch", settings.fleet.batch);
     });
     context.log.info("fleet: " + std::to_string(made.devices()) + " devices (" + made.sku +
