@@ -1,6 +1,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/weights.hpp"
 #include "hdap/network/zoo.hpp"
 
 #include <nlohmann/json.hpp>
@@ -68,6 +69,7 @@ void print_json(const network::Network& network, const network::SearchSpace& spa
         document["groups"].push_back(
             {{"name", group.name}, {"channels", group.channels}, {"members", members}});
     }
+    document["weights"] = network::expected_shapes(network);
     std::printf("%s\n", document.dump(2).c_str());
 }
 
@@ -90,7 +92,7 @@ void add_network_commands(CLI::App& app, Action& action) {
         ->capture_default_str();
     info->add_option("--image-size", options->image_size, "Height and width of an image")
         ->capture_default_str();
-    info->add_flag("--json", options->json, "Print JSON");
+    info->add_flag("--json", options->json, "Print JSON, with the name and shape of every weight");
     info->callback([options, &action] {
         action = [options](Arguments) {
             options->request.input_extent = {options->image_size, options->image_size};
