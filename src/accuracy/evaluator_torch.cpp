@@ -1,12 +1,11 @@
 #include "hdap/accuracy/evaluator.hpp"
+#include "network_torch.hpp"
+#include "normaliser.hpp"
 
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
 #include <functional>
 #include <utility>
-
-#include "network_torch.hpp"
-#include "normaliser.hpp"
 
 namespace hdap::accuracy {
 namespace {

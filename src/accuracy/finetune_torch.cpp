@@ -2,6 +2,8 @@
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
+#include "network_torch.hpp"
+#include "normaliser.hpp"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -12,9 +14,6 @@
 #include <c10/core/GradMode.h>
 #include <cmath>
 #include <numbers>
-
-#include "network_torch.hpp"
-#include "normaliser.hpp"
 
 namespace hdap::accuracy {
 namespace {
@@ -38,6 +37,7 @@ void check_parameters(const FinetuneParameters& parameters) {
     check_range("weight_decay", parameters.weight_decay, 0.0, 1.0, true, true);
     check_range("warmup", parameters.warmup, 0.0, 0.5, true, true);
     check_range("label_smoothing", parameters.label_smoothing, 0.0, 0.5, true, true);
+    check_range("crop_padding", parameters.crop_padding, 0.0, 0.5, true, true);
 }
 
 /// How many steps there are, and the learning rate of each.
@@ -70,7 +70,10 @@ class TrainingBatches {
   public:
     TrainingBatches(const ImageData& images, const FinetuneParameters& parameters)
         : images_(images), normaliser_(images), seed_(parameters.seed),
-          augment_(parameters.augment), batch_(std::min(parameters.batch, images.count)) {}
+          augment_(parameters.augment),
+          padding_(static_cast<std::int64_t>(parameters.crop_padding *
+                                             static_cast<double>(images.height))),
+          batch_(std::min(parameters.batch, images.count)) {}
 
     [[nodiscard]] std::int64_t per_epoch() const noexcept { return images_.count / batch_; }
 
@@ -103,11 +106,10 @@ class TrainingBatches {
         core::RandomStream random(seed_, core::StreamId::augmentation,
                                   static_cast<std::uint32_t>(epoch),
                                   static_cast<std::uint32_t>(image));
-        const std::int64_t padding = images_.height / 8;
         const auto shift = [&] {
             return static_cast<std::int64_t>(
-                       random.below(static_cast<std::uint64_t>(2 * padding + 1))) -
-                   padding;
+                       random.below(static_cast<std::uint64_t>(2 * padding_ + 1))) -
+                   padding_;
         };
         Augmentation result;
         result.flip = random.below(2) == 1;
@@ -120,6 +122,7 @@ class TrainingBatches {
     Normaliser normaliser_;
     std::uint64_t seed_;
     bool augment_;
+    std::int64_t padding_; // pixels
     std::int64_t batch_;
     std::vector<std::size_t> order_;
 };

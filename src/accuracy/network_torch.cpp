@@ -1,5 +1,8 @@
 #include "network_torch.hpp"
 
+#include "channel_statistics.hpp"
+#include "normaliser.hpp"
+
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/batch_norm.h>
@@ -16,9 +19,6 @@
 #include <array>
 #include <cmath>
 #include <utility>
-
-#include "channel_statistics.hpp"
-#include "normaliser.hpp"
 
 namespace hdap::accuracy {
 namespace {

@@ -1,7 +1,10 @@
 #include "hdap/accuracy/evaluator.hpp"
 
+#include "accuracy/reference_batch.hpp"
+#include "accuracy/synthetic_images.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/zoo.hpp"
+#include "network/random_network.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,10 +12,6 @@
 #include <cmath>
 #include <limits>
 #include <thread>
-
-#include "accuracy/reference_batch.hpp"
-#include "accuracy/synthetic_images.hpp"
-#include "network/random_network.hpp"
 
 using namespace hdap;
 using namespace hdap::accuracy;

@@ -1,14 +1,13 @@
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap;
 using namespace hdap::accuracy;

@@ -1,18 +1,17 @@
 #include "hdap/accuracy/finetune.hpp"
 
+#include "accuracy/reference_batch.hpp"
+#include "accuracy/synthetic_images.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/zoo.hpp"
+#include "network/random_network.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <limits>
 #include <thread>
-
-#include "accuracy/reference_batch.hpp"
-#include "accuracy/synthetic_images.hpp"
-#include "network/random_network.hpp"
 
 using namespace hdap;
 using namespace hdap::accuracy;
@@ -81,6 +80,7 @@ TEST_CASE("parameters out of their range and images that do not fit are refused"
     CHECK_THROWS_AS(run({.weight_decay = -1.0}), core::ConfigError);
     CHECK_THROWS_AS(run({.warmup = 0.6}), core::ConfigError);
     CHECK_THROWS_AS(run({.label_smoothing = 0.6}), core::ConfigError);
+    CHECK_THROWS_AS(run({.crop_padding = 0.51}), core::ConfigError);
     CHECK_THROWS_AS(finetune(small_start(), synthetic_images({}), {}, {}), core::DataError);
     CHECK_THROWS_AS(finetune(small_start(), small_images(1), {}, {}), core::DataError);
     PrunedNetwork lacking = small_start();

@@ -1,5 +1,6 @@
 #include "hdap/accuracy/image_data.hpp"
 
+#include "accuracy/synthetic_images.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/storage/schema.hpp"
 
@@ -8,8 +9,6 @@
 #include <functional>
 #include <limits>
 #include <vector>
-
-#include "accuracy/synthetic_images.hpp"
 
 using namespace hdap;
 using namespace hdap::accuracy;

@@ -1,14 +1,13 @@
 #pragma once
 
 #include "hdap/accuracy/image_data.hpp"
+#include "network/reference_forward.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
 #include <vector>
-
-#include "network/reference_forward.hpp"
 
 namespace hdap::accuracy::testing {
 

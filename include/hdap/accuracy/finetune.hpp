@@ -18,7 +18,8 @@ struct FinetuneParameters {
     double weight_decay = 5e-4;   ///< on convolution and linear weights only; [0, 1]
     double warmup = 0.05;         ///< share of the steps; [0, 0.5]
     double label_smoothing = 0.0; ///< Szegedy et al., CVPR 2016; [0, 0.5]
-    bool augment = true;          ///< random flips and crops padded by one eighth of the height
+    bool augment = true;          ///< random flips, left to right, and random crops
+    double crop_padding = 0.125;  ///< the black border that crops reach, of the height; [0, 0.5]
     std::uint64_t seed = 1;
 };
 
