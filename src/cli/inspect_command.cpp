@@ -1,13 +1,20 @@
-#include "hdap/core/text.hpp"
+#include "commands.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
-
-#include "commands.hpp"
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace hdap::cli {
 namespace {
@@ -19,34 +26,111 @@ struct InspectOptions {
     bool json = false;
 };
 
-constexpr std::size_t most_values = 8;
+/// A file and whether hdap sealed it.
+struct InspectedFile {
+    storage::Hdf5Reader content;
+    std::uintmax_t bytes = 0;
+    bool sealed = false;
+};
 
-std::size_t element_count(const storage::Entry& entry) {
+/// One line about a group or data set.
+struct Row {
+    std::string path;
+    std::string type;
+    std::string shape;
+    std::string unit;
+    std::vector<std::string> values; ///< the first ones
+    bool more_values = false;
+};
+
+// Longer lines would break in most terminals.
+constexpr std::size_t line_columns = 110;
+constexpr std::size_t least_value_columns = 20;
+constexpr std::size_t longest_path_column = 60;
+constexpr std::size_t longest_attribute = 80;
+constexpr std::size_t most_values = 8;
+// What is not worth its memory for a glance at eight values.
+constexpr std::size_t most_elements_read = 1'000'000;
+
+/// Neither a line break nor a terminal's control sequence from a file reaches the terminal.
+std::string printable(std::string text) {
+    for (char& letter : text) {
+        const auto byte = static_cast<unsigned char>(letter);
+        if (byte < 0x20 || byte == 0x7f) letter = '?';
+    }
+    return text;
+}
+
+bool continues_character(char letter) {
+    return (static_cast<unsigned char>(letter) & 0xc0U) == 0x80U;
+}
+
+/// The number of UTF-8 characters.
+std::size_t columns_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
+}
+
+std::string padded(const std::string& text, std::size_t columns) {
+    const std::size_t used = columns_of(text);
+    return used < columns ? text + std::string(columns - used, ' ') : text;
+}
+
+std::string cut(const std::string& text, std::size_t columns) {
+    if (columns_of(text) <= columns) return text;
+    std::size_t end = 0;
+    for (std::size_t kept = 0; end < text.size(); ++end)
+        if (!continues_character(text[end]) && ++kept == columns) break;
+    return text.substr(0, end) + "…";
+}
+
+std::size_t element_count(std::span<const std::size_t> shape) {
     std::size_t count = 1;
-    for (const std::size_t extent : entry.shape)
+    for (const std::size_t extent : shape)
         count *= extent;
     return count;
 }
 
-/// The first values of a data set, printed.
-std::vector<std::string> first_values(const storage::Hdf5Reader& file,
-                                      const storage::Entry& entry) {
-    std::vector<std::string> values;
-    if (entry.shape.size() != 1 || element_count(entry) == 0) return values;
-    const std::size_t count = std::min(most_values, entry.shape[0]);
-    if (entry.type == "string") {
-        // Strings have no partial read; a long list is not worth its memory here.
-        if (entry.shape[0] > 100'000) return values;
-        values = file.read_strings(entry.path);
-        values.resize(count);
-        for (std::string& value : values)
-            value = "\"" + value + "\"";
-    } else if (entry.type != "other") {
-        for (const double value : file.read_rows<double>(entry.path, 0, count))
-            values.push_back(core::shortest(value));
+/// Six digits tell values apart; all digits of a float would hide the next value.
+std::string number_text(double value) {
+    std::array<char, 32> text{};
+    constexpr double exact_integers = 1e15;
+    const bool whole = value == std::trunc(value) && std::abs(value) < exact_integers;
+    std::snprintf(text.data(), text.size(), whole ? "%.0f" : "%.6g", value);
+    return text.data();
+}
+
+std::vector<std::string> first_numbers(const storage::Hdf5Reader& file, const storage::Entry& entry,
+                                       std::size_t rows) {
+    std::vector<std::string> texts;
+    if (entry.type.starts_with("float")) {
+        for (const double value : file.read_rows<double>(entry.path, 0, rows))
+            texts.push_back(number_text(value));
+    } else {
+        for (const std::int64_t value : file.read_rows<std::int64_t>(entry.path, 0, rows))
+            texts.push_back(std::to_string(value));
     }
-    if (entry.shape[0] > count) values.emplace_back("…");
-    return values;
+    return texts;
+}
+
+/// Fills in the first values of a data set: of a list, or of a table's first row.
+void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Row& row) {
+    const std::size_t elements = element_count(entry.shape);
+    if (entry.shape.empty() || elements == 0 || entry.type == "other") return;
+    if (entry.type == "string") {
+        // Strings have no partial read.
+        if (entry.shape.size() != 1 || elements > most_elements_read) return;
+        for (const std::string& text : file.read_strings(entry.path)) {
+            if (row.values.size() == most_values) break;
+            row.values.push_back("\"" + printable(text) + "\"");
+        }
+    } else {
+        if (element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
+        const std::size_t rows = entry.shape.size() == 1 ? std::min(most_values, elements) : 1;
+        row.values = first_numbers(file, entry, rows);
+        row.values.resize(std::min(row.values.size(), most_values));
+    }
+    row.more_values = row.values.size() < elements;
 }
 
 std::string shape_text(const storage::Shape& shape) {
@@ -56,26 +140,95 @@ std::string shape_text(const storage::Shape& shape) {
     return "[" + text + "]";
 }
 
-void print_attributes(const storage::Hdf5Reader& file, const std::string& path,
-                      const std::string& indent) {
-    for (const std::string& name : file.attribute_names(path))
-        std::printf("%s%s = %s\n", indent.c_str(), name.c_str(),
-                    file.attribute_text(path, name).c_str());
+Row row_of(const storage::Hdf5Reader& file, const storage::Entry& entry) {
+    Row row;
+    row.path = printable(entry.path) + (entry.is_group ? "/" : "");
+    if (entry.is_group) return row;
+    row.type = entry.type;
+    row.shape = shape_text(entry.shape);
+    if (file.has_attribute(entry.path, "unit"))
+        row.unit = printable(file.attribute_text(entry.path, "unit"));
+    add_values(file, entry, row);
+    return row;
 }
 
-void print_text(const storage::Hdf5Reader& file) {
-    std::printf("%s\n", file.name().c_str());
-    print_attributes(file, "/", "  ");
-    for (const storage::Entry& entry : file.list()) {
-        if (entry.is_group) {
-            std::printf("%s/\n", entry.path.c_str());
-        } else {
-            std::printf("%-36s %-8s %-14s %s\n", entry.path.c_str(), entry.type.c_str(),
-                        shape_text(entry.shape).c_str(),
-                        core::join(first_values(file, entry), " ").c_str());
-        }
-        print_attributes(file, entry.path, "    ");
+/// As many values as fit into `columns`; at least a part of the first.
+std::string values_text(const Row& row, std::size_t columns) {
+    std::string text;
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+        const std::string longer = text + (i > 0 ? " " : "") + row.values[i];
+        const bool last = i + 1 == row.values.size() && !row.more_values;
+        if (columns_of(longer) + (last ? 0 : 2) > columns)
+            return i > 0 ? text + " …" : cut(longer, columns - 1);
+        text = longer;
     }
+    return text + (row.more_values ? " …" : "");
+}
+
+/// The file's own attributes, between what it is and where it comes from.
+std::vector<std::string> root_attributes(const storage::Hdf5Reader& file) {
+    static constexpr std::array provenance{"software", "software_version", "git_commit",  "created",
+                                           "host",     "config_sha256",    "input_sha256"};
+    std::vector<std::string> names = file.attribute_names("/");
+    const auto rank = [](const std::string& name) {
+        if (name == "schema") return 0;
+        const auto found = std::find(provenance.begin(), provenance.end(), name);
+        return found == provenance.end() ? 1 : 2 + static_cast<int>(found - provenance.begin());
+    };
+    std::stable_sort(names.begin(), names.end(),
+                     [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+    return names;
+}
+
+/// Without the blanks that fill up the last column.
+void print_line(std::string line) {
+    line.erase(line.find_last_not_of(' ') + 1);
+    std::printf("%s\n", line.c_str());
+}
+
+void print_attributes(const storage::Hdf5Reader& file, const std::string& path,
+                      const std::vector<std::string>& names) {
+    std::size_t longest = 0;
+    for (const std::string& name : names)
+        longest = std::max(longest, columns_of(name));
+    for (const std::string& name : names) {
+        print_line("  " + padded(printable(name), longest) + "  " +
+                   cut(printable(file.attribute_text(path, name)), longest_attribute));
+    }
+}
+
+void print_rows(const storage::Hdf5Reader& file, const std::vector<storage::Entry>& entries) {
+    std::vector<Row> rows;
+    std::array<std::size_t, 4> columns{};
+    for (const storage::Entry& entry : entries) {
+        const Row& row = rows.emplace_back(row_of(file, entry));
+        const std::array texts{&row.path, &row.type, &row.shape, &row.unit};
+        for (std::size_t c = 0; c < columns.size(); ++c)
+            columns[c] = std::max(columns[c], columns_of(*texts[c]));
+    }
+    columns[0] = std::min(columns[0], longest_path_column);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        std::string line = padded(rows[i].path, columns[0]);
+        if (!entries[i].is_group) {
+            line += "  " + padded(rows[i].type, columns[1]) + "  " +
+                    padded(rows[i].shape, columns[2]) + "  ";
+            if (columns[3] > 0) line += padded(rows[i].unit, columns[3]) + "  ";
+            const std::size_t left = line_columns - std::min(line_columns, columns_of(line));
+            line += values_text(rows[i], std::max(left, least_value_columns));
+        }
+        print_line(std::move(line));
+        std::vector<std::string> names = file.attribute_names(entries[i].path);
+        std::erase(names, "unit");
+        print_attributes(file, entries[i].path, names);
+    }
+}
+
+void print_text(const InspectedFile& file) {
+    std::printf("%s: %ju bytes, %s\n", printable(file.content.name()).c_str(), file.bytes,
+                file.sealed ? "its seal is intact" : "without a seal");
+    print_attributes(file.content, "/", root_attributes(file.content));
+    std::printf("\n");
+    print_rows(file.content, file.content.list());
 }
 
 ordered_json attributes_json(const storage::Hdf5Reader& file, const std::string& path) {
@@ -85,17 +238,29 @@ ordered_json attributes_json(const storage::Hdf5Reader& file, const std::string&
     return attributes;
 }
 
-void print_json(const storage::Hdf5Reader& file) {
-    ordered_json document{{"file", file.name()}, {"attributes", attributes_json(file, "/")}};
-    document["entries"] = ordered_json::array();
-    for (const storage::Entry& entry : file.list())
+void print_json(const InspectedFile& file) {
+    ordered_json document{{"file", file.content.name()},
+                          {"bytes", file.bytes},
+                          {"sealed", file.sealed},
+                          {"attributes", attributes_json(file.content, "/")},
+                          {"entries", ordered_json::array()}};
+    for (const storage::Entry& entry : file.content.list())
         document["entries"].push_back({{"path", entry.path},
                                        {"group", entry.is_group},
                                        {"type", entry.type},
                                        {"shape", entry.shape},
-                                       {"attributes", attributes_json(file, entry.path)}});
+                                       {"attributes", attributes_json(file.content, entry.path)}});
     std::printf("%s\n",
                 document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+}
+
+InspectedFile read_inspected(const std::string& path) {
+    auto bytes = storage::read_sealed(path, storage::Seal::optional);
+    const std::uintmax_t on_disk = std::filesystem::file_size(path);
+    const bool sealed = on_disk == bytes.size() + storage::seal_bytes;
+    return {.content = storage::Hdf5Reader::from_bytes(std::move(bytes), path),
+            .bytes = on_disk,
+            .sealed = sealed};
 }
 
 } // namespace
@@ -103,14 +268,15 @@ void print_json(const storage::Hdf5Reader& file) {
 void add_inspect_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<InspectOptions>();
     CLI::App* command = add_command(
-        app, "inspect", "Show what an HDF5 file of hdap holds, after checking its seal.",
+        app, "inspect",
+        "Show what an HDF5 file of hdap holds, after checking its seal: attributes, then path, "
+        "type, shape, unit and first values of each data set (of a table, its first row's).",
         "hdap inspect runs/quickstart/search.h5");
     command->add_option("FILE", options->file, "Any HDF5 file")->required();
-    command->add_flag("--json", options->json, "Print JSON");
+    command->add_flag("--json", options->json, "Print JSON: all but the values");
     command->callback([options, &action] {
         action = [options](Arguments) {
-            const auto file = storage::Hdf5Reader::from_bytes(
-                storage::read_sealed(options->file, storage::Seal::optional), options->file);
+            const InspectedFile file = read_inspected(options->file);
             options->json ? print_json(file) : print_text(file);
             return core::ExitCode::complete;
         };
