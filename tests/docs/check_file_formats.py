@@ -1,0 +1,430 @@
+#!/usr/bin/env python3
+"""Holds docs/file-formats.md against real files: every table, every Python block, the seal.
+
+    check_file_formats.py HDAP DOCUMENT [unittest's arguments]
+
+The blocks that write files run first. A tiny study then runs on the images and the weights that
+they wrote, and the tables are compared with its files, both ways: what is in a file must be in the
+document, and what the document promises must be in the file. Ends with 4 when h5py is missing;
+blocks that need pandas or matplotlib are skipped where these are.
+"""
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from dataclasses import dataclass, field
+from pathlib import Path
+
+try:
+    import h5py
+    import numpy as np
+except ModuleNotFoundError as missing:
+    print(f"skipped: no {missing.name}; install python3-h5py")
+    sys.exit(4)
+
+WIDEST_LINE = 110  # of `hdap inspect`
+CLASSES, CHANNELS, EXTENT = 3, 1, 16
+SHAPE_OPTIONS = ["--width", "0.25", "--classes", str(CLASSES), "--channels", str(CHANNELS)]
+
+STUDY = """
+[study]
+name = "tiny"
+[fleet]
+benchmarks = 3
+batch = 4
+runs = 2
+[fleet.synthetic]
+devices = 60
+[network]
+name = "mobilenet_v1"
+width = 0.25
+weights = "my-weights.h5"
+[data]
+file = "my-images.h5"
+held_out = 40
+evaluation_images = 40
+recalibration_images = 20
+batch = 20
+[profile]
+candidates = 12
+runs = 2
+[surrogate]
+trees = 5
+[search]
+population = 6
+generations = 2
+[finetune]
+candidates = 1
+images = 40
+batch = 20
+[run]
+checkpoint_seconds = 0.01
+"""
+
+PLAN = """
+[ablation]
+name = "grid"
+base = "study.toml"
+axes = ["search.population = 4 | 6", "study.seed = 1 | 2"]
+"""
+
+
+# ---------------------------------------------------------------------------- the document
+
+
+@dataclass
+class Block:
+    language: str
+    line: int  # of its first line, from 1
+    text: str
+
+    @property
+    def writes(self):
+        return '"w")' in self.text
+
+
+@dataclass
+class Section:
+    title: str
+    tables: dict = field(default_factory=dict)  # first column's name -> rows of cells
+    blocks: list = field(default_factory=list)
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def read_document(path):
+    """The sections of a Markdown file with their tables and fenced blocks."""
+    sections = [Section("")]
+    lines = path.read_text().splitlines()
+    i = 0
+    while i < len(lines):
+        section, line = sections[-1], lines[i]
+        if line.startswith("#"):
+            sections.append(Section(line.lstrip("# ")))
+        elif line.startswith("```"):
+            end = lines.index("```", i + 1)
+            section.blocks.append(Block(line[3:], i + 2, "\n".join(lines[i + 1 : end]) + "\n"))
+            i = end
+        elif line.startswith("|") and set(lines[i + 1]) <= set("|- "):
+            end = i
+            while end < len(lines) and lines[end].startswith("|"):
+                end += 1
+            rows = [cells(row) for row in lines[i + 2 : end]]
+            section.tables.setdefault(cells(line)[0], []).extend(rows)
+            i = end - 1
+        i += 1
+    return sections
+
+
+def code(cell):
+    """The parts of a cell that are set as code."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def anchor(title):
+    """GitHub's address of a heading."""
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -_")
+    return kept.replace(" ", "-")
+
+
+# ------------------------------------------------------------------------------ the files
+
+
+def type_name(dtype):
+    return "string" if h5py.check_string_dtype(dtype) else dtype.name
+
+
+def attribute_types(node):
+    types = {}
+    for name, value in node.attrs.items():
+        types[name] = "string" if isinstance(value, str) else np.asarray(value).dtype.name
+    return types
+
+
+def is_optional(meaning):
+    return meaning.startswith("*Optional")
+
+
+class Layout:
+    """What the document says about one schema."""
+
+    def __init__(self, common, section):
+        self.attributes = {}  # (object, name) -> (type, optional)
+        for cell, kind, meaning in common + section.tables.get("attribute", []):
+            *owner, name = code(cell)
+            self.attributes[(owner or ["/"])[0], name] = (kind, is_optional(meaning))
+        self.data_sets = section.tables["data set"]
+
+    def row(self, path):
+        for row in self.data_sets:
+            pattern = re.escape(code(row[0])[0]).replace("NAME", "[^/]+")
+            if re.fullmatch(pattern, path):
+                return row
+        return None
+
+
+# ------------------------------------------------------------------------------- the tests
+
+
+class FileFormats(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(tempfile.mkdtemp(prefix="hdap-formats-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.sections = read_document(cls.document)
+        cls.names = {}  # what each block defined
+        os.chdir(cls.folder)
+        cls.make_inputs()
+        cls.run_blocks(lambda block: block.writes)
+        (cls.folder / "study.toml").write_text(STUDY)
+        cls.hdap("run", "study.toml", "--out", "run", "--quiet")
+        os.chdir(cls.folder / "run")
+
+    @classmethod
+    def hdap(cls, *arguments):
+        ended = subprocess.run([cls.program, *arguments], capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise AssertionError(f"hdap {' '.join(arguments)} ended with {ended.returncode}:\n"
+                                 f"{ended.stdout}{ended.stderr}")
+        return ended.stdout
+
+    @classmethod
+    def section(cls, title):
+        return next(s for s in cls.sections if title in s.title)
+
+    @classmethod
+    def make_inputs(cls):
+        """A fleet as `hdap fleet import` makes it, and what the writing blocks start from."""
+        random = np.random.default_rng(1)
+        columns = [code(row[0])[0] for row in cls.section("Measurements for").tables["column"]]
+        devices, benchmarks = [f"device {i}" for i in range(30)], ["small", "large"]
+        latency_ms = random.lognormal([1.0, 2.0], 0.01, (len(devices), len(benchmarks)))
+        lines = [",".join(columns)]
+        for d, device in enumerate(devices):
+            for b, benchmark in enumerate(benchmarks):
+                values = {"device_id": device, "benchmark": benchmark, "run": 0,
+                          "latency_ms": latency_ms[d, b]}
+                lines.append(",".join(str(values[column]) for column in columns))
+        Path("measurements.csv").write_text("\n".join(lines) + "\n")
+        cls.hdap("fleet", "import", "measurements.csv", "fleet.h5", "--sku", "Jetson Xavier NX")
+
+        def labelled_images(count):
+            labels = np.arange(count) % CLASSES
+            shape = (count, CHANNELS, EXTENT, EXTENT)
+            noise = random.integers(0, 100, shape)
+            return (noise + 70 * labels[:, None, None, None]).astype("uint8"), labels
+
+        train_images, train_labels = labelled_images(90)
+        test_images, test_labels = labelled_images(30)
+        cls.inputs = dict(device_ids=devices, benchmark_names=benchmarks, latency_ms=latency_ms,
+                          train_images=train_images, train_labels=train_labels,
+                          test_images=test_images, test_labels=test_labels,
+                          state_dict=cls.random_weights(random))
+
+    @classmethod
+    def random_weights(cls, random):
+        """Random weights under the names and in the shapes that `hdap network info` tells."""
+        known = json.loads(cls.hdap("network", "info", "mobilenet_v1", *SHAPE_OPTIONS,
+                                    "--image-size", str(EXTENT), "--json"))
+        weights = {"stem.bn.num_batches_tracked": np.int64(7)}
+        for name, shape in known["weights"].items():
+            if name.endswith("bn.weight") or name.endswith("running_var"):
+                weights[name] = np.ones(shape)
+            elif len(shape) == 1:
+                weights[name] = np.zeros(shape)
+            else:
+                weights[name] = random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
+        return weights
+
+    @classmethod
+    def run_blocks(cls, wanted):
+        """Runs the document's Python blocks in the present folder, each by itself."""
+        skipped = []
+        for block in (b for section in cls.sections for b in section.blocks):
+            if block.language != "python" or not wanted(block):
+                continue
+            names = dict(cls.inputs)
+            place = "\n" * (block.line - 1)  # so that an error names the document's line
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    exec(compile(place + block.text, str(cls.document), "exec"), names)
+            except ModuleNotFoundError as missing:
+                if missing.name not in ("pandas", "matplotlib"):
+                    raise
+                skipped.append(f"the block at line {block.line} (no {missing.name})")
+            cls.names[block.line] = names
+        return skipped
+
+    def layout_of(self, schema):
+        found = [s for s in self.sections if f"`{schema}`" in s.title]
+        self.assertEqual(len(found), 1, f"sections of {schema}")
+        common = self.section("What all HDF5 files have in common").tables["attribute"]
+        return Layout(common, found[0])
+
+    def check_file(self, path, sizes, by_user=False):
+        """Compares a file with its tables. `sizes` holds the dimensions that are known."""
+        with h5py.File(path) as file:
+            layout = self.layout_of(file.attrs["schema"])
+            self.check_attributes(path, file, layout, by_user)
+            paths = []
+            file.visititems(lambda name, node: paths.append("/" + name)
+                            if isinstance(node, h5py.Dataset) else None)
+            seen = set()
+            for name in paths:
+                with self.subTest(file=str(path), data_set=name):
+                    row = layout.row(name)
+                    self.assertIsNotNone(row, "not in the document")
+                    seen.add(row[0])
+                    self.check_data_set(file[name], row, sizes, by_user)
+            for row in layout.data_sets:
+                if not is_optional(row[4]):
+                    self.assertTrue(row[0] in seen, f"{path} lacks {row[0]}")
+
+    def check_attributes(self, path, file, layout, by_user):
+        found = {("/", name): kind for name, kind in attribute_types(file).items()}
+        file.visititems(lambda name, node: found.update(
+            {("/" + name, key): kind for key, kind in attribute_types(node).items()
+             if key != "unit"}))
+        for key, kind in found.items():
+            with self.subTest(file=str(path), attribute=key):
+                self.assertTrue(key in layout.attributes, "not in the document")
+                self.assertEqual(kind, layout.attributes[key][0])
+        # What hdap writes has the optional ones of all files, too.
+        provenance = {("/", name) for name in
+                      ("software", "software_version", "git_commit", "created", "host",
+                       "config_sha256", "input_sha256")}
+        for key, (_, optional) in layout.attributes.items():
+            if not optional or (key in provenance and not by_user):
+                self.assertTrue(key in found, f"{path} lacks attribute {key}")
+
+    def check_data_set(self, data, row, sizes, by_user):
+        _, kind, shape, unit, _, _ = row
+        if not by_user:
+            self.assertEqual(type_name(data.dtype), kind)
+            self.assertEqual(data.attrs.get("unit", ""), unit)
+        if shape == "any":
+            return
+        dimensions = shape.strip("[]").split(", ")
+        self.assertEqual(len(dimensions), data.ndim, f"{shape} against {data.shape}")
+        for dimension, extent in zip(dimensions, data.shape):
+            known = int(dimension) if dimension.isdigit() else extent
+            expected = sizes.setdefault(dimension, known)
+            self.assertEqual(extent, expected, f"{dimension} in {shape}")
+
+    # One dictionary of sizes for the whole study: a name means the same in all its files.
+    def test_study_files_are_laid_out_as_documented(self):
+        sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
+        files = ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5"]
+        for name in files + sorted(map(str, Path("networks").glob("*.h5"))):
+            self.check_file(name, sizes)
+        self.check_file("search.prev.h5", {"groups": sizes["groups"]})
+        self.assertEqual(len(list(Path("networks").glob("*.h5"))), 2)
+
+    def test_files_of_other_commands_are_laid_out_as_documented(self):
+        self.check_file(self.folder / "fleet.h5", {"devices": 30, "benchmarks": 2})
+        self.write_idx("train", 30)
+        self.write_idx("t10k", 12)
+        self.hdap("data", "pack", "fashion-mnist", ".", "packed.h5")
+        self.check_file("packed.h5", {"train": 30, "test": 12, "height": 28, "width": 28})
+        self.hdap("train", "mobilenet_v1", "--width", "0.25", "--data", "../my-images.h5",
+                  "--held-out", "40", "--weights", "../my-weights.h5", "--epochs", "1e-6",
+                  "--batch", "10", "--out", "trained.h5")
+        self.check_file("trained.h5", {})
+
+    @staticmethod
+    def write_idx(prefix, count):
+        random = np.random.default_rng(2)
+        Path(f"{prefix}-images-idx3-ubyte").write_bytes(
+            struct.pack(">4I", 0x803, count, 28, 28) + random.bytes(count * 28 * 28))
+        Path(f"{prefix}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2I", 0x801, count) + bytes(i % 10 for i in range(count)))
+
+    def test_hdap_accepts_what_the_writing_blocks_wrote(self):
+        # The study itself ran on my-images.h5 and my-weights.h5.
+        self.check_file(self.folder / "my-images.h5", {"train": 90, "test": 30}, by_user=True)
+        self.check_file(self.folder / "my-weights.h5", {}, by_user=True)
+        self.check_file(self.folder / "my-fleet.h5", {"devices": 30}, by_user=True)
+        self.assertIn("30 devices of Jetson Xavier NX\n",
+                      self.hdap("fleet", "info", "../my-fleet.h5"))
+        self.hdap("fleet", "cluster", "../renamed-fleet.h5", "--out", "my-clusters.h5")
+        self.check_file("my-clusters.h5", {"devices": 30})
+
+    def test_reading_blocks_do_what_they_say(self):
+        skipped = self.run_blocks(lambda block: not block.writes)
+        with h5py.File("search.h5") as search:
+            log = {name: data[:] for name, data in search["log"].items()}
+        front = next(n for n in self.names.values() if "is_dominated" in n)["front"]
+        rows = [line.split(",") for line in Path("front.csv").read_text().splitlines()]
+        listed = {float(row[2]) for row in rows if row[1] == "front"}
+        self.assertTrue(listed)
+        self.assertEqual({log["latency_mean_ms"][i] for i in front}, listed)
+
+        predict = next(n for n in self.names.values() if "predicted_latency_ms" in n)
+        keep_ratios = (log["genomes"] / log["genomes"][0]).astype("float32")
+        for i in range(len(keep_ratios)):
+            for cluster, expected in enumerate(log["cluster_latency_ms"][i]):
+                self.assertEqual(predict["predicted_latency_ms"](cluster, keep_ratios[i]), expected)
+        if skipped:
+            self.skipTest("all but " + ", ".join(skipped))
+
+    def test_csv_and_json_files_have_the_documented_columns(self):
+        with h5py.File("profile.h5") as profile:
+            groups = profile["group_names"].asstr()[:]
+        documented = [code(row[0])[0] for row in self.section("`front.csv`").tables["column"]]
+        self.assertEqual(documented.pop(), "keep_GROUP")
+        self.assertEqual(Path("front.csv").read_text().splitlines()[0],
+                         ",".join(documented + ["keep_" + group for group in groups]))
+        keys = [code(row[0])[0] for row in self.section("`log.jsonl`").tables["key"]]
+        for line in Path("log.jsonl").read_text().splitlines():
+            self.assertEqual(list(json.loads(line)), keys)
+        Path(self.folder / "plan.toml").write_text(PLAN)
+        header, *cells_of_plan = self.hdap("ablate", "plan", "../plan.toml").splitlines()
+        self.assertEqual(header, "id,search.population,study.seed")
+        self.assertEqual(len(cells_of_plan), 4)
+        for line in cells_of_plan:
+            self.assertRegex(line, r"^[0-9a-f]{12},[46],[12]$")
+
+    def test_the_seal_can_be_checked_by_hand(self):
+        block = next(b for b in self.section("The seal").blocks if b.language == "sh")
+        output = subprocess.run(["bash", "-e", "-c", block.text], check=True, capture_output=True)
+        magic, count, seal, by_hand = output.stdout.decode().splitlines()
+        self.assertEqual(magic, "hdap sealed file 1")
+        self.assertEqual(count, f"bytes {Path('search.h5').stat().st_size - 512}")
+        self.assertEqual(seal.split()[1], by_hand.split()[0])
+        with h5py.File("search.h5") as search:
+            self.assertEqual(search.userblock_size, 512)
+
+    def test_inspect_shows_every_data_set_in_lines_of_bounded_width(self):
+        seals = {"search.h5": "its seal is intact", "../my-weights.h5": "without a seal"}
+        for name, seal in seals.items():
+            text = self.hdap("inspect", name)
+            lines = text.splitlines()
+            self.assertTrue(lines[0].endswith(seal), lines[0])
+            self.assertLessEqual(max(map(len, lines)), WIDEST_LINE)
+            shown = {line.split()[0] for line in lines if line.startswith("/")}
+            with h5py.File(name) as file:
+                file.visititems(lambda path, node: self.assertIn(
+                    "/" + path + ("" if isinstance(node, h5py.Dataset) else "/"), shown))
+
+    def test_links_within_the_document_lead_somewhere(self):
+        anchors = {anchor(section.title) for section in self.sections}
+        for target in re.findall(r"\]\(#([^)]+)\)", self.document.read_text()):
+            self.assertIn(target, anchors)
+
+
+if __name__ == "__main__":
+    FileFormats.program, FileFormats.document = (str(Path(sys.argv[1]).resolve()),
+                                                 Path(sys.argv[2]).resolve())
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
