@@ -1,0 +1,177 @@
+// Opens the sample reports in headless Chromium and checks what a reader would see:
+//     node check_report.mjs FOLDER CHROMIUM
+// FOLDER holds the reports that write_sample_report wrote; screenshots are written beside them.
+// Exit codes: 0 passed, 1 failed, 77 skipped.
+
+import assert from "node:assert/strict";
+import {existsSync} from "node:fs";
+import path from "node:path";
+import {pathToFileURL} from "node:url";
+
+const [folder, chromium] = process.argv.slice(2);
+
+function skip(reason) {
+    console.log(`skipped: ${reason}`);
+    process.exit(77);
+}
+
+if (!chromium || !existsSync(chromium)) skip("Chromium is not installed");
+const playwright = await import("playwright-core").catch(() =>
+    skip("playwright-core is not installed; `npm ci --ignore-scripts` brings it"));
+
+// Long enough for a machine that is busy with other tests.
+const timeout_ms = 120_000;
+const browser = await playwright.chromium.launch({
+    executablePath: chromium,
+    timeout: timeout_ms,
+    args: [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+});
+
+/// Opens a report; fails if it logs, throws, asks something or fetches anything but itself.
+async function withReport(name, options, look) {
+    const context = await browser.newContext({viewport: {width: 1280, height: 900}, ...options});
+    context.setDefaultTimeout(timeout_ms);
+    const page = await context.newPage();
+    const faults = [];
+    const url = pathToFileURL(path.resolve(folder, name)).href;
+    page.on("console", message => faults.push(`console: ${message.text()}`));
+    page.on("pageerror", error => faults.push(`error: ${error.message}`));
+    page.on("request", request => {
+        if (request.url() !== url && !request.url().startsWith("data:"))
+            faults.push(`request: ${request.url()}`);
+    });
+    page.on("dialog", dialog => {
+        faults.push(`dialog: ${dialog.message()}`);
+        void dialog.dismiss();
+    });
+    await page.goto(url);
+    // The observer's first call, which may draw again, comes with the next frames.
+    await page.evaluate(() => new Promise(done =>
+        requestAnimationFrame(() => requestAnimationFrame(done))));
+    await look(page);
+    assert.deepEqual(faults, [], `${name} must be silent and self-contained`);
+    await context.close();
+}
+
+const screenshot = (page, name) =>
+    page.screenshot({path: path.join(folder, name), fullPage: true});
+
+/// The share of a chart's pixels that are painted.
+const paintedShares = page => page.$$eval(".chart", charts => charts.map(chart => {
+    const canvas = chart.querySelector("canvas");
+    if (canvas === null) return [chart.id, 0];
+    // Reading from a copy: Chromium warns on the console of repeated readings from the original.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+    let painted = 0;
+    for (let i = 3; i < pixels.length; i += 4) painted += pixels[i] > 0;
+    return [chart.id, painted / (pixels.length / 4)];
+}));
+
+async function checkCharts(page, expected) {
+    const shares = Object.fromEntries(await paintedShares(page));
+    assert.deepEqual(Object.keys(shares).sort(), [...expected].sort());
+    for (const [id, share] of Object.entries(shares))
+        assert.ok(share > 0.01, `${id} must show something, painted: ${share}`);
+}
+
+const column = (page, index) => page.$$eval(
+    "#networks tbody tr", (rows, i) => rows.map(row => row.cells[i].textContent), index);
+
+async function checkSorting(page) {
+    const heading = page.locator("#networks th", {hasText: "Test accuracy"});
+    await heading.getByRole("button").click();
+    assert.equal(await heading.getAttribute("aria-sort"), "ascending");
+    let values = await column(page, 10);
+    const known = values.filter(text => text !== "–").map(Number);
+    assert.ok(known.length >= 7);
+    assert.deepEqual(known, [...known].sort((a, b) => a - b));
+    assert.ok(values.slice(known.length).every(text => text === "–"), "unknown values come last");
+
+    await heading.getByRole("button").click();
+    assert.equal(await heading.getAttribute("aria-sort"), "descending");
+    values = await column(page, 10);
+    assert.deepEqual(values.slice(0, known.length).map(Number), known.reverse());
+    assert.ok(values.slice(known.length).every(text => text === "–"), "unknown values come last");
+
+    await page.locator("#networks th", {hasText: "Network"}).getByRole("button").click();
+    const names = await column(page, 0);
+    assert.equal(names[0], "front-01");
+    assert.equal(names.at(-1), "unpruned");
+    assert.equal(await page.locator("#networks th[aria-sort]").count(), 1);
+}
+
+async function checkChoice(page) {
+    const before = await paintedShares(page);
+    await page.getByRole("button", {name: "Show all candidates"}).click();
+    await page.getByRole("button", {name: "Show the front"}).waitFor();
+    assert.notDeepEqual(await paintedShares(page), before, "the button must change the chart");
+    await page.getByRole("button", {name: "Show the front"}).click();
+    assert.deepEqual(await paintedShares(page), before);
+}
+
+async function checkTooltip(page) {
+    const place = await page.evaluate(() => {
+        const chart = echarts.getInstanceByDom(document.getElementById("chart-front"));
+        const series = chart.getOption().series.findIndex(({name}) => name === "front, fine-tuned");
+        const point = chart.getOption().series[series].data[0];
+        const [x, y] = chart.convertToPixel({seriesIndex: series}, point.slice(0, 2));
+        return {x, y, id: point[2].id};
+    });
+    await page.locator("#chart-front").hover({position: {x: place.x, y: place.y}});
+    const tip = page.locator("#chart-front div", {hasText: "speed-up"}).last();
+    await tip.waitFor();
+    assert.match(await tip.textContent(), new RegExp(`${place.id}.*MACs.*test accuracy`));
+}
+
+const noSidewaysScrolling = async page => assert.ok(
+    await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+    "only tables and wide charts may scroll sideways");
+
+const allCharts =
+    ["chart-front", "chart-clusters", "chart-k-distance", "chart-channels", "chart-history"];
+
+let hasCharts = true;
+try {
+    await withReport("sample.html", {colorScheme: "light"}, async page => {
+        hasCharts = await page.evaluate(() => typeof echarts !== "undefined");
+        if (hasCharts) {
+            await checkCharts(page, allCharts);
+            await checkChoice(page);
+            await screenshot(page, "light.png");
+            await checkTooltip(page);
+        }
+        await checkSorting(page);
+        await noSidewaysScrolling(page);
+        await page.pdf({path: path.join(folder, "print.pdf"), format: "A4"});
+    });
+    const charts = hasCharts ? allCharts : [];
+    await withReport("sample.html", {colorScheme: "dark"}, async page => {
+        await checkCharts(page, charts);
+        await screenshot(page, "dark.png");
+    });
+    await withReport("sample.html", {viewport: {width: 390, height: 844}}, async page => {
+        await checkCharts(page, charts);
+        await noSidewaysScrolling(page);
+        await screenshot(page, "narrow.png");
+    });
+    await withReport("hostile.html", {}, async page => {
+        await checkCharts(page, charts);
+        assert.equal(await page.locator("img").count(), 0);
+        assert.match(await page.title(), /^<\/script><img/);
+        await noSidewaysScrolling(page);
+        await screenshot(page, "hostile.png");
+    });
+    await withReport("bare.html", {}, async page => {
+        await checkCharts(page, charts);
+        await screenshot(page, "bare.png");
+    });
+} finally {
+    await browser.close();
+}
+if (!hasCharts) skip("built without ECharts: only the tables were checked, and they passed");
+console.log(`passed; screenshots are in ${folder}`);

@@ -1,0 +1,99 @@
+#include "hdap/core/error.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <sstream>
+
+#include "sample_report.hpp"
+
+namespace hdap::report {
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);)
+        lines.push_back(line);
+    return lines;
+}
+
+std::ptrdiff_t width_of(const std::string& line) {
+    return std::count_if(line.begin(), line.end(), [](char byte) {
+        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
+    });
+}
+
+} // namespace
+
+TEST_CASE("front_table refuses a report without the unpruned network") {
+    StudyReport report = test::small_report();
+    report.networks.erase(report.networks.begin());
+    CHECK_THROWS_AS(front_table(report), core::InternalError);
+}
+
+TEST_CASE("front_table aligns the networks in groups below the unpruned one") {
+    CHECK("\n" + front_table(test::small_report()) == R"(
+small: toy on 1,200 devices (Nano) in 2 clusters
+
+                mean latency   speed-up        MACs      MACs     accuracy     accuracy
+  network                 ms                      M         %  held-out, %      test, %
+  ─────────────────────────────────────────────────────────────────────────────────────
+  unpruned             20.50      1.00x         4.0       100        90.00        89.00
+
+  front, fine-tuned
+    front-01           10.25      2.00x         1.5        38        80.00        88.40
+
+  front, not fine-tuned
+    front-02           12.80      1.60x         3.0        75        85.00            –
+
+  uniform width
+    uniform-01         10.25      2.00x         1.9        48        70.00        87.10
+
+Latency: 8 images an inference, mean over 1,200 devices, each one simulated. MACs: for one image,
+and in % of the unpruned network. Accuracy: top-1 on digits, on held-out images before fine-tuning
+and on test images after it.
+)");
+}
+
+TEST_CASE("front_table fits a terminal of 100 columns") {
+    for (const std::string& line : lines_of(front_table(test::SampleReport::make())))
+        CHECK(width_of(line) <= 100);
+}
+
+TEST_CASE("front_table spreads the rows that were not fine-tuned over the whole front") {
+    const StudyReport report = test::SampleReport::make();
+    const std::string text = front_table(report, 3);
+    CHECK_THAT(text, Catch::Contains("front, not fine-tuned (3 of 54, all are in front.csv)"));
+    CHECK_THAT(text, Catch::Contains("    front-01 "));
+    CHECK_THAT(text, Catch::Contains("    front-57 "));
+    const auto lines = lines_of(text);
+    CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+              return line.starts_with("    front-");
+          }) == 6);
+
+    CHECK_THAT(front_table(report, 0), !Catch::Contains("not fine-tuned"));
+    CHECK_THAT(front_table(report, 1), Catch::Contains("(1 of 54"));
+    CHECK_THAT(front_table(report, 54), !Catch::Contains("of 54"));
+}
+
+TEST_CASE("front_table shows predictions for all networks when one was not simulated") {
+    StudyReport report = test::small_report();
+    report.networks[2].latency_fleet_ms = std::numeric_limits<double>::quiet_NaN();
+    const std::string text = front_table(report);
+    CHECK_THAT(text, Catch::Contains("predicted by the surrogates"));
+    CHECK_THAT(text, Catch::Contains("20.00") && !Catch::Contains("20.50"));
+}
+
+TEST_CASE("front_table lets no control character through to the terminal") {
+    StudyReport report = test::small_report();
+    report.study_name = "a\x1b[2Jb\xc2\x9b"
+                        "c\x7f";
+    report.networks[1].id = "front\n01";
+    const std::string text = front_table(report);
+    CHECK_THAT(text, Catch::StartsWith("a?[2Jb?c?: toy"));
+    CHECK_THAT(text, Catch::Contains("front?01"));
+}
+
+} // namespace hdap::report

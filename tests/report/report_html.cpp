@@ -1,0 +1,143 @@
+#include "hdap/core/error.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <limits>
+
+#include "sample_report.hpp"
+
+namespace hdap::report {
+namespace {
+
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
+std::string between(const std::string& text, const std::string& begin, const std::string& end) {
+    const std::size_t from = text.find(begin);
+    if (from == std::string::npos) return "";
+    const std::size_t start = from + begin.size();
+    return text.substr(start, text.find(end, start) - start);
+}
+
+std::string data_of(const std::string& html) {
+    return between(html, "id=\"report-data\">", "</script>");
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+        ++count;
+    return count;
+}
+
+std::string lead_of(const StudyReport& report) {
+    return between(report_html(report), "<p class=\"lead\">", "</p>");
+}
+
+} // namespace
+
+TEST_CASE("report_html refuses devices without names for their axes") {
+    StudyReport report = test::small_report();
+    report.device_points.push_back({});
+    CHECK_THROWS_WITH(report_html(report), Catch::Contains("two axes, not 0"));
+    report.device_axis_names = {"a", "b"};
+    report.unpruned_channels.pop_back();
+    CHECK_THROWS_AS(report_html(report), core::InternalError);
+}
+
+TEST_CASE("report_html's headline names speed-up, devices and accuracy") {
+    StudyReport report = test::small_report();
+    CHECK(lead_of(report) == "front-01: <strong>2.00× lower mean latency</strong> over 1,200 "
+                             "devices than the unpruned network, at <strong>0.60 points less test "
+                             "accuracy</strong>.");
+    CHECK_THAT(report_html(report),
+               Catch::Contains("uniform-01: 2.00× lower, at 1.90 points less accuracy. front-01 is "
+                               "<strong>1.30 points more accurate</strong>."));
+
+    SECTION("and takes the fastest of those that lose little") {
+        report.networks[2].finetuned = true;
+        report.networks[2].test_accuracy = 0.8895;
+        CHECK_THAT(lead_of(report), Catch::StartsWith("front-01: "));
+    }
+    SECTION("but rather the most accurate when all lose much") {
+        report.networks[1].test_accuracy = 0.80;
+        report.networks[2].finetuned = true;
+        report.networks[2].test_accuracy = 0.85;
+        CHECK_THAT(lead_of(report), Catch::StartsWith("front-02: ") &&
+                                        Catch::Contains("1.60× lower") &&
+                                        Catch::Contains("4.00 points less"));
+    }
+    SECTION("and says when nothing was fine-tuned") {
+        report.networks[1].finetuned = false;
+        report.networks[1].test_accuracy = unknown;
+        CHECK_THAT(lead_of(report), Catch::StartsWith("front-02: ") &&
+                                        Catch::Contains("held-out accuracy, before fine-tuning"));
+    }
+    SECTION("and says when a network is slower") {
+        report.networks[1].speedup = 0.8;
+        CHECK_THAT(lead_of(report), Catch::Contains("1.25× higher mean latency"));
+    }
+    SECTION("and copes with a front that is empty") {
+        report.networks.resize(1);
+        CHECK_THAT(lead_of(report), Catch::Contains("found no network"));
+    }
+}
+
+TEST_CASE("report_html shows names literally, whatever they are") {
+    StudyReport report = test::small_report();
+    const std::string evil = "</script><img src=x onerror=alert(1)>\"'&";
+    report.study_name = report.sku = report.network_name = report.data_name = evil;
+    report.settings_toml = report.provenance = evil;
+    report.objectives = report.constraints = {evil};
+    report.group_names[0] = evil;
+    report.networks[1].id = evil;
+    report.device_axis_names = {evil, evil};
+    const std::string html = report_html(report);
+
+    // Before ECharts, which holds such text itself.
+    CHECK(html.find("<img") > html.find("id=\"report-data\""));
+    CHECK(data_of(html).find('<') == std::string::npos);
+    CHECK_THAT(html, Catch::Contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"
+                                     "&quot;&#39;&amp;"));
+    CHECK_THAT(data_of(html), Catch::Contains("\\u003c/script>"));
+    // As many scripts as with harmless names.
+    CHECK(count_of(html, "</script>") == count_of(report_html(test::small_report()), "</script>"));
+}
+
+TEST_CASE("report_html replaces bytes that are not UTF-8 in its data") {
+    StudyReport report = test::small_report();
+    report.group_names[0] = "conv\xff";
+    CHECK_THAT(data_of(report_html(report)), Catch::Contains("conv\xef\xbf\xbd"));
+}
+
+TEST_CASE("report_html writes null for a figure that is not known, and a dash in tables") {
+    StudyReport report = test::small_report();
+    report.candidates = {{.latency_mean_ms = unknown, .accuracy = 0.5, .feasible = true}};
+    const std::string html = report_html(report);
+    CHECK_THAT(data_of(html), Catch::Contains("\"candidates\":[[null,0.5,1]]"));
+    CHECK_THAT(data_of(html), Catch::Contains("\"testAccuracy\":null"));
+    CHECK_THAT(html, Catch::Contains("<td class=\"number\">–</td>"));
+    CHECK_THAT(data_of(html), !Catch::Contains("nan"));
+}
+
+TEST_CASE("report_html asks for nothing from a network") {
+    const std::string html = report_html(test::SampleReport::make());
+    CHECK_THAT(html, Catch::Contains("default-src 'none'"));
+    CHECK_THAT(html,
+               !Catch::Contains("<link rel=\"stylesheet\"") && !Catch::Contains("<script src"));
+}
+
+TEST_CASE("report_html has charts, or says which command brings them") {
+    const std::string html = report_html(test::SampleReport::make());
+    if (html.find("<script id=\"echarts\">") == std::string::npos) {
+        WARN("built without ECharts: the charts are not tested");
+        CHECK_THAT(html, Catch::Contains("npm ci --ignore-scripts") &&
+                             !Catch::Contains("class=\"chart\""));
+    } else {
+        for (const std::string id : {"front", "clusters", "k-distance", "channels", "history"})
+            CHECK_THAT(html, Catch::Contains("<div class=\"chart\" id=\"chart-" + id + "\""));
+        CHECK_THAT(html, !Catch::Contains("npm ci"));
+    }
+    CHECK(count_of(html, "<th scope=\"row\">") == 1 + 57 + 3 + 6);
+}
+
+} // namespace hdap::report
