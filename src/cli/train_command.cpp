@@ -143,6 +143,8 @@ void add_train_command(CLI::App& app, Action& action) {
     number("--weight-decay", training.weight_decay, 0.0, 1.0, "On weights, not on batch norm");
     number("--warmup", training.warmup, 0.0, 0.5, "Share of the steps with a rising rate");
     number("--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");
+    number("--crop-padding", training.crop_padding, 0.0, 0.5,
+           "How far crops reach beyond the image, a share of its height; 0: flips only");
     number("--seed", training.seed, 0, 1e15, "Of the first weights and of the images' order");
     command->add_flag("!--no-augment", training.augment, "No random flips and crops");
     command->callback(

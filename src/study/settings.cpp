@@ -129,6 +129,8 @@ void describe_finetune(Settings& s, SettingVisitor& v) {
     v.real("warmup", training.warmup, {0.0, 0.5}, "Share of the steps with a rising rate");
     v.real("label_smoothing", training.label_smoothing, {0.0, 0.5}, "Label smoothing");
     v.boolean("augment", training.augment, "Random flips and padded crops");
+    v.real("crop_padding", training.crop_padding, {0.0, 0.5},
+           "How far crops reach beyond the image, as a share of its height; 0: flips only");
 }
 
 void describe_run(Settings& s, SettingVisitor& v) {
