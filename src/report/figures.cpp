@@ -76,6 +76,18 @@ void check(const StudyReport& report) {
                                   std::to_string(report.device_axis_names.size()));
 }
 
+std::string_view name_of(NetworkKind kind) {
+    switch (kind) {
+    case NetworkKind::unpruned:
+        return "unpruned";
+    case NetworkKind::front:
+        return "front";
+    case NetworkKind::uniform:
+        break;
+    }
+    return "uniform";
+}
+
 bool fleet_latency_known(const StudyReport& report) {
     return std::all_of(report.networks.begin(), report.networks.end(),
                        [](const NetworkRow& row) { return std::isfinite(row.latency_fleet_ms); });

@@ -2,11 +2,16 @@
 
 #include "hdap/report/study_report.hpp"
 
+#include <string_view>
+
 namespace hdap::report {
 
 /// Throws InternalError unless the report is one that can be shown: the unpruned network first and
 /// only there, one genome entry a group in every network, two device axes where there are points.
 void check(const StudyReport& report);
+
+/// "unpruned", "front", "uniform"
+std::string_view name_of(NetworkKind kind);
 
 /// Whether the latency over all devices is known for every network. Otherwise the predicted mean
 /// is shown for all of them, so that a table never mixes the two.

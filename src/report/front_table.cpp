@@ -1,10 +1,10 @@
+#include "figures.hpp"
+#include "number_text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <string_view>
-
-#include "figures.hpp"
-#include "number_text.hpp"
 
 namespace hdap::report {
 namespace {
@@ -93,7 +93,7 @@ class TableWriter {
 
     void add_group(const std::string& heading, const std::vector<const NetworkRow*>& rows) {
         if (rows.empty()) return;
-        text_ += "  " + heading + "\n";
+        text_ += "\n  " + heading + "\n";
         for (const NetworkRow* row : rows)
             add_row(*row, "  ");
     }

@@ -10,14 +10,17 @@
     const escape = text => String(text).replace(/[&<>"']/g, letter => entities[letter]);
     const known = value => typeof value === "number";
     const fixed = (value, decimals) => (known(value) ? value.toFixed(decimals) : "–");
-    const percent = (value, decimals) => (known(value) ? `${(100 * value).toFixed(decimals)} %` : "–");
+    const percent = (value, decimals) =>
+        (known(value) ? `${(100 * value).toFixed(decimals)} %` : "–");
     const significant = value => {
         if (!known(value)) return "–";
         const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))) + 1;
         return value.toFixed(Math.min(6, Math.max(0, 4 - digits)));
     };
-    // A tick's label, without the noise of binary fractions.
-    const tick = value => String(Number(value.toPrecision(6)));
+    // Without the noise of binary fractions.
+    const tidy = value => Number(value.toPrecision(6));
+    const tick = value => String(tidy(value));
+    const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
     const tooltip = (title, lines) =>
         `<b>${escape(title)}</b>` +
         lines.map(([name, value]) =>
@@ -75,6 +78,7 @@
             uniform: colour("uniform"),
             heatLow: colour("heat-low"),
             heatHigh: colour("heat-high"),
+            heatInk: colour("heat-ink"),
             cluster: k => colour(`cluster-${k % clusterColours}`),
             font: style.fontFamily,
         };
@@ -112,7 +116,7 @@
     });
     const toolbox = theme => ({
         right: 4,
-        top: 0,
+        top: -8,
         itemSize: 14,
         iconStyle: {borderColor: theme.soft},
         emphasis: {iconStyle: {borderColor: theme.front, textFill: theme.ink}},
@@ -121,14 +125,16 @@
             saveAsImage: {title: "Save as an image", backgroundColor: theme.paper},
         },
     });
-    const legend = (theme, entries) => ({
+    const isNarrow = width => width < 500;
+    const legend = (theme, width, entries) => ({
         data: entries,
         type: "plain",
         left: 0,
-        right: 70,
         top: 0,
-        itemGap: 16,
-        itemWidth: 18,
+        // Beside the toolbox, which narrow charts do not have.
+        width: isNarrow(width) ? width : width - 100,
+        itemGap: 14,
+        itemWidth: 16,
         itemHeight: 10,
         textStyle: {color: theme.ink, fontSize: 13},
         inactiveColor: theme.faint,
@@ -156,16 +162,18 @@
 
     // The range of the networks of interest, widened to round numbers.
     function range(values, spare) {
-        const low = Math.min(...values);
-        const high = Math.max(...values);
-        const width = high - low || Math.abs(high) || 1;
-        const step = 10 ** Math.floor(Math.log10(width)) / 2;
-        return {
-            min: Math.floor((low - spare * width) / step) * step,
-            max: Math.ceil((high + spare * width) / step) * step,
-        };
+        const least = Math.min(...values);
+        const most = Math.max(...values);
+        const width = most - least || Math.abs(most) || 1;
+        const power = 10 ** Math.floor(Math.log10(width / 5));
+        const step = power * [1, 2, 5, 10].find(factor => 5.5 * factor * power >= width);
+        const low = Math.floor((least - spare * width) / step) * step;
+        const high = Math.ceil((most + spare * width) / step) * step;
+        return {min: tidy(low), max: tidy(high), interval: tidy(step)};
     }
-    const unclear = data.candidates.filter(drawable);
+    const candidatePoints = data.candidates.filter(drawable);
+    // The series of the dotted lines, which the legend leaves out.
+    const joint = "before and after fine-tuning";
     const focus = (() => {
         const front = ofKind("front");
         const uniform = ofKind("uniform").filter(network => network.finetuned);
@@ -177,7 +185,7 @@
         const y = range(points.map(point => point[1]), 0.08);
         return {
             x: range(points.map(point => point[0]), 0.03),
-            y: {min: Math.max(0, y.min), max: Math.min(100, y.max)},
+            y: {...y, min: Math.max(0, y.min), max: Math.min(100, y.max)},
         };
     })();
 
@@ -194,12 +202,14 @@
             itemStyle: style,
             ...more,
         });
-        const hollow = colour => ({color: theme.paper, borderColor: colour, borderWidth: 1.8});
-        const full = colour => ({color: colour, borderColor: theme.paper, borderWidth: 1.5});
+        const hollow = colour => ({color: theme.paper, borderColor: colour, borderWidth: 1.8,
+            opacity: 1});
+        const full = colour => ({color: colour, borderColor: theme.paper, borderWidth: 1.5,
+            opacity: 1});
         const labelled = {
             label: {
                 show: !narrow,
-                formatter: point => point.data[2].id,
+                formatter: point => short(point.data[2].id, 14),
                 position: "top",
                 distance: 7,
                 color: theme.ink,
@@ -207,7 +217,7 @@
             },
             labelLayout: {hideOverlap: true},
         };
-        const candidates = feasible => unclear.filter(point => Boolean(point[2]) === feasible)
+        const candidates = feasible => candidatePoints.filter(point => Boolean(point[2]) === feasible)
             .map(([latency, accuracy]) => [latency, 100 * accuracy]);
         const line = data.planeFront ? {type: "line", lineStyle: {color: theme.front, width: 1.8}} : {};
         const sorted = front.map(before).sort((a, b) => a[0] - b[0]);
@@ -216,23 +226,23 @@
         return [
             scatter("candidate", candidates(true), "circle", 4,
                 {color: theme.faint, opacity: 0.45}, {z: 1}),
-            scatter("candidate that misses a constraint", candidates(false), "emptyCircle", 4,
-                {color: theme.faint, opacity: 0.45}, {z: 1}),
+            scatter("misses a constraint", candidates(false), "circle", 4,
+                {color: "transparent", borderColor: theme.faint, borderWidth: 1, opacity: 0.6}, {z: 1}),
             {
-                name: "before and after", type: "line", data: joined, symbol: "none", silent: true,
+                name: joint, type: "line", data: joined, symbol: "none", silent: true,
                 z: 2, connectNulls: false,
                 lineStyle: {color: theme.soft, width: 1, type: "dotted"},
             },
-            scatter("front, before fine-tuning", sorted, "circle", 6, hollow(theme.front),
+            scatter("front", sorted, "circle", 6, hollow(theme.front),
                 {z: 3, ...line}),
-            scatter("uniform width, before fine-tuning", uniform.map(before), "diamond", 9,
+            scatter("uniform width", uniform.map(before), "diamond", 9,
                 hollow(theme.uniform), {z: 3}),
             scatter("front, fine-tuned", tuned(front).map(after), "circle", 12, full(theme.front),
                 {z: 5, ...labelled}),
             scatter("uniform width, fine-tuned", tuned(uniform).map(after), "diamond", 14,
                 full(theme.uniform), {z: 4}),
             scatter("unpruned", [before(unpruned)], "triangle", 12, hollow(theme.ink), {z: 5}),
-            scatter("unpruned, test images", [after(unpruned)], "triangle", 13, full(theme.ink),
+            scatter("unpruned", [after(unpruned)], "triangle", 13, full(theme.ink),
                 {z: 5, ...labelled}),
         ].filter(series => series.data.length > 0);
     }
@@ -240,15 +250,15 @@
     let showsAll = false;
 
     function frontOption(theme, width) {
-        const narrow = width < 600;
+        const narrow = isNarrow(width);
         const series = frontSeries(theme, narrow);
         const limits = showsAll ? {x: {}, y: {}} : focus;
         return {
             ...base(theme),
-            toolbox: toolbox(theme),
-            legend: legend(theme, series.map(entry => entry.name)
-                .filter(name => name !== "before and after")),
-            grid: {left: 64, right: 20, top: narrow ? 190 : 76, bottom: 52},
+            toolbox: narrow ? undefined : toolbox(theme),
+            legend: legend(theme, width, [...new Set(series.map(entry => entry.name))]
+                .filter(name => name !== joint)),
+            grid: {left: 64, right: 20, top: narrow ? 132 : 68, bottom: 52},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "item",
@@ -260,7 +270,8 @@
                     ])),
             },
             xAxis: {type: "value",
-                ...axis(theme, `Mean latency over the fleet, ms (${images} an inference)`, limits.x)},
+                ...axis(theme, narrow ? `Mean latency, ms (${images})`
+                    : `Mean latency over the fleet, ms (${images} an inference)`, limits.x)},
             yAxis: {type: "value", ...verticalAxis(theme, "Top-1 accuracy, %", limits.y)},
             series,
         };
@@ -268,7 +279,7 @@
 
     // --- Fleet ----------------------------------------------------------------------------------
 
-    function clustersOption(theme) {
+    function clustersOption(theme, width) {
         const cloud = (name, cluster, symbol, style) => ({
             name,
             type: "scatter",
@@ -279,14 +290,17 @@
         });
         const series = Array.from({length: data.clusters}, (_, k) =>
             cloud(`cluster ${k}`, k, symbolOf(k), {color: theme.cluster(k), opacity: 0.6}));
-        series.unshift(cloud("noise", -1, "emptyCircle", {color: theme.faint}));
+        series.unshift(cloud("noise", -1, "circle",
+            {color: "transparent", borderColor: theme.faint, borderWidth: 1.3}));
         const shown = series.filter(entry => entry.data.length > 0);
+        const rows = shown.length > 12 ? {type: "scroll"} : {type: "plain"};
         return {
             ...base(theme),
-            toolbox: toolbox(theme),
-            legend: {...legend(theme, shown.map(entry => entry.name)), type: "scroll",
+            toolbox: isNarrow(width) ? undefined : toolbox(theme),
+            legend: {...legend(theme, width, shown.map(entry => entry.name)), ...rows,
                 pageTextStyle: {color: theme.soft}, pageIconColor: theme.front},
-            grid: {left: 64, right: 20, top: 44, bottom: 52},
+            grid: {left: 64, right: 20, top: shown.length > 4 && shown.length <= 12 ? 68 : 44,
+                bottom: 52},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "item",
@@ -296,9 +310,9 @@
                 ]),
             },
             xAxis: {type: "value",
-                ...axis(theme, `Latency on ${data.deviceAxes[0]} ÷ fleet’s median`)},
+                ...axis(theme, `Latency on ${short(data.deviceAxes[0], 20)} ÷ fleet’s median`)},
             yAxis: {type: "value",
-                ...verticalAxis(theme, `Latency on ${data.deviceAxes[1]} ÷ fleet’s median`)},
+                ...verticalAxis(theme, `Latency on ${short(data.deviceAxes[1], 20)} ÷ fleet’s median`)},
             series: shown,
         };
     }
@@ -308,10 +322,10 @@
         const points = data.kDistance.map((distance, i) => [100 * i / last, distance]);
         const positive = data.kDistance.filter(distance => known(distance) && distance > 0);
         const logarithmic = positive.length === data.kDistance.length &&
-            positive[positive.length - 1] > 30 * positive[0];
+            positive[positive.length - 1] > 100 * positive[0];
         return {
             ...base(theme),
-            grid: {left: 64, right: 20, top: 44, bottom: 52},
+            grid: {left: 64, right: 20, top: 20, bottom: 52},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "axis",
@@ -335,7 +349,7 @@
                     data: [{yAxis: data.eps}],
                     lineStyle: {color: theme.uniform, type: "dashed", width: 1.5},
                     label: {position: "insideStartTop", color: theme.uniform, fontSize: 13,
-                        formatter: `eps ${significant(data.eps)}`},
+                        formatter: `eps ${data.eps.toPrecision(3)}`},
                 } : undefined,
             }],
         };
@@ -351,25 +365,30 @@
         return Array.from({length: most}, (_, i) =>
             front[most === 1 ? 0 : Math.round(i * (front.length - 1) / (most - 1))]);
     })();
-    const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
     function channelsOption(theme, width) {
+        const cell = (x, y, channels) => {
+            const share = Math.round(100 * channels / data.unprunedChannels[x]);
+            return {value: [x, y, share, channels],
+                label: {color: share > 70 ? theme.heatInk : theme.ink}};
+        };
         // Rows read from the top, ECharts' axes from the bottom.
         const rows = [...compared].reverse();
         const cells = rows.flatMap((network, y) => network.genome.map((channels, x) =>
-            [x, y, Math.round(100 * channels / data.unprunedChannels[x]), channels]));
-        const roomy = width / data.groups.length > 52;
+            cell(x, y, channels)));
+        const roomy = data.groups.every(name => name.length * 8 < (width - 112) / data.groups.length);
         return {
             ...base(theme),
-            grid: {left: 96, right: 16, top: 56, bottom: 116},
+            grid: {left: 96, right: 16, top: 40, bottom: roomy ? 52 : 116},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "item",
-                formatter: ({data: [x, y, share, channels]}) =>
+                formatter: ({value: [x, y, share, channels]}) =>
                     tooltip(`${rows[y].id}, ${data.groups[x]}`,
                         [["kept", `${channels} of ${data.unprunedChannels[x]} channels (${share} %)`]]),
             },
             visualMap: {
+                dimension: 2,
                 min: 0,
                 max: 100,
                 calculable: false,
@@ -386,8 +405,8 @@
                 type: "category",
                 data: data.groups.map(name => short(name, 18)),
                 ...axis(theme, "Pruning group", {
-                    nameGap: 92,
-                    axisLabel: {color: theme.soft, fontSize: 11, interval: 0, rotate: 60},
+                    nameGap: roomy ? 30 : 92,
+                    axisLabel: {color: theme.soft, fontSize: 11, interval: 0, rotate: roomy ? 0 : 60},
                     splitLine: {show: false},
                 }),
             },
@@ -402,9 +421,10 @@
             series: [{
                 name: "channels kept",
                 type: "heatmap",
+                progressive: 0,
                 data: cells,
-                label: {show: true, fontSize: roomy ? 12 : 10, color: theme.ink,
-                    formatter: cell => cell.data[2]},
+                label: {show: true, fontSize: 11,
+                    formatter: ({value}) => value[2]},
                 itemStyle: {borderColor: theme.paper, borderWidth: 2},
                 emphasis: {itemStyle: {borderColor: theme.ink}},
             }],
@@ -460,12 +480,14 @@
         const chart = echarts.getInstanceByDom(element) ?? echarts.init(element);
         chart.resize();
         chart.setOption(option(readTheme(), element.clientWidth), {notMerge: true});
+        widths.set(element, element.clientWidth);
     }
+    const widths = new Map();
     const drawAll = () => charts.forEach(draw);
     drawAll();
 
     const frontChart = charts.find(({element}) => element.id === "chart-front");
-    if (frontChart !== undefined && unclear.length > 0) {
+    if (frontChart !== undefined && candidatePoints.length > 0) {
         const button = document.createElement("button");
         button.type = "button";
         button.className = "chart-choice";
@@ -480,10 +502,8 @@
 
     const observer = new ResizeObserver(entries => {
         for (const {target} of entries) {
-            const chart = charts.find(({element}) => element === target);
-            if (chart.width === target.clientWidth) continue;
-            chart.width = target.clientWidth;
-            draw(chart);
+            if (widths.get(target) !== target.clientWidth)
+                draw(charts.find(({element}) => element === target));
         }
     });
     for (const {element} of charts) observer.observe(element);

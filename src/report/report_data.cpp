@@ -1,23 +1,13 @@
 #include "report_data.hpp"
 
+#include "figures.hpp"
+
 #include <nlohmann/json.hpp>
 
 namespace hdap::report {
 namespace {
 
 using nlohmann::json;
-
-const char* name_of(NetworkKind kind) {
-    switch (kind) {
-    case NetworkKind::unpruned:
-        return "unpruned";
-    case NetworkKind::front:
-        return "front";
-    case NetworkKind::uniform:
-        break;
-    }
-    return "uniform";
-}
 
 json networks_json(const StudyReport& report) {
     json networks = json::array();

@@ -1,13 +1,12 @@
+#include "assets.hpp"
+#include "figures.hpp"
 #include "hdap/core/text.hpp"
+#include "number_text.hpp"
+#include "report_data.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <string_view>
-
-#include "assets.hpp"
-#include "figures.hpp"
-#include "number_text.hpp"
-#include "report_data.hpp"
 
 namespace hdap::report {
 namespace {
@@ -52,11 +51,11 @@ std::string times_lower(double speedup) {
     return speedup >= 1.0 ? fixed(speedup, 2) + "× lower" : fixed(1.0 / speedup, 2) + "× higher";
 }
 
-/// "0.6 points less", "the same"
+/// "0.60 points less test accuracy", "the same test accuracy"
 std::string points_text(double change, const std::string& noun) {
-    const std::string points = fixed(std::abs(100.0 * change), 1);
-    if (points == "0.0") return "the same " + noun;
-    return points + (points == "1.0" ? " point " : " points ") +
+    const std::string points = fixed(std::abs(100.0 * change), 2);
+    if (points == "0.00") return "the same " + noun;
+    return points + (points == "1.00" ? " point " : " points ") +
            (change < 0.0 ? "less " : "more ") + noun;
 }
 
@@ -94,15 +93,15 @@ std::string best_sentence(const StudyReport& report, const Verdict& verdict) {
 
 std::string uniform_sentence(const Verdict& verdict) {
     const std::string points =
-        fixed(std::abs(100.0 * (verdict.accuracy_change - verdict.uniform_accuracy_change)), 1);
+        fixed(std::abs(100.0 * (verdict.accuracy_change - verdict.uniform_accuracy_change)), 2);
     const bool ahead = verdict.accuracy_change > verdict.uniform_accuracy_change;
     std::string html = "Uniform width at the nearest latency, " + escaped(verdict.uniform->id) +
                        ": " + times_lower(verdict.uniform->speedup) + ", at " +
                        points_text(verdict.uniform_accuracy_change, "accuracy") + ". " +
                        escaped(verdict.best->id) + " is ";
-    if (points == "0.0") return html + "as accurate.";
+    if (points == "0.00") return html + "as accurate.";
     return html +
-           strong(points + (points == "1.0" ? " point " : " points ") +
+           strong(points + (points == "1.00" ? " point " : " points ") +
                   (ahead ? "more accurate" : "less accurate")) +
            ".";
 }
@@ -116,7 +115,9 @@ std::string key_figure(const std::string& name, const std::string& value,
 std::string key_figures(const StudyReport& report, const NetworkRow& best) {
     const NetworkRow& unpruned = report.networks.front();
     const bool fleet_known = fleet_latency_known(report);
-    const auto milliseconds = [](double value) { return core::significant(value, 4) + " ms"; };
+    const auto milliseconds = [](double value) {
+        return std::isfinite(value) ? core::significant(value, 4) + " ms" : "–";
+    };
     std::string html = "<dl class=\"figures\">\n";
     html += key_figure("Mean latency", milliseconds(shown_latency_ms(best, fleet_known)),
                        "unpruned " + milliseconds(shown_latency_ms(unpruned, fleet_known)));
@@ -163,6 +164,22 @@ std::string chart(const std::string& id, const std::string& description,
            "<figcaption>" + caption + "</figcaption>\n</figure>\n";
 }
 
+std::string code_list(const std::vector<std::string>& words) {
+    std::string html;
+    for (const std::string& word : words)
+        html += (html.empty() ? "<code>" : ", <code>") + escaped(word) + "</code>";
+    return html;
+}
+
+std::string search_sentence(const StudyReport& report) {
+    std::string html;
+    if (!report.history.empty())
+        html += counted(report.history.back().evaluations, "candidate") + " evaluated. ";
+    if (!report.objectives.empty()) html += "Minimised: " + code_list(report.objectives) + ". ";
+    if (!report.constraints.empty()) html += "Constraints: " + code_list(report.constraints) + ".";
+    return html.empty() ? "" : "<p>" + html + "</p>\n";
+}
+
 std::string front_section(const StudyReport& report) {
     std::string html = "<section>\n<h2>Accuracy against latency</h2>\n";
     if (echarts_js().empty())
@@ -174,18 +191,11 @@ std::string front_section(const StudyReport& report) {
         "Scatter chart of accuracy against mean latency; its networks are in the "
         "table below",
         "Up and to the left is better. Latency is predicted by the surrogates: the mean over the "
-        "fleet, clusters weighted by the devices that they stand for. Accuracy before fine-tuning "
-        "is on held-out images, after it on test images; a dotted line joins the two of one "
-        "network.");
-    return html + "<p>" +
-           counted(static_cast<std::int64_t>(report.candidates.size()), "evaluated candidate") +
-           (report.objectives.empty()
-                ? ""
-                : ". Minimised: " + escaped(core::join(report.objectives, ", "))) +
-           (report.constraints.empty()
-                ? "."
-                : ". Constraints: " + escaped(core::join(report.constraints, ", ")) + ".") +
-           "</p>\n</section>\n";
+        "fleet, clusters weighted by the devices that they stand for. Hollow marks: accuracy on "
+        "held-out images before fine-tuning. Full marks: accuracy on test images after it. A "
+        "dotted "
+        "line joins the two marks of a network.");
+    return html + search_sentence(report) + "</section>\n";
 }
 
 /// A table cell; `value` is what report.js sorts by.
@@ -195,24 +205,12 @@ std::string number_cell(double value, const std::string& text) {
     return html + ">" + text + "</td>";
 }
 
-std::string kind_text(const NetworkRow& row) {
-    switch (row.kind) {
-    case NetworkKind::unpruned:
-        return "unpruned";
-    case NetworkKind::front:
-        return row.finetuned ? "front, fine-tuned" : "front";
-    case NetworkKind::uniform:
-        break;
-    }
-    return row.finetuned ? "uniform, fine-tuned" : "uniform";
-}
-
 std::string network_row(const NetworkRow& row, const NetworkRow& unpruned, bool fleet_known,
                         int latency_decimals) {
     const double latency = shown_latency_ms(row, fleet_known);
     const double macs = row.flops / unpruned.flops;
     std::string html = row.finetuned ? "<tr class=\"finetuned\">" : "<tr>";
-    html += "<th scope=\"row\">" + escaped(row.id) + "</th><td>" + kind_text(row) + "</td>";
+    html += "<th scope=\"row\">" + escaped(row.id) + "</th>";
     html += number_cell(latency, fixed(latency, latency_decimals));
     html +=
         number_cell(row.speedup, std::isfinite(row.speedup) ? fixed(row.speedup, 2) + "×" : "–");
@@ -253,17 +251,17 @@ std::string networks_section(const StudyReport& report) {
     for (const NetworkRow& row : report.networks)
         if (std::isfinite(row.latency_worst_cluster_ms))
             largest = std::max(largest, row.latency_worst_cluster_ms);
-    std::string html = "<section>\n<h2>Networks</h2>\n"
-                       "<div class=\"table-frame tall\" tabindex=\"0\" role=\"region\" "
-                       "aria-label=\"Networks\">\n<table class=\"sortable\" id=\"networks\">\n"
-                       "<caption>Click a heading to sort. Mean latency and speed-up: ";
+    std::string html = "<section>\n<h2>Networks</h2>\n<p class=\"note\" id=\"networks-note\">";
+    html += "Click a heading to sort. Bold: fine-tuned. Mean latency and speed-up: ";
     html += fleet_known ? "over all devices, each one simulated" : "predicted by the surrogates";
     html += "; slowest cluster: predicted. <code>front.csv</code> holds the same with all digits, "
-            "and the channels kept.</caption>\n";
+            "and the channels kept.</p>\n"
+            "<div class=\"table-frame tall\" tabindex=\"0\" role=\"region\" "
+            "aria-label=\"Networks\">\n<table class=\"sortable\" id=\"networks\" "
+            "aria-describedby=\"networks-note\">\n";
     html += table_head({{"Network", ""},
-                        {"Kind", ""},
                         {"Mean latency", "ms"},
-                        {"Speed-up", "×"},
+                        {"Speed\u2011up", ""},
                         {"Slowest cluster", "ms"},
                         {"MACs", "M"},
                         {"MACs", "% of unpruned"},
@@ -271,8 +269,8 @@ std::string networks_section(const StudyReport& report) {
                         {"Peak memory", "k elements"},
                         {"Held-out accuracy", "%"},
                         {"Drop", "points"},
-                        {"Test accuracy", "%, fine-tuned"}},
-                       2);
+                        {"Test accuracy", "%"}},
+                       1);
     html += "<tbody>\n";
     for (const NetworkRow& row : report.networks)
         html += network_row(row, report.networks.front(), fleet_known, decimals_for(largest));
@@ -280,16 +278,14 @@ std::string networks_section(const StudyReport& report) {
 }
 
 std::string cluster_table(const StudyReport& report) {
-    std::string html = "<div class=\"table-frame\" tabindex=\"0\" role=\"region\" "
-                       "aria-label=\"Clusters\">\n<table id=\"clusters\">\n";
-    html += "<caption>Weight: the share of the fleet that a cluster stands for. Unpruned latency: "
-            "on its representatives. Error and rank correlation of its latency surrogate: "
-            "cross-validated.</caption>\n";
+    std::string html =
+        "<div class=\"table-frame\" tabindex=\"0\" role=\"region\" aria-label=\"Clusters\">\n"
+        "<table id=\"clusters\" aria-describedby=\"clusters-note\">\n";
     html += table_head({{"Cluster", ""},
                         {"Devices", ""},
                         {"Weight", "%"},
                         {"Unpruned latency", "ms"},
-                        {"Surrogate's error", "MAPE, %"},
+                        {"Surrogate’s error", "MAPE, %"},
                         {"Rank correlation", "Kendall’s τ"}},
                        1);
     html += "<tbody>\n";
@@ -309,7 +305,11 @@ std::string cluster_table(const StudyReport& report) {
         html +=
             number_cell(row.surrogate_kendall_tau, fixed(row.surrogate_kendall_tau, 3)) + "</tr>\n";
     }
-    return html + "</tbody>\n</table>\n</div>\n";
+    return html +
+           "</tbody>\n</table>\n</div>\n<p class=\"note\" id=\"clusters-note\">Weight: the share "
+           "of the fleet that a cluster stands for. Unpruned latency: on its "
+           "representatives. Error and rank correlation of its latency surrogate: "
+           "cross-validated.</p>\n";
 }
 
 std::string fleet_section(const StudyReport& report) {
@@ -325,9 +325,9 @@ std::string fleet_section(const StudyReport& report) {
                       (static_cast<std::int64_t>(report.device_points.size()) < report.devices
                            ? " A sample of " +
                                  grouped(static_cast<std::int64_t>(report.device_points.size())) +
-                                 " devices."
+                                 " of the devices."
                            : std::string()));
-    if (!report.k_distance.empty())
+    if (report.k_distance.size() > 1)
         html += chart("chart-k-distance",
                       "Line chart of the sorted distances between neighbouring devices",
                       "DBSCAN joins devices nearer than eps = " + core::significant(report.eps, 3) +

@@ -59,17 +59,19 @@ async function withReport(name, options, look) {
 const screenshot = (page, name) =>
     page.screenshot({path: path.join(folder, name), fullPage: true});
 
-/// The share of a chart's pixels that are painted.
+/// The share of a chart's pixels that are painted, summed over its layers.
 const paintedShares = page => page.$$eval(".chart", charts => charts.map(chart => {
-    const canvas = chart.querySelector("canvas");
-    if (canvas === null) return [chart.id, 0];
-    // Reading from a copy: Chromium warns on the console of repeated readings from the original.
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-    copy.drawImage(canvas, 0, 0);
-    const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
-    let painted = 0;
-    for (let i = 3; i < pixels.length; i += 4) painted += pixels[i] > 0;
-    return [chart.id, painted / (pixels.length / 4)];
+    let share = 0;
+    for (const canvas of chart.querySelectorAll("canvas")) {
+        // Reading from a copy: Chromium warns of repeated readings from the original.
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+        copy.drawImage(canvas, 0, 0);
+        const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+        let painted = 0;
+        for (let i = 3; i < pixels.length; i += 4) painted += pixels[i] > 0;
+        share += painted / (pixels.length / 4);
+    }
+    return [chart.id, share];
 }));
 
 async function checkCharts(page, expected) {
