@@ -28,7 +28,7 @@ TEST_CASE("streams of different keys differ, those of equal keys are equal") {
     CHECK(first({1, StreamId::mating, 2, 3}) != first({1, StreamId::mating, 2, 4}));
 }
 
-TEST_CASE("uniform numbers stay in [0, 1) and have mean 1/2 and variance 1/12") {
+TEST_CASE("uniform numbers lie from 0 to below 1 and have mean 1/2 and variance 1/12") {
     RandomStream stream(7, StreamId::testing);
     constexpr int count = 200'000;
     double sum = 0.0;
