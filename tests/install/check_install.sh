@@ -7,9 +7,15 @@ build_folder=$1
 consumer=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cmake --install "$build_folder" --prefix "$folder/root" >/dev/null
+
+# Shows what a command prints only when it fails.
+quietly() {
+    "$@" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
+}
+
+quietly cmake --install "$build_folder" --prefix "$folder/root"
 "$folder/root/bin/hdap" --version
-cmake -S "$consumer" -B "$folder/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_PREFIX_PATH="$folder/root" >/dev/null
-cmake --build "$folder/build" >/dev/null
+quietly cmake -S "$consumer" -B "$folder/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_PREFIX_PATH="$folder/root"
+quietly cmake --build "$folder/build"
 "$folder/build/consumer"
