@@ -32,6 +32,13 @@ std::string read_owner(int descriptor) {
     return owner;
 }
 
+/// Throws the present errno's error: a full disk is not the user's data's fault.
+[[noreturn]] void fail(const std::string& what) {
+    const std::string message = what + ": " + std::strerror(errno);
+    if (errno == ENOSPC || errno == EDQUOT) throw core::InternalError(message);
+    throw core::DataError(message);
+}
+
 /// Whether `descriptor` still is the file at `path`: its last owner may have removed it between
 /// our opening and our locking.
 bool is_current(int descriptor, const std::filesystem::path& path) {
@@ -46,8 +53,7 @@ bool is_current(int descriptor, const std::filesystem::path& path) {
 RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directory / "run.lock") {
     for (;;) {
         descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        if (descriptor_ < 0)
-            throw core::DataError("cannot make " + path_.string() + ": " + std::strerror(errno));
+        if (descriptor_ < 0) fail("cannot make " + path_.string());
         if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
             const std::string why = std::strerror(errno);
             const bool held = errno == EWOULDBLOCK;
@@ -66,10 +72,11 @@ RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directo
     const std::string owner = this_owner() + "\n";
     if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, owner.data(), owner.size(), 0) !=
                                                 static_cast<ssize_t>(owner.size())) {
-        const std::string why = std::strerror(errno);
+        const int why = errno;
         ::unlink(path_.c_str());
         ::close(descriptor_);
-        throw core::DataError("cannot write " + path_.string() + ": " + why);
+        errno = why;
+        fail("cannot write " + path_.string());
     }
 }
 

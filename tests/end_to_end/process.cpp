@@ -95,6 +95,7 @@ Process::Process(std::vector<std::string> command, const Environment& environmen
 
 Process::~Process() {
     kill_all();
+    ::waitpid(id_, nullptr, 0);
     std::error_code ignored;
     fs::remove(output_file_, ignored);
     fs::remove(errors_file_, ignored);
@@ -152,10 +153,14 @@ Outcome Process::wait(std::chrono::seconds timeout) {
 
 bool Process::has_ended() {
     if (ended_) return true;
-    int status = 0;
-    if (::waitpid(id_, &status, WNOHANG) != id_) return false;
+    // The program stays a zombie, so that no other process gets its number and nobody else's
+    // session is taken for this one.
+    siginfo_t status{};
+    if (::waitid(P_PID, static_cast<id_t>(id_), &status, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        status.si_pid != id_)
+        return false;
     ended_ = true;
-    exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    exit_code_ = status.si_code == CLD_EXITED ? status.si_status : 128 + status.si_status;
     return true;
 }
 

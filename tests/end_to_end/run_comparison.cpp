@@ -1,5 +1,6 @@
 #include "end_to_end/run_comparison.hpp"
 
+#include "end_to_end/process.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -7,8 +8,6 @@
 #include <cstring>
 #include <set>
 #include <sys/stat.h>
-
-#include "end_to_end/process.hpp"
 
 namespace hdap::test {
 namespace {

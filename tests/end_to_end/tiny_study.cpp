@@ -1,5 +1,6 @@
 #include "end_to_end/tiny_study.hpp"
 
+#include "accuracy/synthetic_images.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/schema.hpp"
@@ -7,8 +8,6 @@
 
 #include <fstream>
 #include <stdexcept>
-
-#include "accuracy/synthetic_images.hpp"
 
 namespace hdap::test {
 namespace {
@@ -34,7 +33,7 @@ weights = "weights.h5"
 [data]
 file = "images.h5"
 held_out = 200
-evaluation_images = 200
+evaluation_images = 120
 recalibration_images = 64
 batch = 50
 [profile]
@@ -48,7 +47,7 @@ generations = 4
 constraints = ["flops <= 0.9x"]
 [finetune]
 candidates = 1
-images = 256
+images = 128
 batch = 32
 [run]
 checkpoint_seconds = 0.05

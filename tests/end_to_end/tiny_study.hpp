@@ -1,11 +1,11 @@
 #pragma once
 
+#include "end_to_end/process.hpp"
+#include "support/temporary_folder.hpp"
+
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include "end_to_end/process.hpp"
-#include "support/temporary_folder.hpp"
 
 namespace hdap::test {
 

@@ -13,7 +13,7 @@ namespace hdap::storage {
 class RunLock {
   public:
     /// Throws UsageError, naming the owner, when another job holds the directory.
-    /// Throws DataError when the lock file cannot be made.
+    /// Throws DataError when the lock file cannot be made, InternalError when the disk is full.
     explicit RunLock(const std::filesystem::path& run_directory);
     ~RunLock();
     RunLock(RunLock&& other) noexcept;
