@@ -115,6 +115,7 @@
         },
     });
     const toolbox = theme => ({
+        show: document.documentElement.dataset.printing === undefined,
         right: 4,
         top: -8,
         itemSize: 14,
