@@ -107,7 +107,7 @@ TEST_CASE("SIGUSR1 to any rank, or to mpirun, writes a checkpoint and the job go
          {Signal{"mpirun", 2, to_job(SIGUSR1)}, Signal{"other", 2, to_ranks(SIGUSR1, 1, 2)},
           Signal{"alone", 0, to_job(SIGUSR1)}}) {
         INFO(signal.name);
-        const Outcome outcome = asked_run(study, stop);
+        const Outcome outcome = asked_run(study, signal);
         INFO(outcome.errors);
         REQUIRE(outcome.exit_code == 0);
         const auto previous = study / signal.name / "search.prev.h5";
