@@ -34,6 +34,12 @@ void check_refusal(const Outcome& outcome, int exit_code, const std::vector<std:
     CHECK(outcome.output.empty());
 }
 
+/// A start that will end with an error: without the second that mpirun gives the other ranks when
+/// one has failed.
+Launch refused_launch(int ranks) {
+    return {.ranks = ranks, .environment = {{"OMPI_MCA_odls_base_sigkill_timeout", "0"}}};
+}
+
 struct Mistake {
     int ranks;
     std::string text; ///< added to the configuration
@@ -46,7 +52,7 @@ TEST_CASE("a configuration that cannot be read ends with 2", "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const auto refused = [&](int ranks, const fs::path& config, const std::string& message) {
         INFO(config);
-        check_refusal(study.call({.ranks = ranks}, {"run", config, "--out", study / "run"}), 2,
+        check_refusal(study.call(refused_launch(ranks), {"run", config, "--out", study / "run"}), 2,
                       {config, message});
         CHECK_FALSE(fs::exists(study / "run"));
     };
@@ -74,8 +80,9 @@ TEST_CASE("a mistake in the configuration ends with 2 and names the line, the ke
         std::ofstream(wrong) << config << mistake.text;
         auto parts = mistake.message;
         parts.push_back("wrong.toml");
-        check_refusal(study.call({.ranks = mistake.ranks}, {"run", wrong, "--out", study / "run"}),
-                      2, parts);
+        check_refusal(
+            study.call(refused_launch(mistake.ranks), {"run", wrong, "--out", study / "run"}), 2,
+            parts);
         CHECK_FALSE(fs::exists(study / "run"));
     }
 }
@@ -86,7 +93,7 @@ TEST_CASE("a mistake on the command line ends with 2, and with one message for a
     const std::string out = study / "run";
     const auto refused = [&](int ranks, const Arguments& arguments,
                              const std::vector<std::string>& parts) {
-        check_refusal(study.call({.ranks = ranks}, arguments), 2, parts);
+        check_refusal(study.call(refused_launch(ranks), arguments), 2, parts);
         CHECK_FALSE(fs::exists(out));
     };
     refused(2, {"run", study.config(), "--out", out, "--set", "search.populaton=8"},
@@ -120,9 +127,9 @@ TEST_CASE("images that cannot be used end with 3 and nothing is written", "[mpi]
                              const std::vector<std::string>& parts) {
         auto all = parts;
         all.push_back(file);
-        check_refusal(
-            study.run({.ranks = ranks}, "run", {"--set", "data.file=" + (study / file).string()}),
-            3, all);
+        check_refusal(study.run(refused_launch(ranks), "run",
+                                {"--set", "data.file=" + (study / file).string()}),
+                      3, all);
         CHECK_FALSE(fs::exists(study / "run"));
     };
     fs::copy_file(study / "images.h5", study / "short.h5");
@@ -142,7 +149,7 @@ TEST_CASE("weights that do not belong to the network end with 3 and name a tenso
     const TinyStudy study(TinyStudy::Weights::initial);
     const auto refused = [&](int ranks, const Arguments& more,
                              const std::vector<std::string>& parts) {
-        check_refusal(study.run({.ranks = ranks}, "run", more), 3, parts);
+        check_refusal(study.run(refused_launch(ranks), "run", more), 3, parts);
         CHECK_FALSE(fs::exists(study / "run"));
     };
     refused(2, {"--set", "network.width=0.5"}, {"weights.h5", "tensor '", "expects [16]"});
@@ -155,7 +162,7 @@ TEST_CASE("a run directory of another configuration is refused, and stays as it 
     const auto profile = [&](int ranks, const Arguments& more) {
         Arguments arguments{"profile", study.config(), "--out", study / "run"};
         arguments.insert(arguments.end(), more.begin(), more.end());
-        return study.call({.ranks = ranks}, arguments);
+        return study.call(refused_launch(ranks), arguments);
     };
     REQUIRE(profile(0, {}).exit_code == 0);
     const std::string before = file_listing(study / "run");
@@ -179,7 +186,7 @@ TEST_CASE("a constraint that no candidate can meet ends with 4 and says by how m
                              const std::vector<std::string>& parts) {
         const Arguments more{"--set", "search.constraints=[" + constraints + "]", "--set",
                              "search.generations=1"};
-        const Outcome outcome = study.run({.ranks = 2}, name, more);
+        const Outcome outcome = study.run(refused_launch(2), name, more);
         check_refusal(outcome, 4, parts);
     };
     refused("early", "\"flops <= 0.001x\"",
