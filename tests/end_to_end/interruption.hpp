@@ -7,9 +7,9 @@
 
 namespace hdap::test {
 
-/// Starts the study in `run_directory`, calls `interrupt` once a search has written its first
-/// checkpoint, and returns how the job ended. A job that was complete before the interruption
-/// could reach it proves nothing, so it is begun anew.
+/// Starts or continues the study in `run_directory`, calls `interrupt` once the job has written a
+/// checkpoint, and returns how it ended. A job that was complete before the interruption could
+/// reach it proves nothing, so it is done again, from the same run directory as before.
 /// Throws std::runtime_error when that happens again and again.
 Outcome interrupted_run(const TinyStudy& study, const Launch& launch,
                         const std::string& run_directory, const Arguments& more,

@@ -14,9 +14,9 @@ using Lines = std::vector<std::string>;
 namespace {
 
 /// Long enough to be met by a signal.
-const Arguments longer{"--set", "search.generations=8"};
+const Arguments longer{"--set", "search.generations=10"};
 /// The same, with no checkpoints but the last one and those that are asked for.
-const Arguments without_timer{"--set", "search.generations=8", "--set",
+const Arguments without_timer{"--set", "search.generations=10", "--set",
                               "run.checkpoint_seconds=3600"};
 
 using Send = std::function<void(const Process&)>;
@@ -40,20 +40,13 @@ struct Signal {
     Send send;
 };
 
-void check_stopped(const TinyStudy& study, const std::string& name, const Outcome& outcome) {
+void check_stopped(const TinyStudy& study, const Outcome& outcome) {
     INFO(outcome.errors);
     CHECK(outcome.exit_code == 75);
     CHECK_THAT(outcome.errors, Catch::Contains("run the same command again to go on"));
     CHECK_THAT(outcome.errors, !Catch::Contains("error"));
-    CHECK_FALSE(std::filesystem::exists(study / name / "run.lock"));
-    CHECK_NOTHROW(is_complete_search(study / name / "search.h5"));
-}
-
-void check_continues(const TinyStudy& study, const std::string& name) {
-    const Outcome continued = study.run({.ranks = 2}, name, longer);
-    INFO(continued.errors);
-    CHECK(continued.exit_code == 0);
-    CHECK(differences(study / "undisturbed", study / name) == Lines{});
+    CHECK_FALSE(std::filesystem::exists(study / "run/run.lock"));
+    CHECK_NOTHROW(is_complete_search(study / "run/search.h5"));
 }
 
 /// A run that gets a signal when its search begins, and goes on. A search that was complete before
@@ -74,28 +67,29 @@ Outcome asked_run(const TinyStudy& study, const Signal& signal) {
 
 } // namespace
 
-TEST_CASE("a signal to stop ends the job with 75 and a checkpoint, and the same command completes "
+TEST_CASE("signals to stop end the job with 75 and a checkpoint, and the same command completes "
           "the study",
           "[mpi]") {
     const TinyStudy study;
     REQUIRE(study.run({.ranks = 2}, "undisturbed", longer).exit_code == 0);
     for (const Signal& signal :
-         {Signal{"term-all", 2, to_ranks(SIGTERM, 0, 2)},
-          Signal{"term-other", 2, to_ranks(SIGTERM, 1, 2)},
+         {Signal{"SIGTERM to all ranks", 2, to_ranks(SIGTERM, 0, 2)},
+          Signal{"SIGTERM to one that is not the root", 2, to_ranks(SIGTERM, 1, 2)},
           // What mpirun hands on to its ranks.
-          Signal{"usr2-mpirun", 2, to_job(SIGUSR2)}, Signal{"term-alone", 0, to_job(SIGTERM)}}) {
+          Signal{"SIGUSR2 to mpirun", 2, to_job(SIGUSR2)},
+          Signal{"SIGTERM without mpirun", 0, to_job(SIGTERM)}}) {
         INFO(signal.name);
-        const Outcome outcome =
-            interrupted_run(study, {.ranks = signal.ranks}, signal.name, longer, signal.send);
-        check_stopped(study, signal.name, outcome);
-        check_continues(study, signal.name);
+        check_stopped(study,
+                      interrupted_run(study, {.ranks = signal.ranks}, "run", longer, signal.send));
     }
-    // mpirun passes SIGTERM on, then ends with a code of its own; what was found is kept all the
-    // same.
-    const Outcome outcome =
-        interrupted_run(study, {.ranks = 2}, "term-mpirun", longer, to_job(SIGTERM));
+    // mpirun hands SIGTERM on, too, but then ends with a code of its own.
+    const Outcome outcome = interrupted_run(study, {.ranks = 2}, "run", longer, to_job(SIGTERM));
     CHECK(outcome.exit_code != 0);
-    check_continues(study, "term-mpirun");
+
+    const Outcome continued = study.run({.ranks = 2}, "run", longer);
+    INFO(continued.errors);
+    CHECK(continued.exit_code == 0);
+    CHECK(differences(study / "undisturbed", study / "run") == Lines{});
 }
 
 TEST_CASE("SIGUSR1 to any rank, or to mpirun, writes a checkpoint and the job goes on", "[mpi]") {
@@ -104,8 +98,7 @@ TEST_CASE("SIGUSR1 to any rank, or to mpirun, writes a checkpoint and the job go
     // The last state is the first that is written then, so there is no previous one.
     CHECK_FALSE(std::filesystem::exists(study / "undisturbed" / "search.prev.h5"));
     for (const Signal& signal :
-         {Signal{"mpirun", 2, to_job(SIGUSR1)}, Signal{"other", 2, to_ranks(SIGUSR1, 1, 2)},
-          Signal{"alone", 0, to_job(SIGUSR1)}}) {
+         {Signal{"mpirun", 2, to_job(SIGUSR1)}, Signal{"other", 2, to_ranks(SIGUSR1, 1, 2)}}) {
         INFO(signal.name);
         const Outcome outcome = asked_run(study, signal);
         INFO(outcome.errors);

@@ -33,8 +33,8 @@ weights = "weights.h5"
 [data]
 file = "images.h5"
 held_out = 200
-evaluation_images = 120
-recalibration_images = 64
+evaluation_images = 60
+recalibration_images = 32
 batch = 50
 [profile]
 candidates = 40
