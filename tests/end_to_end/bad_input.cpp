@@ -6,8 +6,8 @@
 
 #include <catch2/catch.hpp>
 
-#include <csignal>
 #include <fstream>
+#include <memory>
 #include <unistd.h>
 
 using namespace hdap::test;
@@ -40,76 +40,85 @@ Launch refused_launch(int ranks) {
     return {.ranks = ranks, .environment = {{"OMPI_MCA_odls_base_sigkill_timeout", "0"}}};
 }
 
-struct Mistake {
+/// A call that is to be refused, and what its message must hold.
+struct Refusal {
     int ranks;
-    std::string text; ///< added to the configuration
-    std::vector<std::string> message;
+    Arguments arguments;
+    std::vector<std::string> parts;
 };
+
+/// Checks calls that are refused with one exit code and must not make a run directory. They run
+/// side by side.
+void check_refusals(const TinyStudy& study, int exit_code, const std::vector<Refusal>& refusals) {
+    std::vector<std::unique_ptr<Process>> jobs;
+    for (const Refusal& refusal : refusals)
+        jobs.emplace_back(
+            new Process(study.start(refused_launch(refusal.ranks), refusal.arguments)));
+    for (std::size_t i = 0; i < refusals.size(); ++i) {
+        INFO(refusals[i].arguments.back());
+        check_refusal(jobs[i]->wait(), exit_code, refusals[i].parts);
+    }
+    CHECK_FALSE(fs::exists(study / "run"));
+}
+
+/// `hdap run CONFIG --out run MORE`.
+Arguments run_of(const TinyStudy& study, const fs::path& config, const Arguments& more = {}) {
+    Arguments arguments{"run", config, "--out", study / "run"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
 
 } // namespace
 
 TEST_CASE("a configuration that cannot be read ends with 2", "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    const auto refused = [&](int ranks, const fs::path& config, const std::string& message) {
-        INFO(config);
-        check_refusal(study.call(refused_launch(ranks), {"run", config, "--out", study / "run"}), 2,
-                      {config, message});
-        CHECK_FALSE(fs::exists(study / "run"));
-    };
-    refused(2, study / "missing.toml", "cannot read the configuration");
-    refused(0, study.folder(), "cannot read the configuration");
-    refused(0, study / "images.h5", "not valid TOML");
-    if (::geteuid() != 0) { // root reads everything
-        fs::permissions(study.config(), fs::perms::none);
-        refused(0, study.config(), "cannot read the configuration");
-    }
+    const fs::path missing = study / "missing.toml";
+    const fs::path binary = study / "images.h5";
+    std::vector<Refusal> refusals{
+        {2, run_of(study, missing), {missing, "cannot read the configuration"}},
+        {0, run_of(study, study.folder()), {study.folder(), "cannot read the configuration"}},
+        {0, run_of(study, binary), {binary, "not valid TOML"}}};
+    const fs::path secret = study / "secret.toml";
+    std::ofstream(secret) << "[study]\n";
+    fs::permissions(secret, fs::perms::none);
+    if (::geteuid() != 0) // root reads everything
+        refusals.push_back({0, run_of(study, secret), {secret, "cannot read the configuration"}});
+    check_refusals(study, 2, refusals);
 }
 
 TEST_CASE("a mistake in the configuration ends with 2 and names the line, the key and what is "
           "allowed",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    const std::string config = text_of(study.config());
-    for (const Mistake& mistake :
-         {Mistake{2, "[clusters]\nmin_point = 3\n", {"clusters.min_point", "min_points"}},
-          Mistake{0, "[clusters]\neps = \"wide\"\n", {"clusters.eps", "wide"}},
-          Mistake{0, "[clusters]\nrepresentatives = 0\n", {"clusters.representatives", "0", "1"}},
-          Mistake{0, "[clusters]\neps = 0.1\neps = 0.2\n", {"eps"}}}) {
-        INFO(mistake.text);
-        const fs::path wrong = study / "wrong.toml";
-        std::ofstream(wrong) << config << mistake.text;
-        auto parts = mistake.message;
-        parts.push_back("wrong.toml");
-        check_refusal(
-            study.call(refused_launch(mistake.ranks), {"run", wrong, "--out", study / "run"}), 2,
-            parts);
-        CHECK_FALSE(fs::exists(study / "run"));
-    }
+    const auto mistake = [&](int ranks, const std::string& name, const std::string& text,
+                             std::vector<std::string> parts) {
+        std::ofstream(study / name) << text_of(study.config()) << text;
+        parts.push_back((study / name).string() + ":");
+        return Refusal{ranks, run_of(study, study / name), parts};
+    };
+    check_refusals(
+        study, 2,
+        {mistake(2, "unknown.toml", "[clusters]\nmin_point = 3\n",
+                 {"clusters.min_point", "min_points"}),
+         mistake(0, "type.toml", "[clusters]\neps = \"wide\"\n", {"clusters.eps", "wide"}),
+         mistake(0, "range.toml", "[clusters]\nrepresentatives = 0\n",
+                 {"clusters.representatives", "0", "1"}),
+         mistake(0, "twice.toml", "[clusters]\neps = 0.1\neps = 0.2\n", {"eps"})});
 }
 
 TEST_CASE("a mistake on the command line ends with 2, and with one message for all ranks",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    const std::string out = study / "run";
-    const auto refused = [&](int ranks, const Arguments& arguments,
-                             const std::vector<std::string>& parts) {
-        check_refusal(study.call(refused_launch(ranks), arguments), 2, parts);
-        CHECK_FALSE(fs::exists(out));
-    };
-    refused(2, {"run", study.config(), "--out", out, "--set", "search.populaton=8"},
-            {"search.populaton", "search.population"});
-    refused(0, {"run", study.config(), "--out", out, "--threads", "0"},
-            {"--threads", "0", "1 to 4096"});
-    refused(2, {"rum", study.config()}, {"rum", "'run'"});
-    refused(2, {"run"}, {"CONFIG is missing"});
-    refused(0, {"run", study.config(), "--out", out, "--set", "data.held_out=490"},
-            {"data.held_out", "500"});
-    // The same settings are checked when they are only printed.
-    const auto not_set = [&](const std::string& setting, const std::vector<std::string>& parts) {
-        refused(0, {"run", study.config(), "--print-config", "--set", setting}, parts);
-    };
-    not_set("search.population", {"search.population", "="});
-    not_set("search.constraints=[\"flops < 1\"]", {"flops < 1", "<="});
+    const auto with = [&](const Arguments& more) { return run_of(study, study.config(), more); };
+    check_refusals(
+        study, 2,
+        {{2, with({"--set", "search.populaton=8"}), {"search.populaton", "search.population"}},
+         {2, {"rum", study.config()}, {"rum", "'run'"}},
+         {2, {"run"}, {"CONFIG is missing"}},
+         {0, with({"--set", "search.population"}), {"search.population", "="}},
+         {0, with({"--set", "search.constraints=[\"flops < 1\"]"}), {"flops < 1", "<="}},
+         {0, with({"--set", "data.held_out=490"}), {"data.held_out", "500"}},
+         {0, with({"--threads", "0"}), {"--threads", "0", "1 to 4096"}}});
 }
 
 TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run the same job",
@@ -122,38 +131,34 @@ TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run
 
 TEST_CASE("images that cannot be used end with 3 and nothing is written", "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    const auto refused = [&](int ranks, const std::string& file,
-                             const std::vector<std::string>& parts) {
-        auto all = parts;
-        all.push_back(file);
-        check_refusal(study.run(refused_launch(ranks), "run",
-                                {"--set", "data.file=" + (study / file).string()}),
-                      3, all);
-        CHECK_FALSE(fs::exists(study / "run"));
+    const auto images = [&](int ranks, const std::string& name, std::vector<std::string> parts) {
+        const std::string file = study / name;
+        parts.push_back(file);
+        return Refusal{ranks, run_of(study, study.config(), {"--set", "data.file=" + file}), parts};
     };
     fs::copy_file(study / "images.h5", study / "short.h5");
     fs::resize_file(study / "short.h5", fs::file_size(study / "short.h5") / 2);
-    refused(2, "short.h5", {"truncated"});
     fs::copy_file(study / "images.h5", study / "flipped.h5");
     flip_byte(study / "flipped.h5", 0.5);
-    refused(0, "flipped.h5", {"damaged"});
-    fs::copy_file(study.config(), study / "text.h5");
-    refused(0, "text.h5", {});
-    refused(0, "weights.h5", {"hdap-weights/1", "hdap-images/1"});
-    refused(0, "missing.h5", {"No such file"});
+    check_refusals(study, 3,
+                   {images(2, "short.h5", {"truncated"}), images(0, "flipped.h5", {"damaged"}),
+                    images(0, "tiny.toml", {"HDF5"}),
+                    images(0, "weights.h5", {"hdap-weights/1", "hdap-images/1"}),
+                    images(0, "missing.h5", {"No such file"})});
 }
 
 TEST_CASE("weights that do not belong to the network end with 3 and name a tensor and both shapes",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    const auto refused = [&](int ranks, const Arguments& more,
-                             const std::vector<std::string>& parts) {
-        check_refusal(study.run(refused_launch(ranks), "run", more), 3, parts);
-        CHECK_FALSE(fs::exists(study / "run"));
-    };
-    refused(2, {"--set", "network.width=0.5"}, {"weights.h5", "tensor '", "expects [16]"});
-    refused(0, {"--set", "network.weights=" + (study / "images.h5").string()},
-            {"hdap-images/1", "hdap-weights/1"});
+    const std::string weights = study / "weights.h5";
+    const std::string images = study / "images.h5";
+    check_refusals(study, 3,
+                   {{2,
+                     run_of(study, study.config(), {"--set", "network.width=0.5"}),
+                     {weights, "tensor '", "expects [16]"}},
+                    {0,
+                     run_of(study, study.config(), {"--set", "network.weights=" + images}),
+                     {images, "hdap-images/1", "hdap-weights/1"}}});
 }
 
 TEST_CASE("a run directory of another configuration is refused, and stays as it is", "[mpi]") {
@@ -198,8 +203,10 @@ TEST_CASE("a constraint that no candidate can meet ends with 4 and says by how m
 TEST_CASE("inspecting what is no HDF5 file ends with 3") {
     const TinyStudy study(TinyStudy::Weights::initial);
     std::ofstream(study / "empty.h5").close();
+    std::vector<Refusal> refusals;
     for (const fs::path& file :
          {study.config(), study / "empty.h5", study / "missing.h5", study.folder()})
-        check_refusal(study.call({.ranks = 0}, {"inspect", file}), 3, {file});
+        refusals.push_back({0, {"inspect", file}, {file}});
+    check_refusals(study, 3, refusals);
     CHECK(study.call({.ranks = 0}, {"inspect", study / "images.h5"}).exit_code == 0);
 }

@@ -12,8 +12,7 @@ TEST_CASE("a study has the same bits on 1, 2, 3 and 4 ranks with 1 and 2 threads
     INFO(alone.errors);
     REQUIRE(alone.exit_code == 0);
     CHECK_THAT(alone.output, Catch::Contains("study tiny is complete"));
-    for (const auto& [ranks, threads] :
-         {std::pair(1, 2), std::pair(2, 2), std::pair(3, 1), std::pair(4, 1)}) {
+    for (const auto& [ranks, threads] : {std::pair(2, 2), std::pair(3, 1), std::pair(4, 1)}) {
         const std::string name = std::to_string(ranks) + "x" + std::to_string(threads);
         INFO(name);
         const Outcome outcome = study.run({.ranks = ranks, .threads = threads}, name);
