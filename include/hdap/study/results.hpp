@@ -1,0 +1,44 @@
+#pragma once
+
+#include "hdap/storage/hdf5.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hdap::study {
+
+/// Root attribute `schema` of results.h5.
+inline constexpr const char* results_schema = "hdap-results/1";
+
+/// One number that a study ends with.
+struct ResultFigure {
+    std::string name; ///< "hypervolume", "speedup_at_drop_0.01", …
+    std::string unit; ///< "1", "ms", "s", …
+    double value = 0.0;
+    bool operator==(const ResultFigure&) const = default;
+};
+
+/// A column of the history, one value a generation.
+struct ResultSeries {
+    std::string name;
+    std::string unit;
+    std::vector<double> values;
+    bool operator==(const ResultSeries&) const = default;
+};
+
+/// What a complete study comes down to: what ablations compare.
+struct Results {
+    std::vector<ResultFigure> final_figures; ///< same bits for any ranks, threads, interruptions
+    std::vector<ResultFigure> costs;         ///< what it took: seconds, evaluations, measurements
+    std::vector<ResultSeries> history;       ///< all of one length
+};
+
+/// Layout: /final/{name,unit,value}, /cost/{name,unit,value}, /history/<name> with attribute
+/// `unit`. The caller adds the file's identity.
+void write_results(storage::Hdf5Writer& file, const Results& results);
+
+/// Throws DataError when columns are missing or of different lengths.
+Results read_results(const storage::Hdf5Reader& file);
+
+} // namespace hdap::study
