@@ -102,7 +102,8 @@ Plan read_plan(const fs::path& file) {
     Plan plan{.name = text.name,
               .base = fs::absolute(file).parent_path() / text.base,
               .axis_names = {},
-              .cells = {}};
+              .cells = {},
+              .comparison = {}};
     std::vector<Axis> axes;
     for (const std::string& axis : text.axes) {
         axes.push_back(parse_axis(axis, file));
@@ -111,7 +112,9 @@ Plan read_plan(const fs::path& file) {
     std::set<std::string> ids;
     const std::size_t count = cell_count(axes, file);
     for (std::size_t i = 0; i < count; ++i) {
-        Cell cell{.id = "", .overrides = overrides_of(axes, i)};
+        Cell cell{.id = "", .labels = {}, .overrides = overrides_of(axes, i)};
+        for (const std::string& override_text : cell.overrides)
+            cell.labels.push_back(override_text.substr(override_text.find('=') + 1));
         const auto lines = study::settings_lines(cell_settings(plan, cell), {""});
         cell.id = core::sha256_hex(std::string_view(lines)).substr(0, 12);
         if (!ids.insert(cell.id).second)
