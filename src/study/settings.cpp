@@ -5,8 +5,10 @@
 #include "hdap/fleet/device_model.hpp"
 #include "hdap/network/zoo.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace hdap::study {
 namespace {
@@ -151,8 +153,15 @@ std::string read_text(const fs::path& file) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+/// The settings that are paths: key and field.
+std::vector<std::pair<std::string, std::string*>> path_fields(Settings& s) {
+    return {{"fleet.file", &s.fleet.file},
+            {"network.weights", &s.network.weights},
+            {"data.file", &s.data.file}};
+}
+
 void make_paths_absolute(Settings& settings, const fs::path& folder) {
-    for (std::string* path : {&settings.fleet.file, &settings.network.weights, &settings.data.file})
+    for (const auto& [key, path] : path_fields(settings))
         if (!path->empty() && fs::path(*path).is_relative())
             *path = fs::weakly_canonical(folder / *path).string();
 }
@@ -210,15 +219,29 @@ void describe_settings(Settings& settings, SettingVisitor& visitor) {
     describe_run(settings, visitor);
 }
 
-Settings load_settings_file(const fs::path& file, const std::vector<std::string>& overrides) {
+bool is_path_setting(const std::string& key) {
     Settings settings;
-    core::load_settings(read_text(file), file.string(), {}, described(settings));
-    make_paths_absolute(settings, fs::absolute(file).parent_path());
-    core::load_settings("", file.string(), overrides, described(settings));
+    const auto paths = path_fields(settings);
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const auto& path) { return path.first == key; });
+}
+
+BaseSettings::BaseSettings(const fs::path& file) : file_(file.string()) {
+    core::load_settings(read_text(file), file_, {}, described(settings_));
+    make_paths_absolute(settings_, fs::absolute(file).parent_path());
+}
+
+Settings BaseSettings::with(const std::vector<std::string>& overrides) const {
+    Settings settings = settings_;
+    core::load_settings("", file_, overrides, described(settings));
     make_paths_absolute(settings, fs::current_path());
-    check_consistency(settings, file.string());
+    check_consistency(settings, file_);
     spread_seed(settings);
     return settings;
+}
+
+Settings load_settings_file(const fs::path& file, const std::vector<std::string>& overrides) {
+    return BaseSettings(file).with(overrides);
 }
 
 std::string settings_text(const Settings& settings) {

@@ -81,6 +81,23 @@ struct Settings {
 /// Names every setting: the one list that loading, printing and hashing go by.
 void describe_settings(Settings& settings, core::SettingVisitor& visitor);
 
+/// Whether the setting is a path of a file: relative ones are relative to where they are written.
+bool is_path_setting(const std::string& key);
+
+/// A configuration file that several studies begin with: read once.
+class BaseSettings {
+  public:
+    /// Throws ConfigError, as load_settings_file does.
+    explicit BaseSettings(const std::filesystem::path& file);
+
+    /// The settings of load_settings_file(file, overrides). Throws ConfigError.
+    [[nodiscard]] Settings with(const std::vector<std::string>& overrides) const;
+
+  private:
+    std::string file_;
+    Settings settings_;
+};
+
 /// Reads a configuration file. Relative paths in it are relative to its folder; those in
 /// `overrides` ("key=value") to the current folder. In the result all paths are absolute, all
 /// texts are parsed and all values are consistent.
