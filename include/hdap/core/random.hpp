@@ -20,8 +20,8 @@ enum class StreamId : std::uint32_t {
     data_order = 8,
     weight_initialisation = 9,
     augmentation = 10,
-    bootstrap = 11,
     measurement_order = 11,
+    bootstrap = 12,
     testing = 1000,
 };
 
