@@ -1,0 +1,174 @@
+#include "hdap/fleet/measurement.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/kendall_tau.hpp"
+#include "hdap/fleet/median.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <time.h>
+
+namespace hdap::fleet {
+namespace {
+
+constexpr int stable_runs = 3;
+constexpr double stable_gain = 0.01;
+
+void check_count(const char* name, std::int64_t value, std::int64_t least) {
+    constexpr std::int64_t most = 10'000;
+    if (value < least || value > most)
+        throw core::ConfigError(std::string(name) + " is " + std::to_string(value) +
+                                ", must be in [" + std::to_string(least) + ", " +
+                                std::to_string(most) + "]");
+}
+
+/// One run of network `i`, in ms.
+double timed_run(const Measurable& measurable, std::size_t i) {
+    const double start = measurable.clock();
+    measurable.run(i);
+    const double latency = measurable.clock() - start;
+    if (!(latency >= 0.0))
+        throw core::InternalError("the clock went backwards by " + core::shortest(-latency) +
+                                  " ms during a run");
+    // A latency is positive, even where a clock ticks more slowly than a network runs.
+    return std::max(latency, 1e-6);
+}
+
+void warm_up(const Measurable& measurable, std::size_t i, std::int64_t most_runs) {
+    double fastest = std::numeric_limits<double>::infinity();
+    int stable = 0;
+    for (std::int64_t run = 0; run < most_runs && stable < stable_runs; ++run) {
+        const double latency = timed_run(measurable, i);
+        stable = latency < (1.0 - stable_gain) * fastest ? 0 : stable + 1;
+        fastest = std::min(fastest, latency);
+    }
+}
+
+double fastest_run(const Measurable& measurable, std::size_t i, std::int64_t runs) {
+    double fastest = std::numeric_limits<double>::infinity();
+    for (std::int64_t run = 0; run < runs; ++run)
+        fastest = std::min(fastest, timed_run(measurable, i));
+    return fastest;
+}
+
+double quantile_of(std::vector<double> values, double quantile) {
+    const double place = quantile * static_cast<double>(values.size() - 1);
+    const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
+    std::nth_element(values.begin(), below, values.end());
+    if (below + 1 == values.end()) return *below;
+    const double above = *std::min_element(below + 1, values.end());
+    return *below + (place - std::floor(place)) * (above - *below);
+}
+
+/// The rounds `first`, `first` + 2, …
+std::vector<double> every_other_round(std::span<const double> round_latency_ms,
+                                      std::size_t networks, std::size_t first) {
+    std::vector<double> half;
+    for (std::size_t at = first * networks; at < round_latency_ms.size(); at += 2 * networks) {
+        const auto round = round_latency_ms.subspan(at, networks);
+        half.insert(half.end(), round.begin(), round.end());
+    }
+    return half;
+}
+
+} // namespace
+
+void check_measurement(const MeasurementParameters& parameters) {
+    check_count("rounds", parameters.rounds, 2);
+    check_count("runs", parameters.runs, 1);
+    check_count("warmup", parameters.warmup, 0);
+    if (!(parameters.quantile >= 0.0 && parameters.quantile <= 1.0))
+        throw core::ConfigError("quantile is " + core::shortest(parameters.quantile) +
+                                ", must be in [0, 1]");
+}
+
+double monotonic_ms() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+}
+
+std::vector<std::size_t> measurement_order(std::size_t networks, std::int64_t round,
+                                           std::uint64_t seed) {
+    if (networks == 0) throw core::InternalError("there is no network to be measured");
+    const auto block = static_cast<std::size_t>(round) / networks;
+    const std::size_t row = static_cast<std::size_t>(round) % networks;
+    core::RandomStream random(seed, core::StreamId::measurement_order,
+                              static_cast<std::uint32_t>(block / 2));
+    const std::vector<std::size_t> roles = random.permutation(networks);
+    // Rows of the blocks are taken in random order, too: neighbours in time are not neighbours in
+    // the design.
+    const std::size_t shift = random.permutation(networks)[row];
+    std::vector<std::size_t> order;
+    for (std::size_t place = 0; place < networks; ++place) {
+        // 0, n − 1, 1, n − 2, …: its steps are all different, which is what balances neighbours.
+        const std::size_t step = place % 2 == 0 ? place / 2 : networks - (place + 1) / 2;
+        order.push_back(roles[(step + shift) % networks]);
+    }
+    if (block % 2 == 1) std::reverse(order.begin(), order.end());
+    return order;
+}
+
+std::optional<RoundLatencies> measure_rounds(const Measurable& measurable,
+                                             const MeasurementParameters& parameters,
+                                             const MeasurementObserver& observer) {
+    check_measurement(parameters);
+    const std::size_t networks = measurable.networks;
+    if (networks == 0) throw core::InternalError("there is no network to be measured");
+    MeasurementProgress progress{.total_visits =
+                                     parameters.rounds * static_cast<std::int64_t>(networks)};
+    for (std::size_t i = 0; i < networks; ++i) {
+        if (observer && !observer(progress)) return std::nullopt;
+        warm_up(measurable, i, parameters.warmup);
+    }
+    RoundLatencies latencies(static_cast<std::size_t>(parameters.rounds) * networks);
+    for (std::int64_t round = 0; round < parameters.rounds; ++round) {
+        progress.round = round + 1;
+        for (const std::size_t i : measurement_order(networks, round, parameters.seed)) {
+            if (observer && !observer(progress)) return std::nullopt;
+            latencies[static_cast<std::size_t>(round) * networks + i] =
+                fastest_run(measurable, i, parameters.runs);
+            ++progress.visits;
+        }
+    }
+    return latencies;
+}
+
+std::vector<double> latency_estimates(std::span<const double> round_latency_ms,
+                                      std::size_t networks, double quantile) {
+    if (networks == 0 || round_latency_ms.empty() || round_latency_ms.size() % networks != 0 ||
+        !(quantile >= 0.0 && quantile <= 1.0))
+        throw core::InternalError("no estimate from " + std::to_string(round_latency_ms.size()) +
+                                  " latencies of " + std::to_string(networks) +
+                                  " networks, quantile " + core::shortest(quantile));
+    std::vector<double> estimates;
+    for (std::size_t i = 0; i < networks; ++i) {
+        std::vector<double> column;
+        for (std::size_t at = i; at < round_latency_ms.size(); at += networks)
+            column.push_back(round_latency_ms[at]);
+        estimates.push_back(quantile_of(std::move(column), quantile));
+    }
+    return estimates;
+}
+
+SplitHalfReliability split_half_reliability(std::span<const double> round_latency_ms,
+                                            std::size_t networks, double quantile) {
+    const auto half = [&](std::size_t first) {
+        return latency_estimates(every_other_round(round_latency_ms, networks, first), networks,
+                                 quantile);
+    };
+    const std::vector<double> even = half(0);
+    const std::vector<double> odd = half(1);
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < networks; ++i)
+        differences.push_back(2.0 * std::abs(even[i] - odd[i]) / (even[i] + odd[i]));
+    return {.kendall_tau =
+                networks < 2 ? std::numeric_limits<double>::quiet_NaN() : kendall_tau(even, odd),
+            .median_difference = median(std::move(differences))};
+}
+
+} // namespace hdap::fleet
