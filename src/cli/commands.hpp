@@ -30,6 +30,9 @@ void add_inspect_command(CLI::App& app, Action& action);
 void add_ablate_commands(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
 
+/// Adds `collect` to the commands of `hdap ablate`.
+void add_ablate_collect_command(CLI::App& ablate, Action& action);
+
 /// Adds a subcommand with a description and an example, which end its --help.
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
                       const std::string& example);
