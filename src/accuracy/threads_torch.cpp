@@ -1,3 +1,5 @@
+#include "threads_torch.hpp"
+
 #include "hdap/accuracy/evaluator.hpp"
 
 #include <ATen/Parallel.h>
@@ -8,16 +10,17 @@
 #include <malloc.h>
 #endif
 
+#include <atomic>
 #include <mutex>
 
 namespace hdap::accuracy {
 namespace {
 
 /// OpenBLAS, where LibTorch uses it, has threads of its own that LibTorch does not set.
-void use_one_blas_thread() {
+void set_blas_threads(int threads) {
     using SetThreads = void (*)(int);
     void* const symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
-    if (symbol != nullptr) reinterpret_cast<SetThreads>(symbol)(1);
+    if (symbol != nullptr) reinterpret_cast<SetThreads>(symbol)(threads);
 }
 
 /// By default glibc gives large blocks back to the kernel as soon as they are free. As every layer
@@ -33,15 +36,18 @@ void keep_freed_memory() {
 
 } // namespace
 
-void use_one_thread_per_candidate() {
+void use_threads(int threads) {
     static std::once_flag once;
-    std::call_once(once, [] {
-        use_one_blas_thread();
-        keep_freed_memory();
-    });
+    std::call_once(once, keep_freed_memory);
+    static std::atomic<int> blas_threads{0};
+    if (blas_threads.exchange(threads) != threads) set_blas_threads(threads);
     // OpenMP keeps its thread count per thread, so every thread that comes here has to set it.
     // oneDNN picks its algorithms by it: another count would give other bits.
-    if (at::get_num_threads() != 1) at::set_num_threads(1);
+    if (at::get_num_threads() != threads) at::set_num_threads(threads);
+}
+
+void use_one_thread_per_candidate() {
+    use_threads(1);
 }
 
 } // namespace hdap::accuracy

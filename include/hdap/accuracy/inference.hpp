@@ -1,0 +1,39 @@
+#pragma once
+
+#include "hdap/network/graph.hpp"
+#include "hdap/network/weights.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace hdap::accuracy {
+
+/// A network with one batch of input, ready to be timed: as it would be deployed, with batch norms
+/// folded into the convolutions, tensors channels-last, no gradients, and memory that is kept from
+/// run to run.
+///
+/// Objects with different `threads` may live side by side; use them from one thread of the program.
+class Inference {
+  public:
+    /// Prepares `network` for batches of `batch` images, [1, 100000], on `threads` threads,
+    /// [1, 4096]. The pixels are fixed, different numbers.
+    /// Throws ConfigError for a value out of its range, DataError when the weights do not fit.
+    Inference(const network::Network& network, const network::Weights& weights, std::int64_t batch,
+              int threads);
+    ~Inference();
+    Inference(Inference&&) noexcept;
+    Inference& operator=(Inference&&) noexcept;
+
+    /// Runs the batch through the network once and waits for the result.
+    void run();
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// What executes an Inference: "LibTorch 1.13.0".
+std::string inference_engine();
+
+} // namespace hdap::accuracy
