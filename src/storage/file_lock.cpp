@@ -3,49 +3,42 @@
 #include "hdap/core/error.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
-#include <string>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace hdap::storage {
 
-FileLock::FileLock(const std::filesystem::path& path, std::chrono::milliseconds patience)
-    : path_(path.string() + ".lock") {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (!try_lock()) {
-        if (std::chrono::steady_clock::now() >= deadline)
-            throw core::UsageError("another job has been holding " + path_.string() +
-                                   " all the time; wait for it, or stop it, and try again");
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+std::optional<FileLock> FileLock::try_acquire(const std::filesystem::path& path) {
+    const auto fail = [&](const char* what) {
+        throw core::DataError(std::string("cannot ") + what + " " + path.string() + ": " +
+                              std::strerror(errno));
+    };
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor < 0) fail("make");
+    FileLock lock(descriptor);
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK) fail("lock");
+    return std::nullopt;
+}
+
+std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path,
+                                          const std::function<bool()>& give_up) {
+    for (;;) {
+        if (auto lock = try_acquire(path)) return lock;
+        if (give_up && give_up()) return std::nullopt;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
 }
 
-bool FileLock::try_lock() {
-    const auto fail = [this](const char* what) {
-        const std::string why = std::strerror(errno);
-        if (descriptor_ >= 0) ::close(descriptor_);
-        throw core::DataError(std::string("cannot ") + what + " " + path_.string() + ": " + why);
-    };
-    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) fail("make");
-    bool locked = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
-    if (!locked && errno != EWOULDBLOCK) fail("lock");
-    // Its last owner may have removed the file between our opening and our locking.
-    struct stat opened {};
-    struct stat named {};
-    locked = locked && ::fstat(descriptor_, &opened) == 0 && ::stat(path_.c_str(), &named) == 0 &&
-             opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-    if (!locked) ::close(descriptor_);
-    return locked;
-}
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 FileLock::~FileLock() {
-    ::unlink(path_.c_str());
-    ::close(descriptor_);
+    if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 } // namespace hdap::storage

@@ -5,51 +5,32 @@
 
 #include <catch2/catch.hpp>
 
-#include <atomic>
-#include <fstream>
-#include <thread>
-#include <vector>
-
 using namespace hdap;
-using namespace std::chrono_literals;
+using storage::FileLock;
 
-TEST_CASE("A file lock keeps others out and leaves nothing behind", "[file_lock]") {
+TEST_CASE("a lock in a folder that is not there is a DataError") {
+    CHECK_THROWS_AS(FileLock::try_acquire("/nonexistent/x.lock"), core::DataError);
+}
+
+TEST_CASE("one lock at a time, and the next one when it is gone") {
     const test::TemporaryFolder folder;
-    const auto file = folder / "fleet.h5";
     {
-        const storage::FileLock lock(file);
-        CHECK_THROWS_AS(storage::FileLock(file, 30ms), core::UsageError);
-        CHECK_NOTHROW(storage::FileLock(folder / "other.h5", 0ms));
+        const auto first = FileLock::try_acquire(folder / "x.lock");
+        REQUIRE(first);
+        CHECK_FALSE(FileLock::try_acquire(folder / "x.lock"));
+        CHECK(FileLock::try_acquire(folder / "y.lock"));
     }
-    CHECK_NOTHROW(storage::FileLock(file, 0ms));
-    CHECK(std::filesystem::is_empty(folder.path()));
+    CHECK(FileLock::try_acquire(folder / "x.lock"));
 }
 
-TEST_CASE("Whoever waits for a file lock gets it, one after the other", "[file_lock]") {
+TEST_CASE("who waits for a lock can give up, or gets it when its owner lets go") {
     const test::TemporaryFolder folder;
-    const auto counter = folder / "counter";
-    std::ofstream(counter) << 0;
-    std::vector<std::thread> writers;
-    std::atomic<bool> alone = true;
-    std::atomic<int> inside = 0;
-    for (int i = 0; i < 8; ++i)
-        writers.emplace_back([&] {
-            const storage::FileLock lock(counter);
-            if (++inside > 1) alone = false;
-            int value = 0;
-            std::ifstream(counter) >> value;
-            std::ofstream(counter) << value + 1;
-            --inside;
-        });
-    for (std::thread& writer : writers)
-        writer.join();
-    int value = 0;
-    std::ifstream(counter) >> value;
-    CHECK(value == 8);
-    CHECK(alone);
-}
-
-TEST_CASE("A file lock in a folder that is not there is refused", "[file_lock]") {
-    const test::TemporaryFolder folder;
-    CHECK_THROWS_AS(storage::FileLock(folder / "none" / "fleet.h5"), core::DataError);
+    auto owner = FileLock::try_acquire(folder / "x.lock");
+    int asked = 0;
+    CHECK_FALSE(FileLock::acquire(folder / "x.lock", [&] { return ++asked == 2; }));
+    CHECK(asked == 2);
+    CHECK(FileLock::acquire(folder / "x.lock", [&] {
+        owner.reset();
+        return false;
+    }));
 }

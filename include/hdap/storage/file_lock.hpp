@@ -1,29 +1,30 @@
 #pragma once
 
-#include <chrono>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 namespace hdap::storage {
 
-/// Holds a file against other processes for as long as it takes to read it and to write it anew.
-///
-/// A file that is replaced by renaming cannot be locked itself, so a file beside it, PATH.lock, is
-/// locked with flock(2), on network file systems too, and removed at the end. The system drops the
-/// lock when its owner ends in whatever way.
+/// An exclusive lock that processes of one machine, or of all machines of a shared file system
+/// with locks, take in turn: flock(2) on a file that stays where it is. The system drops it when
+/// the owner ends in whatever way.
 class FileLock {
   public:
-    /// Waits until no other process holds the lock of `path`.
-    /// Throws UsageError after `patience`, DataError when the lock file cannot be made.
-    explicit FileLock(const std::filesystem::path& path,
-                      std::chrono::milliseconds patience = std::chrono::seconds(60));
+    /// The lock, or nothing when another process holds it now.
+    /// Throws DataError when the file cannot be made or its file system has no locks.
+    static std::optional<FileLock> try_acquire(const std::filesystem::path& path);
+
+    /// Waits for the lock; nothing when `give_up` said true first. It is asked every 50 ms.
+    static std::optional<FileLock> acquire(const std::filesystem::path& path,
+                                           const std::function<bool()>& give_up);
+
     ~FileLock();
-    FileLock(const FileLock&) = delete;
-    FileLock& operator=(const FileLock&) = delete;
+    FileLock(FileLock&& other) noexcept;
+    FileLock& operator=(FileLock&&) = delete;
 
   private:
-    [[nodiscard]] bool try_lock();
-
-    std::filesystem::path path_;
+    explicit FileLock(int descriptor) : descriptor_(descriptor) {}
     int descriptor_ = -1;
 };
 
