@@ -3,10 +3,10 @@
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/device_model.hpp"
 #include "hdap/fleet/synthesis.hpp"
+#include "hdap/study/random_networks.hpp"
+#include "stages.hpp"
 
 #include <algorithm>
-
-#include "stages.hpp"
 
 namespace hdap::study {
 namespace {
@@ -42,29 +42,6 @@ std::vector<fleet::LayerWork> layer_works(const network::CostModel& costs,
     return works;
 }
 
-/// A random candidate: an overall level first, so that all sizes occur, then every group around it.
-network::Genome random_genome(const network::SearchSpace& space, core::RandomStream& random) {
-    const double level = random.uniform();
-    network::Genome genome;
-    for (std::size_t g = 0; g < space.groups().size(); ++g) {
-        const double keep = std::clamp(level + 0.5 * (random.uniform() - 0.5), 0.0, 1.0);
-        genome.push_back(
-            space.nearest_allowed(g, keep * static_cast<double>(space.groups()[g].channels)));
-    }
-    return genome;
-}
-
-std::vector<network::Genome> random_genomes(const Settings& settings,
-                                            const network::SearchSpace& space,
-                                            core::StreamId stream, std::int64_t count) {
-    std::vector<network::Genome> genomes{space.unpruned()};
-    for (std::uint32_t i = 1; i < static_cast<std::uint32_t>(count); ++i) {
-        core::RandomStream random(static_cast<std::uint64_t>(settings.seed), stream, i);
-        genomes.push_back(random_genome(space, random));
-    }
-    return genomes;
-}
-
 fleet::Fleet read_fleet_of(const RunDirectory& run) {
     return fleet::read_fleet(open_stage(run / "fleet.h5", fleet::fleet_schema));
 }
@@ -74,13 +51,13 @@ fleet::Fleet read_fleet_of(const RunDirectory& run) {
 void make_fleet(const StudyContext& context, const Workpiece& workpiece, const RunDirectory& run,
                 const storage::FileIdentity& identity) {
     const Settings& settings = context.settings;
-    const auto genomes = random_genomes(
-        settings, workpiece.space, core::StreamId::benchmark_networks, settings.fleet.benchmarks);
+    const auto genomes = benchmark_genomes(settings, workpiece.space);
+    const auto names = benchmark_names(settings);
     std::vector<fleet::BenchmarkNetwork> benchmarks;
     std::vector<std::int32_t> flat;
     for (std::size_t b = 0; b < genomes.size(); ++b) {
-        benchmarks.push_back({.name = b == 0 ? "unpruned" : "pruned-" + std::to_string(b),
-                              .layers = layer_works(workpiece.costs, genomes[b])});
+        benchmarks.push_back(
+            {.name = names[b], .layers = layer_works(workpiece.costs, genomes[b])});
         flat.insert(flat.end(), genomes[b].begin(), genomes[b].end());
     }
     const auto model = fleet::device_model(settings.fleet.synthesis.preset);
@@ -123,8 +100,7 @@ void make_profile(const StudyContext& context, const Workpiece& workpiece, const
     const auto clustering =
         fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema));
     const auto model = fleet::device_model(settings.fleet.synthesis.preset);
-    const auto genomes = random_genomes(
-        settings, workpiece.space, core::StreamId::profile_candidates, settings.profile.candidates);
+    const auto genomes = profile_genomes(settings, workpiece.space);
     surrogate::Profile profile;
     profile.candidates = genomes.size();
     profile.genes = workpiece.space.groups().size();
