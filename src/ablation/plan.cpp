@@ -3,77 +3,38 @@
 #include "hdap/core/csv.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
-#include "hdap/core/settings.hpp"
+#include "hdap/core/text.hpp"
+#include "plan_file.hpp"
 
+#include <algorithm>
 #include <fstream>
-#include <iterator>
-#include <set>
+#include <map>
 
 namespace hdap::ablation {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct PlanFile {
-    std::string name = "ablation";
-    std::string base;
-    std::vector<std::string> axes;
-};
-
-/// One axis: a key and the values that it takes.
-struct Axis {
-    std::string key;
-    std::vector<std::string> values;
-};
-
-std::string trimmed(const std::string& text) {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string::npos) return "";
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
+using Settings = std::vector<PlannedSetting>;
 
 std::string read_text(const fs::path& file) {
+    constexpr std::size_t most_bytes = std::size_t{16} << 20U;
     std::ifstream stream(file, std::ios::binary);
     if (!stream || fs::is_directory(file))
         throw core::ConfigError("cannot read the plan " + file.string() +
                                 ": no such file, or not readable");
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    std::string text(most_bytes + 1, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > most_bytes)
+        throw core::ConfigError(file.string() + ": larger than 16 MiB; is it a plan?");
+    return text;
 }
 
-PlanFile read_plan_file(const fs::path& file) {
-    PlanFile plan;
-    core::load_settings(read_text(file), file.string(), {}, [&](core::SettingVisitor& visitor) {
-        visitor.section("ablation", "A grid of studies");
-        visitor.text("name", plan.name, {}, "Names the folder of its studies");
-        visitor.text("base", plan.base, {}, "Configuration that every cell begins with");
-        visitor.text_list("axes", plan.axes, "\"KEY = VALUE | VALUE …\"");
-    });
-    if (plan.base.empty()) throw core::ConfigError(file.string() + ": ablation.base is missing");
-    if (plan.axes.empty()) throw core::ConfigError(file.string() + ": ablation.axes is empty");
-    return plan;
-}
-
-Axis parse_axis(const std::string& text, const fs::path& file) {
-    const auto fail = [&](const std::string& what) {
-        throw core::ConfigError(file.string() + ": ablation.axes: '" + text + "' " + what +
-                                "; expected \"KEY = VALUE | VALUE …\"");
-    };
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos) fail("has no '='");
-    Axis axis{.key = trimmed(text.substr(0, equals)), .values = {}};
-    std::string rest = text.substr(equals + 1);
-    for (std::size_t bar = rest.find('|');; bar = rest.find('|')) {
-        axis.values.push_back(trimmed(rest.substr(0, bar)));
-        if (axis.key.empty() || axis.values.back().empty()) fail("has an empty part");
-        if (bar == std::string::npos) return axis;
-        rest = rest.substr(bar + 1);
-    }
-}
-
-std::size_t cell_count(const std::vector<Axis>& axes, const fs::path& file) {
+std::size_t grid_size(const std::vector<Axis>& axes, const fs::path& file) {
+    if (axes.empty()) return 0;
     std::size_t count = 1;
     for (const Axis& axis : axes) {
-        count *= axis.values.size();
+        count *= axis.levels.size();
         if (count > most_cells)
             throw core::ConfigError(file.string() + ": the axes span more than " +
                                     std::to_string(most_cells) + " cells; shorten them");
@@ -81,60 +42,164 @@ std::size_t cell_count(const std::vector<Axis>& axes, const fs::path& file) {
     return count;
 }
 
-/// The overrides of cell `index` of the grid.
-std::vector<std::string> overrides_of(const std::vector<Axis>& axes, std::size_t index) {
-    std::vector<std::string> overrides(axes.size());
-    for (std::size_t a = axes.size(); a-- > 0;) {
-        overrides[a] = axes[a].key + "=" + axes[a].values[index % axes[a].values.size()];
-        index /= axes[a].values.size();
+/// A cell before its settings are checked.
+struct Draft {
+    std::vector<std::string> labels;
+    Settings settings; ///< a key occurs once
+};
+
+/// Later settings win over earlier ones of the same key.
+void add(Settings& settings, const Settings& more) {
+    for (const PlannedSetting& setting : more) {
+        std::erase_if(settings, [&](const PlannedSetting& s) { return s.key == setting.key; });
+        settings.push_back(setting);
     }
-    return overrides;
+}
+
+/// Point `index` of the grid; the last axis varies fastest.
+Draft grid_point(const PlanFile& plan, std::size_t index) {
+    std::vector<const Level*> levels(plan.axes.size());
+    for (std::size_t a = plan.axes.size(); a-- > 0;) {
+        const std::vector<Level>& choices = plan.axes[a].levels;
+        levels[a] = &choices[index % choices.size()];
+        index /= choices.size();
+    }
+    Draft draft{.labels = {}, .settings = plan.settings};
+    for (const Level* level : levels) {
+        draft.labels.push_back(level->label);
+        add(draft.settings, level->settings);
+    }
+    return draft;
+}
+
+std::vector<Draft> drafts_of(const PlanFile& plan, const fs::path& file) {
+    std::vector<Draft> drafts;
+    const std::size_t count = grid_size(plan.axes, file);
+    drafts.reserve(count + plan.listed.size());
+    for (std::size_t i = 0; i < count; ++i)
+        drafts.push_back(grid_point(plan, i));
+    for (const ListedCell& listed : plan.listed) {
+        drafts.push_back({.labels = listed.labels, .settings = plan.settings});
+        add(drafts.back().settings, listed.settings);
+    }
+    return drafts;
+}
+
+/// "devices=100, seed=2"
+std::string cell_name(const std::vector<std::string>& axes,
+                      const std::vector<std::string>& labels) {
+    std::vector<std::string> words;
+    for (std::size_t a = 0; a < axes.size(); ++a)
+        words.push_back(axes[a] + "=" + labels[a]);
+    return words.empty() ? "the only one" : core::join(words);
+}
+
+/// Turns drafts into cells.
+class CellMaker {
+  public:
+    CellMaker(const PlanFile& plan, const fs::path& file)
+        : base_(plan.base), axes_(plan.axis_names), file_(file.string()) {}
+
+    Cell make(const Draft& draft) {
+        Cell cell{.id = "", .labels = draft.labels, .overrides = {}};
+        for (const PlannedSetting& setting : draft.settings)
+            cell.overrides.push_back(setting.key + "=" + setting.value);
+        const std::string name = cell_name(axes_, cell.labels);
+        cell.id = core::sha256_hex(std::string_view(lines(draft, cell, name))).substr(0, 12);
+        const auto [first, is_new] = names_.emplace(cell.id, name);
+        if (!is_new)
+            throw core::ConfigError(file_ + ": cell (" + name +
+                                    ") has the same settings as cell (" + first->second +
+                                    "); remove one of them");
+        return cell;
+    }
+
+  private:
+    std::string lines(const Draft& draft, const Cell& cell, const std::string& name) const {
+        try {
+            return study::settings_lines(base_.with(cell.overrides), {""});
+        } catch (const core::ConfigError& error) {
+            throw core::ConfigError(file_ + line(draft, error.what()) + ": cell (" + name +
+                                    "): " + error.what());
+        }
+    }
+
+    /// ":7", the line of the setting that a message is about.
+    static std::string line(const Draft& draft, const std::string& message) {
+        for (const PlannedSetting& setting : draft.settings)
+            if (message.starts_with("--set " + setting.key + "=" + setting.value + ":"))
+                return ":" + std::to_string(setting.line);
+        return "";
+    }
+
+    study::BaseSettings base_;
+    std::vector<std::string> axes_;
+    std::string file_;
+    std::map<std::string, std::string> names_; ///< by id
+};
+
+void check_comparison(const Plan& plan, const fs::path& file) {
+    const auto axis_index = [&](const std::string& axis) {
+        const auto found = std::find(plan.axis_names.begin(), plan.axis_names.end(), axis);
+        if (found == plan.axis_names.end())
+            throw core::ConfigError(file.string() + ": ablation: no axis is named '" + axis + "'" +
+                                    core::did_you_mean(axis, plan.axis_names) + "; the axes are " +
+                                    core::join(plan.axis_names));
+        return static_cast<std::size_t>(found - plan.axis_names.begin());
+    };
+    for (const std::string& axis : plan.comparison.within) {
+        axis_index(axis);
+        if (axis == plan.comparison.axis)
+            throw core::ConfigError(file.string() + ": ablation.within holds '" + axis +
+                                    "', the axis that is compared");
+    }
+    if (plan.comparison.axis.empty()) return;
+    const std::size_t axis = axis_index(plan.comparison.axis);
+    std::vector<std::string> labels;
+    for (const Cell& cell : plan.cells)
+        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
+            labels.push_back(cell.labels[axis]);
+    if (std::find(labels.begin(), labels.end(), plan.comparison.baseline) == labels.end())
+        throw core::ConfigError(file.string() + ": ablation.baseline = '" +
+                                plan.comparison.baseline + "' is no label of " +
+                                plan.comparison.axis + "; its labels are " + core::join(labels));
 }
 
 } // namespace
+
+Plan parse_plan(const std::string& text, const fs::path& file) {
+    const PlanFile parsed = parse_plan_file(text, file);
+    Plan plan{.name = parsed.name,
+              .base = parsed.base,
+              .axis_names = parsed.axis_names,
+              .cells = {},
+              .comparison = parsed.comparison};
+    CellMaker maker(parsed, file);
+    for (const Draft& draft : drafts_of(parsed, file))
+        plan.cells.push_back(maker.make(draft));
+    check_comparison(plan, file);
+    return plan;
+}
+
+Plan read_plan(const fs::path& file) {
+    return parse_plan(read_text(file), file);
+}
 
 study::Settings cell_settings(const Plan& plan, const Cell& cell) {
     return study::load_settings_file(plan.base, cell.overrides);
 }
 
-Plan read_plan(const fs::path& file) {
-    const PlanFile text = read_plan_file(file);
-    Plan plan{.name = text.name,
-              .base = fs::absolute(file).parent_path() / text.base,
-              .axis_names = {},
-              .cells = {},
-              .comparison = {}};
-    std::vector<Axis> axes;
-    for (const std::string& axis : text.axes) {
-        axes.push_back(parse_axis(axis, file));
-        plan.axis_names.push_back(axes.back().key);
-    }
-    std::set<std::string> ids;
-    const std::size_t count = cell_count(axes, file);
-    for (std::size_t i = 0; i < count; ++i) {
-        Cell cell{.id = "", .labels = {}, .overrides = overrides_of(axes, i)};
-        for (const std::string& override_text : cell.overrides)
-            cell.labels.push_back(override_text.substr(override_text.find('=') + 1));
-        const auto lines = study::settings_lines(cell_settings(plan, cell), {""});
-        cell.id = core::sha256_hex(std::string_view(lines)).substr(0, 12);
-        if (!ids.insert(cell.id).second)
-            throw core::ConfigError(file.string() + ": two cells have equal settings: " +
-                                    cell.overrides.back() + " occurs twice, or changes nothing");
-        plan.cells.push_back(std::move(cell));
-    }
-    return plan;
-}
-
 std::string manifest_csv(const Plan& plan) {
-    std::string text = "id";
+    std::string text = "index,id";
     for (const std::string& name : plan.axis_names)
         text += "," + core::csv_field(name);
-    text += "\n";
-    for (const Cell& cell : plan.cells) {
-        text += cell.id;
-        for (const std::string& override_text : cell.overrides)
-            text += "," + core::csv_field(override_text.substr(override_text.find('=') + 1));
-        text += "\n";
+    text += ",overrides\n";
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        const Cell& cell = plan.cells[i];
+        text += std::to_string(i + 1) + "," + cell.id;
+        for (const std::string& label : cell.labels)
+            text += "," + core::csv_field(label);
+        text += "," + core::csv_field(core::join(cell.overrides, " ")) + "\n";
     }
     return text;
 }

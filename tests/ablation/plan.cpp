@@ -1,84 +1,293 @@
 #include "hdap/ablation/plan.hpp"
 
 #include "hdap/core/error.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <fstream>
-
-#include "support/temporary_folder.hpp"
+#include <set>
 
 using namespace hdap;
 using Catch::Contains;
+using Texts = std::vector<std::string>;
 
 namespace {
 
 /// A folder with a base configuration and a plan.
 class PlanFolder {
   public:
-    explicit PlanFolder(const std::string& axes) {
+    /// `body` is what follows the table [ablation] with its base; `head` is added to that.
+    explicit PlanFolder(const std::string& body, const std::string& head = "") {
         std::ofstream(folder_ / "base.toml")
             << "[data]\nfile = \"images.h5\"\n[network]\nweights = \"weights.h5\"\n";
         std::ofstream(folder_ / "plan.toml")
-            << "[ablation]\nname = \"p\"\nbase = \"base.toml\"\naxes = " << axes << "\n";
+            << "[ablation]\nbase = \"base.toml\"\n" + head + "\n" + body + "\n";
+    }
+    [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
+        return folder_ / name;
     }
     [[nodiscard]] ablation::Plan read() const { return ablation::read_plan(folder_ / "plan.toml"); }
+
+    /// The message of the ConfigError that reading must throw.
+    [[nodiscard]] std::string error() const {
+        try {
+            (void)read();
+        } catch (const core::ConfigError& error) {
+            return error.what();
+        }
+        return "no error";
+    }
 
   private:
     test::TemporaryFolder folder_;
 };
 
-} // namespace
-
-TEST_CASE("a plan that is not there, or names no base, is a ConfigError") {
-    const test::TemporaryFolder folder;
-    CHECK_THROWS_AS(ablation::read_plan(folder / "none.toml"), core::ConfigError);
-    std::ofstream(folder / "plan.toml") << "[ablation]\naxes = [\"a = 1\"]\n";
-    CHECK_THROWS_WITH(ablation::read_plan(folder / "plan.toml"), Contains("ablation.base"));
+std::string axis(const std::string& body) {
+    return "[[axis]]\n" + body + "\n";
 }
 
-TEST_CASE("axes that cannot be read, are out of range or span too much are refused") {
-    CHECK_THROWS_WITH(PlanFolder("[\"study.seed\"]").read(), Contains("has no '='"));
-    CHECK_THROWS_WITH(PlanFolder("[\"study.seed = 1 | \"]").read(), Contains("empty part"));
-    CHECK_THROWS_WITH(PlanFolder("[\"search.population = 1\"]").read(), Contains("out of range"));
-    CHECK_THROWS_WITH(PlanFolder("[\"search.populaton = 8\"]").read(), Contains("did you mean"));
-    CHECK_THROWS_WITH(PlanFolder("[\"study.seed = 1 | 1\"]").read(), Contains("equal settings"));
-    std::string many = "\"study.seed = 1";
-    for (int i = 2; i <= 400; ++i)
-        many += " | " + std::to_string(i);
-    CHECK_THROWS_WITH(PlanFolder("[" + many + "\", " + many + "\"]").read(),
-                      Contains("more than 100000 cells"));
+const std::string two_seeds = axis("key = \"study.seed\"\nvalues = [1, 2]");
+const std::string two_populations = axis("key = \"search.population\"\nvalues = [16, 32]");
+
+} // namespace
+
+TEST_CASE("a plan that is not there, is a folder, or is no TOML is a ConfigError") {
+    const test::TemporaryFolder folder;
+    CHECK_THROWS_AS(ablation::read_plan(folder / "none.toml"), core::ConfigError);
+    CHECK_THROWS_AS(ablation::read_plan(folder.path()), core::ConfigError);
+    CHECK_THAT(PlanFolder("[[axis").error(), Contains("plan.toml:4: not valid TOML"));
+}
+
+TEST_CASE("a plan needs a table ablation with a base that can be read, and at least one cell") {
+    const auto error_of = [](const std::string& text) {
+        try {
+            (void)ablation::parse_plan(text, "/nowhere/plan.toml");
+        } catch (const core::ConfigError& error) {
+            return std::string(error.what());
+        }
+        return std::string("no error");
+    };
+    CHECK_THAT(error_of(""), Contains("ablation is missing"));
+    CHECK_THAT(error_of("ablation = 1"), Contains("ablation is not a table"));
+    CHECK_THAT(error_of("[ablation]\nname = \"a\""), Contains("base is missing"));
+    CHECK_THAT(error_of("[ablation]\nbase = 3"), Contains("plan.toml:2: ablation: base is not"));
+    CHECK_THAT(error_of("[ablation]\nbase = \"b.toml\""), Contains("has no cells"));
+    CHECK_THAT(error_of("[ablation]\nbase = \"b.toml\"\n" + two_seeds),
+               Contains("cannot read the configuration /nowhere/b.toml"));
+    CHECK_THAT(error_of("[ablation]\nbase = \"b.toml\"\nname = \"../up\"\n" + two_seeds),
+               Contains("must be a file name"));
+}
+
+TEST_CASE("a misspelt key of a plan is named with its line and the nearest key") {
+    CHECK_THAT(PlanFolder("", "bas = 1").error(),
+               Contains("plan.toml:3: ablation: unknown key 'bas' (did you mean 'base'?)"));
+    CHECK_THAT(PlanFolder("[setting]").error(), Contains("did you mean 'settings'?"));
+    CHECK_THAT(PlanFolder(axis("key = \"study.seed\"\nvalue = [1]")).error(),
+               Contains("axis 1: unknown key 'value' (did you mean 'values'?)"));
+    CHECK_THAT(PlanFolder("[[cell]]\nlabel = {}").error(), Contains("did you mean 'labels'?"));
+    CHECK_THAT(PlanFolder(axis("key = \"study.seed\"\nseeds = { cuont = 2 }")).error(),
+               Contains("did you mean 'count'?"));
+}
+
+TEST_CASE("a setting that does not exist or is out of range is named with line and cell") {
+    CHECK_THAT(PlanFolder(axis("key = \"search.populaton\"\nvalues = [8]")).error(),
+               Contains("plan.toml:6: cell (populaton=8)") &&
+                   Contains("did you mean 'search.population'?"));
+    CHECK_THAT(PlanFolder(axis("key = \"search.population\"\nvalues = [8,\n 1]")).error(),
+               Contains("plan.toml:7: cell (population=1)") && Contains("out of range"));
+    CHECK_THAT(PlanFolder("[settings]\n\"search.population\" = \"x\"\n" + two_seeds).error(),
+               Contains("plan.toml:5: cell (seed=1)") && Contains("not an integer"));
+    CHECK_THAT(PlanFolder(axis("key = \"a b = 1\"\nvalues = [8]")).error(),
+               Contains("no setting's key"));
+    CHECK_THAT(PlanFolder(axis("key = \"study.seed\"\nvalues = [1979-05-27]")).error(),
+               Contains("neither a number, a text"));
+    CHECK_THAT(PlanFolder(axis("key = \"data.held_out\"\nvalues = [10]")).error(),
+               Contains("cell (held_out=10)") && Contains("data.evaluation_images"));
+}
+
+TEST_CASE("an axis is of exactly one kind") {
+    const auto error_of = [](const std::string& body) { return PlanFolder(axis(body)).error(); };
+    CHECK_THAT(error_of("key = \"study.seed\""), Contains("exactly one of") && Contains("none"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nvalues = [1]\nseeds = 2"),
+               Contains("has values and seeds"));
+    CHECK_THAT(error_of("values = [1]"), Contains("needs either key or keys"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nkeys = [\"study.seed\"]\nvalues = [1]"),
+               Contains("needs either key or keys"));
+    CHECK_THAT(error_of("name = \"n\"\nkeys = [\"study.seed\"]\nseeds = 3"),
+               Contains("keys go with values"));
+    CHECK_THAT(error_of("key = \"study.seed\"\n[axis.points.a]"), Contains("name their own keys"));
+    CHECK_THAT(error_of("[axis.points.a]\n\"study.seed\" = 1"), Contains("name is missing"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nvalues = []"), Contains("has no points"));
+    CHECK_THAT(error_of("name = \"n\"\nkeys = [\"a\", \"b\"]\nvalues = [[1]]"),
+               Contains("lists of 2 values"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nseeds = 0"), Contains("integer in [1, 100000]"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nseeds = { first = -1, count = 2 }"),
+               Contains("first must be an integer in [0"));
+    CHECK_THAT(error_of("key = \"fleet.file\"\nfiles = \"fleets/*.h5\""),
+               Contains("no file matches") && Contains("fleets/*.h5"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nvalues = [1, 2]\nlabels = [\"a\"]"),
+               Contains("one for each of the 2 values"));
+    CHECK_THAT(error_of("key = \"study.seed\"\nvalues = [1, 2]\nlabels = [\"a\", \"a\"]"),
+               Contains("label 'a' is empty or occurs twice"));
+    CHECK_THAT(PlanFolder(two_seeds + two_seeds).error(), Contains("two axes are named 'seed'"));
+}
+
+TEST_CASE("two cells of equal settings are refused by both their names") {
+    CHECK_THAT(
+        PlanFolder(axis("key = \"study.seed\"\nvalues = [3, 3]\nlabels = [\"a\", \"b\"]")).error(),
+        Contains("cell (seed=b) has the same settings as cell (seed=a)"));
+    CHECK_THAT(PlanFolder(two_seeds + "[[cell]]\nlabels = { seed = \"two\" }\n"
+                                      "settings = { \"study.seed\" = 2 }")
+                   .error(),
+               Contains("cell (seed=two) has the same settings as cell (seed=2)"));
+}
+
+TEST_CASE("axes that span too many cells are refused before any cell is made") {
+    const std::string seeds = "\nseeds = 400";
+    CHECK_THAT(PlanFolder(axis("key = \"study.seed\"" + seeds) +
+                          axis("key = \"profile.candidates\"" + seeds))
+                   .error(),
+               Contains("more than 100000 cells"));
 }
 
 TEST_CASE("a plan spans the grid of its axes, the last one fastest") {
-    const PlanFolder folder("[\"search.population = 16 | 32\", \"study.seed = 1 | 2 | 3\"]");
+    const PlanFolder folder(two_populations + axis("key = \"study.seed\"\nseeds = 3"));
     const auto plan = folder.read();
+    CHECK(plan.name == "plan");
+    CHECK(plan.axis_names == Texts{"population", "seed"});
     REQUIRE(plan.cells.size() == 6);
-    CHECK(plan.cells[0].overrides ==
-          std::vector<std::string>{"search.population=16", "study.seed=1"});
-    CHECK(plan.cells[5].overrides ==
-          std::vector<std::string>{"search.population=32", "study.seed=3"});
+    CHECK(plan.cells[0].overrides == Texts{"search.population=16", "study.seed=1"});
+    CHECK(plan.cells[5].overrides == Texts{"search.population=32", "study.seed=3"});
+    CHECK(plan.cells[5].labels == Texts{"32", "3"});
     const auto settings = ablation::cell_settings(plan, plan.cells[4]);
     CHECK(settings.search.nsga2.population == 32);
     CHECK(settings.search.nsga2.seed == 2);
-    CHECK_THAT(ablation::manifest_csv(plan), Contains("id,search.population,study.seed\n") &&
-                                                 Contains(plan.cells[5].id + ",32,3\n"));
 }
 
-TEST_CASE("the manifest quotes values with commas") {
-    const PlanFolder folder("['search.objectives = [\"latency.mean\", \"flops\"]']");
+TEST_CASE("settings of all cells give way to those of axes, and those to those of later axes") {
+    const PlanFolder folder("[settings]\n\"search.population\" = 64\nsearch.generations = 5\n" +
+                            axis("key = \"search.population\"\nvalues = [16]") +
+                            axis(R"(name = "more"
+[axis.points.zulu]
+[axis.points.alpha]
+"search.population" = 8)"));
     const auto plan = folder.read();
-    CHECK(ablation::manifest_csv(plan) == "id,search.objectives\n" + plan.cells[0].id +
-                                              ",\"[\"\"latency.mean\"\", \"\"flops\"\"]\"\n");
+    REQUIRE(plan.cells.size() == 2);
+    CHECK(plan.cells[0].labels == Texts{"16", "zulu"}); // points keep the order of the file
+    CHECK(plan.cells[0].overrides == Texts{"search.generations=5", "search.population=16"});
+    CHECK(plan.cells[1].overrides == Texts{"search.generations=5", "search.population=8"});
 }
 
-TEST_CASE("a cell keeps its id when axes grow") {
-    const PlanFolder small("[\"study.seed = 1 | 2\"]");
-    const PlanFolder large("[\"study.seed = 3 | 2 | 1\"]");
-    // Paths are settings too, so compare within equal folders only by what the seed changes.
-    const auto first = small.read();
-    const auto again = small.read();
-    CHECK(first.cells[0].id == again.cells[0].id);
-    CHECK(first.cells[0].id != first.cells[1].id);
-    CHECK(large.read().cells.size() == 3);
+TEST_CASE("values of every type become what --set takes") {
+    const PlanFolder folder(
+        "[settings]\n\"surrogate.l2\" = 2.0\n\"finetune.augment\" = false\n"
+        "\"study.name\" = \"a \\\"b\\\"\"\n" +
+        axis("key = \"search.objectives\"\nvalues = [[\"latency.mean\", \"flops\"]]") +
+        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.learning_rate\"]\n"
+             "values = [[16, 0.1], [32, 1e-3]]"));
+    const auto plan = folder.read();
+    REQUIRE(plan.cells.size() == 2);
+    CHECK(plan.cells[1].labels == Texts{"latency.mean, flops", "32 / 0.001"});
+    const auto settings = ablation::cell_settings(plan, plan.cells[1]);
+    CHECK(settings.surrogate.l2 == 2.0);
+    CHECK(settings.surrogate.learning_rate == 0.001);
+    CHECK_FALSE(settings.finetune.training.augment);
+    CHECK(settings.name == "a \"b\"");
+    CHECK(settings.search.objectives == Texts{"latency.mean", "flops"});
+}
+
+TEST_CASE("seeds count from one, or from where the plan says") {
+    CHECK(PlanFolder(axis("key = \"study.seed\"\nseeds = { first = 10, count = 2 }"))
+              .read()
+              .cells[1]
+              .overrides == Texts{"study.seed=11"});
+    const auto plan = PlanFolder(axis("key = \"study.seed\"\nseeds = 1")).read();
+    CHECK(plan.cells.front().labels == Texts{"1"});
+}
+
+TEST_CASE("paths of a plan are relative to its folder, and files of a pattern are sorted") {
+    const PlanFolder folder("[settings]\n\"network.weights\" = \"other.h5\"\n" +
+                            axis("key = \"data.file\"\nfiles = \"sets/*.h5\""));
+    std::filesystem::create_directory(folder / "sets");
+    for (const char* name : {"sets/b.h5", "sets/a.h5", "sets/c.txt"})
+        std::ofstream(folder / name) << "x";
+    const auto plan = folder.read();
+    REQUIRE(plan.cells.size() == 2);
+    CHECK(plan.cells[0].labels == Texts{"a"});
+    const auto settings = ablation::cell_settings(plan, plan.cells[0]);
+    CHECK(settings.data.file == (folder / "sets/a.h5").string());
+    CHECK(settings.network.weights == (folder / "other.h5").string());
+}
+
+TEST_CASE("listed cells follow the grid, or make up the whole plan") {
+    const PlanFolder mixed(two_seeds + R"([[cell]]
+labels = { seed = "none" }
+settings = { "search.population" = 8 })");
+    const auto plan = mixed.read();
+    REQUIRE(plan.cells.size() == 3);
+    CHECK(plan.cells[2].labels == Texts{"none"});
+    CHECK(plan.cells[2].overrides == Texts{"search.population=8"});
+
+    const PlanFolder list(R"([[cell]]
+labels = { size = "small", age = 3 }
+settings = { "search.population" = 8 }
+[[cell]]
+labels = { age = 4, size = "large" })");
+    CHECK(list.read().axis_names == Texts{"size", "age"});
+    CHECK(list.read().cells[1].labels == Texts{"large", "4"});
+    CHECK_THAT(PlanFolder(two_seeds + "[[cell]]\nlabels = { sed = \"1\" }").error(),
+               Contains("unknown key 'sed' (did you mean 'seed'?)"));
+    CHECK_THAT(PlanFolder(two_seeds + "[[cell]]\nlabels = {}").error(),
+               Contains("seed is missing"));
+}
+
+TEST_CASE("a comparison names an axis, one of its labels, and other axes") {
+    const std::string body = two_populations + two_seeds;
+    const auto plan = PlanFolder(body, R"(compare = "population"
+baseline = "16"
+within = ["seed"])")
+                          .read();
+    CHECK(plan.comparison ==
+          ablation::Comparison{.axis = "population", .baseline = "16", .within = {"seed"}});
+    CHECK(PlanFolder(body).read().comparison == ablation::Comparison{});
+    CHECK_THAT(PlanFolder(body, "compare = \"seed\"").error(), Contains("need each other"));
+    CHECK_THAT(PlanFolder(body, "compare = \"sed\"\nbaseline = \"1\"").error(),
+               Contains("no axis is named 'sed' (did you mean 'seed'?)"));
+    CHECK_THAT(PlanFolder(body, "compare = \"seed\"\nbaseline = \"5\"").error(),
+               Contains("'5' is no label of seed; its labels are 1, 2"));
+    CHECK_THAT(
+        PlanFolder(body, "compare = \"seed\"\nbaseline = \"1\"\nwithin = [\"seed\"]").error(),
+        Contains("the axis that is compared"));
+}
+
+TEST_CASE("the manifest has index, id, labels and overrides, and quotes what has commas") {
+    const PlanFolder folder(
+        axis("key = \"search.objectives\"\nvalues = [[\"latency.mean\", \"flops\"]]"));
+    const auto plan = folder.read();
+    CHECK(ablation::manifest_csv(plan) ==
+          "index,id,objectives,overrides\n1," + plan.cells[0].id +
+              ",\"latency.mean, flops\",\"search.objectives=[\"\"latency.mean\"\", "
+              "\"\"flops\"\"]\"\n");
+}
+
+TEST_CASE("a cell keeps its id when axes grow and when labels change") {
+    const PlanFolder folder(two_seeds);
+    const auto small = folder.read();
+    const auto large = ablation::parse_plan("[ablation]\nbase = \"base.toml\"\n" +
+                                                axis("key = \"study.seed\"\nvalues = [3, 2, 1]\n"
+                                                     "labels = [\"c\", \"b\", \"a\"]"),
+                                            folder / "plan.toml");
+    REQUIRE(large.cells.size() == 3);
+    CHECK(large.cells[2].id == small.cells[0].id);
+    CHECK(large.cells[1].id == small.cells[1].id);
+    CHECK(small.cells[0].id.size() == 12);
+}
+
+TEST_CASE("every cell of a large plan has an id of its own") {
+    const PlanFolder folder(axis("key = \"study.seed\"\nseeds = 1000"));
+    std::set<std::string> ids;
+    for (const ablation::Cell& cell : folder.read().cells)
+        ids.insert(cell.id);
+    CHECK(ids.size() == 1000);
 }
