@@ -1,0 +1,258 @@
+#include "hdap/ablation/comparison.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <span>
+#include <utility>
+
+namespace hdap::ablation {
+namespace {
+
+constexpr double absent = std::numeric_limits<double>::quiet_NaN();
+constexpr const char* no_comparison = "none";
+
+/// A figure of all planned cells; NaN where it is not known.
+struct Figure {
+    std::string name;
+    std::string unit;
+    bool is_cost = false;
+    std::vector<double> values; ///< [planned]
+};
+
+/// The cells of one label in one group; places in the plan.
+struct LabelCells {
+    std::string label;
+    std::vector<std::size_t> cells;
+    /// Each with the baseline's cell that it is equal to on all other axes.
+    std::vector<std::pair<std::size_t, std::size_t>> pairs;
+};
+
+/// Cells that are compared with each other.
+struct Group {
+    std::string axis;
+    std::string name;
+    std::vector<LabelCells> labels; ///< the baseline first
+};
+
+std::size_t axis_index(const Plan& plan, const std::string& axis) {
+    const auto found = std::find(plan.axis_names.begin(), plan.axis_names.end(), axis);
+    if (found == plan.axis_names.end()) throw core::InternalError("the plan has no axis " + axis);
+    return static_cast<std::size_t>(found - plan.axis_names.begin());
+}
+
+bool has_label(const Plan& plan, std::size_t axis, const std::string& label) {
+    return std::any_of(plan.cells.begin(), plan.cells.end(),
+                       [&](const Cell& cell) { return cell.labels[axis] == label; });
+}
+
+void add_figures(std::vector<Figure>& figures, const std::vector<study::ResultSeries>& columns,
+                 bool is_cost, const Plan& plan, const Collection& collection) {
+    for (const study::ResultSeries& column : columns) {
+        Figure figure{.name = column.name,
+                      .unit = column.unit,
+                      .is_cost = is_cost,
+                      .values = std::vector<double>(plan.cells.size(), absent)};
+        for (std::size_t i = 0; i < collection.cells.size(); ++i)
+            figure.values[collection.cells[i]] = column.values[i];
+        figures.push_back(std::move(figure));
+    }
+}
+
+/// "devices=100, fleet=a"
+std::string group_name(const Cell& cell, const Plan& plan, const std::vector<std::string>& within) {
+    std::vector<std::string> parts;
+    for (const std::string& axis : within)
+        parts.push_back(axis + "=" + cell.labels[axis_index(plan, axis)]);
+    return core::join(parts);
+}
+
+/// Each cell under its label on `axis`, in groups; without pairs.
+std::vector<Group> group_cells(const Plan& plan, const Comparison& comparison) {
+    const std::size_t axis = axis_index(plan, comparison.axis);
+    std::vector<Group> groups;
+    std::map<std::string, std::size_t> group_places;
+    std::map<std::pair<std::size_t, std::string>, std::size_t> label_places;
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        const Cell& cell = plan.cells[i];
+        const std::string name = group_name(cell, plan, comparison.within);
+        const auto [place, is_new_group] = group_places.emplace(name, groups.size());
+        if (is_new_group) groups.push_back({.axis = comparison.axis, .name = name, .labels = {}});
+        std::vector<LabelCells>& labels = groups[place->second].labels;
+        const auto [label, is_new_label] =
+            label_places.emplace(std::pair(place->second, cell.labels[axis]), labels.size());
+        if (is_new_label) labels.push_back({.label = cell.labels[axis], .cells = {}, .pairs = {}});
+        labels[label->second].cells.push_back(i);
+    }
+    for (Group& group : groups)
+        std::stable_partition(
+            group.labels.begin(), group.labels.end(),
+            [&](const LabelCells& label) { return label.label == comparison.baseline; });
+    return groups;
+}
+
+/// What two cells of a pair have in common: the labels on all axes but one.
+std::vector<std::string> other_labels(const Cell& cell, std::size_t axis) {
+    std::vector<std::string> labels = cell.labels;
+    labels.erase(labels.begin() + static_cast<std::ptrdiff_t>(axis));
+    return labels;
+}
+
+void add_pairs(Group& group, const Plan& plan, const std::string& baseline) {
+    if (group.labels.front().label != baseline) return; // no cell of this group carries it
+    const std::size_t axis = axis_index(plan, group.axis);
+    std::map<std::vector<std::string>, std::size_t> partners;
+    for (const std::size_t cell : group.labels.front().cells)
+        partners.emplace(other_labels(plan.cells[cell], axis), cell);
+    for (std::size_t l = 1; l < group.labels.size(); ++l) {
+        for (const std::size_t cell : group.labels[l].cells) {
+            const auto partner = partners.find(other_labels(plan.cells[cell], axis));
+            if (partner != partners.end())
+                group.labels[l].pairs.emplace_back(cell, partner->second);
+        }
+    }
+}
+
+void require_distinct_labels(const Plan& plan) {
+    std::map<std::vector<std::string>, std::string> ids;
+    for (const Cell& cell : plan.cells) {
+        const auto [first, is_new] = ids.emplace(cell.labels, cell.id);
+        if (!is_new)
+            throw core::ConfigError("cells " + first->second + " and " + cell.id +
+                                    " have the same label on every axis (" +
+                                    core::join(cell.labels) +
+                                    "), so pairs are ambiguous: give one of them another label, "
+                                    "or collect with --baseline none");
+    }
+}
+
+/// The groups whose labels are summarised.
+std::vector<Group> groups_of(const Plan& plan, const Comparison& comparison) {
+    if (!comparison.axis.empty()) {
+        require_distinct_labels(plan);
+        std::vector<Group> groups = group_cells(plan, comparison);
+        for (Group& group : groups)
+            add_pairs(group, plan, comparison.baseline);
+        return groups;
+    }
+    std::vector<Group> groups;
+    for (const std::string& axis : plan.axis_names)
+        groups.push_back(group_cells(plan, {.axis = axis, .baseline = {}, .within = {}}).front());
+    if (plan.axis_names.empty()) {
+        LabelCells all{.label = "all", .cells = {}, .pairs = {}};
+        for (std::size_t i = 0; i < plan.cells.size(); ++i)
+            all.cells.push_back(i);
+        groups.push_back({.axis = {}, .name = {}, .labels = {std::move(all)}});
+    }
+    return groups;
+}
+
+double median_of(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return quantile(values, 0.5);
+}
+
+std::optional<PairedDifference> difference_of(const LabelCells& label, const Figure& figure) {
+    std::vector<double> baselines;
+    std::vector<double> differences;
+    std::vector<double> ratios;
+    double largest = 0.0;
+    for (const auto& [cell, partner] : label.pairs) {
+        const double value = figure.values[cell];
+        const double baseline = figure.values[partner];
+        if (!std::isfinite(value) || !std::isfinite(baseline)) continue;
+        baselines.push_back(baseline);
+        differences.push_back(value - baseline);
+        ratios.push_back(value / baseline);
+        largest = std::max({largest, std::abs(value), std::abs(baseline)});
+    }
+    if (differences.empty()) return std::nullopt;
+    // Some hundred rounding errors of the figures: below that, differences say nothing.
+    constexpr double relative_resolution = 1e-13;
+    const SignedRankTest test = signed_rank_test(differences, relative_resolution * largest);
+    const bool has_ratios = std::all_of(ratios.begin(), ratios.end(),
+                                        [](double ratio) { return std::isfinite(ratio); });
+    return PairedDifference{.pairs = differences.size(),
+                            .baseline_median = median_of(baselines),
+                            .shift = hodges_lehmann(differences),
+                            .ratio_percent = has_ratios ? 100.0 * median_of(ratios) : absent,
+                            .effect = test.effect,
+                            .p = test.p,
+                            .p_holm = test.p};
+}
+
+/// Replaces p_holm by the p-values that are adjusted over these rows.
+void adjust(std::span<ComparisonRow> rows) {
+    std::vector<double> p_values;
+    for (const ComparisonRow& row : rows)
+        p_values.push_back(row.difference ? row.difference->p : absent);
+    const std::vector<double> adjusted = holm_adjusted(p_values);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        if (rows[i].difference) rows[i].difference->p_holm = adjusted[i];
+}
+
+/// Appends the rows of one figure in one group.
+void add_rows(std::vector<ComparisonRow>& rows, const Group& group, const Figure& figure,
+              MedianBootstrap& bootstrap) {
+    const std::size_t first = rows.size();
+    for (const LabelCells& label : group.labels) {
+        std::vector<double> values;
+        for (const std::size_t cell : label.cells)
+            values.push_back(figure.values[cell]);
+        rows.push_back({.axis = group.axis,
+                        .group = group.name,
+                        .label = label.label,
+                        .figure = figure.name,
+                        .unit = figure.unit,
+                        .is_cost = figure.is_cost,
+                        .summary = summarize(values, bootstrap),
+                        .difference = difference_of(label, figure)});
+    }
+    adjust(std::span(rows).subspan(first));
+}
+
+} // namespace
+
+Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
+    if (baseline.empty()) return plan.comparison;
+    if (baseline == no_comparison) return {};
+    Comparison comparison = plan.comparison;
+    comparison.baseline = baseline;
+    std::vector<std::string> candidates = plan.axis_names;
+    if (!comparison.axis.empty()) candidates = {comparison.axis};
+    std::erase_if(candidates, [&](const std::string& axis) {
+        return !has_label(plan, axis_index(plan, axis), baseline);
+    });
+    if (candidates.empty())
+        throw core::UsageError(
+            "--baseline " + baseline + ": no cell has this label on " +
+            (comparison.axis.empty() ? "any axis" : "the axis " + comparison.axis) +
+            "; hdap ablate plan lists the labels");
+    if (candidates.size() > 1)
+        throw core::UsageError("--baseline " + baseline + ": several axes have this label (" +
+                               core::join(candidates) +
+                               "); name the one that is compared in the plan: compare = \"" +
+                               candidates.front() + "\"");
+    comparison.axis = candidates.front();
+    std::erase(comparison.within, comparison.axis);
+    return comparison;
+}
+
+std::vector<ComparisonRow> compare(const Plan& plan, const Collection& collection,
+                                   const Comparison& comparison) {
+    std::vector<Figure> figures;
+    add_figures(figures, collection.final_figures, false, plan, collection);
+    add_figures(figures, collection.costs, true, plan, collection);
+    MedianBootstrap bootstrap;
+    std::vector<ComparisonRow> rows;
+    for (const Group& group : groups_of(plan, comparison))
+        for (const Figure& figure : figures)
+            add_rows(rows, group, figure, bootstrap);
+    return rows;
+}
+
+} // namespace hdap::ablation
