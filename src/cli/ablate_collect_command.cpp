@@ -1,0 +1,316 @@
+#include "commands.hpp"
+#include "hdap/ablation/collection.hpp"
+#include "hdap/ablation/comparison.hpp"
+#include "hdap/ablation/folder.hpp"
+#include "hdap/ablation/plan.hpp"
+#include "hdap/ablation/tables.hpp"
+#include "hdap/core/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hdap::cli {
+namespace {
+
+using ablation::ComparisonRow;
+using core::ExitCode;
+using nlohmann::ordered_json;
+
+struct CollectOptions {
+    std::string plan;
+    std::string folder;
+    std::string baseline;
+    std::vector<std::string> figures;
+    bool json = false;
+};
+
+/// An ablation that was collected and written down.
+struct CollectedAblation {
+    ablation::Plan plan;
+    ablation::Comparison comparison;
+    ablation::Collection collection;
+    std::vector<ComparisonRow> rows;
+    ablation::CollectedFiles files;
+};
+
+constexpr double significance = 0.05;
+
+CollectedAblation collect_and_write(const CollectOptions& options) {
+    CollectedAblation result;
+    result.plan = ablation::read_plan(options.plan);
+    result.comparison = ablation::choose_comparison(result.plan, options.baseline);
+    const ablation::Folder folder = ablation::folder_of(result.plan, options.folder);
+    result.collection = ablation::collect(result.plan, folder);
+    if (result.collection.cells.empty()) {
+        const auto& damaged = result.collection.damaged;
+        throw core::DataError("no cell of " + options.plan + " has usable results in " +
+                              folder.root.string() +
+                              (damaged.empty() ? "" : " (" + damaged.front().reason + ")") +
+                              ": hdap ablate status tells how far the cells are; --out names "
+                              "another folder");
+    }
+    result.rows = ablation::compare(result.plan, result.collection, result.comparison);
+    result.files = ablation::write_tables(folder, result.plan, result.collection, result.comparison,
+                                          result.rows);
+    return result;
+}
+
+/// Says on stderr what the tables lack.
+void warn_of_gaps(const CollectedAblation& ablation) {
+    const ablation::Collection& collection = ablation.collection;
+    for (const ablation::DamagedCell& cell : collection.damaged)
+        std::fprintf(stderr, "hdap: warning: cell %s is left out: %s\n", cell.id.c_str(),
+                     cell.reason.c_str());
+    if (collection.missing.empty()) return;
+    constexpr std::size_t most_named = 8;
+    std::vector<std::string> named = collection.missing;
+    if (named.size() > most_named) {
+        named.resize(most_named);
+        named.emplace_back("…");
+    }
+    std::fprintf(stderr, "hdap: warning: %zu of %zu cells are not complete: %s\n",
+                 collection.missing.size(), ablation.plan.cells.size(), core::join(named).c_str());
+}
+
+/// The figures that the printed table shows unless others are asked for; of those that are there.
+constexpr std::array main_figures{"hypervolume",
+                                  "hypervolume_on_devices",
+                                  "speedup_at_drop_0.01",
+                                  "speedup_at_drop_0.03",
+                                  "latency_error_on_devices",
+                                  "surrogate_kendall_tau",
+                                  "finetuned_test_accuracy_front",
+                                  "accuracies_measured",
+                                  "search_wall"};
+
+/// The names of all figures, final ones first.
+std::vector<std::string> known_figures(const ablation::Collection& collection) {
+    std::vector<std::string> names;
+    for (const auto* columns : {&collection.final_figures, &collection.costs})
+        for (const study::ResultSeries& column : *columns)
+            names.push_back(column.name);
+    return names;
+}
+
+/// Whether a figure is in the printed table; `wanted` are those that were asked for.
+bool is_shown(const std::string& figure, const std::vector<std::string>& wanted) {
+    const auto is_in = [&](const auto& list) {
+        return std::find(list.begin(), list.end(), figure) != list.end();
+    };
+    return wanted.empty() ? is_in(main_figures) : is_in(wanted);
+}
+
+void require_known(const std::vector<std::string>& wanted, const ablation::Collection& collection) {
+    const std::vector<std::string> known = known_figures(collection);
+    for (const std::string& name : wanted)
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            throw core::UsageError("--figures: no cell has a figure '" + name + "'" +
+                                   core::did_you_mean(name, known) + "; the figures are " +
+                                   core::join(known));
+}
+
+// ------------------------------------------------------------------------------------- the table
+
+using TableLine = std::vector<std::string>;
+
+std::size_t columns_of(const std::string& text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char letter) {
+        return (static_cast<unsigned char>(letter) & 0xc0U) != 0x80U; // one a UTF-8 character
+    }));
+}
+
+void print_table(const std::vector<TableLine>& lines) {
+    std::vector<std::size_t> widths(lines.front().size());
+    for (const TableLine& line : lines)
+        for (std::size_t c = 0; c < line.size(); ++c)
+            widths[c] = std::max(widths[c], columns_of(line[c]));
+    for (const TableLine& line : lines) {
+        std::string text;
+        for (std::size_t c = 0; c < line.size(); ++c)
+            text += "  " + line[c] + std::string(widths[c] - columns_of(line[c]), ' ');
+        text.erase(text.find_last_not_of(' ') + 1);
+        std::printf("%s\n", text.c_str());
+    }
+}
+
+std::string signed_text(double value) {
+    return (value > 0.0 ? "+" : "") + core::significant(value, 3);
+}
+
+std::string p_text(double p) {
+    constexpr double least = 1e-4;
+    return (p < least ? "<0.0001" : core::significant(p, 2)) + (p < significance ? " *" : "");
+}
+
+TableLine table_line(const ComparisonRow& row, bool names_figure, bool compares) {
+    const ablation::Summary& summary = row.summary;
+    TableLine line{names_figure ? row.figure + (row.unit == "1" ? "" : " (" + row.unit + ")") : "",
+                   row.label, std::to_string(summary.count),
+                   core::significant(summary.median) + " [" + core::significant(summary.q1) + ", " +
+                       core::significant(summary.q3) + "]"};
+    if (!compares) return line;
+    if (!row.difference) {
+        line.resize(line.size() + 4);
+        return line;
+    }
+    line.push_back(std::to_string(row.difference->pairs));
+    line.push_back(signed_text(row.difference->shift));
+    line.push_back(std::isnan(row.difference->ratio_percent)
+                       ? "–"
+                       : core::significant(row.difference->ratio_percent, 4));
+    line.push_back(p_text(row.difference->p_holm));
+    return line;
+}
+
+/// Prints the rows of one axis and group that are shown.
+void print_group(const std::vector<ComparisonRow>& rows, const ablation::Comparison& comparison) {
+    const bool compares = !comparison.axis.empty();
+    const ComparisonRow& first = rows.front();
+    std::string title = first.axis.empty() ? "all cells" : first.axis;
+    if (!first.group.empty()) title += ", where " + first.group;
+    if (compares) title += ": compared with " + comparison.baseline;
+    std::printf("\n%s\n", title.c_str());
+    std::vector<TableLine> lines{{"figure", "label", "n", "median [quartiles]"}};
+    if (compares) lines.front().insert(lines.front().end(), {"pairs", "shift", "%", "p (Holm)"});
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        lines.push_back(
+            table_line(rows[i], i == 0 || rows[i].figure != rows[i - 1].figure, compares));
+    print_table(lines);
+}
+
+/// With few pairs no difference can be significant, however large: the reader must know.
+void print_notes(const CollectedAblation& ablation) {
+    if (ablation.comparison.axis.empty()) return;
+    std::size_t most_pairs = 0;
+    for (const ComparisonRow& row : ablation.rows)
+        if (row.difference) most_pairs = std::max(most_pairs, row.difference->pairs);
+    constexpr std::size_t least_pairs = 6; // 2 · 2^−6 < 0.05
+    std::printf("\n* p < 0.05, signed-rank test over pairs, adjusted over the labels of a figure "
+                "(Holm)\n");
+    if (most_pairs < least_pairs)
+        std::printf(
+            "%zu pairs: p cannot be below %s; 0.05 needs %zu pairs at least\n", most_pairs,
+            core::significant(std::min(1.0, std::ldexp(2.0, -static_cast<int>(most_pairs))), 3)
+                .c_str(),
+            least_pairs);
+}
+
+void print_text(const CollectedAblation& ablation, const std::vector<std::string>& figures) {
+    std::printf("%s: %zu of %zu cells complete\n", ablation.plan.name.c_str(),
+                ablation.collection.cells.size(), ablation.plan.cells.size());
+    std::vector<ComparisonRow> shown;
+    std::copy_if(ablation.rows.begin(), ablation.rows.end(), std::back_inserter(shown),
+                 [&](const ComparisonRow& row) { return is_shown(row.figure, figures); });
+    for (auto first = shown.begin(); first != shown.end();) {
+        const auto last = std::find_if(first, shown.end(), [&](const ComparisonRow& row) {
+            return row.axis != first->axis || row.group != first->group;
+        });
+        print_group({first, last}, ablation.comparison);
+        first = last;
+    }
+    print_notes(ablation);
+    std::printf("\nall figures: %s\n\n", core::join(known_figures(ablation.collection)).c_str());
+    for (const auto* file : {&ablation.files.results, &ablation.files.cells,
+                             &ablation.files.history, &ablation.files.comparison})
+        std::printf("  %s\n", file->c_str());
+}
+
+// ------------------------------------------------------------------------------------------ JSON
+
+/// NaN has no form in JSON; null has.
+ordered_json number(double value) {
+    return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
+
+ordered_json row_json(const ComparisonRow& row) {
+    ordered_json json{{"axis", row.axis},
+                      {"group", row.group},
+                      {"figure", row.figure},
+                      {"kind", row.is_cost ? "cost" : "final"},
+                      {"unit", row.unit},
+                      {"label", row.label},
+                      {"n", row.summary.count},
+                      {"missing", row.summary.missing},
+                      {"median", number(row.summary.median)},
+                      {"q1", number(row.summary.q1)},
+                      {"q3", number(row.summary.q3)},
+                      {"median_low", number(row.summary.median_interval.low)},
+                      {"median_high", number(row.summary.median_interval.high)}};
+    if (!row.difference) return json;
+    json["pairs"] = row.difference->pairs;
+    json["baseline_median"] = number(row.difference->baseline_median);
+    json["difference"] = number(row.difference->shift);
+    json["ratio_percent"] = number(row.difference->ratio_percent);
+    json["effect"] = number(row.difference->effect);
+    json["p"] = number(row.difference->p);
+    json["p_holm"] = number(row.difference->p_holm);
+    return json;
+}
+
+void print_json(const CollectedAblation& ablation) {
+    ordered_json document{{"name", ablation.plan.name},
+                          {"planned", ablation.plan.cells.size()},
+                          {"complete", ablation.collection.cells.size()},
+                          {"missing", ablation.collection.missing},
+                          {"damaged", ordered_json::array()},
+                          {"compare", ablation.comparison.axis},
+                          {"baseline", ablation.comparison.baseline},
+                          {"within", ablation.comparison.within},
+                          {"files",
+                           {{"results", ablation.files.results.string()},
+                            {"cells", ablation.files.cells.string()},
+                            {"history", ablation.files.history.string()},
+                            {"comparison", ablation.files.comparison.string()}}},
+                          {"rows", ordered_json::array()}};
+    for (const ablation::DamagedCell& cell : ablation.collection.damaged)
+        document["damaged"].push_back({{"id", cell.id}, {"reason", cell.reason}});
+    for (const ComparisonRow& row : ablation.rows)
+        document["rows"].push_back(row_json(row));
+    std::printf("%s\n",
+                document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+}
+
+ExitCode collect_ablation(const CollectOptions& options) {
+    const CollectedAblation ablation = collect_and_write(options);
+    require_known(options.figures, ablation.collection);
+    warn_of_gaps(ablation);
+    if (options.json)
+        print_json(ablation);
+    else
+        print_text(ablation, options.figures);
+    return ExitCode::complete;
+}
+
+} // namespace
+
+void add_ablate_collect_command(CLI::App& group, Action& action) {
+    auto options = std::make_shared<CollectOptions>();
+    CLI::App* collect = add_command(
+        group, "collect",
+        "Put the results of all complete cells into one HDF5 file and CSV tables, and compare the "
+        "labels of an axis with a baseline, over pairs of cells that are equal otherwise.",
+        "hdap ablate collect jobs/seeds.toml --baseline 16");
+    collect->add_option("PLAN", options->plan, "Plan (TOML)")->required();
+    collect->add_option("--out", options->folder, "The ablation's folder [runs/NAME]");
+    collect->add_option("--baseline", options->baseline,
+                        "Label that the others of its axis are compared with [the plan's]; none: "
+                        "compare nothing");
+    collect
+        ->add_option("--figures", options->figures,
+                     "Figures in the printed table, comma-separated [the main ones]")
+        ->delimiter(',');
+    collect->add_flag("--json", options->json, "Print everything as JSON");
+    collect->callback([options, &action] {
+        action = [options](Arguments) { return collect_ablation(*options); };
+    });
+}
+
+} // namespace hdap::cli
