@@ -84,6 +84,7 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 
 ExitCode run_on_all_ranks(Arguments arguments,
                           const std::function<ExitCode(const parallel::Communicator&)>& body) {
+    parallel::refuse_launch_without_pmi();
     const parallel::MpiEnvironment environment(arguments.count, arguments.values);
     const auto world = parallel::Communicator::world();
     try {
@@ -106,9 +107,10 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Action action;
-    for (const auto add : {add_run_command, add_fleet_commands, add_stage_commands,
-                           add_network_commands, add_data_commands, add_train_command,
-                           add_inspect_command, add_ablate_commands, add_bench_command})
+    for (const auto add :
+         {add_run_command, add_fleet_commands, add_fleet_measure_command, add_stage_commands,
+          add_network_commands, add_data_commands, add_train_command, add_inspect_command,
+          add_ablate_commands, add_bench_command})
         add(app, action);
     try {
         app.parse(argc, argv);

@@ -1,8 +1,10 @@
+#include "commands.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/import_csv.hpp"
+#include "hdap/fleet/measured_fleet.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -10,8 +12,6 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
-
-#include "commands.hpp"
 
 namespace hdap::cli {
 namespace {
@@ -33,11 +33,11 @@ struct ClusterOptions {
     fleet::ClusteringParameters parameters;
 };
 
-fleet::Fleet read_fleet(const std::string& file) {
-    const auto reader =
+storage::Hdf5Reader open_fleet(const std::string& file) {
+    auto reader =
         storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
     storage::read_identity(reader, fleet::fleet_schema);
-    return fleet::read_fleet(reader);
+    return reader;
 }
 
 ExitCode import(const ImportOptions& options) {
@@ -70,8 +70,26 @@ double quantile(std::vector<double> values, double q) {
     return values[at];
 }
 
+/// What a measured fleet says about its own latencies.
+void print_reliability(const fleet::MeasuredFleet& measured) {
+    std::vector<double> tau;
+    std::vector<double> resolution;
+    for (std::size_t i = 0; i < measured.fleet.devices(); ++i) {
+        const auto reliability = fleet::reliability_of_device(measured, i);
+        tau.push_back(reliability.kendall_tau);
+        resolution.push_back(reliability.resolution());
+    }
+    std::printf("\nmeasured in %lld rounds; between even and odd rounds Kendall's tau is %.2f in "
+                "the median, %.2f at worst;\ndifferences below %.2g %% in the median, %.2g %% at "
+                "worst, are not differences\n",
+                static_cast<long long>(measured.parameters.rounds), quantile(tau, 0.5),
+                quantile(tau, 0.0), 100.0 * quantile(resolution, 0.5),
+                100.0 * quantile(resolution, 1.0));
+}
+
 ExitCode info(const std::string& path) {
-    const auto devices = read_fleet(path);
+    const auto file = open_fleet(path);
+    const auto devices = fleet::read_fleet(file);
     std::printf("%s: %zu devices of %s%s\n\n", path.c_str(), devices.devices(), devices.sku.c_str(),
                 devices.conditions.empty() ? "" : ", synthetic");
     std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
@@ -86,6 +104,7 @@ ExitCode info(const std::string& path) {
                     devices.benchmark_names[b].c_str(), quantile(column, 0.05), median, p95,
                     quantile(column, 1.0), p95 / median);
     }
+    if (fleet::is_measured(file)) print_reliability(fleet::read_measured_fleet(file));
     return ExitCode::complete;
 }
 
@@ -119,7 +138,7 @@ ExitCode cluster(ClusterOptions options) {
         options.metric == "shape" ? fleet::SignatureMetric::shape : fleet::SignatureMetric::level;
     options.parameters.noise =
         options.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
-    const auto devices = read_fleet(options.fleet);
+    const auto devices = fleet::read_fleet(open_fleet(options.fleet));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
     if (!options.output.empty()) {
         storage::Hdf5Writer file;

@@ -1,0 +1,260 @@
+#include "hdap/study/fleet_measurement.hpp"
+
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/accuracy/inference.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/prune.hpp"
+#include "hdap/network/zoo.hpp"
+#include "hdap/storage/file_lock.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/random_networks.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace hdap::study {
+namespace {
+
+using fleet::MeasuredFleet;
+
+/// Channels, height and width of the study's images, and their classes. Collective.
+std::vector<std::int64_t> image_shape(const MeasurementContext& context) {
+    std::vector<std::int64_t> shape;
+    context.communicator.on_root([&] {
+        // The images themselves may be larger than the memory of a device, and are not needed.
+        const auto file = storage::Hdf5Reader::open(context.settings.data.file);
+        storage::read_identity(file, accuracy::images_schema);
+        const storage::Shape found = file.shape("/train/images");
+        if (found.size() != 4)
+            throw core::DataError(file.name() + ": /train/images has " +
+                                  std::to_string(found.size()) + " dimensions, expected 4");
+        for (std::size_t d = 1; d < 4; ++d)
+            shape.push_back(static_cast<std::int64_t>(found[d]));
+        shape.push_back(file.attribute_int("/", "classes"));
+    });
+    context.communicator.broadcast(shape);
+    return shape;
+}
+
+/// The benchmark networks of a study.
+struct Benchmarks {
+    fleet::MeasuredBenchmarks description;
+    std::vector<network::PrunedNetwork> networks;
+};
+
+Benchmarks make_benchmarks(const Settings& settings, const std::vector<std::int64_t>& shape) {
+    const auto network = network::make_network({.name = settings.network.name,
+                                                .width = settings.network.width,
+                                                .classes = shape[3],
+                                                .input_channels = shape[0],
+                                                .input_extent = {shape[1], shape[2]}});
+    const auto weights =
+        network::initial_weights(network, static_cast<std::uint64_t>(settings.seed));
+    const network::SearchSpace space(network, settings.network.space);
+    const auto ranked = network::rank_channels(network, weights, space);
+    Benchmarks benchmarks;
+    benchmarks.description.network =
+        settings.network.name + ", width " + core::shortest(settings.network.width) + ", images " +
+        std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" + std::to_string(shape[2]) +
+        ", " + std::to_string(shape[3]) + " classes";
+    benchmarks.description.batch = settings.fleet.batch;
+    benchmarks.description.groups = space.groups().size();
+    for (const network::Genome& genome : benchmark_genomes(settings, space)) {
+        auto& flat = benchmarks.description.genomes;
+        flat.insert(flat.end(), genome.begin(), genome.end());
+        benchmarks.networks.push_back(network::prune(network, weights, space, ranked, genome));
+    }
+    return benchmarks;
+}
+
+/// Every rank's device by name: --device-id, or the node's name, numbered where ranks share one.
+/// Collective.
+std::vector<std::string> name_devices(const MeasurementContext& context,
+                                      const MeasuredDevices& devices,
+                                      const fleet::HostConditions& here) {
+    const auto& communicator = context.communicator;
+    auto names = communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node);
+    communicator.on_root([&] {
+        if (!devices.device_id.empty() && communicator.size() > 1)
+            throw core::UsageError("--device-id names one device, but " +
+                                   std::to_string(communicator.size()) +
+                                   " ranks measure one each; leave it out, or start one rank");
+        if (!devices.device_id.empty()) names = {devices.device_id};
+        std::map<std::string, int> ranks_of_node;
+        for (const std::string& name : names)
+            ++ranks_of_node[name];
+        std::map<std::string, int> named;
+        for (std::string& name : names) {
+            const std::string node = name;
+            if (ranks_of_node[node] > 1) name += "-" + std::to_string(named[node]++);
+        }
+        for (const auto& [node, ranks] : ranks_of_node)
+            if (ranks > 1)
+                context.log.warning(std::to_string(ranks) + " ranks measure " + node +
+                                    " at the same time and slow each other; start one rank a node");
+    });
+    return names;
+}
+
+/// A fleet of one device.
+MeasuredFleet one_device(const MeasurementContext& context, const Benchmarks& benchmarks,
+                         const fleet::MeasurementParameters& parameters, const std::string& sku,
+                         fleet::RoundLatencies rounds, const fleet::HostConditions& conditions) {
+    MeasuredFleet measured;
+    measured.fleet.sku = sku.empty() ? context.settings.fleet.sku : sku;
+    measured.fleet.device_ids = {"this"};
+    measured.fleet.benchmark_names = benchmark_names(context.settings);
+    measured.fleet.latency_ms =
+        fleet::latency_estimates(rounds, measured.fleet.benchmarks(), parameters.quantile);
+    measured.benchmarks = benchmarks.description;
+    measured.parameters = parameters;
+    measured.round_latency_ms = std::move(rounds);
+    measured.conditions = {conditions};
+    return measured;
+}
+
+/// One fleet of single devices, which get their names.
+MeasuredFleet joined(std::vector<MeasuredFleet> devices, const std::vector<std::string>& names) {
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        devices[i].fleet.device_ids = {names[i]};
+    MeasuredFleet all = devices.front();
+    for (std::size_t i = 1; i < devices.size(); ++i)
+        fleet::add_devices(all, devices[i], fleet::Remeasured::refuse, "this job");
+    return all;
+}
+
+/// Every rank's device, on the root. Collective.
+std::vector<MeasuredFleet> gather(const parallel::Communicator& communicator,
+                                  const MeasuredFleet& mine) {
+    storage::Hdf5Writer writer;
+    fleet::write_measured_fleet(writer, mine);
+    const std::vector<std::byte> bytes = writer.finish();
+    const auto texts = communicator.gather_texts(
+        std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    std::vector<MeasuredFleet> devices;
+    for (const std::string& text : texts) {
+        const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
+        devices.push_back(fleet::read_measured_fleet(storage::Hdf5Reader::from_bytes(
+            {begin, begin + text.size()}, "rank " + std::to_string(devices.size()))));
+    }
+    return devices;
+}
+
+/// `measured`, together with what is in the file that it is to be written to.
+MeasuredFleet merged(const MeasuredFleet& measured, const MeasuredDevices& devices) {
+    fleet::check_fleet(measured.fleet, devices.file.string());
+    if (!std::filesystem::exists(devices.file)) return measured;
+    if (!devices.append && !devices.replace)
+        throw core::UsageError(devices.file.string() +
+                               " exists; --append adds devices to it, and --replace measures its "
+                               "devices anew");
+    const auto file = storage::Hdf5Reader::from_bytes(
+        storage::read_sealed(devices.file, storage::Seal::optional), devices.file.string());
+    storage::read_identity(file, fleet::fleet_schema);
+    MeasuredFleet sum = fleet::read_measured_fleet(file);
+    fleet::add_devices(sum, measured,
+                       devices.replace ? fleet::Remeasured::replace : fleet::Remeasured::refuse,
+                       devices.file.string());
+    return sum;
+}
+
+/// Throws as save would for devices of these names, before anything is measured.
+void check_can_save(const MeasuredFleet& placeholder, const std::vector<std::string>& names,
+                    const MeasuredDevices& devices) {
+    merged(joined(std::vector(names.size(), placeholder), names), devices);
+}
+
+void save(const MeasuredFleet& measured, const MeasuredDevices& devices) {
+    const auto lock = storage::FileLock::acquire(devices.file.string() + ".lock", {});
+    storage::Hdf5Writer file;
+    storage::write_identity(
+        file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
+    fleet::write_measured_fleet(file, merged(measured, devices));
+    storage::write_sealed(devices.file, file.finish());
+}
+
+/// Measures this rank's machine; nothing when it was asked to stop.
+std::optional<fleet::RoundLatencies> measure_here(const MeasurementContext& context,
+                                                  const Benchmarks& benchmarks,
+                                                  const fleet::MeasurementParameters& parameters) {
+    std::vector<accuracy::Inference> inferences;
+    for (const network::PrunedNetwork& pruned : benchmarks.networks)
+        inferences.emplace_back(pruned.network, pruned.weights, context.settings.fleet.batch,
+                                context.threads);
+    core::Progress progress(context.log);
+    auto rounds = fleet::measure_rounds(
+        {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i].run(); }},
+        parameters, [&](const fleet::MeasurementProgress& state) {
+            progress.show({.stage = "measure",
+                           .position = state.round == 0
+                                           ? "warming up"
+                                           : "round " + std::to_string(state.round) + "/" +
+                                                 std::to_string(parameters.rounds),
+                           .done = state.visits,
+                           .total = state.total_visits,
+                           .unit = "visits",
+                           .detail = ""});
+            return !context.control.stop_requested();
+        });
+    context.log.clear_status();
+    return rounds;
+}
+
+/// Runs `work` on every rank; an error names the host. Collective.
+template <class Work>
+void on_every_host(const MeasurementContext& context, const std::string& host, const Work& work) {
+    context.communicator.on_every_rank([&] {
+        try {
+            work();
+        } catch (const core::Error& error) {
+            core::throw_error(error.kind(), "host " + host + ": " + error.what());
+        }
+    });
+}
+
+} // namespace
+
+std::optional<MeasuredFleet> measure_fleet(const MeasurementContext& context,
+                                           const fleet::MeasurementParameters& parameters,
+                                           const MeasuredDevices& devices) {
+    const auto& communicator = context.communicator;
+    communicator.on_every_rank([&] { fleet::check_measurement(parameters); });
+    const auto shape = image_shape(context);
+    const fleet::ConditionWatch watch;
+    const fleet::HostConditions here = watch.conditions();
+    const auto names = name_devices(context, devices, here);
+    Benchmarks benchmarks;
+    communicator.on_every_rank([&] { benchmarks = make_benchmarks(context.settings, shape); });
+    const auto device = [&](fleet::RoundLatencies rounds, const fleet::HostConditions& conditions) {
+        return one_device(context, benchmarks, parameters, devices.sku, std::move(rounds),
+                          conditions);
+    };
+    communicator.on_root([&] {
+        const std::size_t visits =
+            static_cast<std::size_t>(parameters.rounds) * benchmarks.networks.size();
+        check_can_save(device(fleet::RoundLatencies(visits, 1.0), here), names, devices);
+    });
+    std::optional<MeasuredFleet> mine;
+    on_every_host(context, here.host, [&] {
+        auto rounds = measure_here(context, benchmarks, parameters);
+        if (!rounds) return;
+        fleet::HostConditions conditions = watch.conditions();
+        conditions.threads = context.threads;
+        conditions.engine = accuracy::inference_engine();
+        mine = device(std::move(*rounds), conditions);
+    });
+    if (communicator.any(!mine)) return std::nullopt;
+    auto all = gather(communicator, *mine);
+    MeasuredFleet measured;
+    communicator.on_root([&] {
+        measured = joined(std::move(all), names);
+        save(measured, devices);
+    });
+    return measured;
+}
+
+} // namespace hdap::study
