@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -70,6 +71,9 @@ MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
 }
 
 MpiEnvironment::~MpiEnvironment() {
+    // All ranks end together. A launcher that sees the first of them end with an error's exit code
+    // sends the others SIGTERM, which must not change theirs: srun's own depends on it.
+    std::signal(SIGTERM, SIG_IGN);
     MPI_Finalize();
 }
 
