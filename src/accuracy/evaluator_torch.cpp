@@ -17,12 +17,14 @@ void check_parameters(const EvaluationParameters& parameters) {
 }
 
 /// Gives `visit` the logits of batch after batch: the index of the first image, the number of
-/// images, and the values, [images][classes].
-void for_each_batch(const TorchNetwork& network, const ImageData& images, std::int64_t batch,
+/// images, and the values, [images][classes]. Returns whether it saw all of them.
+bool for_each_batch(const TorchNetwork& network, const ImageData& images, std::int64_t batch,
+                    const std::stop_token& cancelled,
                     const std::function<void(std::int64_t, std::int64_t, const float*)>& visit) {
     const Normaliser normaliser(images);
     const std::int64_t image = images.channels * images.height * images.width;
     for (std::int64_t first = 0; first < images.count; first += batch) {
+        if (cancelled.stop_requested()) return false;
         const std::int64_t count = std::min(batch, images.count - first);
         at::Tensor input = empty_batch(count, images);
         for (std::int64_t i = 0; i < count; ++i)
@@ -30,6 +32,7 @@ void for_each_batch(const TorchNetwork& network, const ImageData& images, std::i
         const at::Tensor output = network.forward(input).contiguous();
         visit(first, count, output.data_ptr<float>());
     }
+    return true;
 }
 
 /// A logit that is not a number is never the largest, so a broken network scores nothing.
@@ -41,14 +44,18 @@ bool is_right(const float* logits, std::int64_t classes, std::int32_t label) {
     return logits[label] == logits[label];
 }
 
-double measure(const TorchNetwork& network, const ImageData& images, std::int64_t batch) {
+std::optional<double> measure(const TorchNetwork& network, const ImageData& images,
+                              std::int64_t batch, const std::stop_token& cancelled) {
     std::int64_t right = 0;
-    for_each_batch(network, images, batch,
-                   [&](std::int64_t first, std::int64_t count, const float* logits) {
-                       for (std::int64_t i = 0; i < count; ++i)
-                           right += is_right(logits + i * images.classes, images.classes,
-                                             images.labels[static_cast<std::size_t>(first + i)]);
-                   });
+    const bool finished =
+        for_each_batch(network, images, batch, cancelled,
+                       [&](std::int64_t first, std::int64_t count, const float* logits) {
+                           for (std::int64_t i = 0; i < count; ++i)
+                               right +=
+                                   is_right(logits + i * images.classes, images.classes,
+                                            images.labels[static_cast<std::size_t>(first + i)]);
+                       });
+    if (!finished) return std::nullopt;
     return static_cast<double>(right) / static_cast<double>(images.count);
 }
 
@@ -108,14 +115,20 @@ Evaluator::Evaluator(Evaluator&&) noexcept = default;
 Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 
 double Evaluator::accuracy(const network::Genome& genome) const {
+    return accuracy(genome, std::stop_token()).value();
+}
+
+std::optional<double> Evaluator::accuracy(const network::Genome& genome,
+                                          const std::stop_token& cancelled) const {
     const network::PrunedNetwork pruned = network::prune(
         state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
     use_one_thread_per_candidate();
-    return translate_errors([&] {
+    return translate_errors([&]() -> std::optional<double> {
+        if (cancelled.stop_requested()) return std::nullopt;
         const c10::InferenceMode inference;
         TorchNetwork network = state_->recalibrated(pruned);
         network.fold_batch_norms();
-        return measure(network, state_->held_out, state_->parameters.batch);
+        return measure(network, state_->held_out, state_->parameters.batch, cancelled);
     });
 }
 
@@ -130,12 +143,19 @@ network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const
     return pruned;
 }
 
-double top1_accuracy(const network::Network& network, const network::Weights& weights,
-                     const ImageData& images, const EvaluationParameters& parameters) {
+std::optional<double> top1_accuracy(const network::Network& network,
+                                    const network::Weights& weights, const ImageData& images,
+                                    const EvaluationParameters& parameters,
+                                    const std::stop_token& cancelled) {
     return with_network(network, weights, images, parameters, [&](TorchNetwork& torch_network) {
         torch_network.fold_batch_norms();
-        return measure(torch_network, images, parameters.batch);
+        return measure(torch_network, images, parameters.batch, cancelled);
     });
+}
+
+double top1_accuracy(const network::Network& network, const network::Weights& weights,
+                     const ImageData& images, const EvaluationParameters& parameters) {
+    return top1_accuracy(network, weights, images, parameters, std::stop_token()).value();
 }
 
 std::vector<float> logits(const network::Network& network, const network::Weights& weights,
@@ -143,7 +163,7 @@ std::vector<float> logits(const network::Network& network, const network::Weight
     return with_network(network, weights, images, parameters, [&](TorchNetwork& torch_network) {
         torch_network.fold_batch_norms();
         std::vector<float> result;
-        for_each_batch(torch_network, images, parameters.batch,
+        for_each_batch(torch_network, images, parameters.batch, {},
                        [&](std::int64_t, std::int64_t count, const float* values) {
                            result.insert(result.end(), values, values + count * images.classes);
                        });

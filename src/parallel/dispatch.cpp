@@ -25,6 +25,7 @@ enum Tag : int {
     tag_result,   ///< worker → root: an item's result; its thread is idle
     tag_failure,  ///< worker → root: an item's error; its thread is idle
     tag_stop,     ///< worker → root: this rank was asked to stop
+    tag_cancel,   ///< worker → root, root → worker: cancel what is being evaluated
     tag_notice,   ///< worker → root: this rank has a notice
     tag_item,     ///< root → worker: evaluate this item
     tag_finish,   ///< root → worker: there is no more
@@ -103,8 +104,9 @@ T unpack_number(std::span<const std::byte> bytes) {
 /// The evaluating threads of one rank.
 class ThreadPool {
   public:
-    ThreadPool(int threads, const std::function<std::vector<double>(std::size_t)>& evaluate)
-        : evaluate_(evaluate) {
+    using Evaluate = decltype(DispatchTask::evaluate);
+
+    ThreadPool(int threads, const Evaluate& evaluate) : evaluate_(evaluate) {
         for (int i = 0; i < threads; ++i)
             threads_.emplace_back([this] { run(); });
     }
@@ -127,6 +129,10 @@ class ThreadPool {
         }
         work_arrived_.notify_one();
     }
+
+    /// Asks the evaluations under way, and those that wait, to give up.
+    void cancel() { cancellation_.request_stop(); }
+    [[nodiscard]] bool is_cancelled() const { return cancellation_.stop_requested(); }
 
     /// The next completed item; waits for `nap` at most.
     std::optional<Completion> next_completion() {
@@ -158,11 +164,13 @@ class ThreadPool {
 
     Completion evaluated(std::size_t item) const {
         Completion completion{.item = item, .values = {}, .failure = {}, .message = {}};
-        const auto failed = caught(item, [&] { completion.values = evaluate_(item); });
+        const auto failed =
+            caught(item, [&] { completion.values = evaluate_(item, cancellation_.get_token()); });
         return failed ? *failed : completion;
     }
 
-    const std::function<std::vector<double>(std::size_t)>& evaluate_;
+    const Evaluate& evaluate_;
+    std::stop_source cancellation_;
     std::mutex mutex_;
     std::condition_variable work_arrived_;
     std::condition_variable completion_arrived_;
@@ -183,6 +191,7 @@ class Root {
             give(0);
         while (outstanding_ > 0 || (!stopping_ && next_ < task_.items)) {
             if (task_.should_stop && task_.should_stop()) stopping_ = true;
+            if (!pool_.is_cancelled() && task_.should_cancel && task_.should_cancel()) cancel();
             if (task_.has_notice && task_.has_notice()) take_notice();
             if (task_.on_wait) guarded(task_.items, task_.on_wait);
             if (auto completion = pool_.next_completion()) {
@@ -213,6 +222,7 @@ class Root {
     void take(const Completion& completion) {
         --outstanding_;
         if (!completion.failure) {
+            if (completion.values.empty() && stopping_) return; // given up
             ++done_;
             if (task_.on_result)
                 guarded(completion.item,
@@ -225,6 +235,13 @@ class Root {
     void fail(const Completion& failed) {
         stopping_ = true;
         if (!failure_ || failed.item < failure_->item) failure_ = failed;
+    }
+
+    void cancel() {
+        stopping_ = true;
+        pool_.cancel();
+        for (int rank = 1; rank < communicator_.size(); ++rank)
+            communicator_.send(rank, tag_cancel, {});
     }
 
     void take_notice() {
@@ -245,6 +262,9 @@ class Root {
             break;
         case tag_stop:
             stopping_ = true;
+            break;
+        case tag_cancel:
+            if (!pool_.is_cancelled()) cancel();
             break;
         case tag_notice:
             take_notice();
@@ -285,10 +305,15 @@ class Root {
 void run_worker(const Communicator& communicator, const DispatchTask& task, ThreadPool& pool) {
     communicator.send(0, tag_idle, pack_number<int>(task.threads));
     bool stop_told = false;
+    bool cancel_told = false;
     for (;;) {
         if (!stop_told && task.should_stop && task.should_stop()) {
             communicator.send(0, tag_stop, {});
             stop_told = true;
+        }
+        if (!cancel_told && task.should_cancel && task.should_cancel()) {
+            communicator.send(0, tag_cancel, {});
+            cancel_told = true;
         }
         if (task.has_notice && task.has_notice()) communicator.send(0, tag_notice, {});
         if (auto completion = pool.next_completion())
@@ -299,7 +324,10 @@ void run_worker(const Communicator& communicator, const DispatchTask& task, Thre
                 communicator.send(0, tag_finish, {});
                 return;
             }
-            pool.submit(unpack_number<std::uint64_t>(message.bytes));
+            if (message.tag == tag_cancel)
+                pool.cancel();
+            else
+                pool.submit(unpack_number<std::uint64_t>(message.bytes));
         }
     }
 }

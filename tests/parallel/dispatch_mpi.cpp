@@ -14,7 +14,7 @@ using parallel::DispatchOutcome;
 
 namespace {
 
-std::vector<double> square(std::size_t item) {
+std::vector<double> square(std::size_t item, const std::stop_token& /*cancelled*/ = {}) {
     return {static_cast<double>(item), static_cast<double>(item * item)};
 }
 
@@ -30,7 +30,7 @@ TEST_CASE("every item is evaluated once and its result reaches the root") {
                 world, {.items = items,
                         .threads = threads,
                         .evaluate =
-                            [&](std::size_t item) {
+                            [&](std::size_t item, const std::stop_token&) {
                                 ++evaluated;
                                 return square(item);
                             },
@@ -60,7 +60,7 @@ TEST_CASE("a rank whose items take long gets fewer of them") {
     parallel::dispatch(world, {.items = 60,
                                .threads = 1,
                                .evaluate =
-                                   [&](std::size_t item) {
+                                   [&](std::size_t item, const std::stop_token&) {
                                        ++mine;
                                        const auto cost = world.is_root() ? 20 : 1;
                                        std::this_thread::sleep_for(std::chrono::milliseconds(cost));
@@ -78,7 +78,8 @@ TEST_CASE("an error on any rank ends the call on all ranks with the same message
     try {
         parallel::dispatch(world, {.items = 50,
                                    .threads = 2,
-                                   .evaluate = [](std::size_t item) -> std::vector<double> {
+                                   .evaluate = [](std::size_t item,
+                                                  const std::stop_token&) -> std::vector<double> {
                                        if (item == 7) throw core::DataError("item 7 is broken");
                                        return square(item);
                                    },
@@ -115,7 +116,7 @@ TEST_CASE("a request to stop on one rank cuts the work; finished items are kept"
         world, {.items = 1'000'000,
                 .threads = 1,
                 .evaluate =
-                    [&](std::size_t item) {
+                    [&](std::size_t item, const std::stop_token&) {
                         ++begun;
                         return square(item);
                     },
@@ -129,6 +130,30 @@ TEST_CASE("a request to stop on one rank cuts the work; finished items are kept"
         sum += count;
     if (world.is_root()) CHECK(static_cast<double>(kept.size()) == sum);
     CHECK(sum < 1'000'000);
+}
+
+TEST_CASE("a rank that cancels ends the evaluations of all ranks, and their items are not done") {
+    const auto world = Communicator::world();
+    std::atomic<int> begun{0};
+    std::set<std::size_t> kept;
+    const bool asks = world.rank() == world.size() - 1;
+    const auto outcome = parallel::dispatch(
+        world, {.items = 100,
+                .threads = 2,
+                .evaluate = [&](std::size_t item,
+                                const std::stop_token& cancelled) -> std::vector<double> {
+                    if (item == 0) return {0.0};
+                    ++begun;
+                    while (!cancelled.stop_requested()) // only a cancellation ends this
+                        std::this_thread::yield();
+                    return {};
+                },
+                .on_result = [&](std::size_t item, std::span<const double>) { kept.insert(item); },
+                .should_stop = {},
+                .should_cancel = [&] { return asks && begun > 0; },
+                .on_wait = {}});
+    CHECK(outcome == DispatchOutcome::stopped);
+    if (world.is_root()) CHECK(kept == std::set<std::size_t>{0});
 }
 
 TEST_CASE("a notice of any rank reaches the root, once") {

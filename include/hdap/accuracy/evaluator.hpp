@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <vector>
 
 namespace hdap::accuracy {
@@ -40,8 +42,11 @@ class Evaluator {
     Evaluator(Evaluator&&) noexcept;
     Evaluator& operator=(Evaluator&&) noexcept;
 
-    /// Share of the held-out images that the candidate classifies rightly, in [0, 1].
+    /// Share of the held-out images that the candidate classifies rightly, in [0, 1]. Nothing when
+    /// `cancelled` was requested before it was known; it is looked at between batches.
     /// Throws DataError when the genome is not one of the search space.
+    [[nodiscard]] std::optional<double> accuracy(const network::Genome& genome,
+                                                 const std::stop_token& cancelled) const;
     [[nodiscard]] double accuracy(const network::Genome& genome) const;
 
     /// The candidate itself, with recomputed batch-norm statistics: where fine-tuning starts.
@@ -54,7 +59,11 @@ class Evaluator {
 };
 
 /// Top-1 accuracy of a network as it is, in [0, 1]: the share of images whose largest logit is
-/// the label's. Runs in the calling thread.
+/// the label's. Nothing when `cancelled` was requested meanwhile. Runs in the calling thread.
+std::optional<double> top1_accuracy(const network::Network& network,
+                                    const network::Weights& weights, const ImageData& images,
+                                    const EvaluationParameters& parameters,
+                                    const std::stop_token& cancelled);
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
 

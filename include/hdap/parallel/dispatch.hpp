@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 namespace hdap::parallel {
@@ -15,13 +16,17 @@ struct DispatchTask {
     /// Threads of this rank that evaluate; at least 1.
     int threads = 1;
     /// Evaluates one item. Called from several threads at once, on any rank; its result must
-    /// depend on the item alone.
-    std::function<std::vector<double>(std::size_t item)> evaluate;
+    /// depend on the item alone. When `cancelled` is requested it may give up: it then returns an
+    /// empty vector, and the item counts as not done.
+    std::function<std::vector<double>(std::size_t item, const std::stop_token& cancelled)> evaluate;
     /// Called on the root, in its main thread, as results come in: in no particular order.
     std::function<void(std::size_t item, std::span<const double> result)> on_result;
     /// Asked on every rank, often. Once any rank says true, no new item is begun, and those that
     /// are being evaluated are finished and kept.
     std::function<bool()> should_stop;
+    /// Asked on every rank, often. Once any rank says true, the evaluations under way on all ranks
+    /// are cancelled, too.
+    std::function<bool()> should_cancel = {};
     /// Called on the root between results, often: for progress and checkpoints.
     std::function<void()> on_wait;
     /// Asked on every rank, often: whether something came up there that the root must know.
