@@ -7,11 +7,11 @@ namespace hdap::parallel {
 namespace {
 
 // A signal handler can reach nothing but objects of static storage duration.
-volatile std::sig_atomic_t stop_signal = 0;
+volatile std::sig_atomic_t stop_signals = 0;
 volatile std::sig_atomic_t checkpoint_signal = 0;
 
-void on_stop(int signal) {
-    stop_signal = signal;
+void on_stop(int /*signal*/) {
+    if (stop_signals < 2) stop_signals = stop_signals + 1;
 }
 
 void on_checkpoint(int /*signal*/) {
@@ -28,8 +28,8 @@ void install(int signal, void (*handler)(int)) {
 
 } // namespace
 
-RunControl::RunControl() {
-    stop_signal = 0;
+RunControl::RunControl(Walltime walltime) : walltime_(walltime) {
+    stop_signals = 0;
     checkpoint_signal = 0;
     for (const int signal : {SIGTERM, SIGUSR2, SIGINT})
         install(signal, on_stop);
@@ -42,7 +42,11 @@ RunControl::~RunControl() {
 }
 
 bool RunControl::stop_requested() const noexcept {
-    return stop_signal != 0;
+    return stop_signals > 0 || walltime_.is_near(Walltime::Clock::now());
+}
+
+bool RunControl::stop_now_requested() const noexcept {
+    return stop_signals > 1;
 }
 
 bool RunControl::take_checkpoint_request() noexcept {
