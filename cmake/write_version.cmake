@@ -14,6 +14,7 @@ namespace hdap::core {
 
 inline constexpr std::string_view version = "@VERSION@";
 inline constexpr std::string_view git_commit = "@commit@";
+inline constexpr std::string_view libraries = "@LIBRARIES@";
 
 } // namespace hdap::core
 ]] @ONLY)

@@ -1,3 +1,4 @@
+#include "commands.hpp"
 #include "hdap/core/benchmark.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
@@ -7,11 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <thread>
-
-#include "commands.hpp"
 
 namespace hdap::cli {
 namespace {
@@ -37,18 +35,11 @@ struct BenchOptions {
     bool verify = false;
 };
 
-std::string processor() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-    return "unknown";
-}
-
 ordered_json as_json(const std::string& name, const std::vector<core::BenchmarkResult>& results) {
     const core::Provenance provenance = core::current_provenance();
     ordered_json document{{"bench", name},
                           {"machine",
-                           {{"processor", processor()},
+                           {{"processor", core::processor_name()},
                             {"cores", std::thread::hardware_concurrency()},
                             {"host", provenance.host},
                             {"software_version", provenance.software_version},

@@ -167,8 +167,9 @@ std::string values_text(const Row& row, std::size_t columns) {
 
 /// The file's own attributes, between what it is and where it comes from.
 std::vector<std::string> root_attributes(const storage::Hdf5Reader& file) {
-    static constexpr std::array provenance{"software", "software_version", "git_commit",  "created",
-                                           "host",     "config_sha256",    "input_sha256"};
+    static constexpr std::array provenance{
+        "software", "software_version", "git_commit",    "created",     "host", "job",
+        "nodes",    "libraries",        "config_sha256", "input_sha256"};
     std::vector<std::string> names = file.attribute_names("/");
     const auto rank = [](const std::string& name) {
         if (name == "schema") return 0;

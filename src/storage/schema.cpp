@@ -13,6 +13,9 @@ void write_identity(Hdf5Writer& file, const FileIdentity& identity) {
     file.attribute("/", "git_commit", provenance.git_commit);
     file.attribute("/", "created", provenance.created);
     file.attribute("/", "host", provenance.host);
+    file.attribute("/", "job", provenance.job);
+    file.attribute("/", "nodes", provenance.nodes);
+    file.attribute("/", "libraries", provenance.libraries);
     file.attribute("/", "config_sha256", identity.config_sha256);
     file.attribute("/", "input_sha256", identity.input_sha256);
 }
