@@ -1,68 +1,409 @@
-#include "hdap/ablation/plan.hpp"
-
-#include <cstdio>
-#include <memory>
-
 #include "commands.hpp"
-#include "study_options.hpp"
+#include "hdap/ablation/execution.hpp"
+#include "hdap/ablation/folder.hpp"
+#include "hdap/ablation/plan.hpp"
+#include "hdap/ablation/status.hpp"
+#include "hdap/ablation/submission.hpp"
+#include "hdap/core/log.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/parallel/launch.hpp"
+#include "hdap/parallel/run_control.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <thread>
 
 namespace hdap::cli {
 namespace {
 
+namespace fs = std::filesystem;
+using ablation::Cell;
+using ablation::CellState;
 using core::ExitCode;
 
-struct AblateOptions {
+/// What all of these commands are about.
+struct AblationOptions {
     std::string plan;
-    StudyOptions study;
+    std::string out;
 };
 
-ExitCode print_plan(const std::string& file) {
-    std::fputs(ablation::manifest_csv(ablation::read_plan(file)).c_str(), stdout);
+struct RunCellsOptions : AblationOptions {
+    std::string cells;
+    int workers = 0; ///< 0: as many as the cores can take
+    int threads = 1;
+    int retries = 2;
+    bool retry_failed = false;
+    std::string launcher;
+    std::string time_limit;
+};
+
+struct SubmitOptions : AblationOptions {
+    int throttle = 8;
+    int cells_per_task = 1;
+    int retries = 2;
+    bool retry_failed = false;
+    std::string sbatch_options;
+    std::string script;
+    bool dry_run = false;
+};
+
+/// Adds a command with PLAN and --out, and what it does.
+template <class Options>
+CLI::App* add_ablate_command(CLI::App& group, Action& action, const std::string& name,
+                             const std::string& description, const std::string& example,
+                             const std::shared_ptr<Options>& options,
+                             ExitCode (*work)(const Options&)) {
+    CLI::App* command = add_command(group, name, description, example);
+    command->add_option("PLAN", options->plan, "Plan (TOML)")->required();
+    command->add_option("--out", options->out,
+                        "Folder of the ablation (default: runs/ and the plan's name)");
+    command->callback([options, work, &action] {
+        action = [options, work](Arguments) { return work(*options); };
+    });
+    return command;
+}
+
+void add_retry_options(CLI::App& command, int& retries, bool& retry_failed) {
+    command.add_option("--retries", retries, "Times that a failed cell is tried again, in all")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
+    command.add_flag("--retry-failed", retry_failed,
+                     "Forget the failures so far and try failed cells again");
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+    std::istringstream stream(text);
+    return {std::istream_iterator<std::string>(stream), {}};
+}
+
+fs::path this_program() {
+    return fs::read_symlink("/proc/self/exe");
+}
+
+void forget_all_failures(const ablation::Plan& plan, const ablation::Folder& folder) {
+    for (const Cell& cell : plan.cells)
+        if (ablation::last_attempt(folder, cell).failures > 0)
+            ablation::forget_failures(folder, cell);
+}
+
+std::string cell_text(const Cell& cell) {
+    return cell.id + " (" + core::join(cell.labels) + ")";
+}
+
+// ---- plan
+
+struct PlanOptions : AblationOptions {
+    bool dry_run = false;
+};
+
+ExitCode plan_cells(const PlanOptions& options) {
+    const ablation::Plan plan = ablation::read_plan(options.plan);
+    if (options.dry_run) {
+        std::fputs(ablation::manifest_csv(plan).c_str(), stdout);
+        return ExitCode::complete;
+    }
+    const ablation::Folder folder = ablation::folder_of(plan, options.out);
+    const std::vector<std::string> others = ablation::write_plan(folder, plan, options.plan);
+    std::printf("%s: %zu cells", plan.name.c_str(), plan.cells.size());
+    for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis) {
+        std::vector<std::string> labels;
+        for (const Cell& cell : plan.cells)
+            if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
+                labels.push_back(cell.labels[axis]);
+        std::printf("\n  %s: %s", plan.axis_names[axis].c_str(), core::join(labels).c_str());
+    }
+    std::printf("\nplanned in %s\n", folder.root.c_str());
+    if (!others.empty())
+        std::printf("left alone, as the plan has them no more: %s\n", core::join(others).c_str());
     return ExitCode::complete;
 }
 
-/// Runs the cells one after the other; those that are complete only say so.
-ExitCode run_cells(const parallel::Communicator& world, const AblateOptions& options) {
-    ablation::Plan plan;
-    world.on_every_rank([&] { plan = ablation::read_plan(options.plan); });
-    const std::string folder =
-        options.study.run_directory.empty() ? "runs/" + plan.name : options.study.run_directory;
-    for (const ablation::Cell& cell : plan.cells) {
-        StudyOptions study = options.study;
-        study.config = plan.base.string();
-        study.overrides = cell.overrides;
-        study.run_directory = folder + "/" + cell.id;
-        const ExitCode code = run_stages(world, study, study::Stage::report);
-        if (code != ExitCode::complete) return code;
+// ---- run
+
+ablation::ExecutionParameters
+execution_parameters(const RunCellsOptions& options,
+                     const std::optional<std::chrono::duration<double>>& limit) {
+    ablation::ExecutionParameters parameters;
+    parameters.program = this_program();
+    parameters.launcher = words_of(options.launcher);
+    parameters.threads = options.threads;
+    parameters.retries = options.retries;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    // How many ranks a launcher starts is its own affair.
+    const int fitting = parameters.launcher.empty() ? cores / options.threads : 1;
+    parameters.workers = options.workers > 0 ? options.workers : std::max(fitting, 1);
+    if (limit)
+        parameters.deadline =
+            std::chrono::steady_clock::now() +
+            std::chrono::duration_cast<std::chrono::steady_clock::duration>(*limit);
+    return parameters;
+}
+
+void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
+                  std::size_t chosen) {
+    std::printf("%zu of %zu cells are complete, %zu failed\n", result.complete, chosen,
+                result.failed.size());
+    for (const ablation::FailedCell& failed : result.failed)
+        std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
+    if (!result.failed.empty())
+        std::printf("once the cause is gone: the same command with --retry-failed\n");
+    if (result.stopped) std::printf("stopped early: the same command goes on\n");
+}
+
+ExitCode run_cells(const RunCellsOptions& options) {
+    if (parallel::launched_ranks() > 1)
+        throw core::UsageError(
+            "hdap ablate run starts the cells' processes itself: call it without "
+            "mpirun, and give that as --launcher \"mpirun -n 4\"");
+    std::optional<std::chrono::duration<double>> limit;
+    if (!options.time_limit.empty()) {
+        limit = parallel::parse_duration(options.time_limit);
+        if (!limit)
+            throw core::UsageError("--time-limit: '" + options.time_limit +
+                                   "' is no duration; write 90s, 30m, 2h or 1:30:00");
     }
+    parallel::RunControl control(limit
+                                     ? parallel::Walltime(parallel::Walltime::Clock::now(), *limit)
+                                     : parallel::Walltime());
+    const ablation::Plan plan = ablation::read_plan(options.plan);
+    const std::vector<std::size_t> cells = ablation::choose_cells(plan, options.cells);
+    const ablation::Folder folder = ablation::folder_of(plan, options.out);
+    ablation::write_plan(folder, plan, options.plan);
+    if (options.retry_failed) forget_all_failures(plan, folder);
+    core::Log log({.terminal = core::Log::stderr_is_terminal()});
+    const auto parameters = execution_parameters(options, limit);
+    log.info(plan.name + ": " + std::to_string(cells.size()) + " cells, " +
+             std::to_string(parameters.workers) + " at a time, in " + folder.root.string());
+    const auto result = ablation::execute(plan, folder, cells, parameters, log, control);
+    print_result(plan, result, cells.size());
+    return result.exit_code();
+}
+
+// ---- submit
+
+/// The script that tasks run: the one given, or the one of the checkout or of the installation.
+fs::path task_script(const std::string& given) {
+    if (!given.empty()) {
+        if (!fs::is_regular_file(given))
+            throw core::UsageError("--template: there is no file " + given);
+        return given;
+    }
+    const fs::path folder = this_program().parent_path();
+    std::vector<std::string> tried;
+    for (const fs::path& place : {fs::current_path() / "slurm", folder / "../share/hdap/slurm",
+                                  folder / "../../../slurm"}) {
+        const fs::path script = (place / "ablation.sbatch").lexically_normal();
+        if (fs::is_regular_file(script)) return script;
+        tried.push_back(script.string());
+    }
+    throw core::UsageError("ablation.sbatch is at none of " + core::join(tried) +
+                           "; give it as --template");
+}
+
+/// A command line as a shell reads it.
+std::string shell_text(const std::vector<std::string>& command) {
+    std::vector<std::string> words;
+    for (const std::string& word : command) {
+        const bool plain = word.find_first_of(" \t\n'\"\\$`&|;<>()*?[]#~!{}") == std::string::npos;
+        std::string quoted;
+        for (const char c : word)
+            quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        words.push_back(plain ? word : "'" + quoted + "'");
+    }
+    return core::join(words, " ");
+}
+
+ExitCode submit_cells(const SubmitOptions& options) {
+    const ablation::Plan plan = ablation::read_plan(options.plan);
+    const ablation::Folder folder = ablation::folder_of(plan, options.out);
+    const ablation::SubmissionParameters parameters{.program = this_program(),
+                                                    .script = task_script(options.script),
+                                                    .throttle = options.throttle,
+                                                    .cells_per_task = options.cells_per_task,
+                                                    .retries = options.retries,
+                                                    .sbatch_options =
+                                                        words_of(options.sbatch_options)};
+    if (!options.dry_run) {
+        ablation::write_plan(folder, plan, options.plan);
+        if (options.retry_failed) forget_all_failures(plan, folder);
+    }
+    const auto submission = options.dry_run
+                                ? ablation::plan_submission(plan, folder, options.plan, parameters)
+                                : ablation::submit(plan, folder, options.plan, parameters);
+    if (options.dry_run && !submission.tasks.empty())
+        std::printf("%s\n", shell_text(submission.command).c_str());
+    if (!submission.job.empty())
+        std::printf("submitted job %s: %zu tasks\n", submission.job.c_str(),
+                    submission.tasks.size());
+    if (submission.tasks.empty()) std::printf("nothing to submit\n");
+    std::fprintf(stderr,
+                 "%zu cells are complete, %zu are queued or running, %zu failed too often\n",
+                 submission.complete, submission.elsewhere, submission.given_up.size());
+    if (!submission.given_up.empty())
+        std::fprintf(stderr, "left out: %s; once the cause is gone: --retry-failed\n",
+                     core::join(submission.given_up).c_str());
     return ExitCode::complete;
+}
+
+// ---- status
+
+struct StatusOptions : AblationOptions {
+    bool json = false;
+};
+
+constexpr std::array all_states{CellState::complete, CellState::running, CellState::queued,
+                                CellState::stopped,  CellState::failed,  CellState::missing};
+
+using Statuses = std::vector<ablation::CellStatus>;
+
+std::map<CellState, std::size_t> counts_of(const Statuses& statuses) {
+    std::map<CellState, std::size_t> counts;
+    for (const ablation::CellStatus& status : statuses)
+        ++counts[status.state];
+    return counts;
+}
+
+/// Which cells are queued; nothing, with a warning, when Slurm does not answer.
+std::set<std::string> queued_or_none(const ablation::Folder& folder) {
+    try {
+        return ablation::queued_cells(folder);
+    } catch (const core::UsageError& error) {
+        std::fprintf(stderr, "hdap: warning: %s\n", error.what());
+        return {};
+    }
+}
+
+void print_status(const ablation::Plan& plan, const ablation::Folder& folder,
+                  const Statuses& statuses) {
+    std::printf("%s: %zu cells in %s\n", plan.name.c_str(), plan.cells.size(), folder.root.c_str());
+    auto counts = counts_of(statuses);
+    for (const CellState state : all_states)
+        std::printf("  %-9s %zu\n", name_of(state).c_str(), counts[state]);
+    for (std::size_t i = 0; i < statuses.size(); ++i) {
+        const CellState state = statuses[i].state;
+        if (state != CellState::running && state != CellState::stopped &&
+            state != CellState::failed)
+            continue;
+        std::printf("%-8s %s %s\n", name_of(state).c_str(), cell_text(plan.cells[i]).c_str(),
+                    statuses[i].reason.c_str());
+        if (state == CellState::failed)
+            std::printf("         log: %s\n", folder.log(plan.cells[i]).c_str());
+    }
+}
+
+void print_status_as_json(const ablation::Plan& plan, const ablation::Folder& folder,
+                          const Statuses& statuses) {
+    nlohmann::ordered_json json{{"name", plan.name}, {"folder", folder.root.string()}};
+    auto counts = counts_of(statuses);
+    for (const CellState state : all_states)
+        json["counts"][name_of(state)] = counts[state];
+    json["cells"] = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < statuses.size(); ++i) {
+        const Cell& cell = plan.cells[i];
+        nlohmann::ordered_json labels = nlohmann::ordered_json::object();
+        for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis)
+            labels[plan.axis_names[axis]] = cell.labels[axis];
+        json["cells"].push_back({{"id", cell.id},
+                                 {"labels", labels},
+                                 {"state", name_of(statuses[i].state)},
+                                 {"failures", statuses[i].failures},
+                                 {"exit_code", statuses[i].exit_code},
+                                 {"reason", statuses[i].reason},
+                                 {"log", folder.log(cell).string()}});
+    }
+    constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
+    std::printf("%s\n", json.dump(2, ' ', false, replace).c_str());
+}
+
+ExitCode show_status(const StatusOptions& options) {
+    const ablation::Plan plan = ablation::read_plan(options.plan);
+    const ablation::Folder folder = ablation::folder_of(plan, options.out);
+    const std::set<std::string> queued = queued_or_none(folder);
+    Statuses statuses;
+    for (const Cell& cell : plan.cells)
+        statuses.push_back(ablation::status_of(folder, cell, queued));
+    (options.json ? print_status_as_json : print_status)(plan, folder, statuses);
+    return ExitCode::complete;
+}
+
+// ---- the command line
+
+void add_plan_command(CLI::App& group, Action& action) {
+    const auto options = std::make_shared<PlanOptions>();
+    CLI::App* command = add_ablate_command(
+        group, action, "plan", "Check a plan and write its manifest: the cells, with their ids.",
+        "hdap ablate plan jobs/seeds.toml --dry-run", options, plan_cells);
+    command->add_flag("--dry-run", options->dry_run, "Print the manifest (CSV), write nothing");
+}
+
+void add_run_cells_command(CLI::App& group, Action& action) {
+    const auto options = std::make_shared<RunCellsOptions>();
+    CLI::App* command = add_ablate_command(
+        group, action, "run",
+        "Run the cells that are not complete, some at a time. The same command goes on after a "
+        "stop; several may work on one folder.",
+        "hdap ablate run jobs/seeds.toml --workers 2", options, run_cells);
+    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids");
+    command
+        ->add_option("--workers", options->workers,
+                     "Cells at a time (default: cores / threads; 1 with a launcher)")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--threads", options->threads, "Threads per rank of a cell")
+        ->check(CLI::Range(1, 4096))
+        ->capture_default_str();
+    command->add_option("--launcher", options->launcher,
+                        "Starts the ranks of a cell: \"mpirun -n 4\", \"srun --mpi=pmix\"");
+    command->add_option("--time-limit", options->time_limit,
+                        "Stop in time with 75, everything kept: 90s, 30m, 2h, 1:30:00");
+    add_retry_options(*command, options->retries, options->retry_failed);
+}
+
+void add_submit_command(CLI::App& group, Action& action) {
+    const auto options = std::make_shared<SubmitOptions>();
+    CLI::App* command = add_ablate_command(
+        group, action, "submit",
+        "Submit what is missing as a Slurm job array. What is queued already is not submitted "
+        "again.",
+        "hdap ablate submit jobs/seeds.toml --throttle 16 --sbatch \"--time=2:00:00\"", options,
+        submit_cells);
+    command->add_option("--throttle", options->throttle, "Tasks that run at the same time")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    command->add_option("--cells-per-task", options->cells_per_task, "One after the other")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    command->add_option("--sbatch", options->sbatch_options, "Options of sbatch, split at blanks");
+    command->add_option("--template", options->script,
+                        "What a task runs (default: slurm/ablation.sbatch)");
+    command->add_flag("--dry-run", options->dry_run, "Print sbatch's command line, submit nothing");
+    add_retry_options(*command, options->retries, options->retry_failed);
+}
+
+void add_status_command(CLI::App& group, Action& action) {
+    const auto options = std::make_shared<StatusOptions>();
+    CLI::App* command = add_ablate_command(
+        group, action, "status",
+        "Count the cells that are complete, running, queued, stopped, failed and missing.",
+        "hdap ablate status jobs/seeds.toml", options, show_status);
+    command->add_flag("--json", options->json, "Every cell, for a machine to read");
 }
 
 } // namespace
 
 void add_ablate_commands(CLI::App& app, Action& action) {
-    CLI::App* group = app.add_subcommand("ablate", "Grids of studies");
+    CLI::App* group = app.add_subcommand("ablate", "Ablations: many studies that vary one");
     group->require_subcommand(1);
-    auto options = std::make_shared<AblateOptions>();
-    CLI::App* plan = add_command(*group, "plan", "Print the cells of a plan as CSV.",
-                                 "hdap ablate plan jobs/seeds.toml");
-    plan->add_option("PLAN", options->plan, "Plan (TOML)")->required();
-    plan->callback([options, &action] {
-        action = [options](Arguments) { return print_plan(options->plan); };
-    });
-    CLI::App* run =
-        add_command(*group, "run",
-                    "Run the cells of a plan one after the other; continues where it was stopped.",
-                    "mpirun -n 2 hdap ablate run jobs/seeds.toml");
-    run->add_option("PLAN", options->plan, "Plan (TOML)")->required();
-    add_run_options(*run, options->study);
-    run->callback([options, &action] {
-        action = [options](Arguments arguments) {
-            return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
-                return run_cells(world, *options);
-            });
-        };
-    });
+    add_plan_command(*group, action);
+    add_run_cells_command(*group, action);
+    add_submit_command(*group, action);
+    add_status_command(*group, action);
+    add_ablate_collect_command(*group, action);
 }
 
 } // namespace hdap::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "hdap/ablation/folder.hpp"
+#include "hdap/ablation/plan.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace hdap::ablation {
+
+enum class CellState {
+    complete, ///< its results.h5 is there, undamaged
+    running,  ///< a job has it
+    queued,   ///< a job array that waits or runs will do it
+    stopped,  ///< its last job ended early, by request or by a kill; it goes on from there
+    failed,   ///< its last job ended with an error
+    missing,  ///< never started
+};
+
+/// "complete", "running", …
+std::string name_of(CellState state);
+
+/// How far one cell is.
+struct CellStatus {
+    CellState state = CellState::missing;
+    int failures = 0;     ///< jobs that ended with an error since the last forget_failures
+    int exit_code = 0;    ///< of the last job, when it failed
+    std::string reason{}; ///< stopped or failed: why, in words
+};
+
+/// Whether the study of a cell is complete.
+bool is_complete(const Folder& folder, const Cell& cell);
+
+/// What the record of a cell's jobs says: stopped, failed or missing.
+CellStatus last_attempt(const Folder& folder, const Cell& cell);
+
+/// How far a cell is; `queued` are the ids of the cells that job arrays will do.
+/// Throws DataError when the folder cannot be read.
+CellStatus status_of(const Folder& folder, const Cell& cell, const std::set<std::string>& queued);
+
+/// Sets the record of a cell's jobs aside, so that it is tried again. Does nothing without one.
+void forget_failures(const Folder& folder, const Cell& cell);
+
+} // namespace hdap::ablation

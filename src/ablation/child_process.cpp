@@ -1,0 +1,116 @@
+#include "child_process.hpp"
+
+#include "hdap/core/error.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <string_view>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace hdap::ablation {
+namespace {
+
+constexpr int no_such_program = 127;
+
+std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
+    std::vector<char*> pointers;
+    for (const std::string& argument : command)
+        pointers.push_back(const_cast<char*>(argument.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+[[noreturn]] void fail(const std::string& what) {
+    throw core::InternalError(what + ": " + std::strerror(errno));
+}
+
+/// Waits for a process; nothing while it runs and `options` is WNOHANG.
+std::optional<int> wait_for(pid_t id, int options) {
+    int status = 0;
+    pid_t ended = 0;
+    do {
+        ended = ::waitpid(id, &status, options);
+    } while (ended < 0 && errno == EINTR);
+    if (ended == 0) return std::nullopt;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/// Becomes another program, in the child after fork: only calls that are safe there.
+[[noreturn]] void become(char* const* command, int output) {
+    const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 &&
+        ::dup2(output, STDERR_FILENO) >= 0)
+        ::execvp(command[0], command);
+    constexpr std::string_view message = "hdap: error: cannot start the program\n";
+    [[maybe_unused]] const auto written = ::write(output, message.data(), message.size());
+    ::_exit(no_such_program);
+}
+
+} // namespace
+
+ChildProcess::ChildProcess(const std::vector<std::string>& command,
+                           const std::filesystem::path& log, int inherited) {
+    const std::vector<char*> arguments = argument_pointers(command);
+    const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (output < 0)
+        throw core::DataError("cannot open " + log.string() + ": " + std::strerror(errno));
+    const pid_t parent = ::getpid();
+    id_ = ::fork();
+    if (id_ == 0) {
+        ::setpgid(0, 0);
+        ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (::getppid() != parent) ::_exit(no_such_program); // it ended before the line above
+        ::fcntl(inherited, F_SETFD, 0);
+        // Until it has a handler, a request for a checkpoint must not end it.
+        ::signal(SIGUSR1, SIG_IGN);
+        become(arguments.data(), output);
+    }
+    const int why = errno;
+    ::close(output);
+    errno = why;
+    if (id_ < 0) fail("cannot start a process");
+}
+
+ChildProcess::~ChildProcess() {
+    if (id_ < 0) return;
+    ::kill(id_, SIGKILL);
+    wait_for(id_, 0);
+}
+
+std::optional<int> ChildProcess::try_wait() {
+    const std::optional<int> code = wait_for(id_, WNOHANG);
+    if (code) id_ = -1;
+    return code;
+}
+
+void ChildProcess::signal(int number) const {
+    ::kill(id_, number);
+}
+
+CommandResult run_command(const std::vector<std::string>& command) {
+    const std::vector<char*> arguments = argument_pointers(command);
+    std::array<int, 2> pipe{};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) fail("cannot make a pipe");
+    const pid_t id = ::fork();
+    if (id == 0) become(arguments.data(), pipe[1]);
+    ::close(pipe[1]);
+    CommandResult result;
+    std::array<char, 4096> buffer{};
+    for (ssize_t count = 0; (count = ::read(pipe[0], buffer.data(), buffer.size())) != 0;) {
+        if (count > 0)
+            result.output.append(buffer.data(), static_cast<std::size_t>(count));
+        else if (errno != EINTR)
+            break;
+    }
+    ::close(pipe[0]);
+    if (id < 0) fail("cannot start a process");
+    result.exit_code = wait_for(id, 0).value_or(no_such_program);
+    return result;
+}
+
+} // namespace hdap::ablation

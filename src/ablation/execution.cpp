@@ -1,0 +1,328 @@
+#include "hdap/ablation/execution.hpp"
+
+#include "child_process.hpp"
+#include "hdap/ablation/status.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/provenance.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/study/attempts.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+namespace hdap::ablation {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using core::ExitCode;
+
+/// A cell that a process of ours works on.
+struct RunningCell {
+    std::size_t cell;
+    CellClaim claim;
+    ChildProcess process;
+    study::Attempt attempt;
+    std::uintmax_t log_begin; ///< where the log of this attempt begins in the cell's log
+};
+
+std::string this_job() {
+    const char* job = std::getenv("SLURM_JOB_ID");
+    if (job == nullptr) return "";
+    const char* restarts = std::getenv("SLURM_RESTART_COUNT");
+    return std::string(job) + "." + (restarts == nullptr ? "0" : restarts);
+}
+
+std::uintmax_t size_of(const fs::path& file) {
+    std::error_code missing;
+    const std::uintmax_t size = fs::file_size(file, missing);
+    return missing ? 0 : size;
+}
+
+/// Why a program ended with `exit_code`: its own error message, or the last thing that it printed.
+std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) {
+    if (exit_code > 128)
+        return "ended by signal " + std::to_string(exit_code - 128) + " (" +
+               ::strsignal(exit_code - 128) + ")";
+    constexpr std::uintmax_t most_bytes = 1U << 16U;
+    constexpr std::size_t most_characters = 500;
+    constexpr std::string_view mark = "hdap: error: ";
+    const std::uintmax_t end = size_of(log);
+    std::ifstream stream(log, std::ios::binary);
+    stream.seekg(static_cast<std::streamoff>(std::max(begin, end - std::min(end, most_bytes))));
+    std::string error;
+    std::string last = "no message";
+    for (std::string line; std::getline(stream, line);) {
+        if (line.starts_with(mark)) error = line.substr(mark.size());
+        if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
+    }
+    return (error.empty() ? last : error).substr(0, most_characters);
+}
+
+/// Runs some cells of a plan; see execute.
+class Execution {
+  public:
+    Execution(const Plan& plan, const Folder& folder, const std::vector<std::size_t>& cells,
+              const ExecutionParameters& parameters, core::Log& log, parallel::RunControl& control)
+        : plan_(plan), folder_(folder), parameters_(parameters), log_(log), control_(control),
+          total_(cells.size()) {
+        for (const std::size_t cell : cells) {
+            if (is_complete(folder_, plan_.cells[cell]))
+                ++result_.complete;
+            else
+                waiting_.push_back(cell);
+        }
+    }
+
+    ExecutionResult run();
+
+  private:
+    void pass_on_requests();
+    void end_finished();
+    void end(RunningCell& running, int exit_code);
+    void start_waiting();
+    bool start_or_settle(std::size_t index);
+    RunningCell start(std::size_t index, CellClaim claim) const;
+    std::vector<std::string> command_of(const Cell& cell) const;
+    std::string name_of_cell(const Cell& cell) const;
+    core::ProgressState progress() const;
+
+    const Plan& plan_;
+    const Folder& folder_;
+    const ExecutionParameters& parameters_;
+    core::Log& log_;
+    parallel::RunControl& control_;
+    std::size_t total_;
+    std::deque<std::size_t> waiting_;
+    std::vector<RunningCell> running_;
+    Clock::time_point next_look_{};
+    int passed_on_ = 0;     ///< requests to stop
+    bool stopping_ = false; ///< nothing is started any more
+    ExecutionResult result_;
+};
+
+ExecutionResult Execution::run() {
+    core::Progress shown(log_, static_cast<std::int64_t>(result_.complete));
+    for (;;) {
+        pass_on_requests();
+        end_finished();
+        if (!stopping_) start_waiting();
+        if (running_.empty() && (stopping_ || waiting_.empty())) break;
+        shown.show(progress());
+        std::this_thread::sleep_for(20ms);
+    }
+    result_.stopped = result_.complete + result_.failed.size() < total_;
+    std::sort(result_.failed.begin(), result_.failed.end(),
+              [](const FailedCell& a, const FailedCell& b) { return a.cell < b.cell; });
+    return result_;
+}
+
+/// mpirun passes SIGUSR1 and SIGUSR2 on to its ranks; SIGTERM makes it end them.
+void Execution::pass_on_requests() {
+    if (control_.take_checkpoint_request())
+        for (const RunningCell& running : running_)
+            running.process.signal(SIGUSR1);
+    const int requests = control_.stop_now_requested() ? 2 : (control_.stop_requested() ? 1 : 0);
+    for (; passed_on_ < requests; ++passed_on_) {
+        log_.info("asked to stop: waiting for " + std::to_string(running_.size()) + " cells");
+        stopping_ = true;
+        for (const RunningCell& running : running_)
+            running.process.signal(SIGUSR2);
+    }
+}
+
+void Execution::end_finished() {
+    for (std::size_t i = 0; i < running_.size();) {
+        const std::optional<int> exit_code = running_[i].process.try_wait();
+        if (!exit_code) {
+            ++i;
+            continue;
+        }
+        end(running_[i], *exit_code);
+        running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+}
+
+/// Notes how a cell's process ended.
+void Execution::end(RunningCell& running, int exit_code) {
+    constexpr int stopped = static_cast<int>(ExitCode::stopped);
+    const Cell& cell = plan_.cells[running.cell];
+    study::Attempt& attempt = running.attempt;
+    const bool complete = exit_code == 0 && is_complete(folder_, cell);
+    if (exit_code == 0 && !complete) {
+        exit_code = static_cast<int>(ExitCode::internal_error);
+        attempt.message = "ended with 0, but without an undamaged results.h5";
+    } else if (exit_code != 0 && passed_on_ > 0) {
+        exit_code = stopped; // whatever a launcher makes of it
+    } else if (exit_code != 0 && exit_code != stopped) {
+        attempt.message = reason_in(folder_.log(cell), running.log_begin, exit_code);
+    }
+    attempt.ended = core::utc_now();
+    attempt.exit_code = exit_code;
+    study::append_attempt_end(folder_.attempts(cell), attempt);
+    if (complete) {
+        ++result_.complete;
+        return;
+    }
+    waiting_.push_back(running.cell);
+    if (exit_code == stopped) {
+        stopping_ = true; // its time was over, and so is ours
+        return;
+    }
+    log_.warning(name_of_cell(cell) + ": " + last_attempt(folder_, cell).reason + " (see " +
+                 folder_.log(cell).string() + ")");
+}
+
+void Execution::start_waiting() {
+    if (Clock::now() < next_look_) return;
+    std::vector<std::size_t> taken;
+    while (!waiting_.empty() && running_.size() < static_cast<std::size_t>(parameters_.workers)) {
+        const std::size_t index = waiting_.front();
+        waiting_.pop_front();
+        if (!start_or_settle(index)) taken.push_back(index);
+    }
+    // Nothing but cells of other jobs is left: no need to look at them at once again.
+    if (waiting_.empty() && !taken.empty()) next_look_ = Clock::now() + 200ms;
+    waiting_.insert(waiting_.end(), taken.begin(), taken.end());
+}
+
+/// Starts a cell, or finds that there is nothing to do. Returns false when another job has it.
+bool Execution::start_or_settle(std::size_t index) {
+    const Cell& cell = plan_.cells[index];
+    std::optional<CellClaim> claim = CellClaim::take(folder_, cell);
+    if (!claim) return false;
+    if (is_complete(folder_, cell)) {
+        ++result_.complete;
+        return true;
+    }
+    const CellStatus status = last_attempt(folder_, cell);
+    if (status.failures > parameters_.retries)
+        result_.failed.push_back({index, status.exit_code, status.reason});
+    else
+        running_.push_back(start(index, std::move(*claim)));
+    return true;
+}
+
+RunningCell Execution::start(std::size_t index, CellClaim claim) const {
+    const Cell& cell = plan_.cells[index];
+    study::Attempt attempt;
+    attempt.started = core::utc_now();
+    attempt.job = this_job();
+    attempt.host = core::current_provenance().host;
+    attempt.threads = parameters_.threads;
+    study::append_attempt_start(folder_.attempts(cell), attempt);
+    const std::uintmax_t log_begin = size_of(folder_.log(cell));
+    ChildProcess process(command_of(cell), folder_.log(cell), claim.descriptor());
+    return {index, std::move(claim), std::move(process), std::move(attempt), log_begin};
+}
+
+std::vector<std::string> Execution::command_of(const Cell& cell) const {
+    std::vector<std::string> command = parameters_.launcher;
+    for (const std::string& word :
+         {parameters_.program.string(), std::string("run"), plan_.base.string(),
+          std::string("--out"), folder_.run_directory(cell).string(), std::string("--store"),
+          folder_.store().string(), std::string("--threads"), std::to_string(parameters_.threads)})
+        command.push_back(word);
+    for (const std::string& text : cell.overrides) {
+        command.emplace_back("--set");
+        command.push_back(text);
+    }
+    if (parameters_.deadline) {
+        const auto left =
+            std::chrono::floor<std::chrono::seconds>(*parameters_.deadline - Clock::now());
+        command.emplace_back("--time-limit");
+        command.push_back(std::to_string(std::max<std::int64_t>(left.count(), 1)) + "s");
+    }
+    return command;
+}
+
+/// "cell 0123456789ab (100, single)"
+std::string Execution::name_of_cell(const Cell& cell) const {
+    return "cell " + cell.id + " (" + core::join(cell.labels) + ")";
+}
+
+core::ProgressState Execution::progress() const {
+    const std::size_t done = result_.complete + result_.failed.size();
+    std::string detail = std::to_string(running_.size()) + " running";
+    if (!result_.failed.empty()) detail += ", " + std::to_string(result_.failed.size()) + " failed";
+    if (running_.empty()) detail += ", " + std::to_string(waiting_.size()) + " in other jobs";
+    return {.stage = "ablation",
+            .position = plan_.name,
+            .done = static_cast<std::int64_t>(done),
+            .total = static_cast<std::int64_t>(total_),
+            .unit = "cells",
+            .detail = detail};
+}
+
+/// The index of the cell with number `text` of the manifest, which counts from 1.
+std::optional<std::size_t> index_of_number(const Plan& plan, std::string_view text) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || number < 1 ||
+        number > plan.cells.size())
+        return std::nullopt;
+    return number - 1;
+}
+
+/// Adds what one part of a choice means: an id, a number, or two numbers with a dash.
+void add_chosen(const Plan& plan, const std::string& part, std::set<std::size_t>& chosen) {
+    const auto cell = std::find_if(plan.cells.begin(), plan.cells.end(),
+                                   [&](const Cell& c) { return c.id == part; });
+    if (cell != plan.cells.end()) {
+        chosen.insert(static_cast<std::size_t>(cell - plan.cells.begin()));
+        return;
+    }
+    const std::size_t dash = part.find('-');
+    const auto first = index_of_number(plan, std::string_view(part).substr(0, dash));
+    const auto last = dash == std::string::npos
+                          ? first
+                          : index_of_number(plan, std::string_view(part).substr(dash + 1));
+    if (!first || !last || *first > *last)
+        throw core::UsageError("--cells: '" + part + "' chooses no cell of " + plan.name +
+                               "; give ids, or numbers from 1 to " +
+                               std::to_string(plan.cells.size()) +
+                               " as in 1-4,7: hdap ablate plan --dry-run shows both");
+    for (std::size_t index = *first; index <= *last; ++index)
+        chosen.insert(index);
+}
+
+} // namespace
+
+std::vector<std::size_t> choose_cells(const Plan& plan, const std::string& text) {
+    std::set<std::size_t> chosen;
+    if (text.empty())
+        for (std::size_t index = 0; index < plan.cells.size(); ++index)
+            chosen.insert(index);
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');)
+        add_chosen(plan, part, chosen);
+    return {chosen.begin(), chosen.end()};
+}
+
+core::ExitCode ExecutionResult::exit_code() const {
+    if (stopped) return ExitCode::stopped;
+    if (failed.empty()) return ExitCode::complete;
+    const int code = failed.front().exit_code;
+    const bool known = code >= static_cast<int>(ExitCode::internal_error) &&
+                       code <= static_cast<int>(ExitCode::infeasible);
+    return known ? static_cast<ExitCode>(code) : ExitCode::internal_error;
+}
+
+ExecutionResult execute(const Plan& plan, const Folder& folder,
+                        const std::vector<std::size_t>& cells,
+                        const ExecutionParameters& parameters, core::Log& log,
+                        parallel::RunControl& control) {
+    return Execution(plan, folder, cells, parameters, log, control).run();
+}
+
+} // namespace hdap::ablation
