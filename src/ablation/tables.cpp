@@ -50,8 +50,21 @@ std::string take_name(const std::string& name, std::set<std::string>& taken) {
     return free;
 }
 
-const Cell& planned_cell(const Plan& plan, const Collection& collection, std::size_t row) {
-    return plan.cells[collection.cells[row]];
+/// Appends ids and labels of cells, given by their places in the plan. CSV repeats them in every
+/// table, so that none needs another one; HDF5 has them once.
+void add_labels(Table& table, const Plan& plan, const std::vector<std::size_t>& cells,
+                bool in_hdf5) {
+    const auto add = [&](const std::string& name, const std::string& path, auto get) {
+        table.push_back({.name = name,
+                         .path = in_hdf5 ? path : "",
+                         .unit = {},
+                         .values = column_of<std::string>(
+                             cells, [&](std::size_t cell) { return get(plan.cells[cell]); })});
+    };
+    add("id", "/cells/id", [](const Cell& cell) { return cell.id; });
+    for (std::size_t a = 0; a < plan.axis_names.size(); ++a)
+        add(plan.axis_names[a], axis_path(plan.axis_names[a]),
+            [a](const Cell& cell) { return cell.labels[a]; });
 }
 
 void add_figures(Table& table, const std::vector<study::ResultSeries>& columns,
@@ -130,50 +143,31 @@ void write_incomplete(storage::Hdf5Writer& file, const Collection& collection) {
 
 Table cells_table(const Plan& plan, const Collection& collection) {
     Table table;
-    const auto of_cells = [&](auto get) { return column_of<std::string>(collection.cells, get); };
-    table.push_back(
-        {.name = "id", .path = "/cells/id", .unit = {}, .values = of_cells([&](std::size_t cell) {
-                                                            return plan.cells[cell].id;
-                                                        })});
-    for (std::size_t a = 0; a < plan.axis_names.size(); ++a)
-        table.push_back(
-            {.name = plan.axis_names[a],
-             .path = axis_path(plan.axis_names[a]),
-             .unit = {},
-             .values = of_cells([&](std::size_t cell) { return plan.cells[cell].labels[a]; })});
+    add_labels(table, plan, collection.cells, true);
     add_figures(table, collection.final_figures, "", "/final/");
     add_figures(table, collection.costs, "cost_", "/cost/");
-    for (const auto& [name, member] :
-         {std::pair("software_version", &CellProvenance::software_version),
-          std::pair("git_commit", &CellProvenance::git_commit),
-          std::pair("host", &CellProvenance::host), std::pair("job", &CellProvenance::job),
-          std::pair("created", &CellProvenance::created)})
-        table.push_back(
-            {.name = name,
-             .path = std::string("/provenance/") + name,
-             .unit = {},
-             .values = column_of<std::string>(collection.provenance,
-                                              [&](const CellProvenance& p) { return p.*member; })});
+    const auto add = [&](const std::string& name, std::string CellProvenance::*member) {
+        table.push_back({.name = name,
+                         .path = "/provenance/" + name,
+                         .unit = {},
+                         .values = column_of<std::string>(
+                             collection.provenance,
+                             [member](const CellProvenance& cell) { return cell.*member; })});
+    };
+    add("software_version", &CellProvenance::software_version);
+    add("git_commit", &CellProvenance::git_commit);
+    add("host", &CellProvenance::host);
+    add("job", &CellProvenance::job);
+    add("created", &CellProvenance::created);
     return table;
 }
 
 Table history_table(const Plan& plan, const Collection& collection) {
     Table table;
-    const auto cell_of = [&](std::int64_t row) -> const Cell& {
-        return planned_cell(plan, collection, static_cast<std::size_t>(row));
-    };
-    const auto of_cells = [&](auto get) {
-        return column_of<std::string>(collection.history_cell,
-                                      [&](std::int64_t row) { return get(cell_of(row)); });
-    };
-    table.push_back({.name = "id", .path = {}, .unit = {}, .values = of_cells([](const Cell& cell) {
-                                                               return cell.id;
-                                                           })});
-    for (std::size_t a = 0; a < plan.axis_names.size(); ++a)
-        table.push_back({.name = plan.axis_names[a],
-                         .path = {},
-                         .unit = {},
-                         .values = of_cells([a](const Cell& cell) { return cell.labels[a]; })});
+    const auto cells = column_of<std::size_t>(collection.history_cell, [&](std::int64_t cell) {
+        return collection.cells[static_cast<std::size_t>(cell)];
+    });
+    add_labels(table, plan, cells, false);
     table.push_back(
         {.name = {}, .path = "/history/cell", .unit = {}, .values = collection.history_cell});
     table.push_back({.name = "generation",
