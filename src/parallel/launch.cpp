@@ -34,13 +34,11 @@ std::vector<int> bound_cores() {
     return cores;
 }
 
-void refuse_split_singletons(const Communicator& communicator) {
-    const int tasks = environment_int("SLURM_NTASKS").value_or(1);
-    if (tasks > 1 && communicator.size() == 1)
-        throw core::UsageError(
-            "Slurm started " + std::to_string(tasks) +
-            " tasks, but MPI sees one rank: the tasks would all run the same job. Start with "
-            "'srun --mpi=pmix hdap …' or 'mpirun hdap …', or ask for one task");
+[[noreturn]] void refuse_split_singletons(int tasks) {
+    throw core::UsageError(
+        "Slurm started " + std::to_string(tasks) +
+        " tasks, but MPI sees one rank: the tasks would all run the same job. Start with "
+        "'srun --mpi=pmix hdap …' or 'mpirun hdap …', or ask for one task");
 }
 
 int automatic_threads(const std::vector<int>& cores, const Communicator::Node& node) {
@@ -74,8 +72,17 @@ int launched_ranks() {
     return pmix ? environment_int("SLURM_STEP_NUM_TASKS").value_or(1) : 1;
 }
 
+void refuse_launch_without_pmi() {
+    // A step's variables: what a batch script starts by itself is one process.
+    const int tasks = environment_int("SLURM_STEP_NUM_TASKS").value_or(1);
+    if (tasks > 1 && launched_ranks() == 1) refuse_split_singletons(tasks);
+}
+
 Launch inspect_launch(const Communicator& communicator, int requested_threads) {
-    communicator.on_every_rank([&] { refuse_split_singletons(communicator); });
+    communicator.on_every_rank([&] {
+        const int tasks = environment_int("SLURM_NTASKS").value_or(1);
+        if (tasks > 1 && communicator.size() == 1) refuse_split_singletons(tasks);
+    });
     const std::vector<int> cores = bound_cores();
     Launch launch;
     launch.ranks = communicator.size();

@@ -19,6 +19,11 @@ struct Launch {
 /// 1 when there is no launcher.
 int launched_ranks();
 
+/// Throws UsageError when srun started several tasks and gave them no PMI by which MPI finds the
+/// others. To be called before MPI begins: Open MPI would end each task with a message that does
+/// not say what to do.
+void refuse_launch_without_pmi();
+
 /// Looks at how the job was started and decides on the threads per rank.
 ///
 /// `requested_threads` 0 means automatic: OMP_NUM_THREADS when set, else SLURM_CPUS_PER_TASK, else
