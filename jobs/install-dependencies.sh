@@ -19,7 +19,7 @@ packages=(
     dataset-fashion-mnist
 )
 if [[ "${1:-}" == tests ]]; then
-    packages+=(catch2 libpagmo-dev chromium python3-h5py)
+    packages+=(catch2 libpagmo-dev chromium python3-h5py slurm-wlm munge shellcheck)
 elif [[ $# -gt 0 ]]; then
     echo "usage: jobs/install-dependencies.sh [tests]" >&2
     exit 2
