@@ -1,6 +1,7 @@
 #include "hdap/fleet/clustering.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
 #include "hdap/fleet/dbscan.hpp"
 #include "hdap/fleet/median.hpp"
 
@@ -165,6 +166,12 @@ void weigh(const Fleet& fleet, Clustering& clustering) {
     }
 }
 
+/// The one device of a lab that has no other.
+std::int32_t drawn_device(const Fleet& fleet, std::uint64_t seed) {
+    core::RandomStream random(seed, core::StreamId::single_device);
+    return static_cast<std::int32_t>(random.below(fleet.devices()));
+}
+
 const char* metric_name(SignatureMetric metric) {
     return metric == SignatureMetric::level ? "level" : "shape";
 }
@@ -207,22 +214,29 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
     clustering.metric = parameters.metric;
     clustering.k_distance = thinned(curve);
     clustering.eps = parameters.eps > 0.0 ? parameters.eps : automatic_eps(curve);
-    DbscanResult found = dbscan(signatures, clustering.eps, clustering.min_points);
-    clustering.no_dense_group = found.clusters == 0;
-    if (clustering.no_dense_group) {
-        found.clusters = 1;
-        std::fill(found.label.begin(), found.label.end(), 0);
+    std::size_t clusters = 0;
+    if (parameters.method == ClusteringMethod::dbscan) {
+        DbscanResult found = dbscan(signatures, clustering.eps, clustering.min_points);
+        clusters = static_cast<std::size_t>(found.clusters);
+        clustering.no_dense_group = clusters == 0;
+        clustering.cluster_of_device = std::move(found.label);
     }
-    clustering.cluster_of_device = std::move(found.label);
+    if (clusters == 0) {
+        clusters = 1;
+        clustering.cluster_of_device.assign(fleet.devices(), 0);
+    }
     clustering.assigned_cluster = clustering.cluster_of_device;
     if (parameters.noise == NoisePolicy::nearest_cluster)
         assign_noise_to_nearest(signatures, clustering);
-    const auto members =
-        members_of(clustering.cluster_of_device, static_cast<std::size_t>(found.clusters));
-    for (const auto& devices : members)
-        clustering.representatives.push_back(nearest_to_centre(
-            signatures, devices, static_cast<std::size_t>(parameters.representatives)));
+    if (parameters.method == ClusteringMethod::single_device)
+        clustering.representatives.push_back({drawn_device(fleet, parameters.seed)});
+    else
+        for (const auto& devices : members_of(clustering.cluster_of_device, clusters))
+            clustering.representatives.push_back(nearest_to_centre(
+                signatures, devices, static_cast<std::size_t>(parameters.representatives)));
     weigh(fleet, clustering);
+    if (parameters.weighting == ClusterWeighting::equal)
+        clustering.cluster_weight.assign(clusters, 1.0 / static_cast<double>(clusters));
     return clustering;
 }
 

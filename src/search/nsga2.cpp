@@ -201,6 +201,20 @@ void check_parents(const Genes& genes, const std::vector<Genome>& parents, std::
     }
 }
 
+/// The overall keep ratio of individual `i`: one in each n-th of the range.
+double level_of(std::size_t i, std::size_t n, RandomStream& random) {
+    return (static_cast<double>(i) + random.uniform()) / static_cast<double>(n);
+}
+
+/// A random genome around `level` that is not taken, if one can be found.
+Genome free_around_level(const Genes& genes, double level, const Taken& taken, std::size_t longest,
+                         RandomStream& random) {
+    Genome genome = random_around_level(genes, level, random);
+    for (int attempt = 0; attempt < remutations && taken(genome); ++attempt)
+        genome = random_around_level(genes, level, random);
+    return taken(genome) ? next_free(genes, genome, taken, longest).value_or(genome) : genome;
+}
+
 } // namespace
 
 void validate(const Nsga2Parameters& parameters) {
@@ -232,19 +246,33 @@ std::vector<Genome> initial_population(const SearchSpace& space,
     for (std::size_t i = population.size(); i < n; ++i) {
         RandomStream random(parameters.seed, StreamId::initial_population, 0,
                             static_cast<std::uint32_t>(i));
-        // One level in each n-th of the range.
-        const double level = (static_cast<double>(i) + random.uniform()) / static_cast<double>(n);
-        Genome genome = random_around_level(genes, level, random);
-        for (int attempt = 0; attempt < remutations && taken(genome); ++attempt) {
-            genome = random_around_level(genes, level, random);
-        }
-        if (taken(genome)) {
-            genome = next_free(genes, genome, taken, present.size() + 1).value_or(genome);
-        }
-        present.insert(genome);
-        population.push_back(std::move(genome));
+        // A walk of n + 1 steps finds a genome that none of n has, if there is one.
+        population.push_back(
+            free_around_level(genes, level_of(i, n, random), taken, n + 1, random));
+        present.insert(population.back());
     }
     return population;
+}
+
+std::vector<Genome> random_candidates(const SearchSpace& space, std::int64_t generation,
+                                      const Nsga2Parameters& parameters,
+                                      const std::function<bool(const Genome&)>& seen) {
+    validate(parameters);
+    const Genes genes(space);
+    const auto n = static_cast<std::size_t>(parameters.population);
+    std::vector<Genome> candidates;
+    std::set<Genome> present;
+    const Taken taken = [&](const Genome& genome) {
+        return present.contains(genome) || (seen && seen(genome));
+    };
+    for (std::size_t i = 0; i < n; ++i) {
+        RandomStream random(parameters.seed, StreamId::random_search,
+                            static_cast<std::uint32_t>(generation), static_cast<std::uint32_t>(i));
+        candidates.push_back(
+            free_around_level(genes, level_of(i, n, random), taken, longest_walk, random));
+        present.insert(candidates.back());
+    }
+    return candidates;
 }
 
 std::vector<Genome> offspring(const SearchSpace& space, const std::vector<Genome>& parents,

@@ -197,6 +197,42 @@ TEST_CASE("without any dense group the whole fleet is one cluster and it is stat
     CHECK(lonely.device_ratio[0] == 1.0);
 }
 
+TEST_CASE("the baselines make one cluster of all devices, represented by one or by several") {
+    const Fleet fleet = standard_fleet();
+    ClusteringParameters parameters;
+    parameters.method = ClusteringMethod::whole_fleet;
+    const Clustering whole = cluster_devices(fleet, parameters);
+    CHECK(whole.cluster_of_device == std::vector<std::int32_t>(fleet.devices(), 0));
+    CHECK(whole.cluster_weight == std::vector<double>{1.0});
+    CHECK(whole.representatives[0].size() == 3);
+    CHECK_FALSE(whole.no_dense_group);
+
+    parameters.method = ClusteringMethod::single_device;
+    std::set<std::int32_t> drawn;
+    for (parameters.seed = 1; parameters.seed <= 20; ++parameters.seed) {
+        const Clustering single = cluster_devices(fleet, parameters);
+        REQUIRE(single.clusters() == 1);
+        REQUIRE(single.representatives[0].size() == 1);
+        const auto device = static_cast<std::size_t>(single.representatives[0][0]);
+        CHECK(single.device_ratio[device] == Approx(1.0));
+        drawn.insert(single.representatives[0][0]);
+        check_equal(single, cluster_devices(fleet, parameters));
+    }
+    CHECK(drawn.size() > 10);
+}
+
+TEST_CASE("equal weighting counts all clusters alike and changes nothing else") {
+    ClusteringParameters parameters;
+    Clustering by_devices = cluster_devices(standard_fleet(), parameters);
+    CHECK(by_devices.cluster_weight[0] > 0.5);
+    parameters.weighting = ClusterWeighting::equal;
+    const Clustering equal = cluster_devices(standard_fleet(), parameters);
+    const std::size_t clusters = equal.clusters();
+    REQUIRE(clusters == 3);
+    by_devices.cluster_weight.assign(clusters, 1.0 / static_cast<double>(clusters));
+    check_equal(equal, by_devices);
+}
+
 TEST_CASE("the clustering does not depend on the number of threads") {
     const Fleet fleet = grouped_fleet(
         {{900, {1.0, 1.0, 1.0}}, {400, {1.1, 1.2, 1.1}}, {60, {1.3, 1.0, 1.2}}}, 0.02, 5);

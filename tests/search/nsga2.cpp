@@ -5,6 +5,7 @@
 #include "hdap/network/zoo.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/search/non_dominated_sort.hpp"
+#include "search/small_space.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -17,8 +18,6 @@
 #include <string>
 #include <tuple>
 #include <utility>
-
-#include "search/small_space.hpp"
 
 using namespace hdap::search;
 using hdap::core::ConfigError;
@@ -279,6 +278,26 @@ TEST_CASE("children are allowed, distinct and not seen before") {
             CHECK(log.insert(child).second);
         }
         parents = children;
+    }
+}
+
+TEST_CASE("random candidates are allowed, distinct, not seen before, and new in each generation") {
+    const SearchSpace space = mobilenet_space();
+    const Nsga2Parameters parameters{.population = 50, .generations = 3, .seed = 4};
+    std::set<Genome> seen;
+    for (std::int64_t generation = 1; generation <= 3; ++generation) {
+        const auto candidates =
+            random_candidates(space, generation, parameters,
+                              [&](const Genome& genome) { return seen.contains(genome); });
+        REQUIRE(candidates.size() == 50);
+        CHECK(candidates ==
+              random_candidates(space, generation, parameters,
+                                [&](const Genome& genome) { return seen.contains(genome); }));
+        for (const Genome& genome : candidates) {
+            CHECK(seen.insert(genome).second);
+            for (std::size_t g = 0; g < genome.size(); ++g)
+                CHECK(space.nearest_allowed(g, genome[g]) == genome[g]);
+        }
     }
 }
 

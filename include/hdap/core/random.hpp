@@ -22,6 +22,8 @@ enum class StreamId : std::uint32_t {
     augmentation = 10,
     measurement_order = 11,
     bootstrap = 12,
+    single_device = 15,
+    random_search = 16,
     testing = 1000,
 };
 

@@ -24,6 +24,19 @@ enum class SignatureMetric {
     shape,
 };
 
+/// What makes a cluster.
+enum class ClusteringMethod {
+    dbscan,        ///< dense groups of devices
+    single_device, ///< baseline: one cluster, represented by one device, drawn at random
+    whole_fleet,   ///< baseline: one cluster, represented as DBSCAN's are
+};
+
+/// What a cluster counts in the fleet's mean.
+enum class ClusterWeighting {
+    devices, ///< the devices that it stands for
+    equal,   ///< as much as any other: what public code of the method does
+};
+
 /// How noise devices count in the cluster weights.
 enum class NoisePolicy {
     nearest_cluster, ///< as devices of the cluster of the nearest clustered device
@@ -41,6 +54,9 @@ struct ClusteringParameters {
     std::int64_t min_points = 0;
     std::int64_t representatives = 3; ///< wanted per cluster; a small cluster has fewer
     NoisePolicy noise = NoisePolicy::nearest_cluster;
+    ClusteringMethod method = ClusteringMethod::dbscan;
+    ClusterWeighting weighting = ClusterWeighting::devices;
+    std::uint64_t seed = 0; ///< of the device that single_device draws
 };
 
 /// Device clusters: groups that respond alike. Clusters are numbered by descending size.
@@ -49,7 +65,7 @@ struct Clustering {
     std::vector<std::int32_t> cluster_of_device; ///< [device]; -1: a noise device
     /// [device] the cluster that stands for it: its own, for noise devices by policy; -1: dropped.
     std::vector<std::int32_t> assigned_cluster;
-    /// [cluster] share of the assigned devices; sums to 1.
+    /// [cluster] share of the assigned devices, or equal shares; sums to 1.
     std::vector<double> cluster_weight;
     /// [device] its latency ÷ that of its assigned cluster's representatives, geometric means over
     /// benchmarks and representatives; 0 for a dropped device.
@@ -62,7 +78,8 @@ struct Clustering {
     std::int64_t min_points = 0; ///< the number used
     /// Sorted distances to the (min_points − 1)-th nearest other device, thinned to ≤ 1,000.
     std::vector<double> k_distance;
-    /// DBSCAN found noise devices only; the whole fleet was made one cluster.
+    /// DBSCAN found noise devices only; the whole fleet was made one cluster. False for the other
+    /// methods, for which eps, min_points and k_distance only describe the fleet.
     bool no_dense_group = false;
 
     [[nodiscard]] std::size_t devices() const noexcept { return cluster_of_device.size(); }

@@ -10,6 +10,12 @@
 
 namespace hdap::search {
 
+/// Where the candidates of a generation come from.
+enum class Offspring {
+    of_parents, ///< crossover and mutation of selected parents
+    random,     ///< the baseline: random candidates, as in the first generation
+};
+
 /// NSGA-II: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II" (IEEE TEVC
 /// 6(2), 2002). The functions below are its steps. Each is a pure function of its arguments; its
 /// random numbers come from streams keyed by (seed, purpose, generation, individual), so any rank
@@ -21,6 +27,7 @@ struct Nsga2Parameters {
     double crossover_eta = 15;          ///< larger: children nearer to their parents; [0, 1000]
     double mutation_probability = 0;    ///< of each gene; [0, 1]; 0 stands for 1 ÷ genes
     double mutation_eta = 20;           ///< larger: smaller steps; [0, 1000]
+    Offspring offspring = Offspring::of_parents;
     std::uint64_t seed = 1;
 };
 
@@ -57,6 +64,14 @@ std::vector<network::Genome> offspring(const network::SearchSpace& space,
                                        std::span<const double> crowding, std::int64_t generation,
                                        const Nsga2Parameters& parameters,
                                        const std::function<bool(const network::Genome&)>& seen);
+
+/// `parameters.population` random candidates, to be evaluated in `generation`: random keep ratios
+/// around overall levels, as in the first generation. Distinct and not `seen`, as `offspring`.
+/// Throws ConfigError as `validate`.
+std::vector<network::Genome>
+random_candidates(const network::SearchSpace& space, std::int64_t generation,
+                  const Nsga2Parameters& parameters,
+                  const std::function<bool(const network::Genome&)>& seen);
 
 /// The `n` individuals of parents and children that make the next parents, in the one order that
 /// depends on nothing but the values: rank, then crowding distance descending, then index.
