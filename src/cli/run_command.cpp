@@ -1,18 +1,19 @@
+#include "commands.hpp"
 #include "hdap/core/log.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
+#include "study_options.hpp"
 
 #include <cstdio>
 #include <memory>
-
-#include "commands.hpp"
-#include "study_options.hpp"
 
 namespace hdap::cli {
 namespace {
 
 using core::ExitCode;
 
-void describe_launch(const parallel::Launch& launch, core::Log& log) {
+void describe_launch(const parallel::Launch& launch, const parallel::Walltime& walltime,
+                     core::Log& log) {
     log.info("hdap " + std::string(core::version) + " (" + std::string(core::git_commit) + "), " +
              std::to_string(launch.ranks) + (launch.ranks == 1 ? " rank" : " ranks"));
     constexpr std::size_t most_lines = 8;
@@ -20,6 +21,8 @@ void describe_launch(const parallel::Launch& launch, core::Log& log) {
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
         log.info("  … and " + std::to_string(launch.bindings.size() - most_lines) + " more");
+    if (walltime.limit())
+        log.info("time left for this job: " + core::duration_text(walltime.limit()->count()));
 }
 
 struct RunOptions {
@@ -56,11 +59,43 @@ void add_run_options(CLI::App& command, StudyOptions& options) {
                     "cores each rank is bound to)")
         ->check(CLI::Range(1, 4096));
     command.add_flag("--quiet", options.quiet, "Print nothing but errors and the result");
+    command
+        .add_option("--time-limit", options.time_limit,
+                    "Stop in time with 75, everything kept: 90s, 30m, 2h, or as Slurm writes it "
+                    "(default: the time left of the Slurm job)")
+        ->check([](const std::string& text) {
+            return parallel::parse_duration(text) ? std::string()
+                                                  : "'" + text +
+                                                        "' is no duration; write 90s, 30m, 1.5h, "
+                                                        "1:30:00 or 1-02:00:00";
+        });
+    command.add_option("--store", options.store,
+                       "Folder of stage outputs and accuracies that studies share");
+    command
+        .add_option("--give-up-after", options.give_up_after,
+                    "End with 1 when so many attempts brought nothing new; 0: never")
+        ->check(CLI::Range(0, 1'000'000));
 }
+
+namespace {
+
+/// The end of this job's time, on the root: the nearer one of what the user and Slurm say.
+parallel::Walltime walltime_of(const StudyOptions& options, const parallel::Communicator& world) {
+    if (!world.is_root()) return {};
+    const auto now = parallel::Walltime::Clock::now();
+    auto limit = parallel::slurm_time_left();
+    if (const auto asked = parallel::parse_duration(options.time_limit)) {
+        const std::chrono::duration<double> left = *asked - (now - parallel::process_start());
+        limit = limit ? std::min(*limit, left) : left;
+    }
+    return limit ? parallel::Walltime(now, *limit) : parallel::Walltime();
+}
+
+} // namespace
 
 ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& options,
                     study::Stage last) {
-    parallel::RunControl control;
+    parallel::RunControl control(walltime_of(options, world));
     core::Log log(
         {.quiet = options.quiet || !world.is_root(), .terminal = core::Log::stderr_is_terminal()});
     const auto launch = parallel::inspect_launch(world, options.threads);
@@ -68,7 +103,7 @@ ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& opt
     // Every rank reads the small configuration; an error in it is reported once.
     world.on_every_rank(
         [&] { settings = study::load_settings_file(options.config, options.overrides); });
-    if (world.is_root()) describe_launch(launch, log);
+    if (world.is_root()) describe_launch(launch, control.walltime(), log);
     const std::string folder =
         options.run_directory.empty() ? "runs/" + settings->name : options.run_directory;
     return study::run_study({.communicator = world,
@@ -76,7 +111,9 @@ ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& opt
                              .run_directory = folder,
                              .log = log,
                              .control = control,
-                             .threads = launch.threads_per_rank},
+                             .threads = launch.threads_per_rank,
+                             .store = options.store,
+                             .give_up_after = options.give_up_after},
                             last);
 }
 

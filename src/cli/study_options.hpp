@@ -17,9 +17,12 @@ struct StudyOptions {
     std::string run_directory;
     int threads = 0;
     bool quiet = false;
+    std::string time_limit;         ///< see parallel::parse_duration; empty: what Slurm says
+    std::string store;              ///< folder; empty: none
+    std::int64_t give_up_after = 0; ///< attempts without progress; 0: never
 };
 
-/// --out, --threads, --quiet.
+/// --out, --threads, --quiet, --time-limit, --store, --give-up-after.
 void add_run_options(CLI::App& command, StudyOptions& options);
 
 /// Runs a study up to stage `last`, with a log on stderr. Collective.

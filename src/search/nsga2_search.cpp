@@ -100,6 +100,11 @@ class Nsga2Run {
 
     std::vector<Genome> next_generation() const {
         if (state_.generations_done == 0) return initial_population(problem_.space, parameters_);
+        const auto seen = [&](const Genome& genome) {
+            return state_.log.index_of(genome).has_value();
+        };
+        if (parameters_.offspring == Offspring::random)
+            return random_candidates(problem_.space, state_.generations_done, parameters_, seen);
         std::vector<Genome> parents;
         for (const std::int32_t index : state_.population)
             parents.push_back(state_.log[static_cast<std::size_t>(index)].genome);
@@ -107,10 +112,9 @@ class Nsga2Run {
         const std::vector<double> violations = violations_of(state_.population);
         const std::size_t m = problem_.objectives.size();
         const auto ranks = non_dominated_rank(objectives, m, violations);
-        return offspring(
-            problem_.space, parents, ranks, crowding_distance_by_rank(objectives, m, ranks),
-            state_.generations_done, parameters_,
-            [&](const Genome& genome) { return state_.log.index_of(genome).has_value(); });
+        return offspring(problem_.space, parents, ranks,
+                         crowding_distance_by_rank(objectives, m, ranks), state_.generations_done,
+                         parameters_, seen);
     }
 
     /// The children that the log does not know, each once, in their order.
@@ -145,15 +149,31 @@ class Nsga2Run {
         std::vector<std::uint64_t> missing;
         for (std::size_t i = 0; i < batch_.size(); ++i) {
             const auto found = known.find(batch_[i]);
-            if (found == known.end())
-                missing.push_back(i);
-            else
+            if (found != known.end())
                 accuracies[i] = found->second;
+            else if (const auto elsewhere = known_elsewhere(batch_[i]))
+                accuracies[i] = *elsewhere;
+            else
+                missing.push_back(i);
         }
         std::stable_sort(missing.begin(), missing.end(), [&](std::uint64_t a, std::uint64_t b) {
             return problem_.costs.total(batch_[a]).macs > problem_.costs.total(batch_[b]).macs;
         });
         return missing;
+    }
+
+    std::optional<double> known_elsewhere(const Genome& genome) const {
+        return hooks_.known_accuracy ? hooks_.known_accuracy(genome) : std::nullopt;
+    }
+
+    /// The accuracy and how long it took in seconds; nothing when cancelled.
+    std::vector<double> timed_accuracy(const Genome& genome,
+                                       const std::stop_token& cancelled) const {
+        using clock = std::chrono::steady_clock;
+        const auto start = clock::now();
+        const auto accuracy = problem_.accuracy(genome, cancelled);
+        if (!accuracy) return {};
+        return {*accuracy, std::chrono::duration<double>(clock::now() - start).count()};
     }
 
     bool measure_accuracies(std::vector<double>& accuracies) {
@@ -166,16 +186,21 @@ class Nsga2Run {
         const auto outcome = parallel::dispatch(
             communicator_, {.items = items.size(),
                             .threads = threads_,
-                            .evaluate = [&](std::size_t item) -> std::vector<double> {
-                                return {problem_.accuracy(batch_[items[item]])};
-                            },
+                            .evaluate =
+                                [&](std::size_t item, const std::stop_token& cancelled) {
+                                    return timed_accuracy(batch_[items[item]], cancelled);
+                                },
                             .on_result =
                                 [&](std::size_t item, std::span<const double> result) {
                                     accuracies[items[item]] = result[0];
                                     state_.pending.push_back({batch_[items[item]], result[0]});
+                                    present_cost().accuracy_seconds += result[1];
+                                    ++present_cost().accuracies_measured;
+                                    if (hooks_.evaluated) hooks_.evaluated(result[1]);
                                     show_progress();
                                 },
                             .should_stop = hooks_.should_stop,
+                            .should_cancel = hooks_.should_cancel,
                             .on_wait =
                                 [&] {
                                     const bool due =
@@ -261,9 +286,13 @@ class Nsga2Run {
     }
 
     void add_seconds(std::chrono::steady_clock::time_point start) {
-        state_.generation_seconds.resize(static_cast<std::size_t>(state_.generations_done) + 1);
-        state_.generation_seconds.back() +=
+        present_cost().wall_seconds +=
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    }
+
+    GenerationCost& present_cost() {
+        state_.costs.resize(static_cast<std::size_t>(state_.generations_done) + 1);
+        return state_.costs.back();
     }
 
     void write_checkpoint() {
@@ -379,6 +408,39 @@ std::string infeasibility_report(const SearchProblem& problem, const EvaluationL
 
 // -------------------------------------------------------------------------------------- storage
 
+namespace {
+
+void write_costs(storage::Hdf5Writer& file, const std::vector<GenerationCost>& costs) {
+    std::vector<double> wall;
+    std::vector<double> accuracy;
+    std::vector<std::int32_t> measured;
+    for (const GenerationCost& cost : costs) {
+        wall.push_back(cost.wall_seconds);
+        accuracy.push_back(cost.accuracy_seconds);
+        measured.push_back(cost.accuracies_measured);
+    }
+    file.write<double>("/timing/generation_seconds", wall);
+    file.attribute("/timing/generation_seconds", "unit", "s");
+    file.write<double>("/timing/accuracy_seconds", accuracy);
+    file.attribute("/timing/accuracy_seconds", "unit", "s");
+    file.write<std::int32_t>("/timing/accuracies_measured", measured);
+}
+
+std::vector<GenerationCost> read_costs(const storage::Hdf5Reader& file) {
+    const auto wall = file.read<double>("/timing/generation_seconds");
+    const storage::Shape rows{wall.size()};
+    const auto accuracy = file.read<double>("/timing/accuracy_seconds", rows);
+    const auto measured = file.read<std::int32_t>("/timing/accuracies_measured", rows);
+    std::vector<GenerationCost> costs;
+    for (std::size_t i = 0; i < wall.size(); ++i)
+        costs.push_back({.wall_seconds = wall[i],
+                         .accuracy_seconds = accuracy[i],
+                         .accuracies_measured = measured[i]});
+    return costs;
+}
+
+} // namespace
+
 void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std::size_t genes) {
     state.log.write(file, "/log");
     file.write<std::int32_t>("/population", state.population);
@@ -409,8 +471,7 @@ void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std
     file.attribute("/pending/genomes", "unit", "channels");
     file.write<double>("/pending/accuracy", pending_accuracy);
     file.attribute("/pending/accuracy", "unit", "1");
-    file.write<double>("/timing/generation_seconds", state.generation_seconds);
-    file.attribute("/timing/generation_seconds", "unit", "s");
+    write_costs(file, state.costs);
     file.attribute("/", "generations_done", state.generations_done);
     file.attribute("/", "complete", std::int64_t{state.complete ? 1 : 0});
 }
@@ -440,7 +501,7 @@ SearchState read_search_state(const storage::Hdf5Reader& file) {
     const auto genomes = unflattened(file.read<std::int32_t>("/pending/genomes"), shape[1]);
     for (std::size_t i = 0; i < accuracy.size(); ++i)
         state.pending.push_back({genomes[i], accuracy[i]});
-    state.generation_seconds = file.read<double>("/timing/generation_seconds");
+    state.costs = read_costs(file);
     state.generations_done = file.attribute_int("/", "generations_done");
     state.complete = file.attribute_int("/", "complete") != 0;
     if (state.generations_done < 0 ||

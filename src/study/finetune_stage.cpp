@@ -4,11 +4,10 @@
 #include "hdap/core/text.hpp"
 #include "hdap/parallel/dispatch.hpp"
 #include "hdap/search/hypervolume.hpp"
+#include "stages.hpp"
 
 #include <algorithm>
 #include <limits>
-
-#include "stages.hpp"
 
 namespace hdap::study {
 namespace {
@@ -110,20 +109,24 @@ class Finetuner {
               accuracy::slice(workpiece.train, 0, context.settings.data.recalibration_images),
               workpiece.held_out, context.settings.data.evaluation) {}
 
-    /// The network's numbers; none when it was stopped before it was done.
-    [[nodiscard]] std::vector<double> finetune(const network::Genome& genome) const {
+    /// The network's numbers; none when it was cancelled before it was done.
+    [[nodiscard]] std::vector<double> finetune(const network::Genome& genome,
+                                               const std::stop_token& cancelled) const {
         const auto start = evaluator_.candidate(genome);
         const auto weights = accuracy::finetune(
             start, images_, context_.settings.finetune.training,
-            [&](const accuracy::FinetuneProgress&) { return !context_.control.stop_requested(); });
-        if (context_.control.stop_requested()) return {};
-        const auto accuracy_of = [&](const network::Weights& w, const accuracy::ImageData& images) {
-            return accuracy::top1_accuracy(start.network, w, images,
-                                           context_.settings.data.evaluation);
+            [&](const accuracy::FinetuneProgress&) { return !cancelled.stop_requested(); });
+        std::vector<double> numbers;
+        const auto add_accuracy = [&](const network::Weights& w,
+                                      const accuracy::ImageData& images) {
+            const auto accuracy = accuracy::top1_accuracy(
+                start.network, w, images, context_.settings.data.evaluation, cancelled);
+            if (accuracy) numbers.push_back(*accuracy);
         };
-        std::vector<double> numbers{accuracy_of(start.weights, workpiece_.held_out),
-                                    accuracy_of(weights, workpiece_.held_out),
-                                    accuracy_of(weights, workpiece_.test)};
+        add_accuracy(start.weights, workpiece_.held_out);
+        add_accuracy(weights, workpiece_.held_out);
+        add_accuracy(weights, workpiece_.test);
+        if (cancelled.stop_requested()) return {};
         for (const auto& [name, tensor] : weights)
             numbers.insert(numbers.end(), tensor.values.begin(), tensor.values.end());
         return numbers;
@@ -206,46 +209,47 @@ std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& co
             if (!is_up_to_date(network_file(run->path(), entry.id), identity, context.log))
                 missing.push_back(entry);
     });
-    const auto todo = broadcast_selection(context.communicator, missing);
+    const auto remaining = broadcast_selection(context.communicator, missing);
     std::optional<Finetuner> finetuner;
     context.communicator.on_every_rank([&] {
-        if (!todo.empty()) finetuner.emplace(context, workpiece);
+        if (!remaining.empty()) finetuner.emplace(context, workpiece);
     });
     std::optional<core::Progress> progress;
     if (context.communicator.is_root()) progress.emplace(context.log);
     std::int64_t done = 0;
     const auto show = [&] {
-        if (!progress || todo.empty()) return;
+        if (!progress || remaining.empty()) return;
         progress->show({.stage = "fine-tune",
                         .position = "",
                         .done = done,
-                        .total = static_cast<std::int64_t>(todo.size()),
+                        .total = static_cast<std::int64_t>(remaining.size()),
                         .unit = "networks",
                         .detail = ""});
     };
-    const auto outcome = parallel::dispatch(
-        context.communicator,
-        {.items = todo.size(),
-         .threads = context.threads,
-         .evaluate = [&](std::size_t item) { return finetuner->finetune(todo[item].genome); },
-         .on_result =
-             [&](std::size_t item, std::span<const double> numbers) {
-                 if (numbers.empty()) return;
-                 finetuner->write(todo[item], numbers, identity);
-                 ++done;
-             },
-         .should_stop = [&] { return context.control.stop_requested(); },
-         .on_wait = show});
+    const auto outcome =
+        parallel::dispatch(context.communicator,
+                           {.items = remaining.size(),
+                            .threads = context.threads,
+                            .evaluate =
+                                [&](std::size_t item, const std::stop_token& cancelled) {
+                                    return finetuner->finetune(remaining[item].genome, cancelled);
+                                },
+                            .on_result =
+                                [&](std::size_t item, std::span<const double> numbers) {
+                                    finetuner->write(remaining[item], numbers, identity);
+                                    ++done;
+                                },
+                            .should_stop = [&] { return context.control.stop_requested(); },
+                            // A training takes too long to be waited for.
+                            .should_cancel = [&] { return context.control.stop_requested(); },
+                            .on_wait = show});
     progress.reset();
-    bool stopped = outcome == parallel::DispatchOutcome::stopped;
-    if (context.communicator.is_root())
-        stopped = stopped || done < static_cast<std::int64_t>(todo.size());
-    if (context.communicator.any(stopped)) return std::nullopt;
+    if (outcome == parallel::DispatchOutcome::stopped) return std::nullopt;
     std::vector<FinetunedNetwork> results;
     context.communicator.on_root([&] {
         for (const Selection& entry : selection)
             results.push_back(read_network(network_file(run->path(), entry.id)));
-        if (!todo.empty())
+        if (!remaining.empty())
             context.log.info("fine-tune: " + std::to_string(results.size()) + " networks");
     });
     return results;

@@ -7,6 +7,7 @@
 #include "stages.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace hdap::study {
 namespace {
@@ -156,14 +157,31 @@ void make_surrogates(const StudyContext& context, const RunDirectory& run,
                      " %, Kendall tau " + core::significant(tau, 3));
 }
 
-double fleet_latency_ms(const Settings& settings, const Workpiece& workpiece,
-                        const fleet::Fleet& fleet, const network::Genome& genome) {
-    const auto model = fleet::device_model(settings.fleet.synthesis.preset);
-    const auto works = layer_works(workpiece.costs, genome);
-    double sum = 0.0;
-    for (const fleet::DeviceCondition& condition : fleet.conditions)
-        sum += fleet::latency_ms(model, condition, works, settings.fleet.batch);
-    return sum / static_cast<double>(fleet.devices());
+FleetSimulation::FleetSimulation(const Settings& settings, const Workpiece& workpiece,
+                                 const fleet::Fleet& fleet)
+    : workpiece_(workpiece), model_(fleet::device_model(settings.fleet.synthesis.preset)),
+      batch_(settings.fleet.batch) {
+    constexpr std::size_t most = 20'000;
+    const std::size_t count = std::min(most, fleet.devices());
+    for (std::size_t i = 0; i < count; ++i) {
+        devices_.push_back(i * fleet.devices() / count);
+        conditions_.push_back(fleet.conditions[devices_.back()]);
+    }
+}
+
+std::vector<double> FleetSimulation::device_latencies_ms(const network::Genome& genome) const {
+    const auto works = layer_works(workpiece_.costs, genome);
+    std::vector<double> latencies;
+    latencies.reserve(conditions_.size());
+    for (const fleet::DeviceCondition& condition : conditions_)
+        latencies.push_back(fleet::latency_ms(model_, condition, works, batch_));
+    return latencies;
+}
+
+double FleetSimulation::mean_latency_ms(const network::Genome& genome) const {
+    const auto latencies = device_latencies_ms(genome);
+    return std::accumulate(latencies.begin(), latencies.end(), 0.0) /
+           static_cast<double>(latencies.size());
 }
 
 } // namespace hdap::study

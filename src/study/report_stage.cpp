@@ -26,9 +26,13 @@ void write_text(const std::filesystem::path& file, const std::string& text) {
 /// Who made a file, when and where. The report tells it of the search: it says the same whenever
 /// it is made.
 std::string provenance_of(const storage::Hdf5Reader& file) {
-    const auto text = [&](const char* name) { return file.attribute_string("/", name); };
+    const auto text = [&](const char* name) {
+        return file.has_attribute("/", name) ? file.attribute_string("/", name) : std::string();
+    };
     return text("software") + " " + text("software_version") + "\ncommit " + text("git_commit") +
-           "\ncreated " + text("created") + "\nhost " + text("host");
+           "\ncreated " + text("created") + "\nhost " + text("host") +
+           (text("job").empty() ? "" : "\nSlurm job " + text("job") + " on " + text("nodes")) +
+           "\n" + text("libraries");
 }
 
 /// At most `most` of `count` indices, evenly spread.
@@ -49,6 +53,7 @@ class ReportBuilder {
           fleet_(fleet::read_fleet(open_stage(run / "fleet.h5", fleet::fleet_schema))),
           clustering_(
               fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema))),
+          simulation_(settings_, workpiece_, fleet_),
           provenance_(provenance_of(open_stage(run / "search.h5", search::search_schema))) {}
 
     report::StudyReport build(const std::vector<FinetunedNetwork>& finetuned) {
@@ -89,7 +94,7 @@ class ReportBuilder {
         row.genome = genome;
         row.latency_mean_ms = figures.latency_mean_ms;
         row.latency_worst_cluster_ms = figures.latency_worst_cluster_ms;
-        row.latency_fleet_ms = fleet_latency_ms(settings_, workpiece_, fleet_, genome);
+        row.latency_fleet_ms = simulation_.mean_latency_ms(genome);
         row.speedup = report_.networks.empty()
                           ? 1.0
                           : report_.networks.front().latency_fleet_ms / row.latency_fleet_ms;
@@ -128,7 +133,7 @@ class ReportBuilder {
         const auto latencies = search::cluster_latencies_ms(problem_, one, 1);
         return row(result.id, report::NetworkKind::uniform, result.genome,
                    search::candidate_figures(problem_, result.genome, latencies,
-                                             problem_.accuracy(result.genome),
+                                             problem_.accuracy(result.genome, {}).value(),
                                              state_.log[0].figures.accuracy));
     }
 
@@ -187,6 +192,7 @@ class ReportBuilder {
     const search::SearchState& state_;
     fleet::Fleet fleet_;
     fleet::Clustering clustering_;
+    FleetSimulation simulation_;
     std::string provenance_;
     report::StudyReport report_;
 };

@@ -60,6 +60,16 @@ search::SearchState resume(const StudyContext& context, const RunDirectory& run,
     return {};
 }
 
+/// All accuracies that a search knows.
+Accuracies accuracies_of(const search::SearchState& state) {
+    Accuracies accuracies;
+    for (std::size_t i = 0; i < state.log.size(); ++i)
+        accuracies[state.log[i].genome] = state.log[i].figures.accuracy;
+    for (const search::PendingAccuracy& pending : state.pending)
+        accuracies[pending.genome] = pending.accuracy;
+    return accuracies;
+}
+
 std::string front_summary(const search::SearchProblem& problem, const search::SearchState& state) {
     const auto& last = state.history.back();
     return "search: " + std::to_string(state.log.size()) + " candidates evaluated, front of " +
@@ -93,7 +103,9 @@ search::SearchProblem make_problem(const StudyContext& context, const Workpiece&
             .cluster_weight = clustering.cluster_weight,
             .cluster_mean_ratio = clustering.cluster_mean_ratio,
             .accuracy =
-                [evaluator](const network::Genome& genome) { return evaluator->accuracy(genome); },
+                [evaluator](const network::Genome& genome, const std::stop_token& cancelled) {
+                    return evaluator->accuracy(genome, cancelled);
+                },
             .chance_accuracy = 1.0 / static_cast<double>(workpiece.train.classes),
             .objectives = {},
             .constraints = {}});
@@ -106,11 +118,13 @@ search::SearchProblem make_problem(const StudyContext& context, const Workpiece&
 }
 
 SearchResult run_search(const StudyContext& context, const search::SearchProblem& problem,
-                        const RunDirectory* run, const storage::FileIdentity& identity) {
+                        const RunDirectory* run, const Store* store, const StageIdentities& ids) {
     using clock = std::chrono::steady_clock;
     SearchResult result;
+    Accuracies known;
     context.communicator.on_root([&] {
-        result.state = resume(context, *run, identity);
+        result.state = resume(context, *run, ids.search);
+        if (store != nullptr && !result.state.complete) known = store->accuracies(ids.accuracies);
         if (result.state.generations_done > 0 && !result.state.complete)
             context.log.info("search: continuing after generation " +
                              std::to_string(result.state.generations_done - 1));
@@ -123,23 +137,35 @@ SearchResult run_search(const StudyContext& context, const search::SearchProblem
     auto last_checkpoint = clock::now();
     const search::SearchHooks hooks{
         .should_stop = [&] { return context.control.stop_requested(); },
+        .should_cancel = [&] { return context.control.stop_now_requested(); },
+        .known_accuracy = [&](const network::Genome& genome) -> std::optional<double> {
+            const auto found = known.find(genome);
+            return found == known.end() ? std::nullopt : std::optional(found->second);
+        },
+        .evaluated =
+            [&](double seconds) {
+                context.control.walltime().saw_evaluation(std::chrono::duration<double>(seconds));
+            },
         .checkpoint_requested = [&] { return context.control.take_checkpoint_request(); },
         .checkpoint_due = [&] { return clock::now() - last_checkpoint > interval; },
         .checkpoint =
             [&](const search::SearchState& state) {
+                const auto start = clock::now();
                 write_stage(
-                    *run / "search.h5", identity,
+                    *run / "search.h5", ids.search,
                     [&](storage::Hdf5Writer& file) {
                         search::write_search_state(file, state, problem.space.groups().size());
                     },
                     *run / "search.prev.h5");
                 last_checkpoint = clock::now();
+                context.control.walltime().saw_checkpoint(last_checkpoint - start);
             },
         .progress = [&](const core::ProgressState& state) { progress->show(state); }};
     result.outcome = search::run_nsga2(context.communicator, problem, context.settings.search.nsga2,
                                        context.threads, result.state, hooks);
     progress.reset();
     context.communicator.on_root([&] {
+        if (store != nullptr) store->add_accuracies(ids.accuracies, accuracies_of(result.state));
         if (result.outcome != search::SearchOutcome::complete) return;
         context.log.info(front_summary(problem, result.state));
         if (search::current_front(problem, result.state.log).empty())

@@ -51,7 +51,11 @@ void describe_fleet(Settings& s, SettingVisitor& v) {
 
 void describe_clusters(Settings& s, SettingVisitor& v) {
     fleet::ClusteringParameters& clustering = s.clusters.clustering;
-    v.section("clusters", "Groups of devices that respond alike (DBSCAN)");
+    v.section("clusters", "Groups of devices that respond alike");
+    v.text("method", s.clusters.method, {"dbscan", "single_device", "whole_fleet"},
+           "dbscan: dense groups; baselines: one device stands for all, or the fleet is one group");
+    v.text("weighting", s.clusters.weighting, {"devices", "equal"},
+           "What a cluster counts in the fleet's mean: its devices, or as much as any other");
     v.text("metric", s.clusters.metric, {"level", "shape"},
            "level: compare latencies; shape: without the device's overall speed");
     v.real("eps", clustering.eps, {0.0, 10.0},
@@ -100,7 +104,9 @@ void describe_surrogates(Settings& s, SettingVisitor& v) {
 
 void describe_search(Settings& s, SettingVisitor& v) {
     search::Nsga2Parameters& nsga2 = s.search.nsga2;
-    v.section("search", "NSGA-II over the channels kept in each pruning group");
+    v.section("search", "Search over the channels kept in each pruning group");
+    v.text("algorithm", s.search.algorithm, {"nsga2", "random"},
+           "nsga2: NSGA-II; random: baseline, random candidates in all generations");
     v.integer("population", nsga2.population, {2, 1'000'000}, "Candidates a generation");
     v.integer("generations", nsga2.generations, {0, 1'000'000}, "Generations after the first");
     v.text_list("objectives", s.search.objectives,
@@ -133,6 +139,14 @@ void describe_finetune(Settings& s, SettingVisitor& v) {
     v.boolean("augment", training.augment, "Random flips and padded crops");
     v.real("crop_padding", training.crop_padding, {0.0, 0.5},
            "How far crops reach beyond the image, as a share of its height; 0: flips only");
+}
+
+void describe_report(Settings& s, SettingVisitor& v) {
+    v.section("report", "What a complete study ends with");
+    v.integer("variants", s.report.variants, {1, 64},
+              "Evaluate handing out 1, 2, … so many networks to groups of clusters");
+    v.real("accuracy_budget", s.report.accuracy_budget, {0.0, 1.0},
+           "Largest accuracy drop of these networks");
 }
 
 void describe_run(Settings& s, SettingVisitor& v) {
@@ -201,6 +215,16 @@ void spread_seed(Settings& s) {
     s.finetune.training.seed = seed;
     s.clusters.clustering.metric = s.clusters.metric == "shape" ? fleet::SignatureMetric::shape
                                                                 : fleet::SignatureMetric::level;
+    s.clusters.clustering.seed = seed;
+    s.search.nsga2.offspring =
+        s.search.algorithm == "random" ? search::Offspring::random : search::Offspring::of_parents;
+    if (s.clusters.method != "dbscan")
+        s.clusters.clustering.method = s.clusters.method == "single_device"
+                                           ? fleet::ClusteringMethod::single_device
+                                           : fleet::ClusteringMethod::whole_fleet;
+    s.clusters.clustering.weighting = s.clusters.weighting == "equal"
+                                          ? fleet::ClusterWeighting::equal
+                                          : fleet::ClusterWeighting::devices;
     s.clusters.clustering.noise =
         s.clusters.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
 }
@@ -216,6 +240,7 @@ void describe_settings(Settings& settings, SettingVisitor& visitor) {
     describe_surrogates(settings, visitor);
     describe_search(settings, visitor);
     describe_finetune(settings, visitor);
+    describe_report(settings, visitor);
     describe_run(settings, visitor);
 }
 

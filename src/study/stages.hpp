@@ -8,9 +8,11 @@
 #include "hdap/network/weights.hpp"
 #include "hdap/search/nsga2_search.hpp"
 #include "hdap/storage/schema.hpp"
+#include "hdap/study/results.hpp"
 #include "hdap/study/run_directory.hpp"
 #include "hdap/study/study.hpp"
 #include "hdap/surrogate/cluster_surrogates.hpp"
+#include "store.hpp"
 
 #include <optional>
 #include <string>
@@ -42,7 +44,9 @@ struct StageIdentities {
     storage::FileIdentity profile;
     storage::FileIdentity surrogates;
     storage::FileIdentity search;
+    storage::FileIdentity accuracies; ///< of candidates, whichever search asked for them
     storage::FileIdentity networks;
+    storage::FileIdentity results;
 };
 StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece);
 
@@ -58,10 +62,30 @@ void make_profile(const StudyContext& context, const Workpiece& workpiece, const
 void make_surrogates(const StudyContext& context, const RunDirectory& run,
                      const storage::FileIdentity& identity);
 
-/// Mean latency of a candidate over all devices of a synthetic fleet, each one simulated without
-/// noise: what the surrogates' prediction is held against. In ms.
-double fleet_latency_ms(const Settings& settings, const Workpiece& workpiece,
-                        const fleet::Fleet& fleet, const network::Genome& genome);
+/// The true latencies of candidates on a synthetic fleet: devices are simulated one by one, without
+/// noise. What predictions are held against.
+class FleetSimulation {
+  public:
+    /// Of a large fleet, 20,000 evenly spread devices stand for all.
+    FleetSimulation(const Settings& settings, const Workpiece& workpiece,
+                    const fleet::Fleet& fleet);
+
+    /// Latency of a candidate on each simulated device, in ms. Complexity: devices · layers.
+    [[nodiscard]] std::vector<double> device_latencies_ms(const network::Genome& genome) const;
+
+    /// Their mean.
+    [[nodiscard]] double mean_latency_ms(const network::Genome& genome) const;
+
+    /// The simulated devices: indices into the fleet, ascending.
+    [[nodiscard]] const std::vector<std::size_t>& devices() const noexcept { return devices_; }
+
+  private:
+    const Workpiece& workpiece_;
+    fleet::DeviceModel model_;
+    std::int64_t batch_;
+    std::vector<std::size_t> devices_;
+    std::vector<fleet::DeviceCondition> conditions_;
+};
 
 /// The search and all that it found.
 struct SearchResult {
@@ -73,8 +97,11 @@ struct SearchResult {
 search::SearchProblem make_problem(const StudyContext& context, const Workpiece& workpiece,
                                    const RunDirectory* run);
 
+/// Searches, or goes on from a checkpoint; accuracies in the store, if there is one, need not be
+/// measured again, and those that were measured are added to it. Collective. `run` and `store` are
+/// null but on the root.
 SearchResult run_search(const StudyContext& context, const search::SearchProblem& problem,
-                        const RunDirectory* run, const storage::FileIdentity& identity);
+                        const RunDirectory* run, const Store* store, const StageIdentities& ids);
 
 /// A network chosen to be fine-tuned.
 struct Selection {
@@ -103,6 +130,13 @@ std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& co
                                                           std::vector<Selection> selection,
                                                           const RunDirectory* run,
                                                           const storage::FileIdentity& identity);
+
+/// Writes results.h5, unless it is there. On the root.
+void ensure_results(const StudyContext& context, const Workpiece& workpiece,
+                    const RunDirectory& run, const search::SearchProblem& problem,
+                    const search::SearchState& state,
+                    const std::vector<FinetunedNetwork>& finetuned,
+                    const storage::FileIdentity& identity);
 
 /// Writes front.csv and report.html and returns the table for the terminal. On the root.
 std::string make_report(const StudyContext& context, const Workpiece& workpiece,

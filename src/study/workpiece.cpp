@@ -1,4 +1,5 @@
 #include "hdap/core/hash.hpp"
+#include "hdap/core/provenance.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "stages.hpp"
@@ -123,7 +124,8 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
                  with_network({"study.seed", "fleet.source", "fleet.sku", "fleet.benchmarks",
                                "fleet.batch", "fleet.runs", "fleet.synthetic."}),
                  ""};
-    ids.clusters = {fleet::clusters_schema, config_hash({"clusters."}), identity_key(ids.fleet)};
+    ids.clusters = {fleet::clusters_schema, config_hash({"study.seed", "clusters."}),
+                    identity_key(ids.fleet)};
     ids.profile = {surrogate::profile_schema, config_hash({"study.seed", "profile."}),
                    identity_key(ids.clusters)};
     ids.surrogates = {surrogate::surrogates_schema, config_hash({"study.seed", "surrogate."}),
@@ -133,8 +135,16 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
         config_hash({"study.seed", "search.", "data.held_out", "data.evaluation_images",
                      "data.recalibration_images", "data.batch"}),
         core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
+    // Accuracies are shared between jobs, so they must come from the same kind of processor.
+    ids.accuracies = {accuracies_schema,
+                      core::sha256_hex(std::string_view(
+                          with_network({"data.held_out", "data.evaluation_images",
+                                        "data.recalibration_images", "data.batch"}) +
+                          core::current_provenance().libraries + core::processor_name())),
+                      workpiece.inputs_key};
     ids.networks = {networks_schema, config_hash({"study.seed", "finetune."}),
                     identity_key(ids.search)};
+    ids.results = {results_schema, config_hash({"report."}), identity_key(ids.networks)};
     return ids;
 }
 

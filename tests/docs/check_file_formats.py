@@ -336,7 +336,8 @@ class FileFormats(unittest.TestCase):
     # One dictionary of sizes for the whole study: a name means the same in all its files.
     def test_study_files_are_laid_out_as_documented(self):
         sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
-        files = ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5"]
+        files = ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5",
+                 "results.h5"]
         for name in files + sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
         self.check_file("search.prev.h5", {"groups": sizes["groups"]})
@@ -396,6 +397,10 @@ class FileFormats(unittest.TestCase):
         self.assertEqual(documented.pop(), "keep_GROUP")
         self.assertEqual(Path("front.csv").read_text().splitlines()[0],
                          ",".join(documented + ["keep_" + group for group in groups]))
+        keys = {code(row[0])[0] for row in self.section("`attempts.jsonl`").tables["key"]}
+        found = [json.loads(line) for line in Path("attempts.jsonl").read_text().splitlines()]
+        self.assertEqual(set().union(*found), keys)
+        self.assertEqual([line["event"] for line in found[:2]], ["start", "end"])
         keys = [code(row[0])[0] for row in self.section("`log.jsonl`").tables["key"]]
         for line in Path("log.jsonl").read_text().splitlines():
             self.assertEqual(list(json.loads(line)), keys)

@@ -17,8 +17,8 @@ using storage::Entry;
 using storage::Hdf5Reader;
 using Lines = std::vector<std::string>;
 
-const std::set<std::string> provenance{"created", "git_commit", "host", "software",
-                                       "software_version"};
+const std::set<std::string> provenance{"created",   "git_commit", "host",     "job",
+                                       "libraries", "nodes",      "software", "software_version"};
 
 template <class T>
 std::vector<std::byte> bytes_of(const Hdf5Reader& file, const std::string& path) {

@@ -12,6 +12,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -26,8 +28,10 @@ struct SearchProblem {
     surrogate::ClusterSurrogates surrogates;
     std::vector<double> cluster_weight;     ///< [cluster], sums to 1
     std::vector<double> cluster_mean_ratio; ///< [cluster] devices' mean latency ÷ representatives'
-    /// Accuracy of a candidate in [0, 1]. Thread-safe, and the same bits in any thread and rank.
-    std::function<double(const network::Genome&)> accuracy;
+    /// Accuracy of a candidate in [0, 1]; nothing when `cancelled` was requested meanwhile.
+    /// Thread-safe, and the same bits in any thread and rank.
+    std::function<std::optional<double>(const network::Genome&, const std::stop_token& cancelled)>
+        accuracy;
     double chance_accuracy = 0.0; ///< of guessing: where the hypervolume's accuracy axis begins
     std::vector<Figure> objectives;
     std::vector<Constraint> constraints;
@@ -41,6 +45,13 @@ struct GenerationRecord {
     std::int32_t front_size = 0;
     double hypervolume = 0.0; ///< see normalised_hypervolume
     bool operator==(const GenerationRecord&) const = default;
+};
+
+/// What one generation took. Not the same from run to run.
+struct GenerationCost {
+    double wall_seconds = 0.0;
+    double accuracy_seconds = 0.0; ///< of evaluating threads, over all ranks
+    std::int32_t accuracies_measured = 0;
 };
 
 /// An accuracy that was measured in a generation that is not complete yet.
@@ -57,15 +68,19 @@ struct SearchState {
     EvaluationLog log;                    ///< entry 0 is the unpruned network
     std::vector<GenerationRecord> history;
     std::vector<PendingAccuracy> pending;
-    std::vector<double> generation_seconds; ///< wall time, summed over interruptions
+    std::vector<GenerationCost> costs; ///< of each generation, summed over interruptions
 };
 
 /// What the search asks of its surroundings. Empty functions are not called.
 struct SearchHooks {
-    std::function<bool()> should_stop;                  ///< every rank: end early with a checkpoint
-    std::function<bool()> checkpoint_requested;         ///< every rank: write one soon
-    std::function<bool()> checkpoint_due;               ///< root: asked often
-    std::function<void(const SearchState&)> checkpoint; ///< root: write it
+    std::function<bool()> should_stop;   ///< every rank: end early with a checkpoint
+    std::function<bool()> should_cancel; ///< every rank: give up evaluations under way, too
+    /// Root: an accuracy that is known already, from another study of the same network and images.
+    std::function<std::optional<double>(const network::Genome&)> known_accuracy;
+    std::function<void(double seconds)> evaluated;            ///< root: how long an accuracy took
+    std::function<bool()> checkpoint_requested;               ///< every rank: write one soon
+    std::function<bool()> checkpoint_due;                     ///< root: asked often
+    std::function<void(const SearchState&)> checkpoint;       ///< root: write it
     std::function<void(const core::ProgressState&)> progress; ///< root
 };
 
@@ -103,7 +118,7 @@ double normalised_hypervolume(const SearchProblem& problem, const EvaluationLog&
 /// By how much the log's least violating candidate misses each constraint, in words.
 std::string infeasibility_report(const SearchProblem& problem, const EvaluationLog& log);
 
-/// Layout: /log/…, /population, /history/…, /pending/…, /timing/seconds; see docs/file-formats.md.
+/// Layout: /log/…, /population, /history/…, /pending/…, /timing/…; see docs/file-formats.md.
 void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std::size_t genes);
 /// Throws DataError when the content is inconsistent.
 SearchState read_search_state(const storage::Hdf5Reader& file);

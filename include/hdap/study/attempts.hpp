@@ -34,6 +34,11 @@ void append_attempt_start(const std::filesystem::path& run_directory, const Atte
 /// Appends the end of the last start.
 void append_attempt_end(const std::filesystem::path& run_directory, const Attempt& attempt);
 
+/// Why another attempt is in vain, in words, when the last `most` (≥ 1) attempts began at
+/// `progress` and none of them completed what it was asked for; else nothing.
+std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts,
+                                            std::int64_t progress, std::int64_t most);
+
 /// How far the study in a run directory has come: stage outputs, evaluated candidates and
 /// fine-tuned networks, counted. Grows with everything that a later job need not do again. A
 /// damaged file counts nothing.

@@ -34,6 +34,8 @@ struct Settings {
     } fleet;
 
     struct Clusters {
+        std::string method = "dbscan";
+        std::string weighting = "devices";
         std::string metric = "level";
         std::string noise = "nearest_cluster";
         fleet::ClusteringParameters clustering;
@@ -62,6 +64,7 @@ struct Settings {
     surrogate::GbrtParameters surrogate;
 
     struct Search {
+        std::string algorithm = "nsga2";
         search::Nsga2Parameters nsga2;
         std::vector<std::string> objectives{"latency.mean", "accuracy_drop"};
         std::vector<std::string> constraints{"flops <= 0.6x"};
@@ -72,6 +75,11 @@ struct Settings {
         std::int64_t images = 0;
         accuracy::FinetuneParameters training;
     } finetune;
+
+    struct Report {
+        std::int64_t variants = 4;
+        double accuracy_budget = 0.02;
+    } report;
 
     struct Run {
         double checkpoint_seconds = 30.0;

@@ -28,11 +28,16 @@ struct StudyContext {
     core::Log& log;
     parallel::RunControl& control;
     int threads = 1;
+    /// Folder of stage outputs and accuracies that studies share; empty: none.
+    std::filesystem::path store;
+    /// Ends with InternalError when the last so many attempts brought no progress; 0: never.
+    std::int64_t give_up_after = 0;
 };
 
 /// Walks the stages from the first to `last`. A stage whose output is there and was made from the
 /// same inputs is skipped; a search goes on from its checkpoint. Returns `complete`, or `stopped`
-/// when a signal ended it early. The final table goes to stdout. Collective.
+/// when a signal, or the end of its time, ended it early. Every attempt is written to the run
+/// directory's attempts.jsonl. The final table goes to stdout. Collective.
 /// Throws what the stages throw; see docs/architecture.md, "Exit codes".
 core::ExitCode run_study(const StudyContext& context, Stage last = Stage::report);
 

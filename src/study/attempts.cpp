@@ -1,0 +1,173 @@
+#include "hdap/study/attempts.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/search/nsga2_search.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <unistd.h>
+
+namespace hdap::study {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* file_name = "attempts.jsonl";
+
+/// A file descriptor that closes itself.
+class Descriptor {
+  public:
+    explicit Descriptor(int number) : number_(number) {}
+    ~Descriptor() {
+        if (number_ >= 0) ::close(number_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int get() const noexcept { return number_; }
+
+  private:
+    int number_;
+};
+
+/// Whether the file ends in the middle of a line, as a full disk may leave it.
+bool ends_within_a_line(int file) {
+    const off_t size = ::lseek(file, 0, SEEK_END);
+    char last = '\n';
+    return size > 0 && ::pread(file, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+/// Appends one line in one write.
+void append(const fs::path& run_directory, const json& object) {
+    const fs::path path = run_directory / file_name;
+    const auto fail = [&] {
+        throw core::InternalError("cannot write " + path.string() + ": " + std::strerror(errno));
+    };
+    const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (file.get() < 0) fail();
+    const std::string line = (ends_within_a_line(file.get()) ? "\n" : "") +
+                             object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    if (::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
+        ::fsync(file.get()) != 0)
+        fail();
+}
+
+/// The lines of the file; those that are no JSON objects are left out.
+std::vector<json> read_lines(const fs::path& path) {
+    std::vector<json> lines;
+    if (!fs::exists(path)) return lines;
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream) throw core::DataError("cannot read " + path.string());
+    for (std::string line; std::getline(stream, line);) {
+        json object = json::parse(line, nullptr, false);
+        if (object.is_object()) lines.push_back(std::move(object));
+    }
+    return lines;
+}
+
+/// The member `key`, or `otherwise` when it is missing or of another type.
+template <class T>
+T member(const json& object, const char* key, T otherwise) {
+    const auto found = object.find(key);
+    if (found == object.end()) return otherwise;
+    if constexpr (std::is_same_v<T, std::string>)
+        return found->is_string() ? found->get<T>() : otherwise;
+    else
+        return found->is_number_integer() ? found->get<T>() : otherwise;
+}
+
+Attempt started_attempt(const json& line) {
+    Attempt attempt;
+    attempt.started = member<std::string>(line, "time", "");
+    attempt.job = member<std::string>(line, "job", "");
+    attempt.host = member<std::string>(line, "host", "");
+    attempt.ranks = member(line, "ranks", 0);
+    attempt.threads = member(line, "threads", 0);
+    attempt.progress_start = member<std::int64_t>(line, "progress", 0);
+    attempt.progress_end = attempt.progress_start;
+    return attempt;
+}
+
+/// Candidates evaluated so far in a search, those of an unfinished generation too.
+std::int64_t evaluations_of(const fs::path& file) {
+    try {
+        const auto state = search::read_search_state(
+            storage::Hdf5Reader::from_bytes(storage::read_sealed(file), file.string()));
+        return static_cast<std::int64_t>(state.log.size() + state.pending.size());
+    } catch (const core::Error&) {
+        return 0;
+    }
+}
+
+} // namespace
+
+std::vector<Attempt> read_attempts(const fs::path& run_directory) {
+    std::vector<Attempt> attempts;
+    for (const json& line : read_lines(run_directory / file_name)) {
+        const auto event = member<std::string>(line, "event", "");
+        if (event == "start") {
+            attempts.push_back(started_attempt(line));
+        } else if (event == "end" && !attempts.empty() && !attempts.back().exit_code) {
+            Attempt& attempt = attempts.back();
+            attempt.ended = member<std::string>(line, "time", "");
+            attempt.exit_code = member(line, "exit_code", 1);
+            attempt.progress_end = member(line, "progress", attempt.progress_start);
+            attempt.message = member<std::string>(line, "message", "");
+        }
+    }
+    return attempts;
+}
+
+void append_attempt_start(const fs::path& run_directory, const Attempt& attempt) {
+    append(run_directory, {{"event", "start"},
+                           {"time", attempt.started},
+                           {"job", attempt.job},
+                           {"host", attempt.host},
+                           {"ranks", attempt.ranks},
+                           {"threads", attempt.threads},
+                           {"progress", attempt.progress_start}});
+}
+
+void append_attempt_end(const fs::path& run_directory, const Attempt& attempt) {
+    append(run_directory, {{"event", "end"},
+                           {"time", attempt.ended},
+                           {"exit_code", attempt.exit_code.value_or(1)},
+                           {"progress", attempt.progress_end},
+                           {"message", attempt.message}});
+}
+
+std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts,
+                                            std::int64_t progress, std::int64_t most) {
+    const auto count = static_cast<std::size_t>(most);
+    if (attempts.size() < count) return std::nullopt;
+    const auto in_vain = [&](const Attempt& attempt) {
+        return attempt.progress_start == progress && attempt.exit_code != 0;
+    };
+    if (!std::all_of(attempts.end() - most, attempts.end(), in_vain)) return std::nullopt;
+    const Attempt& last = attempts.back();
+    std::string how = "was killed";
+    if (last.exit_code) how = "ended with " + std::to_string(*last.exit_code);
+    if (!last.message.empty()) how += " (" + last.message + ")";
+    return "the last " + std::to_string(most) + " attempts brought no progress; the last one, of " +
+           last.started + " on " + last.host + ", " + how;
+}
+
+std::int64_t progress_of(const fs::path& run_directory) {
+    std::int64_t progress = 0;
+    for (const char* stage :
+         {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"})
+        progress += fs::exists(run_directory / stage) ? 1 : 0;
+    progress += evaluations_of(run_directory / "search.h5");
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(run_directory / "networks", error))
+        progress += entry.path().extension() == ".h5" ? 1 : 0;
+    return progress;
+}
+
+} // namespace hdap::study

@@ -1,0 +1,246 @@
+// What a complete study comes down to, for ablations to compare.
+#include "hdap/core/text.hpp"
+#include "hdap/search/hypervolume.hpp"
+#include "hdap/search/variants.hpp"
+#include "hdap/study/results.hpp"
+#include "stages.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+namespace hdap::study {
+namespace {
+
+/// Accuracy drops at which the fastest network of the front is looked up.
+constexpr std::array<double, 5> accuracy_budgets{0.005, 0.01, 0.02, 0.03, 0.05};
+
+/// Puts the figures of a study together.
+class ResultsBuilder {
+  public:
+    ResultsBuilder(const StudyContext& context, const Workpiece& workpiece, const RunDirectory& run,
+                   const search::SearchProblem& problem, const search::SearchState& state)
+        : settings_(context.settings), problem_(problem), state_(state),
+          fleet_(fleet::read_fleet(open_stage(run / "fleet.h5", fleet::fleet_schema))),
+          clustering_(
+              fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema))),
+          simulation_(settings_, workpiece, fleet_),
+          front_(search::current_front(problem, state.log)) {}
+
+    Results build(const std::vector<FinetunedNetwork>& finetuned) {
+        add_search();
+        add_front_on_devices();
+        add_variants();
+        add_surrogates();
+        add_finetuned(finetuned);
+        add_costs();
+        add_history();
+        return std::move(results_);
+    }
+
+  private:
+    void add(const std::string& name, const std::string& unit, double value) {
+        results_.final_figures.push_back({name, unit, value});
+    }
+
+    void add_search() {
+        const search::GenerationRecord& last = state_.history.back();
+        add("hypervolume", "1", last.hypervolume);
+        add("front_size", "1", last.front_size);
+        add("evaluations", "1", last.evaluations);
+        add("feasible", "1", last.feasible);
+        add("clusters", "1", static_cast<double>(clustering_.clusters()));
+        const auto noise = std::count(clustering_.cluster_of_device.begin(),
+                                      clustering_.cluster_of_device.end(), -1);
+        add("noise_devices_share", "1",
+            static_cast<double>(noise) / static_cast<double>(fleet_.devices()));
+    }
+
+    /// The front as the fleet's devices see it: its predictions may flatter it.
+    void add_front_on_devices() {
+        const search::CandidateFigures& unpruned = state_.log[0].figures;
+        const double unpruned_ms = simulation_.mean_latency_ms(state_.log[0].genome);
+        const double accuracy_scale = std::max(unpruned.accuracy - problem_.chance_accuracy, 1e-9);
+        std::array<double, accuracy_budgets.size()> speedup{};
+        speedup.fill(1.0);
+        std::vector<double> points;
+        double error = 0.0;
+        for (const std::size_t index : front_) {
+            const search::Evaluation& candidate = state_.log[index];
+            const double latency = simulation_.mean_latency_ms(candidate.genome);
+            points.push_back(latency / unpruned_ms);
+            points.push_back(candidate.figures.accuracy_drop / accuracy_scale);
+            error += std::abs(candidate.figures.latency_mean_ms / latency - 1.0);
+            for (std::size_t i = 0; i < speedup.size(); ++i)
+                if (candidate.figures.accuracy_drop <= accuracy_budgets[i])
+                    speedup[i] = std::max(speedup[i], unpruned_ms / latency);
+        }
+        const std::vector<double> reference{1.0, 1.0};
+        add("hypervolume_on_devices", "1", search::hypervolume(points, 2, reference));
+        for (std::size_t i = 0; i < speedup.size(); ++i)
+            add("speedup_at_drop_" + core::shortest(accuracy_budgets[i]), "1", speedup[i]);
+        add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
+    }
+
+    /// The networks that meet the constraints and the accuracy budget.
+    std::vector<std::size_t> eligible() const {
+        std::vector<std::size_t> indices;
+        for (std::size_t i = 0; i < state_.log.size(); ++i) {
+            const search::CandidateFigures& figures = state_.log[i].figures;
+            if (figures.accuracy_drop <= settings_.report.accuracy_budget &&
+                search::total_violation(problem_.constraints, figures, state_.log[0].figures) <=
+                    0.0)
+                indices.push_back(i);
+        }
+        return indices;
+    }
+
+    /// The fleet's mean latency when 1, 2, … networks are handed out to groups of clusters, chosen
+    /// by prediction and measured on the devices, relative to that of the best single one.
+    void add_variants() {
+        const std::vector<std::size_t> candidates = eligible();
+        const std::size_t clusters = clustering_.clusters();
+        std::vector<double> latency;
+        for (const std::size_t index : candidates)
+            for (std::size_t k = 0; k < clusters; ++k)
+                latency.push_back(state_.log[index].cluster_latency_ms[k] *
+                                  clustering_.cluster_mean_ratio[k]);
+        double single_ms = std::nan("");
+        for (std::int64_t count = 1; count <= settings_.report.variants; ++count) {
+            double mean_ms = std::nan("");
+            if (!candidates.empty()) {
+                const auto variants = search::choose_variants(latency, clustering_.cluster_weight,
+                                                              static_cast<std::size_t>(count));
+                auto networks = search::variant_of_cluster(latency, clusters, variants);
+                for (std::size_t& network : networks)
+                    network = candidates[network];
+                mean_ms = mean_with_networks(networks);
+            }
+            if (count == 1) single_ms = mean_ms;
+            add("latency_ratio_with_" + std::to_string(count) + "_variants", "1",
+                mean_ms / single_ms);
+        }
+    }
+
+    /// Mean latency over the devices when each gets the network of its cluster, in ms.
+    double mean_with_networks(const std::vector<std::size_t>& network_of_cluster) const {
+        double sum = 0.0;
+        double devices = 0.0;
+        for (std::size_t k = 0; k < network_of_cluster.size(); ++k) {
+            const auto latencies =
+                simulation_.device_latencies_ms(state_.log[network_of_cluster[k]].genome);
+            for (std::size_t i = 0; i < latencies.size(); ++i) {
+                const std::int32_t cluster = clustering_.assigned_cluster[simulation_.devices()[i]];
+                if (cluster != static_cast<std::int32_t>(k)) continue;
+                sum += latencies[i];
+                devices += 1.0;
+            }
+        }
+        return sum / devices;
+    }
+
+    void add_surrogates() {
+        double mape = 0.0;
+        double tau = 0.0;
+        const auto& errors = problem_.surrogates.cross_validation();
+        for (std::size_t k = 0; k < errors.size(); ++k) {
+            mape += clustering_.cluster_weight[k] * errors[k].mape;
+            tau += clustering_.cluster_weight[k] * errors[k].kendall_tau;
+        }
+        add("surrogate_mape", "1", mape);
+        add("surrogate_kendall_tau", "1", tau);
+    }
+
+    /// Means over the fine-tuned networks, and over the uniform widths of about equal latency.
+    void add_finetuned(const std::vector<FinetunedNetwork>& finetuned) {
+        for (const std::string kind : {"front", "uniform"}) {
+            double sum = 0.0;
+            double count = 0.0;
+            for (const FinetunedNetwork& network : finetuned) {
+                if (!network.id.starts_with(kind)) continue;
+                sum += network.test_accuracy;
+                count += 1.0;
+            }
+            if (count > 0.0) add("finetuned_test_accuracy_" + kind, "1", sum / count);
+        }
+    }
+
+    void add_cost(const std::string& name, const std::string& unit, double value) {
+        results_.costs.push_back({name, unit, value});
+    }
+
+    void add_costs() {
+        search::GenerationCost sum;
+        for (const search::GenerationCost& cost : state_.costs) {
+            sum.wall_seconds += cost.wall_seconds;
+            sum.accuracy_seconds += cost.accuracy_seconds;
+            sum.accuracies_measured += cost.accuracies_measured;
+        }
+        std::size_t representatives = 0;
+        for (const auto& devices : clustering_.representatives)
+            representatives += devices.size();
+        add_cost("search_wall", "s", sum.wall_seconds);
+        add_cost("accuracy_time", "s", sum.accuracy_seconds);
+        add_cost("accuracies_measured", "1", sum.accuracies_measured);
+        add_cost("benchmark_runs", "1",
+                 static_cast<double>(fleet_.devices() * fleet_.benchmarks()) *
+                     static_cast<double>(settings_.fleet.runs));
+        add_cost("profile_runs", "1",
+                 static_cast<double>(settings_.profile.candidates * settings_.profile.runs) *
+                     static_cast<double>(representatives));
+    }
+
+    void add_history() {
+        std::array<ResultSeries, 7> series{{{"generation", "1", {}},
+                                            {"evaluations", "1", {}},
+                                            {"front_size", "1", {}},
+                                            {"feasible", "1", {}},
+                                            {"hypervolume", "1", {}},
+                                            {"accuracies_measured", "1", {}},
+                                            {"wall", "s", {}}}};
+        double measured = 0.0;
+        double wall_seconds = 0.0;
+        for (std::size_t i = 0; i < state_.history.size(); ++i) {
+            const search::GenerationRecord& record = state_.history[i];
+            measured += state_.costs[i].accuracies_measured;
+            wall_seconds += state_.costs[i].wall_seconds;
+            const std::array<double, 7> row{double(record.generation),
+                                            double(record.evaluations),
+                                            double(record.front_size),
+                                            double(record.feasible),
+                                            record.hypervolume,
+                                            measured,
+                                            wall_seconds};
+            for (std::size_t s = 0; s < series.size(); ++s)
+                series[s].values.push_back(row[s]);
+        }
+        results_.history.assign(series.begin(), series.end());
+    }
+
+    const Settings& settings_;
+    const search::SearchProblem& problem_;
+    const search::SearchState& state_;
+    fleet::Fleet fleet_;
+    fleet::Clustering clustering_;
+    FleetSimulation simulation_;
+    std::vector<std::size_t> front_;
+    Results results_;
+};
+
+} // namespace
+
+void ensure_results(const StudyContext& context, const Workpiece& workpiece,
+                    const RunDirectory& run, const search::SearchProblem& problem,
+                    const search::SearchState& state,
+                    const std::vector<FinetunedNetwork>& finetuned,
+                    const storage::FileIdentity& identity) {
+    const std::filesystem::path file = run / "results.h5";
+    if (is_up_to_date(file, identity, context.log)) return;
+    const Results results =
+        ResultsBuilder(context, workpiece, run, problem, state).build(finetuned);
+    write_stage(file, identity,
+                [&](storage::Hdf5Writer& writer) { write_results(writer, results); });
+}
+
+} // namespace hdap::study
