@@ -80,6 +80,10 @@ std::string Cluster::submit_search(int nodes, const std::string& run_directory,
     return submit(arguments, environment);
 }
 
+void Cluster::adopt(const std::vector<std::string>& jobs) {
+    jobs_.insert(jobs_.end(), jobs.begin(), jobs.end());
+}
+
 JobState Cluster::state(const std::string& job) const {
     const Outcome outcome = call({"scontrol", "--oneliner", "show", "job", job});
     if (outcome.exit_code != 0) throw std::runtime_error("scontrol: " + outcome.errors);

@@ -41,6 +41,9 @@ class Cluster {
     std::string submit_search(int nodes, const std::string& run_directory, const Arguments& more,
                               const Process::Environment& environment = {});
 
+    /// Takes jobs that something else submitted: they, too, are cancelled at the end.
+    void adopt(const std::vector<std::string>& jobs);
+
     /// Throws std::runtime_error when Slurm does not know the job.
     [[nodiscard]] JobState state(const std::string& job) const;
     /// What a job printed, all its tries together.

@@ -1,0 +1,76 @@
+// An ablation as a job array: cells that fail do not hold up the others, and only what is missing
+// is submitted again.
+#include "slurm/cluster.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <fstream>
+
+using namespace hdap::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Three cells, the third with weights that are not there yet.
+void write_plan(const TinyStudy& study) {
+    const auto cell = [&](int seed, const std::string& weights) {
+        return "[" + std::to_string(seed) + ", \"" + (study / weights).string() + "\"]";
+    };
+    std::ofstream(study / "plan.toml")
+        << "[ablation]\nname = \"tiny\"\nbase = \"tiny.toml\"\n[[axis]]\n"
+        << "name = \"seed\"\nkeys = [\"study.seed\", \"network.weights\"]\n"
+        << "values = [" << cell(1, "weights.h5") << ", " << cell(2, "weights.h5") << ", "
+        << cell(3, "late.h5") << "]\n";
+}
+
+/// `hdap ablate COMMAND` on the plan of the study.
+Outcome ablate(const Cluster& cluster, const TinyStudy& study, const std::string& command,
+               const Arguments& more = {}) {
+    Arguments all{hdap_program(),      "ablate", command,
+                  study / "plan.toml", "--out",  (study / "ablation").string()};
+    all.insert(all.end(), more.begin(), more.end());
+    Outcome outcome = cluster.call(all);
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    return outcome;
+}
+
+/// Submits what is missing and returns the number of the job array.
+std::string submit(Cluster& cluster, const TinyStudy& study, const Arguments& more = {}) {
+    Arguments options{"--sbatch", "--cpus-per-task=1 --time=10"};
+    options.insert(options.end(), more.begin(), more.end());
+    const std::string said = ablate(cluster, study, "submit", options).output;
+    const std::string before_job = "submitted job ";
+    REQUIRE_THAT(said, Catch::StartsWith(before_job));
+    const std::string job = said.substr(before_job.size(), said.find(':') - before_job.size());
+    cluster.adopt({job});
+    return job;
+}
+
+} // namespace
+
+TEST_CASE("an array with a cell that fails completes the others, and the cell when it is submitted "
+          "again and collected") {
+    const TinyStudy study;
+    Cluster cluster(study);
+    write_plan(study);
+    const std::string array = submit(cluster, study);
+    CHECK_THAT(ablate(cluster, study, "submit", {"--dry-run"}).output,
+               Catch::StartsWith("nothing to submit"));
+    for (const std::string task : {"_1", "_2"})
+        CHECK(cluster.wait(array + task).state == "COMPLETED");
+    const JobState failed = cluster.wait(array + "_3");
+    CHECK(failed.state == "FAILED");
+    const std::string status = ablate(cluster, study, "status").output;
+    CHECK_THAT(status, Catch::Contains("complete  2") && Catch::Contains("failed    1") &&
+                           Catch::Contains("late.h5"));
+
+    fs::copy(study / "weights.h5", study / "late.h5");
+    const std::string again = submit(cluster, study, {"--retry-failed"});
+    CHECK(cluster.wait(again + "_1").state == "COMPLETED");
+    CHECK_THAT(ablate(cluster, study, "status").output, Catch::Contains("complete  3"));
+    (void)ablate(cluster, study, "collect");
+    const std::string cells = text_of(study / "ablation" / "cells.csv");
+    CHECK(std::count(cells.begin(), cells.end(), '\n') == 4);
+}
