@@ -5,7 +5,6 @@
 #include "hdap/ablation/statistics.hpp"
 
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
