@@ -1,6 +1,8 @@
 #include "hdap/search/variants.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <iterator>
 #include <limits>
 
 namespace hdap::search {
@@ -60,10 +62,68 @@ bool improve(const FleetMean& fleet, std::vector<std::size_t>& variants, double&
     return false;
 }
 
-} // namespace
+/// Sets of clusters are bit masks.
+class ExactChoice {
+  public:
+    ExactChoice(std::span<const double> latency_ms, std::span<const double> weight)
+        : sets_(std::size_t{1} << weight.size()), network_(sets_, 0),
+          alone_(sets_, std::numeric_limits<double>::infinity()) {
+        alone_[0] = 0.0;
+        std::vector<double> sum(sets_, 0.0);
+        for (std::size_t v = 0; v < latency_ms.size() / weight.size(); ++v)
+            for (std::size_t set = 1; set < sets_; ++set) {
+                const auto k = static_cast<std::size_t>(std::countr_zero(set));
+                sum[set] = sum[set & (set - 1)] + weight[k] * latency_ms[v * weight.size() + k];
+                if (sum[set] >= alone_[set]) continue;
+                alone_[set] = sum[set];
+                network_[set] = v;
+            }
+    }
 
-std::vector<std::size_t> choose_variants(std::span<const double> latency_ms,
-                                         std::span<const double> weight, std::size_t count) {
+    /// The networks of the best way to cut the fleet into at most `count` parts.
+    [[nodiscard]] std::vector<std::size_t> best(std::size_t count) const {
+        std::vector<std::vector<std::size_t>> part;
+        std::vector<double> cost = alone_;
+        for (std::size_t parts = 2; parts <= count; ++parts)
+            cost = with_one_more_part(cost, part.emplace_back(sets_, 0));
+        std::vector<std::size_t> networks;
+        std::size_t rest = sets_ - 1;
+        for (; !part.empty(); part.pop_back()) {
+            const std::size_t chosen = part.back()[rest];
+            if (chosen != 0) networks.push_back(network_[chosen]);
+            rest &= ~chosen;
+        }
+        networks.push_back(network_[rest]);
+        return networks;
+    }
+
+  private:
+    /// What sets cost that may get one more network than in `cost`; `chosen` is the part that gets
+    /// it, 0 where that does not help. It always holds the lowest cluster, so that each cut is
+    /// tried once.
+    [[nodiscard]] std::vector<double> with_one_more_part(const std::vector<double>& cost,
+                                                         std::vector<std::size_t>& chosen) const {
+        std::vector<double> better = cost;
+        for (std::size_t set = 1; set < sets_; ++set) {
+            const std::size_t lowest = set & (~set + 1);
+            for (std::size_t part = set; part > 0; part = (part - 1) & set) {
+                if ((part & lowest) == 0 || part == set) continue;
+                const double sum = alone_[part] + cost[set & ~part];
+                if (sum >= better[set]) continue;
+                better[set] = sum;
+                chosen[set] = part;
+            }
+        }
+        return better;
+    }
+
+    std::size_t sets_;
+    std::vector<std::size_t> network_; ///< the best single network of each set
+    std::vector<double> alone_;        ///< what a set costs with it
+};
+
+std::vector<std::size_t> local_choice(std::span<const double> latency_ms,
+                                      std::span<const double> weight, std::size_t count) {
     const FleetMean fleet(latency_ms, weight);
     std::vector<std::size_t> variants;
     double mean = std::numeric_limits<double>::infinity();
@@ -75,7 +135,19 @@ std::vector<std::size_t> choose_variants(std::span<const double> latency_ms,
         while (improve(fleet, variants, mean)) {
         }
     }
+    return variants;
+}
+
+} // namespace
+
+std::vector<std::size_t> choose_variants(std::span<const double> latency_ms,
+                                         std::span<const double> weight, std::size_t count) {
+    constexpr std::size_t most_clusters_exactly = 12;
+    auto variants = weight.size() <= most_clusters_exactly
+                        ? ExactChoice(latency_ms, weight).best(std::min(count, weight.size()))
+                        : local_choice(latency_ms, weight, count);
     std::sort(variants.begin(), variants.end());
+    variants.erase(std::unique(variants.begin(), variants.end()), variants.end());
     return variants;
 }
 

@@ -57,27 +57,42 @@ TEST_CASE("no more networks are chosen than help") {
           std::vector<std::size_t>{0, 1});
 }
 
-TEST_CASE("the choice of variants is within 1 % of the best of all sets, and mostly is it") {
+namespace {
+
+/// A random fleet, and how far the choice is from the best one: 1 is the best.
+double quality(core::RandomStream& random, std::size_t clusters) {
+    const std::size_t candidates = 3 + random.below(7);
+    std::vector<double> weight(clusters);
+    std::vector<double> latency(candidates * clusters);
+    for (double& w : weight)
+        w = 0.1 + random.uniform();
+    for (double& l : latency)
+        l = 1.0 + random.uniform();
+    const std::size_t count = 1 + random.below(3);
+    const auto chosen = search::choose_variants(latency, weight, count);
+    REQUIRE(chosen.size() <= count);
+    REQUIRE(std::is_sorted(chosen.begin(), chosen.end()));
+    return mean_of(latency, weight, chosen) / exhaustive(latency, weight, count);
+}
+
+} // namespace
+
+TEST_CASE("up to 12 clusters the choice of variants is the best of all sets") {
     core::RandomStream random(1, core::StreamId::testing);
+    for (int round = 0; round < 200; ++round)
+        CHECK(quality(random, 1 + random.below(6)) == Approx(1.0).epsilon(1e-12));
+    for (int round = 0; round < 3; ++round)
+        CHECK(quality(random, 12) == Approx(1.0).epsilon(1e-12));
+}
+
+TEST_CASE("above 12 clusters the choice of variants mostly is the best, and never 5 % worse") {
+    core::RandomStream random(2, core::StreamId::testing);
     int exact = 0;
-    constexpr int rounds = 200;
+    constexpr int rounds = 100;
     for (int round = 0; round < rounds; ++round) {
-        const std::size_t clusters = 1 + random.below(5);
-        const std::size_t candidates = 3 + random.below(7);
-        std::vector<double> weight(clusters);
-        std::vector<double> latency(candidates * clusters);
-        for (double& w : weight)
-            w = 0.1 + random.uniform();
-        for (double& l : latency)
-            l = 1.0 + random.uniform();
-        const std::size_t count = 1 + random.below(3);
-        const auto chosen = search::choose_variants(latency, weight, count);
-        REQUIRE(chosen.size() <= count);
-        REQUIRE(std::is_sorted(chosen.begin(), chosen.end()));
-        const double best = exhaustive(latency, weight, count);
-        const double found = mean_of(latency, weight, chosen);
-        CHECK(found <= 1.01 * best);
-        exact += found <= best * (1.0 + 1e-12) ? 1 : 0;
+        const double found = quality(random, 13 + random.below(8));
+        CHECK(found <= 1.05);
+        exact += found <= 1.0 + 1e-12 ? 1 : 0;
     }
-    CHECK(exact > rounds * 9 / 10);
+    CHECK(exact > rounds * 8 / 10);
 }
