@@ -39,16 +39,32 @@ std::vector<std::string> submit_chain(Cluster& cluster, const TinyStudy& study, 
     return jobs;
 }
 
-/// A program that runs hdap and, as long as there is no run directory, gives it little time: half a
-/// second, after the second that hdap keeps free for its end.
-std::string program_with_little_time_at_first(const TinyStudy& study) {
-    const fs::path program = study / "hdap-first-in-haste";
-    std::ofstream(program) << "#!/bin/sh\n[ -d " << (study / "run").string()
-                           << " ] || set -- \"$@\" --time-limit 1.5s\nexec "
-                           << hdap_program().string() << " \"$@\"\n";
+/// Writes a shell script that takes hdap's place and calls it.
+std::string write_program(const TinyStudy& study, const std::string& script) {
+    const fs::path program = study / "program";
+    std::ofstream(program) << "#!/bin/sh\nrun=" << (study / "run").string()
+                           << "\nhdap=" << hdap_program().string() << "\n"
+                           << script;
     fs::permissions(program, fs::perms::owner_all);
     return program;
 }
+
+/// As long as there is no run directory, hdap gets half a second, after the second that it keeps
+/// free for its end.
+constexpr const char* hurries_at_first = R"([ -d "$run" ] || set -- "$@" --time-limit 1.5s
+exec "$hdap" "$@"
+)";
+
+/// hdap is killed when it has begun: as by a kernel without memory, before there is a checkpoint.
+constexpr const char* dies_early = R"(starts() { grep -cs '"start"' "$run/attempts.jsonl"; }
+before=$(starts)
+"$hdap" "$@" &
+while kill -0 $! 2> /dev/null; do
+    [ "$(starts)" = "$before" ] || kill -KILL $! $$
+    sleep 0.01
+done
+wait $!
+)";
 
 } // namespace
 
@@ -57,7 +73,7 @@ TEST_CASE("a chain goes on when a job's time was over, completes the study with 
     const TinyStudy study;
     Cluster cluster(study);
     const auto jobs =
-        submit_chain(cluster, study, 4, longer, program_with_little_time_at_first(study));
+        submit_chain(cluster, study, 4, longer, write_program(study, hurries_at_first));
     Process undisturbed = study.start_run({.ranks = 0}, "undisturbed", longer);
     const JobState first = cluster.wait(jobs[0]);
     INFO(cluster.log(jobs[0]));
@@ -77,19 +93,20 @@ TEST_CASE("a chain goes on when a job's time was over, completes the study with 
 TEST_CASE("a chain whose jobs make no progress ends after three of them") {
     const TinyStudy study;
     Cluster cluster(study);
-    // What comes before the search is there, and no job has the time to evaluate a candidate.
+    // What comes before the search is there, and no job lives to write a checkpoint of it.
     REQUIRE(study.call({.ranks = 0}, {"surrogate", "fit", study.config(), "--out", study / "run"})
                 .exit_code == 0);
-    const auto jobs =
-        submit_chain(cluster, study, 6, {"--time-limit", "0.1s"}, hdap_program().string());
-    for (const int link : {0, 1, 2}) {
-        const JobState end = cluster.wait(jobs[static_cast<std::size_t>(link)]);
-        INFO(cluster.log(jobs[static_cast<std::size_t>(link)]));
-        CHECK(end.exit_code == 75);
+    const auto jobs = submit_chain(cluster, study, 6, {"--set", "run.checkpoint_seconds=3600"},
+                                   write_program(study, dies_early));
+    for (std::size_t link = 0; link < 3; ++link) {
+        const JobState end = cluster.wait(jobs[link]);
+        INFO(cluster.log(jobs[link]));
+        CHECK(end.state == "FAILED");
+        CHECK(end.exit_code > 4);
     }
-    const JobState end = cluster.wait(jobs[3]);
+    const JobState last = cluster.wait(jobs[3]);
     INFO(cluster.log(jobs[3]));
-    CHECK(end.exit_code == 1);
+    CHECK(last.exit_code == 1);
     CHECK_THAT(cluster.log(jobs[3]), Catch::Contains("the last 3 attempts brought no progress"));
     for (const std::string& job : {jobs[4], jobs[5]}) {
         CHECK(cluster.wait(job).state == "CANCELLED");

@@ -57,7 +57,8 @@ TEST_CASE("a search that is requeued in the middle completes on another number o
     REQUIRE(cluster.call({"scontrol", "requeuehold", job}).exit_code == 0);
     cluster.wait_until(job, [&] { return cluster.state(job).state == "PENDING"; });
     CHECK_FALSE(is_complete_search(scenario.study() / "run/search.h5"));
-    CHECK(cluster.call({"scontrol", "update", "JobId=" + job, "NumNodes=1"}).exit_code == 0);
+    CHECK(cluster.call({"scontrol", "update", "JobId=" + job, "NumNodes=1", "NumTasks=1"})
+              .exit_code == 0);
     REQUIRE(cluster.call({"scontrol", "release", job}).exit_code == 0);
     scenario.check_completed_in_second_try(job);
     CHECK(cluster.state(job).nodes == 1);
