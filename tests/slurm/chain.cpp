@@ -51,12 +51,12 @@ std::string write_program(const TinyStudy& study, const std::string& script) {
 
 /// As long as there is no run directory, hdap gets half a second, after the second that it keeps
 /// free for its end.
-constexpr const char* hurries_at_first = R"([ -d "$run" ] || set -- "$@" --time-limit 1.5s
+constexpr const char* hurries_at_first = R"sh([ -d "$run" ] || set -- "$@" --time-limit 1.5s
 exec "$hdap" "$@"
-)";
+)sh";
 
 /// hdap is killed when it has begun: as by a kernel without memory, before there is a checkpoint.
-constexpr const char* dies_early = R"(starts() { grep -cs '"start"' "$run/attempts.jsonl"; }
+constexpr const char* dies_early = R"sh(starts() { grep -cs '"start"' "$run/attempts.jsonl"; }
 before=$(starts)
 "$hdap" "$@" &
 while kill -0 $! 2> /dev/null; do
@@ -64,7 +64,7 @@ while kill -0 $! 2> /dev/null; do
     sleep 0.01
 done
 wait $!
-)";
+)sh";
 
 } // namespace
 
