@@ -353,6 +353,9 @@ class FileFormats(unittest.TestCase):
                   "--held-out", "40", "--weights", "../my-weights.h5", "--epochs", "1e-6",
                   "--batch", "10", "--out", "trained.h5")
         self.check_file("trained.h5", {})
+        self.hdap("fleet", "measure", "../study.toml", "--rounds", "2", "--quiet",
+                  "--out", "measured.h5")
+        self.check_file("measured.h5", {"devices": 1, "benchmarks": 3, "rounds": 2})
 
     @staticmethod
     def write_idx(prefix, count):
