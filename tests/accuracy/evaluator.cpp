@@ -229,6 +229,19 @@ TEST_CASE("a candidate's accuracy is that of the network it hands out", "[evalua
     }
 }
 
+TEST_CASE("a cancelled evaluation gives nothing, another one its accuracy", "[evaluator]") {
+    const SmallProblem problem;
+    const Evaluator evaluator = problem.evaluator();
+    const network::Genome genome = problem.space.unpruned();
+    std::stop_source cancellation;
+    CHECK(evaluator.accuracy(genome, cancellation.get_token()) == evaluator.accuracy(genome));
+    const network::PrunedNetwork candidate = evaluator.candidate(genome);
+    cancellation.request_stop();
+    CHECK_FALSE(evaluator.accuracy(genome, cancellation.get_token()));
+    CHECK_FALSE(top1_accuracy(candidate.network, candidate.weights, problem.held_out,
+                              {.batch = 25}, cancellation.get_token()));
+}
+
 TEST_CASE("a genome gets the same bits from any thread, alone or beside others", "[evaluator]") {
     const SmallProblem problem;
     const Evaluator evaluator = problem.evaluator();

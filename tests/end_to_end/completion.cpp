@@ -1,6 +1,7 @@
 // What happens when a study is complete, or another job works on it.
 #include "end_to_end/run_comparison.hpp"
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/study/attempts.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,7 +9,7 @@
 
 using namespace hdap::test;
 
-TEST_CASE("a second call says that the study is complete and changes no file but the log",
+TEST_CASE("a second call says that the study is complete and changes no file but the logs",
           "[mpi]") {
     const TinyStudy study;
     REQUIRE(study.run({.ranks = 2}, "run").exit_code == 0);
@@ -20,6 +21,12 @@ TEST_CASE("a second call says that the study is complete and changes no file but
     CHECK_THAT(again.output, Catch::Contains("study tiny is complete"));
     CHECK(file_listing(study / "run") == before);
     CHECK(std::filesystem::file_size(study / "run" / "log.jsonl") > log_size);
+    const auto attempts = hdap::study::read_attempts(study / "run");
+    REQUIRE(attempts.size() == 2);
+    CHECK(attempts[0].exit_code == 0);
+    CHECK(attempts[1].exit_code == 0);
+    CHECK(attempts[0].ranks == 2);
+    CHECK(attempts[1].progress_start == attempts[0].progress_end);
 }
 
 TEST_CASE("a run directory that another job works in is refused and left as it is", "[mpi]") {

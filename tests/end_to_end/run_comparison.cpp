@@ -58,6 +58,12 @@ void compare_attributes(const std::string& where, const Hdf5Reader& file, const 
     }
 }
 
+/// What tells how long something took, or what it cost, and not what came of it.
+bool is_cost(const std::string& path) {
+    return path.starts_with("/timing") || path.starts_with("/cost") || path == "/history/wall" ||
+           path == "/history/accuracies_measured";
+}
+
 void compare_hdf5(const std::string& name, const fs::path& path, const fs::path& other_path,
                   Lines& differences) {
     const auto open = [](const fs::path& file) {
@@ -69,7 +75,7 @@ void compare_hdf5(const std::string& name, const fs::path& path, const fs::path&
     const auto other_entries = other.list();
     const auto same = [](const Entry& a, const Entry& b) {
         return a.path == b.path && a.is_group == b.is_group && a.type == b.type &&
-               (a.shape == b.shape || a.path.starts_with("/timing"));
+               (a.shape == b.shape || is_cost(a.path));
     };
     if (!std::equal(entries.begin(), entries.end(), other_entries.begin(), other_entries.end(),
                     same)) {
@@ -79,7 +85,7 @@ void compare_hdf5(const std::string& name, const fs::path& path, const fs::path&
     compare_attributes(name, file, other, "/", differences);
     for (const Entry& entry : entries) {
         compare_attributes(name, file, other, entry.path, differences);
-        if (!entry.is_group && !entry.path.starts_with("/timing") &&
+        if (!entry.is_group && !is_cost(entry.path) &&
             values_of(file, entry) != values_of(other, entry))
             differences.push_back(name + entry.path + ": other values");
     }
@@ -98,7 +104,8 @@ Lines differences(const fs::path& run, const fs::path& other) {
     Lines result;
     std::set<std::string> names = network_files(run);
     if (names.empty() || names != network_files(other)) result.push_back("other networks");
-    names.insert({"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5"});
+    names.insert(
+        {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5", "results.h5"});
     for (const std::string& name : names) {
         if (fs::exists(run / name) && fs::exists(other / name))
             compare_hdf5(name, run / name, other / name, result);
@@ -114,7 +121,8 @@ Lines differences(const fs::path& run, const fs::path& other) {
 std::string file_listing(const fs::path& run) {
     std::set<std::string> lines;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run)) {
-        if (entry.path().filename() == "log.jsonl" || entry.is_directory()) continue;
+        const bool is_log = entry.path().extension() == ".jsonl";
+        if (is_log || entry.is_directory()) continue;
         struct stat status {};
         if (::stat(entry.path().c_str(), &status) != 0) continue;
         lines.insert(entry.path().string() + " " + std::to_string(status.st_size) +

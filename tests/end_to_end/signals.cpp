@@ -75,6 +75,12 @@ TEST_CASE("signals to stop end the job with 75 and a checkpoint, and the same co
     for (const Signal& signal :
          {Signal{"SIGTERM to all ranks", 2, to_ranks(SIGTERM, 0, 2)},
           Signal{"SIGTERM to one that is not the root", 2, to_ranks(SIGTERM, 1, 2)},
+          // The second one cuts short what is being evaluated.
+          Signal{"SIGUSR2, then SIGTERM", 2,
+                 [](const Process& job) {
+                     to_ranks(SIGUSR2, 0, 2)(job);
+                     to_ranks(SIGTERM, 0, 2)(job);
+                 }},
           // What mpirun hands on to its ranks.
           Signal{"SIGUSR2 to mpirun", 2, to_job(SIGUSR2)},
           Signal{"SIGTERM without mpirun", 0, to_job(SIGTERM)}}) {
