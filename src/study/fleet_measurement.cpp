@@ -162,14 +162,20 @@ MeasuredFleet merged(const MeasuredFleet& measured, const MeasuredDevices& devic
     return sum;
 }
 
+/// The right to read and write the file, for which other jobs wait.
+std::optional<storage::FileLock> lock_of(const MeasuredDevices& devices) {
+    return storage::FileLock::acquire(devices.file.string() + ".lock", {});
+}
+
 /// Throws as save would for devices of these names, before anything is measured.
 void check_can_save(const MeasuredFleet& placeholder, const std::vector<std::string>& names,
                     const MeasuredDevices& devices) {
+    const auto lock = lock_of(devices); // says, too, when the folder is missing or not writable
     merged(joined(std::vector(names.size(), placeholder), names), devices);
 }
 
 void save(const MeasuredFleet& measured, const MeasuredDevices& devices) {
-    const auto lock = storage::FileLock::acquire(devices.file.string() + ".lock", {});
+    const auto lock = lock_of(devices);
     storage::Hdf5Writer file;
     storage::write_identity(
         file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});

@@ -113,6 +113,9 @@ TEST_CASE("A measurement without images, or with a bad number, is refused") {
     refused({"--warmup", "-1"}, 2, "--warmup");
     refused({"--device-id", "a\nb"}, 3, "device_id 0 is not a name");
     refused({"--set", "data.file=none.h5"}, 3, "none.h5");
+    check_outcome(study.call({.ranks = 0}, {"fleet", "measure", study.config(), "--out",
+                                            study / "none/fleet.h5"}),
+                  3, "none/fleet.h5.lock: No such file or directory");
     refused({"--set", "data.file=" + (study / "weights.h5").string()}, 3, "hdap-images/1");
     CHECK_FALSE(std::filesystem::exists(study / "fleet.h5"));
 }
