@@ -102,6 +102,17 @@ struct PlanOptions : AblationOptions {
     bool dry_run = false;
 };
 
+/// The labels of an axis; the first and the last one when they are many.
+std::string labels_text(const ablation::Plan& plan, std::size_t axis) {
+    constexpr std::size_t most = 12;
+    std::vector<std::string> labels;
+    for (const Cell& cell : plan.cells)
+        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
+            labels.push_back(cell.labels[axis]);
+    if (labels.size() <= most) return core::join(labels);
+    return labels.front() + " … " + labels.back() + " (" + std::to_string(labels.size()) + ")";
+}
+
 ExitCode plan_cells(const PlanOptions& options) {
     const ablation::Plan plan = ablation::read_plan(options.plan);
     if (options.dry_run) {
@@ -110,15 +121,10 @@ ExitCode plan_cells(const PlanOptions& options) {
     }
     const ablation::Folder folder = ablation::folder_of(plan, options.out);
     const std::vector<std::string> others = ablation::write_plan(folder, plan, options.plan);
-    std::printf("%s: %zu cells", plan.name.c_str(), plan.cells.size());
-    for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis) {
-        std::vector<std::string> labels;
-        for (const Cell& cell : plan.cells)
-            if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
-                labels.push_back(cell.labels[axis]);
-        std::printf("\n  %s: %s", plan.axis_names[axis].c_str(), core::join(labels).c_str());
-    }
-    std::printf("\nplanned in %s\n", folder.root.c_str());
+    std::printf("%s: %zu cells\n", plan.name.c_str(), plan.cells.size());
+    for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis)
+        std::printf("  %s: %s\n", plan.axis_names[axis].c_str(), labels_text(plan, axis).c_str());
+    std::printf("planned in %s\n", folder.root.c_str());
     if (!others.empty())
         std::printf("left alone, as the plan has them no more: %s\n", core::join(others).c_str());
     return ExitCode::complete;
