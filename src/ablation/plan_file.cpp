@@ -82,6 +82,43 @@ void check_key(const TomlReader& reader, const std::string& key, const toml::nod
         reader.fail(where, "'" + key + "' is no setting's key, like search.population");
 }
 
+/// Which of values, seeds, files and points an axis has; `key` and `keys` must go with it.
+std::string kind_of(const TomlReader& axis) {
+    std::vector<std::string> kinds;
+    for (const char* kind : {"values", "seeds", "files", "points"})
+        if (axis.has(kind)) kinds.emplace_back(kind);
+    if (kinds.size() != 1)
+        axis.fail("needs exactly one of values, seeds, files and points, but has " +
+                  (kinds.empty() ? "none" : core::join(kinds, " and ")));
+    const bool key = axis.has("key");
+    const bool keys = axis.has("keys");
+    if (kinds[0] == "points") {
+        if (key || keys) axis.fail("points name their own keys; remove key");
+    } else if (key == keys) {
+        axis.fail("needs either key or keys");
+    } else if (keys && kinds[0] != "values") {
+        axis.fail("keys go with values; " + kinds[0] + " need key");
+    }
+    return kinds[0];
+}
+
+/// Gives the levels the labels that the plan wants, and checks that they can be told apart.
+void label_levels(const TomlReader& axis, std::vector<Level>& levels) {
+    if (axis.has("labels")) {
+        const std::vector<std::string> labels = axis.texts("labels");
+        if (axis.has("points") || labels.size() != levels.size())
+            axis.fail("labels must be one for each of the " + std::to_string(levels.size()) +
+                      " values; points name theirs");
+        for (std::size_t i = 0; i < labels.size(); ++i)
+            levels[i].label = labels[i];
+    }
+    std::set<std::string> seen;
+    for (const Level& level : levels)
+        if (level.label.empty() || !seen.insert(level.label).second)
+            axis.fail("the label '" + level.label +
+                      "' is empty or occurs twice: name the values with labels = [...]");
+}
+
 /// Reads one plan; `folder` is where its relative paths begin.
 class PlanParser {
   public:
@@ -184,43 +221,17 @@ void PlanParser::add_settings(const TomlReader& table, const std::string& prefix
 
 Axis PlanParser::parse_axis(const TomlReader& table) const {
     table.allow_only({"name", "key", "keys", "values", "seeds", "files", "points", "labels"});
-    const bool zipped = table.has("keys");
-    std::vector<std::string> kinds;
-    for (const char* kind : {"values", "seeds", "files", "points"})
-        if (table.has(kind)) kinds.emplace_back(kind);
-    if (kinds.size() != 1)
-        table.fail("needs exactly one of values, seeds, files and points, but has " +
-                   (kinds.empty() ? "none" : core::join(kinds, " and ")));
-    if (kinds[0] == "points" ? zipped || table.has("key") : zipped == table.has("key"))
-        table.fail(kinds[0] == "points" ? "points name their own keys; remove key"
-                                        : "needs either key or keys");
-    if (zipped && kinds[0] != "values")
-        table.fail("keys go with values; " + kinds[0] + " need key");
+    const std::string kind = kind_of(table);
     const std::string key = table.text_or("key", "");
     Axis axis{.name = table.text_or("name", key.substr(key.rfind('.') + 1)), .levels = {}};
     if (axis.name.empty()) table.fail("name is missing");
-    if (kinds[0] == "seeds")
-        axis.levels = seeds_levels(table);
-    else if (kinds[0] == "files")
-        axis.levels = files_levels(table);
-    else if (kinds[0] == "points")
-        axis.levels = points_levels(table);
-    else
-        axis.levels = zipped ? zipped_levels(table) : values_levels(table);
+    if (kind == "seeds") axis.levels = seeds_levels(table);
+    if (kind == "files") axis.levels = files_levels(table);
+    if (kind == "points") axis.levels = points_levels(table);
+    if (kind == "values")
+        axis.levels = table.has("keys") ? zipped_levels(table) : values_levels(table);
     if (axis.levels.empty()) table.fail("'" + axis.name + "' has no points: give at least one");
-    if (table.has("labels")) {
-        const std::vector<std::string> labels = table.texts("labels");
-        if (kinds[0] == "points" || labels.size() != axis.levels.size())
-            table.fail("labels must be one for each of the " + std::to_string(axis.levels.size()) +
-                       " values; points name theirs");
-        for (std::size_t i = 0; i < labels.size(); ++i)
-            axis.levels[i].label = labels[i];
-    }
-    std::set<std::string> seen;
-    for (const Level& level : axis.levels)
-        if (level.label.empty() || !seen.insert(level.label).second)
-            table.fail("the label '" + level.label +
-                       "' is empty or occurs twice: name the points with labels = [...]");
+    label_levels(table, axis.levels);
     return axis;
 }
 
