@@ -36,11 +36,17 @@ Outcome ablate(const Cluster& cluster, const TinyStudy& study, const std::string
     return outcome;
 }
 
-/// Submits what is missing and returns the number of the job array.
-std::string submit(Cluster& cluster, const TinyStudy& study, const Arguments& more = {}) {
-    Arguments options{"--sbatch", "--cpus-per-task=1 --time=10"};
+/// What `hdap ablate submit` says.
+std::string submit(const Cluster& cluster, const TinyStudy& study, const Arguments& more = {}) {
+    Arguments options{"--template", slurm_file("ablation.sbatch"), "--sbatch",
+                      "--cpus-per-task=1 --time=10"};
     options.insert(options.end(), more.begin(), more.end());
-    const std::string said = ablate(cluster, study, "submit", options).output;
+    return ablate(cluster, study, "submit", options).output;
+}
+
+/// Submits what is missing and returns the number of the job array.
+std::string submit_array(Cluster& cluster, const TinyStudy& study, const Arguments& more = {}) {
+    const std::string said = submit(cluster, study, more);
     const std::string before_job = "submitted job ";
     REQUIRE_THAT(said, Catch::StartsWith(before_job));
     const std::string job = said.substr(before_job.size(), said.find(':') - before_job.size());
@@ -55,9 +61,8 @@ TEST_CASE("an array with a cell that fails completes the others, and the cell wh
     const TinyStudy study;
     Cluster cluster(study);
     write_plan(study);
-    const std::string array = submit(cluster, study);
-    CHECK_THAT(ablate(cluster, study, "submit", {"--dry-run"}).output,
-               Catch::StartsWith("nothing to submit"));
+    const std::string array = submit_array(cluster, study);
+    CHECK_THAT(submit(cluster, study, {"--dry-run"}), Catch::StartsWith("nothing to submit"));
     for (const std::string task : {"_1", "_2"})
         CHECK(cluster.wait(array + task).state == "COMPLETED");
     const JobState failed = cluster.wait(array + "_3");
@@ -67,7 +72,7 @@ TEST_CASE("an array with a cell that fails completes the others, and the cell wh
                            Catch::Contains("late.h5"));
 
     fs::copy(study / "weights.h5", study / "late.h5");
-    const std::string again = submit(cluster, study, {"--retry-failed"});
+    const std::string again = submit_array(cluster, study, {"--retry-failed"});
     CHECK(cluster.wait(again + "_1").state == "COMPLETED");
     CHECK_THAT(ablate(cluster, study, "status").output, Catch::Contains("complete  3"));
     (void)ablate(cluster, study, "collect");

@@ -56,7 +56,9 @@ exec "$hdap" "$@"
 )sh";
 
 /// hdap is killed when it has begun: as by a kernel without memory, before there is a checkpoint.
-constexpr const char* dies_early = R"sh(starts() { grep -cs '"start"' "$run/attempts.jsonl"; }
+/// When it ends by itself its exit code counts, not the SIGTERM that srun then sends.
+constexpr const char* dies_early = R"sh(trap '' TERM
+starts() { grep -cs '"start"' "$run/attempts.jsonl"; }
 before=$(starts)
 "$hdap" "$@" &
 while kill -0 $! 2> /dev/null; do
