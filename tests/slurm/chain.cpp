@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Long enough for a job's end to come before the search's.
-const Arguments longer{"--set", "search.generations=60"};
+const Arguments longer{"--set", "search.generations=20"};
 
 /// Submits `links` jobs by slurm/chain.sh and returns their numbers; `program` takes hdap's place.
 std::vector<std::string> submit_chain(Cluster& cluster, const TinyStudy& study, int links,
