@@ -159,11 +159,13 @@ class Round {
         return hit;
     }
 
-    /// Damages the newer of two checkpoints, if there are two.
+    /// Damages the newer of two checkpoints; a job that is stopped at random makes them first.
     bool damage(Fault fault) {
         const fs::path current = study_ / run_directory() / "search.h5";
-        if (!fs::exists(study_ / run_directory() / "search.prev.h5")) disturb(Fault::stop_signal);
-        if (!fs::exists(study_ / run_directory() / "search.prev.h5")) return false;
+        const auto two = [&] { return fs::exists(study_ / run_directory() / "search.prev.h5"); };
+        for (int attempt = 0; attempt < 3 && !two(); ++attempt)
+            disturb(Fault::stop_signal);
+        if (!two()) return false;
         if (fault == Fault::truncated_checkpoint)
             fs::resize_file(current, random_.below(fs::file_size(current)));
         else
