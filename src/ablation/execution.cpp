@@ -11,7 +11,6 @@
 #include <charconv>
 #include <csignal>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -35,13 +34,6 @@ struct RunningCell {
     study::Attempt attempt;
     std::uintmax_t log_begin; ///< where the log of this attempt begins in the cell's log
 };
-
-std::string this_job() {
-    const char* job = std::getenv("SLURM_JOB_ID");
-    if (job == nullptr) return "";
-    const char* restarts = std::getenv("SLURM_RESTART_COUNT");
-    return std::string(job) + "." + (restarts == nullptr ? "0" : restarts);
-}
 
 std::uintmax_t size_of(const fs::path& file) {
     std::error_code missing;
@@ -215,10 +207,11 @@ bool Execution::start_or_settle(std::size_t index) {
 
 RunningCell Execution::start(std::size_t index, CellClaim claim) const {
     const Cell& cell = plan_.cells[index];
+    const core::Provenance provenance = core::current_provenance();
     study::Attempt attempt;
-    attempt.started = core::utc_now();
-    attempt.job = this_job();
-    attempt.host = core::current_provenance().host;
+    attempt.started = provenance.created;
+    attempt.job = provenance.job;
+    attempt.host = provenance.host;
     attempt.threads = parameters_.threads;
     study::append_attempt_start(folder_.attempts(cell), attempt);
     const std::uintmax_t log_begin = size_of(folder_.log(cell));
