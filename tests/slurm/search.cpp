@@ -29,6 +29,16 @@ TEST_CASE("a search over two nodes, by srun and by mpirun, gives the bits of a l
         CHECK_THAT(cluster.log(job), Catch::Contains("time left for this job: 9 min"));
         CHECK(differences(study / "local", study / name) == Lines{});
     }
+
+    // The networks can be fine-tuned by a job of their own.
+    std::filesystem::remove_all(study / "srun/networks");
+    const std::string finetune =
+        cluster.submit({"--cpus-per-task=1", "--time=10", slurm_file("finetune.sbatch"),
+                        study.config(), "--out", study / "srun"});
+    const JobState end = cluster.wait(finetune);
+    INFO(cluster.log(finetune));
+    CHECK(end.state == "COMPLETED");
+    CHECK(differences(study / "local", study / "srun") == Lines{});
 }
 
 TEST_CASE("tasks that srun starts without PMI are refused, and what to do is said") {
