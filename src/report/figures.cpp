@@ -1,6 +1,7 @@
 #include "figures.hpp"
 
 #include "hdap/core/error.hpp"
+#include "number_text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -91,6 +92,12 @@ std::string_view name_of(NetworkKind kind) {
 bool fleet_latency_known(const StudyReport& report) {
     return std::all_of(report.networks.begin(), report.networks.end(),
                        [](const NetworkRow& row) { return std::isfinite(row.latency_fleet_ms); });
+}
+
+std::string how_simulated(const StudyReport& report) {
+    return report.simulated_devices >= report.devices
+               ? "each one simulated"
+               : grouped(report.simulated_devices) + " of them simulated";
 }
 
 double shown_latency_ms(const NetworkRow& row, bool fleet_known) {

@@ -2,6 +2,7 @@
 
 #include "hdap/report/study_report.hpp"
 
+#include <string>
 #include <string_view>
 
 namespace hdap::report {
@@ -16,6 +17,9 @@ std::string_view name_of(NetworkKind kind);
 /// Whether the latency over all devices is known for every network. Otherwise the predicted mean
 /// is shown for all of them, so that a table never mixes the two.
 bool fleet_latency_known(const StudyReport& report);
+
+/// "each one simulated", or "20,000 of them simulated" where the fleet is larger.
+std::string how_simulated(const StudyReport& report);
 
 /// The mean latency that tables show for `row`.
 double shown_latency_ms(const NetworkRow& row, bool fleet_known);

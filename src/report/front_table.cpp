@@ -153,7 +153,8 @@ std::string title(const StudyReport& report) {
 std::string caption(const StudyReport& report) {
     std::string text = "Latency: " + counted(report.batch, "image") + " an inference, mean over " +
                        counted(report.devices, "device") + ", ";
-    text += fleet_latency_known(report) ? "each one simulated." : "predicted by the surrogates.";
+    text += fleet_latency_known(report) ? how_simulated(report) + "."
+                                        : std::string("predicted by the surrogates.");
     text += " MACs: for one image, and in % of the unpruned network. Accuracy: top-1";
     if (!report.data_name.empty()) text += " on " + printable(report.data_name);
     text += ", on held-out images before fine-tuning and on test images after it.";

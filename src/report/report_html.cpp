@@ -145,8 +145,9 @@ std::string verdict_section(const StudyReport& report) {
     html += key_figures(report, *result.best);
     html += "<p class=\"note\">Mean latency: ";
     html += fleet_latency_known(report)
-                ? "over all devices, each one simulated. "
-                : "predicted by the surrogates, clusters weighted by the devices they stand for. ";
+                ? "over all devices, " + how_simulated(report) + ". "
+                : std::string("predicted by the surrogates, clusters weighted by the devices they "
+                              "stand for. ");
     html += result.best->finetuned
                 ? "Of the fine-tuned networks, the fastest that loses at most 1 point of "
                   "accuracy is named, or the most accurate where all lose more.</p>\n"
@@ -253,7 +254,8 @@ std::string networks_section(const StudyReport& report) {
             largest = std::max(largest, row.latency_worst_cluster_ms);
     std::string html = "<section>\n<h2>Networks</h2>\n<p class=\"note\" id=\"networks-note\">";
     html += "Click a heading to sort. Bold: fine-tuned. Mean latency and speed-up: ";
-    html += fleet_known ? "over all devices, each one simulated" : "predicted by the surrogates";
+    html += fleet_known ? "over all devices, " + how_simulated(report)
+                        : std::string("predicted by the surrogates");
     html += "; slowest cluster: predicted. <code>front.csv</code> holds the same with all digits, "
             "and the channels kept.</p>\n"
             "<div class=\"table-frame tall\" tabindex=\"0\" role=\"region\" "

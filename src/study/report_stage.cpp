@@ -71,6 +71,7 @@ class ReportBuilder {
         report_.network_name = workpiece_.network.name;
         report_.data_name = std::filesystem::path(settings_.data.file).stem().string();
         report_.devices = static_cast<std::int64_t>(fleet_.devices());
+        report_.simulated_devices = static_cast<std::int64_t>(simulation_.devices().size());
         report_.noise_devices = std::count(clustering_.cluster_of_device.begin(),
                                            clustering_.cluster_of_device.end(), -1);
         report_.batch = settings_.fleet.batch;

@@ -1,12 +1,11 @@
 #include "hdap/core/error.hpp"
+#include "sample_report.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <limits>
 #include <sstream>
-
-#include "sample_report.hpp"
 
 namespace hdap::report {
 namespace {
@@ -55,6 +54,14 @@ Latency: 8 images an inference, mean over 1,200 devices, each one simulated. MAC
 and in % of the unpruned network. Accuracy: top-1 on digits, on held-out images before fine-tuning
 and on test images after it.
 )");
+}
+
+TEST_CASE("front_table says how many devices of a large fleet were simulated") {
+    StudyReport report = test::small_report();
+    report.devices = 1'000'000;
+    report.simulated_devices = 20'000;
+    CHECK_THAT(front_table(report),
+               Catch::Contains("mean over 1,000,000 devices, 20,000 of them simulated"));
 }
 
 TEST_CASE("front_table fits a terminal of 100 columns") {

@@ -25,6 +25,7 @@ class SampleReport {
         report_.network_name = "mobilenet_v1";
         report_.data_name = "fashion-mnist";
         report_.devices = 2000;
+        report_.simulated_devices = 2000;
         report_.batch = 64;
         report_.objectives = {"latency.mean", "accuracy_drop"};
         report_.constraints = {"flops <= 0.6x"};
@@ -161,6 +162,7 @@ inline report::StudyReport small_report() {
     report.network_name = "toy";
     report.data_name = "digits";
     report.devices = 1200;
+    report.simulated_devices = 1200;
     report.batch = 8;
     report.group_names = {"conv1", "conv2"};
     report.unpruned_channels = {16, 32};

@@ -21,7 +21,7 @@ struct NetworkRow {
     std::vector<std::int32_t> genome;      ///< channels kept, per pruning group
     double latency_mean_ms = 0.0;          ///< mean over the fleet, predicted by the surrogates
     double latency_worst_cluster_ms = 0.0; ///< predicted
-    double latency_fleet_ms = 0.0; ///< mean over all devices of the fleet, each one simulated
+    double latency_fleet_ms = 0.0; ///< mean over the fleet, its devices simulated one by one
     double speedup = 1.0; ///< unpruned ÷ this one's latency: over the fleet, else predicted
     double flops = 0.0;   ///< MACs for one image
     double params = 0.0;
@@ -71,6 +71,7 @@ struct StudyReport {
     std::string network_name;
     std::string data_name;
     std::int64_t devices = 0;
+    std::int64_t simulated_devices = 0; ///< that latency_fleet_ms is the mean of
     std::int64_t noise_devices = 0;
     std::int64_t batch = 1; ///< images an inference, for all latencies
     double eps = 0.0;
