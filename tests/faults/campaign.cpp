@@ -38,7 +38,7 @@ enum class Fault {
 
 constexpr std::array<const char*, 7> fault_names{
     "all ranks killed", "one rank killed",      "killed in a checkpoint's write", "signal to stop",
-    "disk full",        "checkpoint truncated", "checkpoint's bits flipped"};
+    "disk full",        "checkpoint truncated", "checkpoint's bits inverted"};
 
 const Arguments longer{"--set", "search.generations=8"};
 
