@@ -67,6 +67,28 @@ fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+/// Makes the file at `path` also that at `previous`. At no moment is either of them missing that
+/// was there before: where nothing is at `path`, `previous` may be the only checkpoint.
+bool keep_as(const fs::path& path, const fs::path& previous) {
+    const fs::path link =
+        previous.string() + std::string(temporary_mark) + std::to_string(::getpid());
+    std::error_code error;
+    ::unlink(link.c_str()); // of a writer that was killed, with this process id
+    if (::link(path.c_str(), link.c_str()) != 0) {
+        if (errno == ENOENT) return true;
+        // A file system without hard links.
+        if (!fs::copy_file(path, link, fs::copy_options::overwrite_existing, error)) return false;
+    }
+    if (::rename(link.c_str(), previous.c_str()) == 0) {
+        ::unlink(link.c_str()); // renaming between two links of one file does nothing
+        return true;
+    }
+    const int why = errno;
+    ::unlink(link.c_str());
+    errno = why;
+    return false;
+}
+
 /// Writes the parts to a temporary file and renames it to `path`.
 void replace_file(const fs::path& path, std::span<const std::byte> head,
                   std::span<const std::byte> body, const fs::path& previous) {
@@ -82,16 +104,7 @@ void replace_file(const fs::path& path, std::span<const std::byte> head,
     if (file.number() < 0) fail("create");
     if (!write_all(file.number(), head) || !write_all(file.number(), body)) fail("write");
     if (::fsync(file.number()) != 0 || !file.close()) fail("write");
-    if (!previous.empty()) {
-        // A hard link keeps the old file at `path` until the rename below replaces it, so that
-        // there is no moment at which `path` does not exist.
-        ::unlink(previous.c_str());
-        if (::link(path.c_str(), previous.c_str()) != 0 && errno != ENOENT) {
-            std::error_code error;
-            fs::copy_file(path, previous, fs::copy_options::overwrite_existing, error);
-            if (error) fail("keep the previous version of");
-        }
-    }
+    if (!previous.empty() && !keep_as(path, previous)) fail("keep the previous version of");
     if (::rename(temporary.c_str(), path.c_str()) != 0) fail("replace");
     sync_folder(folder_of(path));
 }

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <unistd.h>
 
 #include "support/temporary_folder.hpp"
 
@@ -48,6 +49,20 @@ TEST_CASE("a sealed file returns its content, keeps the previous one and leaves 
     CHECK(storage::read_sealed(path) == bytes_of("three"));
     CHECK(storage::read_sealed(previous) == bytes_of("two"));
     CHECK(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 2);
+}
+
+TEST_CASE("the previous file stays when there is none to take its place") {
+    // After a fall-back it is the only checkpoint until the new one is there, and a link that a
+    // killed writer left must not be written through.
+    const test::TemporaryFolder folder;
+    const fs::path path = folder / "search.h5";
+    const fs::path previous = folder / "search.prev.h5";
+    storage::write_sealed(previous, bytes_of("one"));
+    fs::create_hard_link(previous, previous.string() + ".tmp." + std::to_string(::getpid()));
+    storage::write_sealed(path, bytes_of("two"), previous);
+    CHECK(storage::read_sealed(previous) == bytes_of("one"));
+    storage::write_sealed(path, bytes_of("three"), previous);
+    CHECK(storage::read_sealed(previous) == bytes_of("two"));
 }
 
 TEST_CASE("any flipped bit and any truncation is found before HDF5 sees the file") {
