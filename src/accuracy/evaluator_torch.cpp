@@ -1,4 +1,5 @@
 #include "hdap/accuracy/evaluator.hpp"
+#include "hdap/network/importance.hpp"
 #include "network_torch.hpp"
 #include "normaliser.hpp"
 

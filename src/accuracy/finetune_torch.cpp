@@ -242,7 +242,7 @@ network::Weights finetune(const network::PrunedNetwork& start, const ImageData& 
                               std::to_string(images.count));
     use_one_thread_per_candidate();
     return translate_errors([&] {
-        TorchNetwork network(start.network, start.weights);
+        TorchNetwork network(without_final_softmax(start.network), start.weights);
         train(network, images, parameters, observer);
         network::Weights result = start.weights;
         network.store(result);

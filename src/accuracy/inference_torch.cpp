@@ -1,9 +1,12 @@
+#include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"
 
+#include <ATen/ops/empty.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include <algorithm>
 #include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <string>
@@ -65,6 +68,35 @@ void Inference::run() {
     translate_errors([&] {
         const c10::InferenceMode inference;
         const at::Tensor output = state_->network.forward(state_->input);
+    });
+}
+
+std::vector<std::vector<float>> run_network(const network::Network& network,
+                                            const network::Weights& weights,
+                                            const std::vector<float>& images) {
+    const network::TensorShape shape = network::infer_shapes(network).front();
+    const std::int64_t size = shape.channels * shape.extent.height * shape.extent.width;
+    const auto count = static_cast<std::int64_t>(images.size()) / size;
+    if (count < 1 || count * size != static_cast<std::int64_t>(images.size()))
+        throw core::DataError(std::to_string(images.size()) + " values are not whole images of " +
+                              std::to_string(size) + " values, as network '" + network.name +
+                              "' takes them");
+    use_one_thread_per_candidate();
+    return translate_errors([&] {
+        const c10::InferenceMode inference;
+        TorchNetwork torch_network(network, weights);
+        torch_network.fold_batch_norms();
+        at::Tensor input =
+            at::empty({count, shape.channels, shape.extent.height, shape.extent.width}, at::kFloat);
+        std::copy(images.begin(), images.end(), input.data_ptr<float>());
+        std::vector<std::vector<float>> results;
+        for (const at::Tensor& output :
+             torch_network.forward_all(input.contiguous(at::MemoryFormat::ChannelsLast))) {
+            const at::Tensor values = output.contiguous();
+            results.emplace_back(values.data_ptr<float>(),
+                                 values.data_ptr<float>() + values.numel());
+        }
+        return results;
     });
 }
 

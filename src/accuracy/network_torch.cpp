@@ -5,14 +5,28 @@
 
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/empty_strided.h>
+#include <ATen/ops/hardsigmoid.h>
+#include <ATen/ops/hardswish.h>
 #include <ATen/ops/hardtanh.h>
+#include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_nearest2d.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -43,16 +57,100 @@ bool has_parameters(const Node& node) {
            node.op == Operator::batch_norm;
 }
 
-bool is_activation(const Node& node) {
-    return node.op == Operator::relu || node.op == Operator::relu6;
+/// Whether the node's output may be its input's memory, seen in another way.
+bool is_view(const Node& node) {
+    return node.op == Operator::identity || node.op == Operator::flatten ||
+           node.op == Operator::slice;
 }
 
 at::Tensor convolve(const Node& node, const NodeParameters& parameters, const at::Tensor& input) {
     const std::array<std::int64_t, 2> stride{node.stride.height, node.stride.width};
     const std::array<std::int64_t, 2> padding{node.padding.height, node.padding.width};
-    const std::array<std::int64_t, 2> dilation{1, 1};
+    const std::array<std::int64_t, 2> dilation{node.dilation.height, node.dilation.width};
     return at::conv2d(input, parameters.weight, parameters.bias, at::IntArrayRef(stride),
                       at::IntArrayRef(padding), at::IntArrayRef(dilation), node.groups);
+}
+
+at::Tensor channels_last(const at::Tensor& tensor) {
+    return tensor.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor activate(const Node& node, at::Tensor& input, bool may_overwrite) {
+    switch (node.op) {
+    case Operator::relu:
+        return may_overwrite ? at::relu_(input) : at::relu(input);
+    case Operator::relu6:
+        return may_overwrite ? at::hardtanh_(input, 0.0, 6.0) : at::hardtanh(input, 0.0, 6.0);
+    case Operator::leaky_relu:
+        return at::leaky_relu(input, node.negative_slope);
+    case Operator::silu:
+        return at::silu(input);
+    case Operator::sigmoid:
+        return at::sigmoid(input);
+    case Operator::tanh:
+        return at::tanh(input);
+    case Operator::hard_sigmoid:
+        return at::hardsigmoid(input);
+    case Operator::hard_swish:
+        return at::hardswish(input);
+    default:
+        return input;
+    }
+}
+
+at::Tensor pool(const Node& node, const at::Tensor& input) {
+    const std::array<std::int64_t, 2> kernel{node.kernel.height, node.kernel.width};
+    const std::array<std::int64_t, 2> stride{node.stride.height, node.stride.width};
+    const std::array<std::int64_t, 2> padding{node.padding.height, node.padding.width};
+    const std::array<std::int64_t, 2> dilation{1, 1};
+    if (node.op == Operator::max_pool)
+        return at::max_pool2d(input, kernel, stride, padding, dilation, node.ceil_mode);
+    return at::avg_pool2d(input, kernel, stride, padding, node.ceil_mode, node.count_include_pad);
+}
+
+at::Tensor resize(const Node& node, const at::Tensor& input) {
+    const std::array<std::int64_t, 2> size{node.size.height, node.size.width};
+    return node.op == Operator::resize_nearest
+               ? at::upsample_nearest2d(input, size)
+               : at::upsample_bilinear2d(input, size, node.align_corners);
+}
+
+at::Tensor pad(const Node& node, const at::Tensor& input) {
+    const std::array<std::int64_t, 6> margins{node.padding.width,   node.padding_after.width,
+                                              node.padding.height,  node.padding_after.height,
+                                              node.channels_before, node.channels_after};
+    return at::constant_pad_nd(input, margins);
+}
+
+/// Adds or multiplies all inputs.
+at::Tensor combine(const Node& node, std::vector<at::Tensor>& values, bool may_overwrite) {
+    const auto both = [&node](const at::Tensor& a, const at::Tensor& b) {
+        return node.op == Operator::add ? at::add(a, b) : at::mul(a, b);
+    };
+    at::Tensor& first = values[node.inputs[0]];
+    const at::Tensor& second = values[node.inputs[1]];
+    at::Tensor result = may_overwrite && node.op == Operator::add && second.sizes() == first.sizes()
+                            ? first.add_(second)
+                            : both(first, second);
+    for (std::size_t k = 2; k < node.inputs.size(); ++k)
+        result = both(result, values[node.inputs[k]]);
+    return result;
+}
+
+/// Not at::channel_shuffle: LibTorch 1.13 has no gradient for it.
+at::Tensor shuffle(const Node& node, const at::Tensor& input) {
+    const std::int64_t channels = input.size(1);
+    return input
+        .reshape({input.size(0), node.groups, channels / node.groups, input.size(2), input.size(3)})
+        .transpose(1, 2)
+        .reshape(input.sizes());
+}
+
+at::Tensor join(const Node& node, const std::vector<at::Tensor>& values) {
+    std::vector<at::Tensor> parts;
+    for (const std::size_t input : node.inputs)
+        parts.push_back(values[input]);
+    return at::cat(parts, 1);
 }
 
 /// w·(x − mean)/√(var + ε) + b as a factor and an offset of the convolution before it.
@@ -165,8 +263,11 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
 
 TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights)
     : network_(std::move(network)), parameters_(network_.nodes.size()),
-      consumers_(network_.nodes.size(), 0), folded_(network_.nodes.size(), false) {
+      outputs_(network::output_nodes(network_)), consumers_(network_.nodes.size(), 0),
+      exclusive_(network_.nodes.size(), false), folded_(network_.nodes.size(), false) {
     network::check_weights(network_, weights);
+    for (const std::size_t output : outputs_)
+        ++consumers_[output];
     for (std::size_t i = 0; i < network_.nodes.size(); ++i) {
         const Node& node = network_.nodes[i];
         for (const std::size_t input : node.inputs)
@@ -180,21 +281,36 @@ TorchNetwork::TorchNetwork(network::Network network, const network::Weights& wei
                 parameters_[i].*member = to_torch(found->second);
         }
     }
+    // The image is the caller's.
+    for (std::size_t i = 1; i < network_.nodes.size(); ++i)
+        exclusive_[i] = consumers_[i] == 1 &&
+                        (!is_view(network_.nodes[i]) || exclusive_[network_.nodes[i].inputs[0]]);
+    for (const std::size_t output : outputs_)
+        exclusive_[output] = false;
 }
 
 at::Tensor TorchNetwork::forward(const at::Tensor& images) const {
+    return run(images, Mode::inference, 0.0)[0].flatten(1);
+}
+
+std::vector<at::Tensor> TorchNetwork::forward_all(const at::Tensor& images) const {
     return run(images, Mode::inference, 0.0);
 }
 
+at::Tensor TorchNetwork::forward_gradient(const at::Tensor& images) const {
+    return run(images, Mode::gradient, 0.0)[0].flatten(1);
+}
+
 at::Tensor TorchNetwork::forward_training(const at::Tensor& images) {
-    return run(images, Mode::training, 0.1);
+    return run(images, Mode::training, 0.1)[0].flatten(1);
 }
 
 void TorchNetwork::update_statistics(const at::Tensor& images, double momentum) {
     (void)run(images, Mode::statistics, momentum);
 }
 
-at::Tensor TorchNetwork::run(const at::Tensor& images, Mode mode, double momentum) const {
+std::vector<at::Tensor> TorchNetwork::run(const at::Tensor& images, Mode mode,
+                                          double momentum) const {
     std::vector<at::Tensor> values(network_.nodes.size());
     std::vector<int> readers = consumers_;
     values[0] = images;
@@ -204,7 +320,20 @@ at::Tensor TorchNetwork::run(const at::Tensor& images, Mode mode, double momentu
         for (const std::size_t input : network_.nodes[i].inputs)
             if (--readers[input] == 0) values[input].reset();
     }
-    return values.back().flatten(1);
+    std::vector<at::Tensor> results;
+    for (const std::size_t output : outputs_)
+        results.push_back(values[output]);
+    return results;
+}
+
+bool TorchNetwork::may_overwrite(std::size_t index, Mode mode) const {
+    const std::size_t input = network_.nodes[index].inputs[0];
+    if (!exclusive_[input]) return false;
+    if (mode == Mode::inference || mode == Mode::statistics) return true;
+    // The gradients of other operators need their outputs.
+    const Operator producer = network_.nodes[input].op;
+    return producer == Operator::conv2d || producer == Operator::batch_norm ||
+           producer == Operator::add;
 }
 
 at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& values, Mode mode,
@@ -212,35 +341,39 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
     const Node& node = network_.nodes[index];
     const NodeParameters& own = parameters_[index];
     at::Tensor& input = values[node.inputs[0]];
-    // The gradient of an activation needs its output.
-    const bool kept_for_gradient =
-        mode == Mode::training && is_activation(network_.nodes[node.inputs[0]]);
-    const bool may_overwrite =
-        node.inputs[0] != 0 && consumers_[node.inputs[0]] == 1 && !kept_for_gradient;
     switch (node.op) {
     case Operator::conv2d:
         return convolve(node, own, input);
     case Operator::linear:
         return at::linear(input.flatten(1), own.weight, own.bias).unsqueeze(2).unsqueeze(3);
     case Operator::batch_norm:
-        return normalise(index, input, mode, momentum, may_overwrite);
-    case Operator::relu:
-        return may_overwrite ? at::relu_(input) : at::relu(input);
-    case Operator::relu6:
-        return may_overwrite ? at::hardtanh_(input, 0.0, 6.0) : at::hardtanh(input, 0.0, 6.0);
-    case Operator::add: {
-        at::Tensor sum = may_overwrite ? input.add_(values[node.inputs[1]])
-                                       : at::add(input, values[node.inputs[1]]);
-        for (std::size_t k = 2; k < node.inputs.size(); ++k)
-            sum.add_(values[node.inputs[k]]);
-        return sum;
-    }
+        return normalise(index, input, mode, momentum, may_overwrite(index, mode));
+    case Operator::add:
+    case Operator::multiply:
+        return combine(node, values, may_overwrite(index, mode));
+    case Operator::concat:
+        return channels_last(join(node, values));
+    case Operator::slice:
+        return channels_last(input.narrow(1, node.first_channel, node.output_channels));
+    case Operator::channel_shuffle:
+        return channels_last(shuffle(node, input));
+    case Operator::pad:
+        return channels_last(pad(node, input));
+    case Operator::max_pool:
+    case Operator::average_pool:
+        return pool(node, input);
     case Operator::global_average_pool:
         return at::adaptive_avg_pool2d(input, {1, 1});
-    case Operator::input:
-        break;
+    case Operator::resize_nearest:
+    case Operator::resize_bilinear:
+        return resize(node, input);
+    case Operator::flatten:
+        return input.flatten(1).unsqueeze(2).unsqueeze(3);
+    case Operator::softmax:
+        return at::softmax(input, 1);
+    default:
+        return activate(node, input, may_overwrite(index, mode));
     }
-    throw core::InternalError("node '" + node.name + "' cannot be executed");
 }
 
 at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, Mode mode,
@@ -248,7 +381,7 @@ at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, M
     if (folded_[index]) return input;
     const NodeParameters& own = parameters_[index];
     const double epsilon = network_.nodes[index].epsilon;
-    if (mode == Mode::inference)
+    if (mode == Mode::inference || mode == Mode::gradient)
         return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var, false,
                               0.0, epsilon, false);
     if (mode == Mode::training)
@@ -304,11 +437,25 @@ void check_fit(const network::Network& network, const ImageData& images, const s
     if (shapes.front() != image)
         throw core::DataError(name + ": images have " + text(image) + ", network '" + network.name +
                               "' takes " + text(shapes.front()));
+    const std::vector<std::size_t> outputs = network::output_nodes(network);
+    if (outputs.size() != 1)
+        throw core::DataError("network '" + network.name + "' has " +
+                              std::to_string(outputs.size()) +
+                              " outputs; classification needs one, with a value for each class");
     const network::TensorShape logits{images.classes, {1, 1}};
-    if (shapes.back() != logits)
+    if (shapes[outputs[0]] != logits)
         throw core::DataError(name + ": has " + std::to_string(images.classes) +
                               " classes, but the output of network '" + network.name + "' has " +
-                              text(shapes.back()));
+                              text(shapes[outputs[0]]));
+}
+
+network::Network without_final_softmax(network::Network network) {
+    std::vector<std::size_t> outputs = network::output_nodes(network);
+    const Node& last = network.nodes[outputs.front()];
+    if (last.op != Operator::softmax) return network;
+    outputs.front() = last.inputs.front();
+    network.outputs = std::move(outputs);
+    return network;
 }
 
 void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t batch) {

@@ -26,8 +26,14 @@ class TorchNetwork {
     /// Throws DataError when the weights do not fit.
     TorchNetwork(network::Network network, const network::Weights& weights);
 
-    /// Logits, [images][classes]. Batch norms use their running statistics.
+    /// Logits, [images][classes]: the first output. Batch norms use their running statistics.
     [[nodiscard]] at::Tensor forward(const at::Tensor& images) const;
+
+    /// All outputs, [images][channels][height][width] each, in the network's order.
+    [[nodiscard]] std::vector<at::Tensor> forward_all(const at::Tensor& images) const;
+
+    /// As `forward`, with what autograd needs for the gradients of the parameters.
+    [[nodiscard]] at::Tensor forward_gradient(const at::Tensor& images) const;
 
     /// Logits, [images][classes], for the gradient. Batch norms use the statistics of `images`;
     /// their running statistics move towards these by a tenth, as is PyTorch's default.
@@ -48,18 +54,22 @@ class TorchNetwork {
     void store(network::Weights& weights) const;
 
   private:
-    enum class Mode { inference, training, statistics };
+    /// `gradient`: batch norms as in inference, but nothing that autograd needs is overwritten.
+    enum class Mode { inference, training, statistics, gradient };
 
-    at::Tensor run(const at::Tensor& images, Mode mode, double momentum) const;
+    std::vector<at::Tensor> run(const at::Tensor& images, Mode mode, double momentum) const;
     at::Tensor apply(std::size_t index, std::vector<at::Tensor>& values, Mode mode,
                      double momentum) const;
+    [[nodiscard]] bool may_overwrite(std::size_t index, Mode mode) const;
     at::Tensor normalise(std::size_t index, const at::Tensor& input, Mode mode, double momentum,
                          bool may_overwrite) const;
 
     network::Network network_;
     std::vector<NodeParameters> parameters_;
-    std::vector<int> consumers_; ///< per node: how often its output is read
-    std::vector<bool> folded_;   ///< per node: a batch norm that its convolution does already
+    std::vector<std::size_t> outputs_;
+    std::vector<int> consumers_;  ///< per node: how often its output is read, outputs included
+    std::vector<bool> exclusive_; ///< per node: nothing but its one consumer can see its memory
+    std::vector<bool> folded_;    ///< per node: a batch norm that its convolution does already
 };
 
 /// An uninitialised batch whose memory is [images][height][width][channels].
@@ -67,6 +77,10 @@ at::Tensor empty_batch(std::int64_t count, const ImageData& images);
 
 /// Throws DataError when `images` are not what `network` takes and classifies.
 void check_fit(const network::Network& network, const ImageData& images, const std::string& name);
+
+/// `network`, or the same up to the input of the softmax that it ends with: what a loss that has a
+/// softmax of its own takes.
+network::Network without_final_softmax(network::Network network);
 
 /// Recomputes the running statistics of all batch norms over `images`: the mean over batches of
 /// nearly equal size, at most `batch` each (but at least 2), of the batches' mean and unbiased

@@ -1,6 +1,6 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/network/zoo.hpp"
 

@@ -3,19 +3,22 @@
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
 
 namespace hdap::network {
 namespace {
 
 constexpr std::size_t no_layer = ~std::size_t{0};
 
-std::int64_t pixels(const TensorShape& shape) {
+std::int64_t pixels_of(const TensorShape& shape) {
     return shape.extent.height * shape.extent.width;
 }
 
-bool is_layer(Operator op) {
-    return op == Operator::conv2d || op == Operator::linear || op == Operator::add ||
-           op == Operator::global_average_pool;
+/// Whether the node only changes its input in place: its tensor is its input's.
+bool overwrites_input(Operator op) {
+    return op == Operator::batch_norm || op == Operator::flatten || is_activation(op);
 }
 
 LayerKind kind_of(const Node& node, std::int64_t input_channels) {
@@ -23,20 +26,65 @@ LayerKind kind_of(const Node& node, std::int64_t input_channels) {
     case Operator::linear:
         return LayerKind::linear;
     case Operator::add:
-        return LayerKind::addition;
+    case Operator::multiply:
+    case Operator::softmax:
+        return LayerKind::elementwise;
+    case Operator::max_pool:
+    case Operator::average_pool:
     case Operator::global_average_pool:
         return LayerKind::pooling;
-    default:
+    case Operator::conv2d:
         return is_depthwise(node, input_channels) ? LayerKind::depthwise : LayerKind::convolution;
+    default:
+        return LayerKind::copy;
     }
+}
+
+/// For every node the one that made the tensor it is in.
+std::vector<std::size_t> tensor_of_nodes(const Network& network) {
+    std::vector<std::size_t> tensor_of(network.nodes.size());
+    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+        const Node& node = network.nodes[i];
+        tensor_of[i] = overwrites_input(node.op) ? tensor_of[node.inputs[0]] : i;
+    }
+    return tensor_of;
+}
+
+/// Elements in memory as a function of the genome: group → coefficient; group -1: constant.
+using Form = std::map<std::int32_t, std::int64_t>;
+
+/// Whether `a` is never more than `b`, whatever the genome.
+bool never_exceeds(const Form& a, const Form& b) {
+    for (const auto& [group, coefficient] : a) {
+        const auto found = b.find(group);
+        if (found == b.end() || found->second < coefficient) return false;
+    }
+    return true;
 }
 
 } // namespace
 
+std::string_view layer_kind_name(LayerKind kind) noexcept {
+    constexpr std::array<std::string_view, 6> names{"convolution", "depthwise",   "linear",
+                                                    "pooling",     "elementwise", "copy"};
+    return names[static_cast<std::size_t>(kind)];
+}
+
 CostModel::CostModel(const Network& network, const SearchSpace& space)
     : groups_(space.groups().size()) {
     const std::vector<TensorShape> shapes = infer_shapes(network);
-    const std::vector<int> group_of = group_of_nodes(network, space.groups());
+    check_structure(network, shapes, space.structure());
+    counts_ = channel_counts(space.structure());
+    for (const TensorShape& shape : shapes)
+        pixels_.push_back(pixels_of(shape));
+    find_layers(network, shapes);
+    find_live_tensors(network);
+    check_overflow(network, space.unpruned());
+    collect_terms(image_parameters_);
+    collect_moments();
+}
+
+void CostModel::find_layers(const Network& network, const std::vector<TensorShape>& shapes) {
     std::vector<std::size_t> layer_of(network.nodes.size(), no_layer);
     for (std::size_t i = 1; i < network.nodes.size(); ++i) {
         const Node& node = network.nodes[i];
@@ -48,25 +96,105 @@ CostModel::CostModel(const Network& network, const SearchSpace& space)
             else
                 layers_[layer_of[from]].channel_parameters += 2;
         }
-        if (!is_layer(node.op)) continue;
+        if (overwrites_input(node.op)) continue;
         const bool convolves = node.op == Operator::conv2d;
         const bool has_weights = convolves || node.op == Operator::linear;
-        const std::int64_t area = convolves ? node.kernel.height * node.kernel.width : 1;
         layer_of[i] = layers_.size();
-        layers_.push_back(
-            {.name = node.name,
-             .kind = kind_of(node, shapes[from].channels),
-             .input_group = group_of[from],
-             .output_group = group_of[i],
-             .input_channels = shapes[from].channels,
-             .output_channels = shapes[i].channels,
-             .input_pixels = pixels(shapes[from]) * static_cast<std::int64_t>(node.inputs.size()),
-             .output_pixels = pixels(shapes[i]),
-             .kernel_area = has_weights ? area : 0,
-             .groups = convolves ? node.groups : 1,
-             .channel_parameters = has_weights && node.bias ? 1 : 0});
+        Layer layer;
+        layer.name = node.name;
+        layer.kind = kind_of(node, shapes[from].channels);
+        layer.input = from;
+        layer.output = i;
+        layer.inputs = node.inputs;
+        if (has_weights) layer.kernel_area = node.kernel.height * node.kernel.width;
+        if (convolves && node.groups > 1)
+            layer.fixed_filter_inputs = shapes[from].channels / node.groups;
+        if (has_weights && node.bias) layer.channel_parameters = 1;
+        layers_.push_back(std::move(layer));
     }
-    check_overflow(network, space.unpruned());
+}
+
+void CostModel::find_live_tensors(const Network& network) {
+    const std::vector<std::size_t> tensor_of = tensor_of_nodes(network);
+    std::vector<std::size_t> last_reader(network.nodes.size(), 0);
+    for (std::size_t i = 1; i < network.nodes.size(); ++i)
+        for (const std::size_t input : network.nodes[i].inputs)
+            last_reader[tensor_of[input]] = i;
+    for (const std::size_t output : output_nodes(network))
+        last_reader[tensor_of[output]] = network.nodes.size();
+    std::vector<std::size_t> live{0};
+    for (Layer& layer : layers_) {
+        // Tensors that the layers before were the last to read are gone.
+        std::erase_if(live, [&](std::size_t tensor) { return last_reader[tensor] < layer.output; });
+        live.push_back(layer.output);
+        layer.live = live;
+    }
+}
+
+void CostModel::collect_terms(std::int64_t image_parameters) {
+    std::map<std::pair<std::int32_t, std::int32_t>, std::pair<std::int64_t, std::int64_t>> terms;
+    const auto add = [&terms](std::int32_t a, std::int32_t b, std::int64_t macs,
+                              std::int64_t parameters) {
+        auto& [sum_of_macs, sum_of_parameters] = terms[std::minmax(a, b)];
+        sum_of_macs += macs;
+        sum_of_parameters += parameters;
+    };
+    const auto terms_of = [this](std::size_t node) {
+        auto result = counts_[node].terms;
+        if (counts_[node].fixed > 0) result.emplace_back(-1, counts_[node].fixed);
+        return result;
+    };
+    add(-1, -1, 0, image_parameters);
+    for (const Layer& layer : layers_) {
+        auto inputs = terms_of(layer.input);
+        if (layer.fixed_filter_inputs > 0) inputs = {{-1, layer.fixed_filter_inputs}};
+        for (const auto& [output, output_channels] : terms_of(layer.output)) {
+            add(-1, output, 0, layer.channel_parameters * output_channels);
+            if (layer.kernel_area == 0) continue;
+            for (const auto& [input, input_channels] : inputs) {
+                const std::int64_t weights = layer.kernel_area * input_channels * output_channels;
+                add(input, output, weights * pixels_[layer.output], weights);
+            }
+        }
+    }
+    for (const auto& [groups, sums] : terms) {
+        const auto [first, second] = groups; // first is -1 for what is at most linear
+        const auto [macs, parameters] = sums;
+        if (second < 0)
+            constant_ = {.macs = macs, .parameters = parameters};
+        else if (first < 0)
+            linear_terms_.push_back({second, macs, parameters});
+        else
+            pair_terms_.push_back({first, second, macs, parameters});
+    }
+}
+
+void CostModel::collect_moments() {
+    std::vector<Form> forms;
+    for (const Layer& layer : layers_) {
+        Form form;
+        for (const std::size_t tensor : layer.live) {
+            if (counts_[tensor].fixed > 0) form[-1] += counts_[tensor].fixed * pixels_[tensor];
+            for (const auto& [group, multiplicity] : counts_[tensor].terms)
+                form[group] += multiplicity * pixels_[tensor];
+        }
+        if (std::any_of(forms.begin(), forms.end(),
+                        [&](const Form& other) { return never_exceeds(form, other); }))
+            continue;
+        std::erase_if(forms, [&](const Form& other) { return never_exceeds(other, form); });
+        forms.push_back(std::move(form));
+    }
+    for (const Form& form : forms) {
+        Moment moment{.constant = 0, .first = memory_terms_.size(), .last = 0};
+        for (const auto& [group, elements] : form) {
+            if (group < 0)
+                moment.constant = elements;
+            else
+                memory_terms_.push_back({group, elements});
+        }
+        moment.last = memory_terms_.size();
+        moments_.push_back(moment);
+    }
 }
 
 void CostModel::check_overflow(const Network& network, const Genome& unpruned) const {
@@ -74,8 +202,8 @@ void CostModel::check_overflow(const Network& network, const Genome& unpruned) c
     constexpr std::int64_t limit = std::int64_t{1} << 62;
     std::int64_t sum = 0;
     for (const Layer& layer : layers_) {
-        const Counts counts = count(layer, unpruned);
-        for (const std::int64_t cost : {counts.macs, counts.parameters}) {
+        const LayerCosts costs = count(layer, unpruned);
+        for (const std::int64_t cost : {costs.macs, costs.parameters}) {
             if (cost > limit - sum)
                 throw core::DataError("network '" + network.name +
                                       "' is too large: its costs exceed 2^62");
@@ -91,35 +219,51 @@ void CostModel::check_length(const Genome& genome) const {
                               " pruning groups");
 }
 
-CostModel::Counts CostModel::count(const Layer& layer, const Genome& genome) noexcept {
-    const auto channels = [&genome](int group, std::int64_t unpruned) -> std::int64_t {
-        return group < 0 ? unpruned : genome[static_cast<std::size_t>(group)];
-    };
-    const std::int64_t inputs = channels(layer.input_group, layer.input_channels);
-    const std::int64_t outputs = channels(layer.output_group, layer.output_channels);
-    std::int64_t inputs_of_filter = inputs;
-    if (layer.kind == LayerKind::depthwise)
-        inputs_of_filter = 1;
-    else if (layer.groups > 1)
-        inputs_of_filter = inputs / layer.groups;
-    const std::int64_t weights = layer.kernel_area * inputs_of_filter * outputs;
-    return {.input_channels = inputs,
-            .output_channels = outputs,
-            .macs = weights * layer.output_pixels,
-            .parameters = weights + layer.channel_parameters * outputs,
-            .input_elements = inputs * layer.input_pixels,
-            .output_elements = outputs * layer.output_pixels};
+std::int64_t CostModel::channels(std::size_t node, const Genome& genome) const noexcept {
+    std::int64_t sum = counts_[node].fixed;
+    for (const auto& [group, multiplicity] : counts_[node].terms)
+        sum += multiplicity * genome[static_cast<std::size_t>(group)];
+    return sum;
+}
+
+LayerCosts CostModel::count(const Layer& layer, const Genome& genome) const {
+    LayerCosts costs;
+    costs.name = layer.name;
+    costs.kind = layer.kind;
+    costs.input_channels = channels(layer.input, genome);
+    costs.output_channels = channels(layer.output, genome);
+    const std::int64_t filter_inputs =
+        layer.fixed_filter_inputs > 0 ? layer.fixed_filter_inputs : costs.input_channels;
+    const std::int64_t weights = layer.kernel_area * filter_inputs * costs.output_channels;
+    costs.macs = weights * pixels_[layer.output];
+    costs.parameters = weights + layer.channel_parameters * costs.output_channels;
+    for (const std::size_t input : layer.inputs)
+        costs.input_elements += channels(input, genome) * pixels_[input];
+    costs.output_elements = costs.output_channels * pixels_[layer.output];
+    for (const std::size_t tensor : layer.live)
+        costs.live_elements += channels(tensor, genome) * pixels_[tensor];
+    return costs;
 }
 
 NetworkCosts CostModel::total(const Genome& genome) const {
     check_length(genome);
-    NetworkCosts sum{.macs = 0, .parameters = image_parameters_, .peak_activation_elements = 0};
-    for (const Layer& layer : layers_) {
-        const Counts counts = count(layer, genome);
-        sum.macs += counts.macs;
-        sum.parameters += counts.parameters;
-        sum.peak_activation_elements =
-            std::max(sum.peak_activation_elements, counts.input_elements + counts.output_elements);
+    const std::int32_t* const counts = genome.data();
+    NetworkCosts sum = constant_;
+    for (const LinearTerm& term : linear_terms_) {
+        const std::int64_t channels = counts[term.group];
+        sum.macs += term.macs * channels;
+        sum.parameters += term.parameters * channels;
+    }
+    for (const PairTerm& term : pair_terms_) {
+        const std::int64_t product = std::int64_t{counts[term.first]} * counts[term.second];
+        sum.macs += term.macs * product;
+        sum.parameters += term.parameters * product;
+    }
+    for (const Moment& moment : moments_) {
+        std::int64_t elements = moment.constant;
+        for (std::size_t t = moment.first; t < moment.last; ++t)
+            elements += memory_terms_[t].elements * counts[memory_terms_[t].group];
+        sum.peak_activation_elements = std::max(sum.peak_activation_elements, elements);
     }
     return sum;
 }
@@ -128,17 +272,8 @@ std::vector<LayerCosts> CostModel::layers(const Genome& genome) const {
     check_length(genome);
     std::vector<LayerCosts> result;
     result.reserve(layers_.size());
-    for (const Layer& layer : layers_) {
-        const Counts counts = count(layer, genome);
-        result.push_back({.name = layer.name,
-                          .kind = layer.kind,
-                          .input_channels = counts.input_channels,
-                          .output_channels = counts.output_channels,
-                          .macs = counts.macs,
-                          .parameters = counts.parameters,
-                          .input_elements = counts.input_elements,
-                          .output_elements = counts.output_elements});
-    }
+    for (const Layer& layer : layers_)
+        result.push_back(count(layer, genome));
     return result;
 }
 

@@ -3,9 +3,9 @@
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace hdap::network {
 namespace {
@@ -17,26 +17,9 @@ bool has_weight(const Node& node) {
     return node.op == Operator::conv2d || node.op == Operator::linear;
 }
 
-/// Adds, for every output channel of `node`, the squares of its weights.
-void add_squares(const Node& node, const Weights& weights, std::vector<double>& importance) {
-    const std::string name = node.name + ".weight";
-    const std::vector<float>& values = weights.at(name).values;
-    const std::size_t per_channel = values.size() / importance.size();
-    for (std::size_t c = 0; c < importance.size(); ++c) {
-        double sum = 0.0;
-        for (std::size_t i = c * per_channel; i < (c + 1) * per_channel; ++i)
-            sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-        if (!std::isfinite(sum))
-            throw core::DataError("tensor '" + name +
-                                  "' has a value that is not finite in channel " +
-                                  std::to_string(c) + "; was its training stable?");
-        importance[c] += sum;
-    }
-}
-
-std::vector<std::int32_t> kept_channels(const PruningGroup& group,
-                                        const std::vector<std::int32_t>& ranked,
-                                        std::int32_t count) {
+/// Which channels of `group` stay.
+std::vector<bool> kept_channels(const PruningGroup& group, const std::vector<std::int32_t>& ranked,
+                                std::int32_t count) {
     std::vector<bool> seen(static_cast<std::size_t>(group.channels), false);
     bool permutation = ranked.size() == seen.size();
     for (const std::int32_t channel : ranked) {
@@ -48,9 +31,26 @@ std::vector<std::int32_t> kept_channels(const PruningGroup& group,
         throw core::DataError("the ranked channels of group '" + group.name +
                               "' are not a permutation of its " + std::to_string(group.channels) +
                               " channels");
-    std::vector<std::int32_t> kept(ranked.begin(), ranked.begin() + count);
-    std::sort(kept.begin(), kept.end());
+    std::vector<bool> kept(seen.size(), false);
+    for (std::int32_t rank = 0; rank < count; ++rank)
+        kept[static_cast<std::size_t>(ranked[static_cast<std::size_t>(rank)])] = true;
     return kept;
+}
+
+/// The output channels of every node that stay, ascending. No value stands for all of them.
+std::vector<std::optional<std::vector<std::int32_t>>>
+kept_of_nodes(const PruningStructure& structure, const std::vector<std::vector<bool>>& kept) {
+    std::vector<std::optional<std::vector<std::int32_t>>> result;
+    for (const std::vector<GroupChannel>& channels : structure.channel_of) {
+        std::vector<std::int32_t> stay;
+        for (std::size_t c = 0; c < channels.size(); ++c)
+            if (channels[c].group < 0 || kept[static_cast<std::size_t>(channels[c].group)]
+                                             [static_cast<std::size_t>(channels[c].channel)])
+                stay.push_back(static_cast<std::int32_t>(c));
+        result.emplace_back();
+        if (stay.size() != channels.size()) result.back() = std::move(stay);
+    }
+    return result;
 }
 
 /// The tensor with the kept rows (first dimension) and columns (second dimension) only.
@@ -94,62 +94,61 @@ void select_parameters(const Node& node, const Weights& weights, Kept outputs, K
     }
 }
 
-void shrink(Node& node, bool depthwise, Kept outputs) {
-    if (!has_weight(node) || outputs == nullptr) return;
-    node.output_channels = static_cast<std::int64_t>(outputs->size());
-    if (depthwise) node.groups = node.output_channels;
+/// How many of `kept` are in [first, last).
+std::int64_t count_in(const std::vector<std::int32_t>& kept, std::int64_t first,
+                      std::int64_t last) {
+    return std::lower_bound(kept.begin(), kept.end(), last) -
+           std::lower_bound(kept.begin(), kept.end(), first);
+}
+
+/// Adapts the fields of a node that count channels.
+void shrink(Node& node, Kept inputs, Kept outputs, std::int64_t input_channels,
+            std::int64_t output_channels) {
+    if (node.op == Operator::slice && inputs != nullptr)
+        node.first_channel = count_in(*inputs, 0, node.first_channel);
+    if (outputs == nullptr) return;
+    const auto kept_outputs = static_cast<std::int64_t>(outputs->size());
+    if (node.op == Operator::pad) {
+        const std::int64_t after = output_channels - node.channels_after;
+        node.channels_before = count_in(*outputs, 0, node.channels_before);
+        node.channels_after = count_in(*outputs, after, output_channels);
+    }
+    if (!has_weight(node) && node.op != Operator::slice) return;
+    // A convolution whose every channel has filters of its own keeps their number per channel.
+    if (node.op == Operator::conv2d && node.groups > 1 && node.groups == input_channels)
+        node.groups = kept_outputs / (node.output_channels / input_channels);
+    node.output_channels = kept_outputs;
 }
 
 } // namespace
-
-std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, const Weights& weights,
-                                                     const SearchSpace& space) {
-    check_weights(network, weights);
-    (void)group_of_nodes(network, space.groups());
-    std::vector<std::vector<std::int32_t>> ranked;
-    for (const PruningGroup& group : space.groups()) {
-        std::vector<double> importance(static_cast<std::size_t>(group.channels), 0.0);
-        for (const std::size_t member : group.members)
-            if (has_weight(network.nodes[member]))
-                add_squares(network.nodes[member], weights, importance);
-        std::vector<std::int32_t> order(importance.size());
-        std::iota(order.begin(), order.end(), 0);
-        // The root of the sum is monotone, so the squares give the norm's order.
-        std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-            return importance[static_cast<std::size_t>(a)] >
-                   importance[static_cast<std::size_t>(b)];
-        });
-        ranked.push_back(std::move(order));
-    }
-    return ranked;
-}
 
 PrunedNetwork prune(const Network& network, const Weights& weights, const SearchSpace& space,
                     const std::vector<std::vector<std::int32_t>>& ranked_channels,
                     const Genome& genome) {
     space.validate(genome);
     check_weights(network, weights);
-    const std::vector<int> group_of = group_of_nodes(network, space.groups());
+    const std::vector<TensorShape> shapes = infer_shapes(network);
+    check_structure(network, shapes, space.structure());
     if (ranked_channels.size() != genome.size())
         throw core::DataError("channels are ranked for " + std::to_string(ranked_channels.size()) +
                               " groups, the search space has " + std::to_string(genome.size()));
-    std::vector<std::vector<std::int32_t>> kept;
+    std::vector<std::vector<bool>> kept;
     for (std::size_t g = 0; g < genome.size(); ++g)
         kept.push_back(kept_channels(space.groups()[g], ranked_channels[g], genome[g]));
+    const auto kept_channels_of = kept_of_nodes(space.structure(), kept);
     const auto kept_of = [&](std::size_t node) -> Kept {
-        if (group_of[node] < 0) return nullptr;
-        const auto g = static_cast<std::size_t>(group_of[node]);
-        return genome[g] == space.groups()[g].channels ? nullptr : &kept[g];
+        return kept_channels_of[node] ? &*kept_channels_of[node] : nullptr;
     };
 
     PrunedNetwork result{.network = network, .weights = {}};
-    const std::vector<TensorShape> shapes = infer_shapes(network);
     for (std::size_t i = 1; i < network.nodes.size(); ++i) {
         const Node& node = network.nodes[i];
-        const bool depthwise = is_depthwise(node, shapes[node.inputs[0]].channels);
-        shrink(result.network.nodes[i], depthwise, kept_of(i));
-        // A depthwise filter has a single input, its own channel, whatever else is dropped.
-        const Kept inputs = depthwise ? nullptr : kept_of(node.inputs[0]);
+        const std::size_t from = node.inputs[0];
+        shrink(result.network.nodes[i], kept_of(from), kept_of(i), shapes[from].channels,
+               shapes[i].channels);
+        // A grouped convolution's filter reads its own group only: one channel, or channels that
+        // are never pruned.
+        const Kept inputs = node.groups > 1 ? nullptr : kept_of(from);
         select_parameters(node, weights, kept_of(i), inputs, result.weights);
     }
     return result;

@@ -4,6 +4,7 @@
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/importance.hpp"
 #include "hdap/network/prune.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/file_lock.hpp"

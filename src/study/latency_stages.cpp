@@ -22,8 +22,9 @@ fleet::WorkKind work_kind(network::LayerKind kind) {
         return fleet::WorkKind::linear;
     case network::LayerKind::pooling:
         return fleet::WorkKind::pooling;
-    case network::LayerKind::addition:
-        break;
+    case network::LayerKind::elementwise:
+    case network::LayerKind::copy:
+        break; // both are bound by memory
     }
     return fleet::WorkKind::addition;
 }

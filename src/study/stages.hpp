@@ -4,7 +4,7 @@
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/network/costs.hpp"
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/search/nsga2_search.hpp"
 #include "hdap/storage/schema.hpp"

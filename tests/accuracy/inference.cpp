@@ -2,11 +2,14 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/network/zoo.hpp"
+#include "network/random_network.hpp"
+#include "network/reference_forward.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 using namespace hdap;
 using Catch::Matchers::Contains;
@@ -65,4 +68,49 @@ TEST_CASE("An inference refuses what it cannot run", "[inference]") {
 
 TEST_CASE("The engine has a name and a version", "[inference]") {
     CHECK_THAT(accuracy::inference_engine(), Contains("LibTorch ") && Contains("."));
+}
+
+TEST_CASE("run_network refuses values that are not whole images") {
+    const network::Network network = mobilenet(0.25, 28);
+    const network::Weights weights = network::initial_weights(network, 1);
+    CHECK_THROWS_WITH(accuracy::run_network(network, weights, {}),
+                      Contains("0 values are not whole images of 784 values"));
+    CHECK_THROWS_AS(accuracy::run_network(network, weights, std::vector<float>(785)),
+                    core::DataError);
+}
+
+TEST_CASE("run_network gives all outputs of random networks as plain loops do") {
+    int outputs = 0;
+    for (std::uint32_t seed = 0; seed < 200; ++seed) {
+        CAPTURE(seed);
+        const network::Network network = network::testing::random_network(seed);
+        const network::Weights weights = network::testing::random_weights(network, seed);
+        const network::TensorShape input = network::infer_shapes(network).front();
+        core::RandomStream random(seed, core::StreamId::testing, 4);
+        std::vector<float> images;
+        for (std::int64_t i = 0; i < 2 * input.channels * input.extent.height * input.extent.width;
+             ++i)
+            images.push_back(static_cast<float>(random.normal()));
+        const auto results = accuracy::run_network(network, weights, images);
+        const auto half = static_cast<std::ptrdiff_t>(images.size() / 2);
+        for (std::size_t image = 0; image < 2; ++image) {
+            const auto first = images.begin() + static_cast<std::ptrdiff_t>(image) * half;
+            const auto expected = network::testing::reference_forward(
+                network, weights, network::testing::FeatureMap(first, first + half));
+            std::vector<float> values;
+            for (const std::vector<float>& result : results) {
+                const auto size = static_cast<std::ptrdiff_t>(result.size() / 2);
+                const auto begin = result.begin() + static_cast<std::ptrdiff_t>(image) * size;
+                values.insert(values.end(), begin, begin + size);
+            }
+            REQUIRE(values.size() == expected.size());
+            double worst = 0.0;
+            for (std::size_t i = 0; i < values.size(); ++i)
+                worst = std::max(worst, std::abs(static_cast<double>(values[i]) - expected[i]) /
+                                            (1.0 + std::abs(expected[i])));
+            CHECK(worst < 2e-4);
+        }
+        outputs += static_cast<int>(results.size());
+    }
+    CHECK(outputs > 220);
 }

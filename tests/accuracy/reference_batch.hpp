@@ -72,30 +72,6 @@ inline void normalise(const network::Node& node, const network::Weights& weights
     }
 }
 
-/// The output of any node but a batch norm, for one image.
-inline FeatureMap reference_node(const network::Node& node, const network::Weights& weights,
-                                 const std::vector<FeatureMap>& inputs,
-                                 const network::TensorShape& from, const network::TensorShape& to) {
-    namespace plain = network::testing;
-    using network::Operator;
-    FeatureMap output = inputs.front();
-    if (node.op == Operator::conv2d)
-        output = plain::reference_convolution(node, weights, inputs.front(), from, to);
-    if (node.op == Operator::linear)
-        output = plain::reference_linear(node, weights, inputs.front(), to);
-    if (node.op == Operator::global_average_pool)
-        output = plain::reference_pool(inputs.front(), from);
-    if (node.op == Operator::relu || node.op == Operator::relu6)
-        for (double& value : output)
-            value = std::clamp(value, 0.0, node.op == Operator::relu6 ? 6.0 : INFINITY);
-    if (node.op == Operator::add)
-        for (std::size_t k = 1; k < inputs.size(); ++k)
-            for (std::size_t p = 0; p < output.size(); ++p)
-                output[p] += inputs[k][p];
-    plain::add_bias(node, weights, output);
-    return output;
-}
-
 /// Runs images [first, first + count) node by node, in double precision and the plainest loops.
 inline ReferenceBatch reference_batch(const network::Network& network,
                                       const network::Weights& weights, const ImageData& images,
@@ -116,11 +92,11 @@ inline ReferenceBatch reference_batch(const network::Network& network,
             continue;
         }
         for (std::size_t i = 0; i < values[0].size(); ++i) {
-            std::vector<FeatureMap> maps;
+            std::vector<FeatureMap> maps(n);
             for (const std::size_t input : node.inputs)
-                maps.push_back(values[input][i]);
+                maps[input] = values[input][i];
             values[n].push_back(
-                reference_node(node, weights, maps, shapes[node.inputs[0]], shapes[n]));
+                network::testing::reference_node(network, weights, n, maps, shapes));
         }
     }
     result.logits = values.back();

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 using namespace hdap;
 using namespace hdap::network;
 using Catch::Matchers::Contains;
@@ -80,7 +82,7 @@ TEST_CASE("infer_shapes refuses shapes that do not fit") {
     refuses({input(4), conv(0, 6, 4)}, "groups is 4");
     refuses({input(3), linear(0, 10)}, "needs an input of 1 x 1, got 9 x 8");
     refuses({input(3), conv(0, 3), plain(Operator::add, "sum", {0, 1})},
-            "adds tensors of different shapes: 3 channels of 9 x 8 (node 0)");
+            "combines tensors of different shapes: 3 channels of 9 x 8 (node 0)");
     Node wide = conv(0, 4);
     wide.kernel = {12, 3};
     refuses({input(3), wide}, "a kernel of 12 x 3 does not fit into an input of 9 x 8");
@@ -94,12 +96,111 @@ TEST_CASE("infer_shapes refuses shapes that do not fit") {
     refuses({input(3), norm}, "epsilon is 0,");
 }
 
+TEST_CASE("infer_shapes refuses fields of the other operators that are out of range") {
+    const auto with = [](Operator op, const auto& change) {
+        Node result = plain(op, "odd", {0});
+        change(result);
+        return std::vector<Node>{input(4), result};
+    };
+    refuses(with(Operator::slice, [](Node& n) { n.first_channel = 4; }), "first_channel is 4");
+    refuses(with(Operator::slice,
+                 [](Node& n) {
+                     n.first_channel = 2;
+                     n.output_channels = 3;
+                 }),
+            "output_channels is 3, must be in [1, 2]");
+    refuses(with(Operator::pad, [](Node& n) { n.channels_after = -1; }), "channels_after is -1");
+    refuses(with(Operator::pad, [](Node& n) { n.padding_after.width = 2000; }),
+            "padding_after width is 2000");
+    refuses(with(Operator::channel_shuffle, [](Node& n) { n.groups = 3; }),
+            "groups is 3, must divide the 4 channels");
+    refuses(with(Operator::max_pool,
+                 [](Node& n) {
+                     n.padding = {1, 1};
+                 }),
+            "a padding of 1 x 1 is more than half a kernel of 1 x 1");
+    refuses(with(Operator::average_pool, [](Node& n) { n.stride = {0, 1}; }), "stride height is 0");
+    refuses(with(Operator::resize_nearest, [](Node& n) { n.size = {0, 9}; }), "size height is 0");
+    refuses(with(Operator::leaky_relu, [](Node& n) { n.negative_slope = -1.0; }),
+            "negative_slope is -1");
+    refuses(with(Operator::conv2d,
+                 [](Node& n) {
+                     n.output_channels = 1;
+                     n.dilation = {0, 1};
+                 }),
+            "dilation height is 0");
+    refuses({input(3), conv(0, 5), plain(Operator::concat, "joined", {0, 1})},
+            "joins tensors of different extents: 9 x 8 (node 0) and 5 x 8 (node 1)");
+    Network network = network_of({input(3)});
+    network.outputs = {1};
+    CHECK_THROWS_WITH(infer_shapes(network), Contains("output 1 is not one of its 1 nodes"));
+}
+
+TEST_CASE("infer_shapes follows the other operators") {
+    const auto shape = [](Operator op, const auto& change) {
+        Node result = plain(op, "node", {0});
+        change(result);
+        return infer_shapes(network_of({input(4), result})).back();
+    };
+    const auto nothing = [](Node&) {};
+    CHECK(shape(Operator::silu, nothing) == TensorShape{4, {9, 8}});
+    CHECK(shape(Operator::softmax, nothing) == TensorShape{4, {9, 8}});
+    CHECK(shape(Operator::flatten, nothing) == TensorShape{4 * 9 * 8, {1, 1}});
+    CHECK(shape(Operator::pad, [](Node& n) {
+              n.padding = {1, 0};
+              n.padding_after = {2, 3};
+              n.channels_before = 1;
+              n.channels_after = 5;
+          }) == TensorShape{10, {12, 11}});
+    CHECK(shape(Operator::slice, [](Node& n) {
+              n.first_channel = 1;
+              n.output_channels = 2;
+          }) == TensorShape{2, {9, 8}});
+    CHECK(shape(Operator::resize_bilinear, [](Node& n) {
+              n.size = {18, 5};
+          }) == TensorShape{4, {18, 5}});
+    for (const bool ceil_mode : {false, true})
+        CHECK(shape(Operator::max_pool, [ceil_mode](Node& n) {
+                  n.kernel = {2, 3};
+                  n.stride = {2, 2};
+                  n.ceil_mode = ceil_mode;
+              }) == TensorShape{4, {ceil_mode ? 5 : 4, ceil_mode ? 4 : 3}});
+    // A window that would begin in the padding behind the image does not count.
+    CHECK(shape(Operator::average_pool, [](Node& n) {
+              n.kernel = {2, 2};
+              n.stride = {3, 3};
+              n.padding = {1, 1};
+              n.ceil_mode = true;
+          }) == TensorShape{4, {4, 3}});
+    CHECK(shape(Operator::conv2d, [](Node& n) {
+              n.output_channels = 2;
+              n.kernel = {3, 3};
+              n.dilation = {4, 2};
+          }) == TensorShape{2, {1, 4}});
+    Node gate = plain(Operator::global_average_pool, "gate", {0});
+    CHECK(infer_shapes(network_of({input(4), gate, plain(Operator::multiply, "scaled", {1, 0})}))
+              .back() == TensorShape{4, {9, 8}});
+}
+
+TEST_CASE("every operator has a name of its own") {
+    std::set<std::string_view> names;
+    for (int op = 0; op <= static_cast<int>(Operator::flatten); ++op)
+        names.insert(operator_name(static_cast<Operator>(op)));
+    CHECK(names.size() == static_cast<std::size_t>(Operator::flatten) + 1);
+    CHECK(names.count("unknown") == 0);
+    CHECK(operator_name(static_cast<Operator>(77)) == "unknown");
+}
+
 TEST_CASE("infer_shapes refuses sizes that would overflow counts or exhaust memory") {
     refuses({input(std::int64_t{1} << 40)}, "output_channels is 1099511627776");
     refuses({input(1 << 20), conv(0, 1 << 20)}, "weights, at most 536870912 are supported");
     Network huge = network_of({input(1 << 20)});
     huge.input_extent = {1 << 14, 1 << 14};
     CHECK_THROWS_WITH(infer_shapes(huge), Contains("281474976710656 elements"));
+    Network joined = network_of({input(1 << 20)});
+    std::vector<std::size_t> many(1000, 0);
+    joined.nodes.push_back(plain(Operator::concat, "joined", many));
+    CHECK_THROWS_WITH(infer_shapes(joined), Contains("output channels is 1048576000"));
     huge.input_extent = {-5, 1};
     CHECK_THROWS_WITH(infer_shapes(huge), Contains("input height is -5"));
 }

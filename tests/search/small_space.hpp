@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 
 #include <cstddef>
 #include <cstdint>

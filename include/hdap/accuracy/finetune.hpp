@@ -35,7 +35,8 @@ struct FinetuneProgress {
 ///
 /// Every epoch visits the images in another order, in batches of one size; images that do not
 /// fill a batch are left out in that epoch. The result depends on the arguments only, never on
-/// the number of threads. Also trains from scratch, from network::initial_weights.
+/// the number of threads. Also trains from scratch, from network::initial_weights. A softmax at the
+/// network's end is left out of training, since the loss has its own.
 ///
 /// `observer` may be empty; otherwise it is called after every step, and when it returns false,
 /// training stops and the weights of that moment are returned.

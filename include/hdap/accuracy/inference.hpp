@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace hdap::accuracy {
 
@@ -32,6 +33,14 @@ class Inference {
     struct State;
     std::unique_ptr<State> state_;
 };
+
+/// The network's outputs, one after the other, each [images][channels][height][width]. `images` are
+/// [images][channels][height][width], as the network gets them: nothing is normalised. Runs in the
+/// calling thread, all images in one batch.
+/// Throws DataError when the weights do not fit, or `images` is not a number of whole images.
+std::vector<std::vector<float>> run_network(const network::Network& network,
+                                            const network::Weights& weights,
+                                            const std::vector<float>& images);
 
 /// What executes an Inference: "LibTorch 1.13.0".
 std::string inference_engine();

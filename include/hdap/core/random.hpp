@@ -24,6 +24,7 @@ enum class StreamId : std::uint32_t {
     bootstrap = 12,
     single_device = 15,
     random_search = 16,
+    random_importance = 17,
     testing = 1000,
 };
 

@@ -21,17 +21,27 @@ std::vector<std::string> zoo_names();
 
 /// Builds a network of the zoo.
 ///
-/// mobilenet_v1: Howard et al., "MobileNets" (arXiv 1704.04861), with ReLU6. For images of 32
-/// pixels and less the first convolution has stride 1, as is usual for CIFAR.
-///
-/// resnet20_b, resnet56_b: the networks for CIFAR of He et al., "Deep Residual Learning for Image
-/// Recognition" (CVPR 2016), section 4.2, but with option B of section 3.3: a shortcut that changes
-/// the shape is a 1 × 1 convolution with batch norm. (The paper's CIFAR networks use option A.)
+/// - mobilenet_v1: Howard et al., "MobileNets" (arXiv 1704.04861), with ReLU6. mobilenet_v2:
+/// Sandler
+///   et al., CVPR 2018. For images of 32 pixels and less their first convolution has stride 1, as
+///   is usual for CIFAR.
+/// - resnet18, 34, 50, 101: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016),
+///   with the stride of a bottleneck in its 3 × 3 convolution, as PyTorch has it (4.09 G MACs for
+///   resnet50; the paper's form has 3.86 G). resnet50_v1: the paper's form, with the stride in the
+///   first 1 × 1 convolution and biases, as Keras has it.
+/// - resnet20, 32, 44, 56, 110: the same paper's networks for CIFAR, section 4.2, with its
+///   shortcuts without parameters (option A of section 3.3); with "_b" those of 1 × 1 convolutions.
+/// - vgg16: Simonyan and Zisserman, ICLR 2015, configuration D. vgg16_cifar: with batch norm and
+///   one linear layer.
+/// - yolov8n: the detector's backbone, neck and head up to the last convolutions, whose six tensors
+///   (boxes, then classes, from fine to coarse) are the outputs; decoding them is the user's.
 ///
 /// Channel counts are multiplied by `width` and rounded to the nearest multiple of 8, at least 8.
-/// Names of layers follow PyTorch's habits: "stem.conv", "blocks.0.depthwise.bn", "classifier";
-/// "conv1", "layer2.0.downsample.0", "fc".
-/// Throws ConfigError for an unknown name (and says the nearest) or values out of range.
+/// Names of layers are those of torchvision's and the reference implementations' state dicts:
+/// "layer2.0.downsample.0", "features.0", "fc", "linear" (CIFAR), "model.22.cv2.0.0.conv";
+/// mobilenet_v1: "stem.conv", "blocks.0.depthwise.bn", "classifier".
+/// Throws ConfigError for an unknown name (and says the nearest), values out of range, or images
+/// that are too small for the network.
 Network make_network(const ZooRequest& request);
 
 } // namespace hdap::network

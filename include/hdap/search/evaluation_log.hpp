@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/search/objectives.hpp"
 #include "hdap/storage/hdf5.hpp"
 

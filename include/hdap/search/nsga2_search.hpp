@@ -2,7 +2,7 @@
 
 #include "hdap/core/progress.hpp"
 #include "hdap/network/costs.hpp"
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/parallel/communicator.hpp"
 #include "hdap/search/evaluation_log.hpp"
 #include "hdap/search/nsga2.hpp"

@@ -5,7 +5,7 @@
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/synthesis.hpp"
-#include "hdap/network/pruning_groups.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/search/nsga2.hpp"
 #include "hdap/search/objectives.hpp"
 #include "hdap/surrogate/gbrt.hpp"

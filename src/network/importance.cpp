@@ -1,0 +1,224 @@
+#include "hdap/network/importance.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+#include "hdap/core/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+using Scores = std::vector<std::vector<double>>; // [group][channel]
+
+constexpr std::array<std::pair<const char*, Criterion>, 6> names{
+    {{"l1", Criterion::l1},
+     {"l2", Criterion::l2},
+     {"batch_norm_scale", Criterion::batch_norm_scale},
+     {"taylor", Criterion::taylor},
+     {"geometric_median", Criterion::geometric_median},
+     {"random", Criterion::random}}};
+
+bool has_weight(const Node& node) {
+    return node.op == Operator::conv2d || node.op == Operator::linear;
+}
+
+/// The weights that produce one channel of a layer.
+struct Filter {
+    const float* values;
+    std::size_t size;
+};
+
+Filter filter_of(const Tensor& weight, std::size_t channel) {
+    const std::size_t size = weight.values.size() / static_cast<std::size_t>(weight.shape[0]);
+    return {weight.values.data() + channel * size, size};
+}
+
+void check_finite(const std::string& tensor, std::size_t channel, double value) {
+    if (!std::isfinite(value))
+        throw core::DataError("tensor '" + tensor + "' has a value that is not finite in channel " +
+                              std::to_string(channel) + "; was its training stable?");
+}
+
+template <class Term>
+double sum_over(const Filter& filter, const Term& term) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < filter.size; ++i)
+        sum += term(static_cast<double>(filter.values[i]), i);
+    return sum;
+}
+
+/// The sum of the Euclidean distances of a filter to all others of its layer.
+double distance_to_others(const Tensor& weight, std::size_t channel) {
+    const Filter own = filter_of(weight, channel);
+    double sum = 0.0;
+    for (std::size_t other = 0; other < static_cast<std::size_t>(weight.shape[0]); ++other) {
+        const float* const values = filter_of(weight, other).values;
+        sum += std::sqrt(sum_over(own, [values](double w, std::size_t i) {
+            const double difference = w - static_cast<double>(values[i]);
+            return difference * difference;
+        }));
+    }
+    return sum;
+}
+
+/// Adds `score(node, channel)` of every member layer to the channel's group.
+template <class Score>
+Scores sum_over_members(const Network& network, const SearchSpace& space, Operator only,
+                        const Score& score) {
+    Scores result;
+    for (const PruningGroup& group : space.groups())
+        result.emplace_back(static_cast<std::size_t>(group.channels), 0.0);
+    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+        const Node& node = network.nodes[i];
+        const bool counts =
+            only == Operator::batch_norm ? node.op == Operator::batch_norm : has_weight(node);
+        if (!counts) continue;
+        const std::vector<GroupChannel>& channels = space.structure().channel_of[i];
+        for (std::size_t c = 0; c < channels.size(); ++c)
+            if (channels[c].group >= 0)
+                result[static_cast<std::size_t>(channels[c].group)]
+                      [static_cast<std::size_t>(channels[c].channel)] += score(node, c);
+    }
+    return result;
+}
+
+Scores weight_scores(const Network& network, const Weights& weights, const SearchSpace& space,
+                     const ImportanceParameters& parameters) {
+    const auto score = [&](const Node& node, std::size_t channel) {
+        const std::string name = node.name + ".weight";
+        const Tensor& weight = weights.at(name);
+        const Filter filter = filter_of(weight, channel);
+        const double squares = sum_over(filter, [](double w, std::size_t) { return w * w; });
+        check_finite(name, channel, squares);
+        switch (parameters.criterion) {
+        case Criterion::l1:
+            return sum_over(filter, [](double w, std::size_t) { return std::abs(w); });
+        case Criterion::taylor: {
+            const float* const gradient = filter_of(parameters.gradients->at(name), channel).values;
+            const double sum = sum_over(filter, [gradient](double w, std::size_t i) {
+                return w * static_cast<double>(gradient[i]);
+            });
+            check_finite("gradient of " + name, channel, sum);
+            return sum;
+        }
+        case Criterion::geometric_median:
+            return distance_to_others(weight, channel);
+        default:
+            return squares;
+        }
+    };
+    Scores result = sum_over_members(network, space, Operator::conv2d, score);
+    for (std::vector<double>& group : result)
+        for (double& value : group) {
+            if (parameters.criterion == Criterion::l2) value = std::sqrt(value);
+            if (parameters.criterion == Criterion::taylor) value = std::abs(value);
+        }
+    return result;
+}
+
+Scores batch_norm_scores(const Network& network, const Weights& weights, const SearchSpace& space) {
+    Scores result = sum_over_members(
+        network, space, Operator::batch_norm, [&](const Node& node, std::size_t channel) {
+            const std::string name = node.name + ".weight";
+            const double scale = std::abs(static_cast<double>(weights.at(name).values[channel]));
+            check_finite(name, channel, scale);
+            return scale;
+        });
+    const Scores fallback = weight_scores(network, weights, space, {});
+    for (std::size_t g = 0; g < result.size(); ++g)
+        if (std::all_of(result[g].begin(), result[g].end(), [](double s) { return s == 0.0; }))
+            result[g] = fallback[g];
+    return result;
+}
+
+Scores random_scores(const SearchSpace& space, std::uint64_t seed) {
+    Scores result;
+    for (std::size_t g = 0; g < space.groups().size(); ++g) {
+        core::RandomStream random(seed, core::StreamId::random_importance,
+                                  static_cast<std::uint32_t>(g));
+        std::vector<double>& group = result.emplace_back();
+        for (std::int64_t c = 0; c < space.groups()[g].channels; ++c)
+            group.push_back(random.uniform());
+    }
+    return result;
+}
+
+void normalise(std::vector<double>& group) {
+    const double mean =
+        std::accumulate(group.begin(), group.end(), 0.0) / static_cast<double>(group.size());
+    for (double& value : group)
+        value = mean > 0.0 ? value / mean : 1.0;
+}
+
+void check_gradients(const Network& network, const ImportanceParameters& parameters) {
+    if (parameters.criterion != Criterion::taylor) return;
+    if (parameters.gradients == nullptr)
+        throw core::ConfigError("the criterion taylor needs the gradients of the weights, "
+                                "and with them labelled images");
+    for (const auto& [name, shape] : expected_shapes(network)) {
+        if (shape.size() < 2) continue;
+        const auto found = parameters.gradients->find(name);
+        if (found == parameters.gradients->end() || found->second.shape != shape)
+            throw core::DataError("the gradients lack a tensor '" + name +
+                                  "' of its weight's shape");
+    }
+}
+
+} // namespace
+
+std::vector<std::string> criterion_names() {
+    std::vector<std::string> result;
+    for (const auto& [name, criterion] : names)
+        result.emplace_back(name);
+    return result;
+}
+
+Criterion criterion_from_name(const std::string& name) {
+    for (const auto& [known, criterion] : names)
+        if (name == known) return criterion;
+    const std::vector<std::string> known = criterion_names();
+    throw core::ConfigError("unknown criterion '" + name + "'" + core::did_you_mean(name, known) +
+                            "; known: " + core::join(known));
+}
+
+std::vector<std::vector<double>> channel_importance(const Network& network, const Weights& weights,
+                                                    const SearchSpace& space,
+                                                    const ImportanceParameters& parameters) {
+    check_weights(network, weights);
+    check_structure(network, infer_shapes(network), space.structure());
+    check_gradients(network, parameters);
+    Scores scores;
+    if (parameters.criterion == Criterion::random)
+        scores = random_scores(space, parameters.seed);
+    else if (parameters.criterion == Criterion::batch_norm_scale)
+        scores = batch_norm_scores(network, weights, space);
+    else
+        scores = weight_scores(network, weights, space, parameters);
+    for (std::vector<double>& group : scores)
+        normalise(group);
+    return scores;
+}
+
+std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, const Weights& weights,
+                                                     const SearchSpace& space,
+                                                     const ImportanceParameters& parameters) {
+    std::vector<std::vector<std::int32_t>> ranked;
+    for (const std::vector<double>& importance :
+         channel_importance(network, weights, space, parameters)) {
+        std::vector<std::int32_t> order(importance.size());
+        std::iota(order.begin(), order.end(), 0);
+        std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+            return importance[static_cast<std::size_t>(a)] >
+                   importance[static_cast<std::size_t>(b)];
+        });
+        ranked.push_back(std::move(order));
+    }
+    return ranked;
+}
+
+} // namespace hdap::network
