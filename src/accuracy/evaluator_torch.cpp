@@ -1,5 +1,4 @@
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/network/importance.hpp"
 #include "network_torch.hpp"
 #include "normaliser.hpp"
 
@@ -95,6 +94,7 @@ struct Evaluator::State {
 };
 
 Evaluator::Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
+                     std::vector<std::vector<std::int32_t>> ranked_channels,
                      ImageData recalibration, ImageData held_out,
                      const EvaluationParameters& parameters)
     : state_(std::make_unique<State>(State{.network = std::move(network),
@@ -103,12 +103,11 @@ Evaluator::Evaluator(network::Network network, network::Weights weights, network
                                            .recalibration = std::move(recalibration),
                                            .held_out = std::move(held_out),
                                            .parameters = parameters,
-                                           .ranked_channels = {}})) {
+                                           .ranked_channels = std::move(ranked_channels)})) {
     check_parameters(parameters);
     check_fit(state_->network, state_->recalibration, "images for recalibration");
     check_fit(state_->network, state_->held_out, "held-out images");
-    state_->ranked_channels =
-        network::rank_channels(state_->network, state_->weights, state_->space);
+    network::check_weights(state_->network, state_->weights);
 }
 
 Evaluator::~Evaluator() = default;

@@ -2,6 +2,7 @@
 #include "hdap/core/benchmark.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/bench.hpp"
 #include "hdap/search/bench.hpp"
 #include "hdap/surrogate/bench.hpp"
 
@@ -24,6 +25,8 @@ struct Benchmark {
 
 const std::vector<Benchmark>& benchmarks() {
     static const std::vector<Benchmark> all{
+        {"costs", "multiply-accumulates, parameters and memory of candidates",
+         network::bench_costs},
         {"sort", "non-dominated sorting and hypervolume against pagmo2", search::bench_sort},
         {"surrogate", "forest prediction against XGBoost", surrogate::bench_surrogate}};
     return all;

@@ -2,6 +2,7 @@
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "stages.hpp"
@@ -73,9 +74,9 @@ std::filesystem::path network_file(const std::filesystem::path& folder, const st
 }
 
 void write_network(const std::filesystem::path& file, const storage::FileIdentity& identity,
-                   const FinetunedNetwork& result, const network::Weights& weights) {
+                   const FinetunedNetwork& result, const network::PrunedNetwork& network) {
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
-        network::write_weights(writer, weights);
+        network::write_network(writer, network);
         writer.write<std::int32_t>("/genome", result.genome);
         writer.attribute("/genome", "unit", "channels");
         writer.attribute("/", "id", result.id);
@@ -86,7 +87,7 @@ void write_network(const std::filesystem::path& file, const storage::FileIdentit
 }
 
 FinetunedNetwork read_network(const std::filesystem::path& file) {
-    const auto reader = open_stage(file, networks_schema);
+    const auto reader = open_stage(file, network::network_schema);
     return {.id = reader.attribute_string("/", "id"),
             .genome = reader.read<std::int32_t>("/genome"),
             .held_out_accuracy = reader.attribute_double("/", "held_out_accuracy"),
@@ -105,7 +106,7 @@ class Finetuner {
                       ? workpiece.train
                       : accuracy::slice(workpiece.train, 0, context.settings.finetune.images)),
           evaluator_(
-              workpiece.network, workpiece.weights, workpiece.space,
+              workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
               accuracy::slice(workpiece.train, 0, context.settings.data.recalibration_images),
               workpiece.held_out, context.settings.data.evaluation) {}
 
@@ -135,9 +136,9 @@ class Finetuner {
     /// Writes the network that `numbers` describe.
     void write(const Selection& selection, std::span<const double> numbers,
                const storage::FileIdentity& identity) const {
-        auto weights = evaluator_.candidate(selection.genome).weights; // for names and shapes
+        auto network = evaluator_.candidate(selection.genome); // for names and shapes
         std::size_t next = 3;
-        for (auto& [name, tensor] : weights)
+        for (auto& [name, tensor] : network.weights)
             for (float& value : tensor.values)
                 value = static_cast<float>(numbers[next++]);
         write_network(network_file(context_.run_directory, selection.id), identity,
@@ -146,7 +147,7 @@ class Finetuner {
                        .held_out_accuracy = numbers[0],
                        .finetuned_held_out_accuracy = numbers[1],
                        .test_accuracy = numbers[2]},
-                      weights);
+                      network);
     }
 
   private:

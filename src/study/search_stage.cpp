@@ -92,7 +92,7 @@ search::SearchProblem make_problem(const StudyContext& context, const Workpiece&
         const auto clustering = fleet::read_clustering(clusters_file);
         // Shared, as std::function copies what it holds.
         const auto evaluator = std::make_shared<const accuracy::Evaluator>(
-            workpiece.network, workpiece.weights, workpiece.space,
+            workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
             accuracy::slice(workpiece.train, 0, settings.data.recalibration_images),
             accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
             settings.data.evaluation);

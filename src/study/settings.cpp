@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/device_model.hpp"
+#include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
 
 #include <algorithm>
@@ -75,8 +76,14 @@ void describe_network(Settings& s, SettingVisitor& v) {
     v.text("weights", s.network.weights, {}, "HDF5 file of trained weights (hdap-weights/1)");
     v.real("min_keep", s.network.space.min_keep, {0.0, 1.0, true},
            "The least share of a group's channels that is kept");
+    v.integer("min_channels", s.network.space.min_channels, {1, 1 << 20},
+              "The least count of a group's channels that is kept");
     v.integer("channel_divisor", s.network.space.divisor, {1, 1024},
               "Channels kept are multiples of this");
+    v.text_list("pinned", s.network.space.pinned,
+                "Layers whose channels are all kept, by the names of `hdap network info`");
+    v.text("criterion", s.network.criterion, network::criterion_names(),
+           "What makes a channel important: the others go first");
 }
 
 void describe_data(Settings& s, SettingVisitor& v) {

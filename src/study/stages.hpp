@@ -27,6 +27,7 @@ struct Workpiece {
     network::Weights weights;
     network::SearchSpace space;
     network::CostModel costs;
+    std::vector<std::vector<std::int32_t>> ranked_channels; ///< by network.criterion
     accuracy::ImageData train; ///< without the held-out images
     accuracy::ImageData held_out;
     accuracy::ImageData test;
@@ -49,8 +50,6 @@ struct StageIdentities {
     storage::FileIdentity results;
 };
 StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece);
-
-inline constexpr const char* networks_schema = "hdap-network/1";
 
 /// The cheap stages, on the root: each makes its output from those before it.
 void make_fleet(const StudyContext& context, const Workpiece& workpiece, const RunDirectory& run,

@@ -1,5 +1,8 @@
+#include "hdap/accuracy/gradients.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/provenance.hpp"
+#include "hdap/network/importance.hpp"
+#include "hdap/network/network_file.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "stages.hpp"
@@ -60,6 +63,25 @@ network::Weights read_fitting_weights(const storage::Hdf5Reader& file,
     return weights;
 }
 
+/// The channels of each group in the order of network.criterion.
+std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
+                                                     const network::Network& network,
+                                                     const network::Weights& weights,
+                                                     const network::SearchSpace& space,
+                                                     const accuracy::ImageData& train) {
+    network::ImportanceParameters parameters{
+        .criterion = network::criterion_from_name(settings.network.criterion),
+        .seed = static_cast<std::uint64_t>(settings.seed)};
+    network::Weights gradients;
+    if (parameters.criterion == network::Criterion::taylor) {
+        gradients = accuracy::loss_gradients(
+            network, weights, accuracy::slice(train, 0, settings.data.recalibration_images),
+            settings.data.evaluation);
+        parameters.gradients = &gradients;
+    }
+    return network::rank_channels(network, weights, space, parameters);
+}
+
 void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
     const std::int64_t needed =
         settings.data.held_out +
@@ -93,11 +115,13 @@ Workpiece load_workpiece(const StudyContext& context) {
                                  std::to_string(train.height) + "x" + std::to_string(train.width) +
                                  ", " + std::to_string(train.classes) + " classes";
         std::string key = content_key(weights, train, test);
+        auto ranked = rank_channels(settings, network, weights, space, train);
         workpiece.emplace(
             Workpiece{.network = std::move(network),
                       .weights = std::move(weights),
                       .space = std::move(space),
                       .costs = std::move(costs),
+                      .ranked_channels = std::move(ranked),
                       .train = accuracy::slice(train, 0, trained_on),
                       .held_out = accuracy::slice(train, trained_on, settings.data.held_out),
                       .test = std::move(test),
@@ -112,8 +136,9 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
         return core::sha256_hex(
             std::string_view(settings_lines(settings, prefixes) + workpiece.shape_text));
     };
-    const std::vector<std::string> network_keys{"network.name", "network.width", "network.min_keep",
-                                                "network.channel_divisor"};
+    const std::vector<std::string> network_keys{
+        "network.name",         "network.width",           "network.min_keep",
+        "network.min_channels", "network.channel_divisor", "network.pinned"};
     const auto with_network = [&](std::vector<std::string> keys) {
         keys.insert(keys.end(), network_keys.begin(), network_keys.end());
         return config_hash(keys);
@@ -132,17 +157,20 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
                       identity_key(ids.profile)};
     ids.search = {
         search::search_schema,
-        config_hash({"study.seed", "search.", "data.held_out", "data.evaluation_images",
-                     "data.recalibration_images", "data.batch"}),
+        config_hash({"study.seed", "search.", "network.criterion", "data.held_out",
+                     "data.evaluation_images", "data.recalibration_images", "data.batch"}),
         core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
     // Accuracies are shared between jobs, so they must come from the same kind of processor.
+    std::vector<std::string> accuracy_keys{"network.criterion", "data.held_out",
+                                           "data.evaluation_images", "data.recalibration_images",
+                                           "data.batch"};
+    if (settings.network.criterion == "random") accuracy_keys.emplace_back("study.seed");
     ids.accuracies = {accuracies_schema,
-                      core::sha256_hex(std::string_view(
-                          with_network({"data.held_out", "data.evaluation_images",
-                                        "data.recalibration_images", "data.batch"}) +
-                          core::current_provenance().libraries + core::processor_name())),
+                      core::sha256_hex(std::string_view(with_network(accuracy_keys) +
+                                                        core::current_provenance().libraries +
+                                                        core::processor_name())),
                       workpiece.inputs_key};
-    ids.networks = {networks_schema, config_hash({"study.seed", "finetune."}),
+    ids.networks = {network::network_schema, config_hash({"study.seed", "finetune."}),
                     identity_key(ids.search)};
     ids.results = {results_schema, config_hash({"report."}), identity_key(ids.networks)};
     return ids;

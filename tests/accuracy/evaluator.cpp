@@ -3,6 +3,7 @@
 #include "accuracy/reference_batch.hpp"
 #include "accuracy/synthetic_images.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
 
@@ -76,7 +77,9 @@ struct SmallProblem {
         synthetic_images({.count = 90, .height = 16, .width = 16, .classes = 4, .seed = 6});
 
     [[nodiscard]] Evaluator evaluator() const {
-        return {network, weights, space, recalibration, held_out, {.batch = 25}};
+        return {
+            network,       weights,  space,        network::rank_channels(network, weights, space),
+            recalibration, held_out, {.batch = 25}};
     }
 };
 
@@ -98,9 +101,10 @@ TEST_CASE("what does not fit together is refused", "[evaluator]") {
     Weights lacking = problem.weights;
     lacking.erase("classifier.bias");
     CHECK_THROWS_AS(top1_accuracy(problem.network, lacking, images, {}), core::DataError);
-    CHECK_THROWS_AS(Evaluator(problem.network, lacking, problem.space, images, images, {}),
+    const auto ranked = network::rank_channels(problem.network, problem.weights, problem.space);
+    CHECK_THROWS_AS(Evaluator(problem.network, lacking, problem.space, ranked, images, images, {}),
                     core::DataError);
-    CHECK_THROWS_WITH(Evaluator(problem.network, problem.weights, problem.space,
+    CHECK_THROWS_WITH(Evaluator(problem.network, problem.weights, problem.space, ranked,
                                 synthetic_images({}), images, {}),
                       Contains("images for recalibration"));
     CHECK_THROWS_AS(problem.evaluator().accuracy({1, 2, 3}), core::DataError);

@@ -32,12 +32,14 @@ void use_one_thread_per_candidate();
 /// same bits in any thread and process.
 class Evaluator {
   public:
+    /// `ranked_channels`: which channels a genome keeps (network::rank_channels).
     /// `recalibration`: training images for the statistics. `held_out`: images that the network
     /// was not trained on, and that are not the test set.
     /// Throws DataError when images, weights and network do not fit together, ConfigError when a
     /// parameter is out of its range.
     Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
-              ImageData recalibration, ImageData held_out, const EvaluationParameters& parameters);
+              std::vector<std::vector<std::int32_t>> ranked_channels, ImageData recalibration,
+              ImageData held_out, const EvaluationParameters& parameters);
     ~Evaluator();
     Evaluator(Evaluator&&) noexcept;
     Evaluator& operator=(Evaluator&&) noexcept;

@@ -45,6 +45,7 @@ struct Settings {
         std::string name = "mobilenet_v1";
         double width = 1.0;
         std::string weights;
+        std::string criterion = "l2";
         network::SearchSpaceParameters space;
     } network;
 
