@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
+#include <cmath>
 #include <functional>
+#include <future>
 #include <utility>
 
 namespace hdap::accuracy {
@@ -57,6 +59,71 @@ std::optional<double> measure(const TorchNetwork& network, const ImageData& imag
                        });
     if (!finished) return std::nullopt;
     return static_cast<double>(right) / static_cast<double>(images.count);
+}
+
+/// What one batch adds to the metrics.
+struct BatchSums {
+    std::int64_t top1 = 0;
+    std::int64_t top5 = 0;
+    double loss = 0.0;
+};
+
+/// How many classes come before the label when logits are sorted, the largest first.
+std::int64_t rank_of_label(const float* logits, std::int64_t classes, std::int32_t label) {
+    if (logits[label] != logits[label]) return classes;
+    std::int64_t rank = 0;
+    for (std::int64_t c = 0; c < classes; ++c)
+        rank += c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
+    return rank;
+}
+
+double cross_entropy(const float* logits, std::int64_t classes, std::int32_t label) {
+    const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
+    double sum = 0.0;
+    for (std::int64_t c = 0; c < classes; ++c)
+        sum += std::exp(static_cast<double>(logits[c]) - largest);
+    return std::log(sum) + largest - static_cast<double>(logits[label]);
+}
+
+BatchSums sums_of(const float* logits, std::int64_t count, const ImageData& images,
+                  std::int64_t first) {
+    BatchSums sums;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const float* const row = logits + i * images.classes;
+        const std::int32_t label = images.labels[static_cast<std::size_t>(first + i)];
+        const std::int64_t rank = rank_of_label(row, images.classes, label);
+        sums.top1 += rank < 1;
+        sums.top5 += rank < 5;
+        sums.loss += cross_entropy(row, images.classes, label);
+    }
+    return sums;
+}
+
+/// Batches of the images, handed to `threads` threads in turn.
+std::vector<BatchSums> sums_of_batches(const TorchNetwork& network, const ImageData& images,
+                                       std::int64_t batch, int threads) {
+    const Normaliser normaliser(images);
+    const std::int64_t image = images.channels * images.height * images.width;
+    std::vector<BatchSums> sums(static_cast<std::size_t>((images.count + batch - 1) / batch));
+    const auto run = [&](std::size_t thread) {
+        const c10::InferenceMode inference;
+        for (std::size_t b = thread; b < sums.size(); b += static_cast<std::size_t>(threads)) {
+            const std::int64_t first = static_cast<std::int64_t>(b) * batch;
+            const std::int64_t count = std::min(batch, images.count - first);
+            at::Tensor input = empty_batch(count, images);
+            for (std::int64_t i = 0; i < count; ++i)
+                normaliser.write(first + i, {}, input.data_ptr<float>() + i * image);
+            const at::Tensor output = network.forward(input).contiguous();
+            sums[b] = sums_of(output.data_ptr<float>(), count, images, first);
+        }
+    };
+    std::vector<std::future<void>> others;
+    for (int thread = 1; thread < threads; ++thread)
+        others.push_back(std::async(std::launch::async, run, static_cast<std::size_t>(thread)));
+    run(0);
+    for (std::future<void>& other : others)
+        other.get();
+    return sums;
 }
 
 /// Checks everything, then runs `body` on the network in inference mode.
@@ -156,6 +223,28 @@ std::optional<double> top1_accuracy(const network::Network& network,
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters) {
     return top1_accuracy(network, weights, images, parameters, std::stop_token()).value();
+}
+
+Metrics measure(const network::Network& network, const network::Weights& weights,
+                const ImageData& images, const EvaluationParameters& parameters, int threads) {
+    if (threads < 1 || threads > 4096)
+        throw core::ConfigError("threads is " + std::to_string(threads) + ", must be in [1, 4096]");
+    return with_network(without_final_softmax(network), weights, images, parameters,
+                        [&](TorchNetwork& torch_network) {
+                            torch_network.fold_batch_norms();
+                            const auto count = static_cast<double>(images.count);
+                            Metrics result{.images = images.count};
+                            for (const BatchSums& sums : sums_of_batches(
+                                     torch_network, images, parameters.batch, threads)) {
+                                result.top1 += static_cast<double>(sums.top1);
+                                result.top5 += static_cast<double>(sums.top5);
+                                result.loss += sums.loss;
+                            }
+                            result.top1 /= count;
+                            result.top5 /= count;
+                            result.loss /= count;
+                            return result;
+                        });
 }
 
 std::vector<float> logits(const network::Network& network, const network::Weights& weights,

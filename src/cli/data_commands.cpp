@@ -1,10 +1,9 @@
+#include "commands.hpp"
 #include "hdap/accuracy/image_data.hpp"
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-
-#include "commands.hpp"
 
 namespace hdap::cli {
 namespace {

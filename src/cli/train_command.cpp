@@ -1,3 +1,4 @@
+#include "commands.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/log.hpp"
@@ -13,8 +14,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-
-#include "commands.hpp"
 
 namespace hdap::cli {
 namespace {

@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/network/costs.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
 
 #include <algorithm>
@@ -51,7 +52,7 @@ core::BenchmarkResult measure(const Subject& subject, bool verify) {
                       .input_channels = 3,
                       .input_extent = {subject.image_size, subject.image_size}});
     const SearchSpace space(network, {});
-    const CostModel model(network, space);
+    const CostModel model(network, space.structure());
     const std::vector<Genome> candidates = random_genomes(space);
     if (verify)
         for (const Genome& genome : candidates)

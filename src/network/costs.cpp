@@ -70,16 +70,16 @@ std::string_view layer_kind_name(LayerKind kind) noexcept {
     return names[static_cast<std::size_t>(kind)];
 }
 
-CostModel::CostModel(const Network& network, const SearchSpace& space)
-    : groups_(space.groups().size()) {
+CostModel::CostModel(const Network& network, const PruningStructure& structure)
+    : groups_(structure.groups.size()) {
     const std::vector<TensorShape> shapes = infer_shapes(network);
-    check_structure(network, shapes, space.structure());
-    counts_ = channel_counts(space.structure());
+    check_structure(network, shapes, structure);
+    counts_ = channel_counts(structure);
     for (const TensorShape& shape : shapes)
         pixels_.push_back(pixels_of(shape));
     find_layers(network, shapes);
     find_live_tensors(network);
-    check_overflow(network, space.unpruned());
+    check_overflow(network, unpruned_genome(structure));
     collect_terms(image_parameters_);
     collect_moments();
 }

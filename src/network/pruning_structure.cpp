@@ -254,6 +254,13 @@ PruningStructure find_pruning_structure(const Network& network,
     return tracer.structure();
 }
 
+Genome unpruned_genome(const PruningStructure& structure) {
+    Genome genome;
+    for (const PruningGroup& group : structure.groups)
+        genome.push_back(static_cast<std::int32_t>(group.channels));
+    return genome;
+}
+
 std::vector<ChannelCount> channel_counts(const PruningStructure& structure) {
     std::vector<ChannelCount> result;
     for (const std::vector<GroupChannel>& channels : structure.channel_of) {

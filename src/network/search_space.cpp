@@ -48,10 +48,7 @@ SearchSpace::SearchSpace(const Network& network, const SearchSpaceParameters& pa
 }
 
 Genome SearchSpace::unpruned() const {
-    Genome genome;
-    for (const PruningGroup& group : groups())
-        genome.push_back(static_cast<std::int32_t>(group.channels));
-    return genome;
+    return unpruned_genome(structure_);
 }
 
 Genome SearchSpace::smallest() const {

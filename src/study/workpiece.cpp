@@ -109,7 +109,7 @@ Workpiece load_workpiece(const StudyContext& context) {
         auto network = network::make_network(zoo_request(settings, train));
         auto weights = read_fitting_weights(weights_file, network);
         network::SearchSpace space(network, settings.network.space);
-        network::CostModel costs(network, space);
+        network::CostModel costs(network, space.structure());
         const std::int64_t trained_on = train.count - settings.data.held_out;
         std::string shape_text = std::to_string(train.channels) + "x" +
                                  std::to_string(train.height) + "x" + std::to_string(train.width) +

@@ -286,3 +286,30 @@ TEST_CASE("a genome gets the same bits from any thread, alone or beside others",
                 CHECK(together[t][k].weights.at(name).values == tensor.values);
         }
 }
+
+TEST_CASE("measure agrees with plain loops and does not depend on threads", "[evaluator]") {
+    const SmallProblem problem;
+    const ImageData& images = problem.held_out;
+    double top1 = 0.0;
+    double loss = 0.0;
+    const std::vector<FeatureMap> expected =
+        reference_logits(problem.network, problem.weights, images);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const auto label = static_cast<std::size_t>(images.labels[i]);
+        const auto best = std::max_element(expected[i].begin(), expected[i].end());
+        top1 += best - expected[i].begin() == images.labels[i] ? 1.0 : 0.0;
+        double sum = 0.0;
+        for (const double value : expected[i])
+            sum += std::exp(value - expected[i][label]);
+        loss += std::log(sum);
+    }
+    const auto count = static_cast<double>(images.count);
+    const Metrics metrics = measure(problem.network, problem.weights, images, {.batch = 16}, 1);
+    CHECK(metrics.images == images.count);
+    CHECK(metrics.top1 == top1 / count);
+    CHECK(metrics.top5 == 1.0); // there are four classes
+    CHECK(metrics.loss == Approx(loss / count).epsilon(1e-5));
+    for (const int threads : {2, 3, 50})
+        CHECK(measure(problem.network, problem.weights, images, {.batch = 16}, threads) == metrics);
+    CHECK_THROWS_AS(measure(problem.network, problem.weights, images, {}, 0), core::ConfigError);
+}

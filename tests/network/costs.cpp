@@ -1,4 +1,5 @@
 #include "hdap/network/costs.hpp"
+#include "hdap/network/search_space.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
@@ -28,7 +29,7 @@ Network zoo(const std::string& name, double width = 1.0, std::int64_t classes = 
 
 NetworkCosts unpruned_costs(const Network& network) {
     const SearchSpace space(network, {});
-    return CostModel(network, space).total(space.unpruned());
+    return CostModel(network, space.structure()).total(space.unpruned());
 }
 
 /// The most elements in memory at a time, by playing the execution through: tensors are counted
@@ -92,7 +93,7 @@ NetworkCosts reference_costs(const Network& network) {
 /// Compares the model with a walk over physically pruned networks.
 void check_exact(const Network& network, std::uint32_t seed, int genomes) {
     const SearchSpace space(network, {.min_keep = 0.05});
-    const CostModel model(network, space);
+    const CostModel model(network, space.structure());
     const Weights weights = initial_weights(network, 1);
     const auto ranked = rank_channels(network, weights, space);
     core::RandomStream random(seed, core::StreamId::testing, 3);
@@ -117,8 +118,8 @@ TEST_CASE("CostModel refuses another network's search space and genomes of a wro
     const Network network = zoo("mobilenet_v1");
     const Network other = zoo("resnet20");
     const SearchSpace space(network, {});
-    CHECK_THROWS_AS(CostModel(other, space), core::DataError);
-    const CostModel model(network, space);
+    CHECK_THROWS_AS(CostModel(other, space.structure()), core::DataError);
+    const CostModel model(network, space.structure());
     CHECK_THROWS_AS(model.total({}), core::DataError);
     CHECK_THROWS_WITH(model.layers({32, 64}), Contains("has 2 counts") && Contains("has 14"));
 }
@@ -141,10 +142,10 @@ TEST_CASE("CostModel refuses a network whose costs would overflow") {
         return network;
     };
     const Network large = monster(500);
-    CHECK_NOTHROW(CostModel(large, SearchSpace(large, {})));
+    CHECK_NOTHROW(CostModel(large, find_pruning_structure(large)));
     const Network too_large = monster(600);
-    CHECK_THROWS_AS(CostModel(too_large, SearchSpace(too_large, {})), core::DataError);
-    CHECK_THROWS_WITH(CostModel(too_large, SearchSpace(too_large, {})),
+    CHECK_THROWS_AS(CostModel(too_large, find_pruning_structure(too_large)), core::DataError);
+    CHECK_THROWS_WITH(CostModel(too_large, find_pruning_structure(too_large)),
                       Contains("'monster' is too large"));
 }
 
@@ -228,7 +229,7 @@ TEST_CASE("layers tells what each layer computes and moves") {
     Genome genome = space.unpruned();
     genome[0] = 10; // the first stage: conv1 and what its blocks add
     genome[1] = 5;  // inside layer1.0
-    const std::vector<LayerCosts> layers = CostModel(network, space).layers(genome);
+    const std::vector<LayerCosts> layers = CostModel(network, space.structure()).layers(genome);
     REQUIRE(layers.size() == 19 + 2 + 9 + 1 + 1);
     constexpr std::int64_t image = 3 * 1024;
     constexpr std::int64_t stream = 10 * 1024;
@@ -249,7 +250,7 @@ TEST_CASE("layers tells what each layer computes and moves") {
     const SearchSpace mobilenet_space(mobilenet, {});
     Genome thin = mobilenet_space.unpruned();
     thin[0] = 7;
-    CHECK(CostModel(mobilenet, mobilenet_space).layers(thin)[1] ==
+    CHECK(CostModel(mobilenet, mobilenet_space.structure()).layers(thin)[1] ==
           LayerCosts{"blocks.0.depthwise.conv", LayerKind::depthwise, 7, 7, 7 * 9 * 1024,
                      7 * 9 + 14, 7 * 1024, 7 * 1024, 14 * 1024});
 }
@@ -279,5 +280,5 @@ TEST_CASE("the unpruned genome of a pruned network costs what the genome cost be
     const Genome genome = space.uniform(0.6);
     const PrunedNetwork pruned =
         prune(network, weights, space, rank_channels(network, weights, space), genome);
-    CHECK(unpruned_costs(pruned.network) == CostModel(network, space).total(genome));
+    CHECK(unpruned_costs(pruned.network) == CostModel(network, space.structure()).total(genome));
 }

@@ -69,6 +69,22 @@ std::optional<double> top1_accuracy(const network::Network& network,
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
 
+/// How well a network classifies.
+struct Metrics {
+    std::int64_t images = 0;
+    double top1 = 0.0; ///< share of images whose largest logit is the label's
+    double top5 = 0.0; ///< share of images whose label is among the five largest logits
+    double loss = 0.0; ///< mean cross-entropy; not a number when a logit is not
+    bool operator==(const Metrics&) const = default;
+};
+
+/// Classifies `images` on `threads` threads, [1, 4096], a batch on each. The result does not depend
+/// on their number. Of equal logits the lower class counts as the larger, and one that is not a
+/// number is never among the largest. A softmax at the network's end is left out of the loss, which
+/// has its own.
+Metrics measure(const network::Network& network, const network::Weights& weights,
+                const ImageData& images, const EvaluationParameters& parameters, int threads = 1);
+
 /// The network's outputs, [images][classes]. Runs in the calling thread.
 std::vector<float> logits(const network::Network& network, const network::Weights& weights,
                           const ImageData& images, const EvaluationParameters& parameters);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/network/graph.hpp"
-#include "hdap/network/search_space.hpp"
+#include "hdap/network/pruning_structure.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +46,7 @@ inline std::int64_t weight_bytes(const NetworkCosts& costs) noexcept {
     return 4 * costs.parameters;
 }
 
-/// Costs of every genome of a search space, without building tensors.
+/// Costs of every genome, without building tensors.
 ///
 /// Pooling, additions and the like have no multiply-accumulates, as in the papers' figures. A batch
 /// norm that does not follow a layer directly counts as parameters of the layer that made its
@@ -57,14 +57,13 @@ inline std::int64_t weight_bytes(const NetworkCosts& costs) noexcept {
 /// run. The input image and the outputs count.
 class CostModel {
   public:
-    /// Throws DataError when `space` belongs to another network, or when the network is so large
-    /// that its costs would overflow.
-    CostModel(const Network& network, const SearchSpace& space);
+    /// Throws DataError when `structure` belongs to another network, or when the network is so
+    /// large that its costs would overflow.
+    CostModel(const Network& network, const PruningStructure& structure);
 
-    /// Exact: what a walk over the physically pruned network counts. `genome` need not be allowed
-    /// by the search space, but its counts must be in [1, channels of the group].
-    /// Throws DataError when it has the wrong length. Complexity: O(pairs of groups that a layer
-    /// connects), a fraction of a microsecond for ResNet50; no allocation.
+    /// Exact: what a walk over the physically pruned network counts. Its counts must be in [1,
+    /// channels of the group]. Throws DataError when it has the wrong length. Complexity: O(pairs
+    /// of groups that a layer connects), a fraction of a microsecond for ResNet50; no allocation.
     [[nodiscard]] NetworkCosts total(const Genome& genome) const;
 
     /// The layers in the network's order; as `total` otherwise.

@@ -17,6 +17,9 @@ struct PruningGroup {
     std::vector<std::size_t> members; ///< every node whose output has channels of the group
 };
 
+/// Channels kept in each pruning group, in the order of PruningStructure::groups.
+using Genome = std::vector<std::int32_t>;
+
 /// What a channel of a node's output belongs to.
 struct GroupChannel {
     std::int32_t group = -1;  ///< -1: it is never pruned
@@ -65,6 +68,9 @@ PruningStructure find_pruning_structure(const Network& network);
 /// Throws ConfigError when a name is not a node's; says the nearest.
 PruningStructure find_pruning_structure(const Network& network,
                                         const std::vector<std::string>& pinned);
+
+/// All channels of every group.
+Genome unpruned_genome(const PruningStructure& structure);
 
 /// For every node its channel count as a function of the genome.
 std::vector<ChannelCount> channel_counts(const PruningStructure& structure);

@@ -9,9 +9,6 @@
 
 namespace hdap::network {
 
-/// Channels kept in each pruning group, in the order of SearchSpace::groups.
-using Genome = std::vector<std::int32_t>;
-
 /// What a search may choose from.
 struct SearchSpaceParameters {
     double min_keep = 0.2;         ///< the least share of a group's channels that is kept; (0, 1]

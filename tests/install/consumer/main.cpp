@@ -10,7 +10,7 @@
 int main() {
     const auto network = hdap::network::make_network({.name = "mobilenet_v1"});
     const hdap::network::SearchSpace space(network, {});
-    const hdap::network::CostModel costs(network, space);
+    const hdap::network::CostModel costs(network, space.structure());
     const std::vector<double> points{0.5, 0.5};
     const std::vector<double> reference{1.0, 1.0};
     const std::vector<float> features{0.0F, 1.0F};

@@ -1,0 +1,94 @@
+#include "genome_file.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+namespace hdap::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::uintmax_t most_bytes = 16U << 20U;
+
+std::string read_text(const std::string& file) {
+    std::ifstream input(file, std::ios::binary);
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(file, error);
+    if (!input || error) throw core::DataError("cannot read the genome " + file);
+    if (size > most_bytes)
+        throw core::DataError(file + ": a genome has at most 16 MB, this file has " +
+                              std::to_string(size) + " bytes");
+    return {std::istreambuf_iterator<char>(input), {}};
+}
+
+std::int32_t count_from(const std::string& file, const ordered_json& json) {
+    const bool fits = json.is_number_integer() && json.get<std::int64_t>() >= 0 &&
+                      json.get<std::int64_t>() <= std::numeric_limits<std::int32_t>::max();
+    if (!fits)
+        throw core::DataError(file + ": expected a number of channels, got " +
+                              json.dump().substr(0, 64));
+    return json.get<std::int32_t>();
+}
+
+network::Genome genome_from(const std::string& file, const ordered_json& document,
+                            const network::SearchSpace& space) {
+    network::Genome genome;
+    if (document.is_array()) {
+        for (const ordered_json& count : document)
+            genome.push_back(count_from(file, count));
+        return genome;
+    }
+    if (!document.is_object())
+        throw core::DataError(file + ": expected a list of counts, or an object from the names of "
+                                     "groups to counts");
+    std::vector<std::string> names;
+    for (const network::PruningGroup& group : space.groups())
+        names.push_back(group.name);
+    genome = space.unpruned();
+    for (const auto& [name, count] : document.items()) {
+        const auto found = std::find(names.begin(), names.end(), name);
+        if (found == names.end())
+            throw core::DataError(file + ": the network has no pruning group '" +
+                                  name.substr(0, 64) + "'" +
+                                  core::did_you_mean(name.substr(0, 64), names));
+        genome[static_cast<std::size_t>(found - names.begin())] = count_from(file, count);
+    }
+    return genome;
+}
+
+bool is_hdf5(const std::string& file) {
+    return std::filesystem::path(file).extension() == ".h5";
+}
+
+} // namespace
+
+network::Genome read_genome(const std::string& file, const network::SearchSpace& space) {
+    network::Genome genome;
+    if (is_hdf5(file)) {
+        const auto reader = storage::Hdf5Reader::from_bytes(
+            storage::read_sealed(file, storage::Seal::optional), file);
+        genome = reader.read<std::int32_t>("/genome");
+    } else {
+        try {
+            genome = genome_from(file, ordered_json::parse(read_text(file)), space);
+        } catch (const nlohmann::json::exception& error) {
+            throw core::DataError(file + ": not JSON: " + error.what());
+        }
+    }
+    try {
+        space.validate(genome);
+    } catch (const core::DataError& error) {
+        throw core::DataError(file + ": " + error.what());
+    }
+    return genome;
+}
+
+} // namespace hdap::cli
