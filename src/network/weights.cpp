@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "tensor_check.hpp"
 
 #include <cmath>
 #include <limits>
@@ -12,13 +13,6 @@ namespace {
 
 const std::string parameters_group = "/parameters";
 
-std::string text(const std::vector<std::int64_t>& shape) {
-    std::string result = "[";
-    for (const std::int64_t size : shape)
-        result += (result.size() > 1 ? ", " : "") + std::to_string(size);
-    return result + "]";
-}
-
 /// The number of elements of `shape`, or -1 when it is negative or beyond 64 bits.
 std::int64_t element_count(const std::vector<std::int64_t>& shape) {
     std::int64_t count = 1;
@@ -28,12 +22,6 @@ std::int64_t element_count(const std::vector<std::int64_t>& shape) {
         count *= size;
     }
     return count;
-}
-
-void check_filled(const std::string& name, const Tensor& tensor) {
-    if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size()))
-        throw core::DataError("tensor '" + name + "' of shape " + text(tensor.shape) + " holds " +
-                              std::to_string(tensor.values.size()) + " values");
 }
 
 Tensor filled(std::vector<std::int64_t> shape, float value) {
@@ -69,6 +57,19 @@ void set_identity(const Node& node, Weights& weights) {
 
 } // namespace
 
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+    std::string result = "[";
+    for (const std::int64_t size : shape)
+        result += (result.size() > 1 ? ", " : "") + std::to_string(size);
+    return result + "]";
+}
+
+void check_filled(const std::string& name, const Tensor& tensor) {
+    if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size()))
+        throw core::DataError("tensor '" + name + "' of shape " + shape_text(tensor.shape) +
+                              " holds " + std::to_string(tensor.values.size()) + " values");
+}
+
 std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Network& network) {
     const std::vector<TensorShape> shapes = infer_shapes(network);
     std::map<std::string, std::vector<std::int64_t>> result;
@@ -95,11 +96,12 @@ void check_weights(const Network& network, const Weights& weights) {
     for (const auto& [name, shape] : expected_shapes(network)) {
         const auto found = weights.find(name);
         if (found == weights.end())
-            throw core::DataError("the weights lack '" + name + "' of shape " + text(shape) +
+            throw core::DataError("the weights lack '" + name + "' of shape " + shape_text(shape) +
                                   ", which network '" + network.name + "' needs");
         if (found->second.shape != shape)
-            throw core::DataError("tensor '" + name + "' has shape " + text(found->second.shape) +
-                                  ", network '" + network.name + "' expects " + text(shape));
+            throw core::DataError("tensor '" + name + "' has shape " +
+                                  shape_text(found->second.shape) + ", network '" + network.name +
+                                  "' expects " + shape_text(shape));
         check_filled(name, found->second);
     }
 }

@@ -222,18 +222,22 @@ void Hdf5Writer::attribute(const std::string& path, const std::string& name,
                            const AttributeValue& value) {
     const Id object(H5Oopen(handles_->file.get(), path.c_str(), H5P_DEFAULT), H5Oclose);
     require(object.valid(), "cannot set attribute '" + name + "' of " + path);
-    const Id scalar(H5Screate(H5S_SCALAR), H5Sclose);
+    const auto* const list = std::get_if<std::vector<double>>(&value);
+    const Id space = dataspace(list == nullptr ? Shape{} : Shape{list->size()});
     const auto put = [&](hid_t type, const void* data) {
         const Id attribute(
-            H5Acreate2(object.get(), name.c_str(), type, scalar.get(), H5P_DEFAULT, H5P_DEFAULT),
+            H5Acreate2(object.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
             H5Aclose);
-        require(attribute.valid() && H5Awrite(attribute.get(), type, data) >= 0,
+        const bool empty = list != nullptr && list->empty();
+        require(attribute.valid() && (empty || H5Awrite(attribute.get(), type, data) >= 0),
                 "cannot set attribute '" + name + "' of " + path);
     };
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
         put(H5T_NATIVE_INT64, integer);
     } else if (const auto* real = std::get_if<double>(&value)) {
         put(H5T_NATIVE_DOUBLE, real);
+    } else if (list != nullptr) {
+        put(H5T_NATIVE_DOUBLE, list->data());
     } else {
         const char* text = std::get<std::string>(value).c_str();
         put(string_type().get(), &text);
@@ -486,6 +490,24 @@ double Hdf5Reader::attribute_double(const std::string& path, const std::string& 
         H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &value) < 0)
         handles_->fail(path, "attribute '" + name + "' is not a number");
     return value;
+}
+
+std::vector<double> Hdf5Reader::attribute_doubles(const std::string& path,
+                                                  const std::string& name) const {
+    constexpr hsize_t most_values = 65'536;
+    const Id attribute = handles_->attribute(path, name);
+    const Id space(H5Aget_space(attribute.get()), H5Sclose);
+    hsize_t count = 0;
+    const H5T_class_t kind = attribute_class(attribute);
+    if ((kind != H5T_FLOAT && kind != H5T_INTEGER) ||
+        H5Sget_simple_extent_ndims(space.get()) != 1 ||
+        H5Sget_simple_extent_dims(space.get(), &count, nullptr) < 0 || count > most_values)
+        handles_->fail(path, "attribute '" + name + "' is not a list of up to " +
+                                 std::to_string(most_values) + " numbers");
+    std::vector<double> values(count);
+    if (count > 0 && H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, values.data()) < 0)
+        handles_->fail(path, "attribute '" + name + "' cannot be read (" + hdf5_reason() + ")");
+    return values;
 }
 
 std::string Hdf5Reader::attribute_string(const std::string& path, const std::string& name) const {

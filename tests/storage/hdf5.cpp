@@ -45,6 +45,8 @@ TEST_CASE("every element type, shape and attribute survives a round trip") {
     writer.attribute("/d", "unit", "ms");
     writer.attribute("/", "count", std::int64_t{7});
     writer.attribute("/", "share", 0.25);
+    writer.attribute("/d", "means", std::vector<double>{0.5, -1.25});
+    writer.attribute("/d", "nothing", std::vector<double>{});
     const Hdf5Reader reader = reopened(writer);
     CHECK(reader.read<double>("/d", {2, 3}) ==
           std::vector<double>{1.5, -2.0, 3.25, 0.0, 1e300, 7.0});
@@ -58,6 +60,8 @@ TEST_CASE("every element type, shape and attribute survives a round trip") {
     CHECK(reader.attribute_string("/d", "unit") == "ms");
     CHECK(reader.attribute_int("/", "count") == 7);
     CHECK(reader.attribute_double("/", "share") == 0.25);
+    CHECK(reader.attribute_doubles("/d", "means") == std::vector<double>{0.5, -1.25});
+    CHECK(reader.attribute_doubles("/d", "nothing").empty());
     CHECK(reader.attribute_names("/") == std::vector<std::string>{"count", "share"});
     CHECK(reader.contains("/group/f"));
     CHECK_FALSE(reader.contains("/group/g"));
@@ -90,6 +94,7 @@ TEST_CASE("reading what is not there, or of another kind or shape, says where") 
     writer.write<double>("/d", {1.0, 2.0});
     writer.write_strings("/words", std::vector<std::string>{"x"});
     writer.attribute("/", "text", "abc");
+    writer.attribute("/", "number", 1.0);
     const Hdf5Reader reader = reopened(writer);
     CHECK_THROWS_WITH(reader.read<double>("/x"), Catch::Contains("test.h5: /x: no such data set"));
     CHECK_THROWS_WITH(reader.read<double>("/d", {3}), Catch::Contains("[2], expected [3]"));
@@ -97,6 +102,8 @@ TEST_CASE("reading what is not there, or of another kind or shape, says where") 
     CHECK_THROWS_WITH(reader.read_strings("/d"), Catch::Contains("holds no strings"));
     CHECK_THROWS_WITH(reader.read_rows<double>("/d", 1, 2), Catch::Contains("are not there"));
     CHECK_THROWS_WITH(reader.attribute_int("/", "text"), Catch::Contains("not an integer"));
+    CHECK_THROWS_WITH(reader.attribute_doubles("/", "text"), Catch::Contains("not a list"));
+    CHECK_THROWS_WITH(reader.attribute_doubles("/", "number"), Catch::Contains("not a list"));
     CHECK_THROWS_WITH(reader.attribute_string("/", "none"), Catch::Contains("no attribute"));
 }
 

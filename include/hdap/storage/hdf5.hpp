@@ -19,7 +19,8 @@ concept Element =
     std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
 
 using Shape = std::vector<std::size_t>;
-using AttributeValue = std::variant<std::int64_t, double, std::string>;
+/// A list is of at most 4,096 numbers.
+using AttributeValue = std::variant<std::int64_t, double, std::string, std::vector<double>>;
 
 /// How a data set is stored. Compressed data sets are chunked along the first dimension.
 enum class Compression { none, deflate };
@@ -117,6 +118,9 @@ class Hdf5Reader {
     [[nodiscard]] std::int64_t attribute_int(const std::string& path,
                                              const std::string& name) const;
     [[nodiscard]] double attribute_double(const std::string& path, const std::string& name) const;
+    /// A one-dimensional attribute of up to 65,536 numbers.
+    [[nodiscard]] std::vector<double> attribute_doubles(const std::string& path,
+                                                        const std::string& name) const;
     [[nodiscard]] std::string attribute_string(const std::string& path,
                                                const std::string& name) const;
     /// The names of all attributes of `path`, sorted.

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "hdap/network/graph.hpp"
+#include "hdap/network/weights.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hdap::network {
+
+/// What the images of a trained network are normalised by, per channel: (pixel/255 −
+/// mean)/deviation.
+struct Normalisation {
+    std::vector<double> mean;
+    std::vector<double> deviation;
+};
+
+/// What a file of weights holds.
+struct WeightFile {
+    std::string format; ///< "HDF5", "safetensors", …
+    Weights weights;
+    std::optional<Normalisation> normalisation; ///< where the file tells it
+};
+
+/// Reads weights from the bytes of a file of any format that we know, recognised by its content,
+/// whatever its name:
+///
+/// - HDF5, ours (hdap-weights/1, hdap-network/1: "/parameters/NAME") or a plain state dict with a
+///   data set for each tensor, by PyTorch's names, at the file's root. The root attributes
+///   "normalize_mean" and "normalize_std", lists of a number per channel, tell the normalisation.
+/// - safetensors; see parse_safetensors.
+///
+/// Integers (PyTorch's counters "num_batches_tracked") are skipped. Whether the tensors fit a
+/// network is for fit_weights to say.
+/// `name` stands for the file in messages.
+/// Throws DataError for a file that is of no known format, holds no tensors or is damaged; says
+/// which formats there are. Complexity: O(bytes).
+WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name);
+
+/// Reads the file at `path`; see parse_weights. A sealed file's seal must fit.
+/// Throws as parse_weights, and CorruptFileError when the seal does not fit.
+WeightFile load_weights(const std::filesystem::path& path);
+
+/// The tensors of `weights` that `network` uses. Where they do not fit by their names, and all
+/// names begin with "module.", "model." or "_orig_mod.", as wrappers of PyTorch leave them, they
+/// are tried without. `source` stands for the file in messages. Throws DataError when a tensor is
+/// missing or has another shape: names the first, and says how many fit.
+Weights fit_weights(const Network& network, Weights weights, const std::string& source);
+
+} // namespace hdap::network

@@ -1,0 +1,208 @@
+#include "hdap/network/weight_files.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/safetensors.hpp"
+#include "hdap/storage/sealed_file.hpp"
+#include "tensor_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+bool begins_with(const Bytes& bytes, std::size_t from, std::string_view magic) {
+    return bytes.size() >= from && bytes.size() - from >= magic.size() &&
+           std::memcmp(bytes.data() + from, magic.data(), magic.size()) == 0;
+}
+
+// ------------------------------------------------------------------------------------------ HDF5
+
+/// HDF5's signature is at the beginning or, behind a user block, at 512 · 2^n.
+bool is_hdf5(const Bytes& bytes) {
+    constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+    for (std::size_t from = 0; from < bytes.size(); from = from == 0 ? 512 : 2 * from)
+        if (begins_with(bytes, from, signature)) return true;
+    return false;
+}
+
+std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file) {
+    if (!file.has_attribute("/", "normalize_mean") && !file.has_attribute("/", "normalize_std"))
+        return std::nullopt;
+    Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
+                         .deviation = file.attribute_doubles("/", "normalize_std")};
+    const auto finite = [](double value) { return std::isfinite(value); };
+    const auto usable = [](double value) { return std::isfinite(value) && value >= 1e-6; };
+    if (result.mean.empty() || result.mean.size() != result.deviation.size() ||
+        !std::all_of(result.mean.begin(), result.mean.end(), finite) ||
+        !std::all_of(result.deviation.begin(), result.deviation.end(), usable))
+        throw core::DataError(file.name() + ": normalize_mean and normalize_std must have a finite "
+                                            "number for each channel, the latter 1e-6 or more");
+    return result;
+}
+
+/// The data sets at the root of a file that is not ours.
+Weights read_state_dict(const storage::Hdf5Reader& file) {
+    Weights weights;
+    for (const storage::Entry& entry : file.list()) {
+        const std::string name = entry.path.substr(1);
+        if (entry.is_group || name.find('/') != std::string::npos) continue;
+        if (!entry.type.starts_with("float")) continue;
+        weights.emplace(name, Tensor{.shape = {entry.shape.begin(), entry.shape.end()},
+                                     .values = file.read<float>(entry.path)});
+    }
+    return weights;
+}
+
+WeightFile read_hdf5(Bytes bytes, const std::string& name) {
+    const auto file = storage::Hdf5Reader::from_bytes(std::move(bytes), name);
+    return {.format = "HDF5",
+            .weights = file.contains("/parameters") ? read_weights(file) : read_state_dict(file),
+            .normalisation = read_normalisation(file)};
+}
+
+// ----------------------------------------------------------------------------------- safetensors
+
+/// It begins with the length of the header, in 64 bits and less than 2^32, and a JSON object.
+bool is_safetensors(const Bytes& bytes) {
+    return begins_with(bytes, 4, std::string_view("\0\0\0\0{", 5));
+}
+
+WeightFile read_safetensors(Bytes bytes, const std::string& name) {
+    return {.format = "safetensors",
+            .weights = parse_safetensors(bytes, name),
+            .normalisation = std::nullopt};
+}
+
+// --------------------------------------------------------------------------------------- formats
+
+struct Format {
+    const char* name;
+    bool (*recognises)(const Bytes& bytes);
+    WeightFile (*read)(Bytes bytes, const std::string& name);
+};
+
+/// A format that has no magic bytes belongs at the end.
+constexpr std::array formats{Format{"HDF5", is_hdf5, read_hdf5},
+                             Format{"safetensors", is_safetensors, read_safetensors}};
+
+[[noreturn]] void refuse_format(const Bytes& bytes, const std::string& name) {
+    std::vector<std::string> known;
+    for (const Format& format : formats)
+        known.emplace_back(format.name);
+    throw core::DataError(name + ": " + std::to_string(bytes.size()) +
+                          " bytes of no known format of weights; known: " + core::join(known));
+}
+
+// ------------------------------------------------------------------------------------------- fit
+
+/// What wrappers of PyTorch put before all names: DataParallel, Lightning, torch.compile.
+constexpr std::array<std::string_view, 3> prefixes{"module.", "model.", "_orig_mod."};
+
+/// The one of `prefixes` that all names have after `skipped` characters, or nothing.
+std::string_view next_prefix(const Weights& weights, std::size_t skipped) {
+    for (const std::string_view prefix : prefixes)
+        if (std::all_of(weights.begin(), weights.end(), [&](const auto& entry) {
+                return std::string_view(entry.first).substr(skipped).starts_with(prefix);
+            }))
+            return prefix;
+    return {};
+}
+
+using Shapes = std::map<std::string, std::vector<std::int64_t>>;
+
+bool fits(const Shapes::value_type& expected, const Weights& weights, const std::string& prefix) {
+    const auto found = weights.find(prefix + expected.first);
+    return found != weights.end() && found->second.shape == expected.second;
+}
+
+std::size_t count_fitting(const Shapes& expected, const Weights& weights,
+                          const std::string& prefix) {
+    return static_cast<std::size_t>(
+        std::count_if(expected.begin(), expected.end(),
+                      [&](const auto& entry) { return fits(entry, weights, prefix); }));
+}
+
+/// The prefix, empty or made of `prefixes`, with which most tensors fit.
+std::string best_prefix(const Shapes& expected, const Weights& weights) {
+    std::string best;
+    std::size_t best_count = count_fitting(expected, weights, best);
+    std::string prefix;
+    constexpr int most_wrappers = 4;
+    for (int i = 0; i < most_wrappers && best_count < expected.size() && !weights.empty(); ++i) {
+        const std::string_view next = next_prefix(weights, prefix.size());
+        if (next.empty()) break;
+        prefix += next;
+        const std::size_t count = count_fitting(expected, weights, prefix);
+        if (count > best_count) best = prefix;
+        best_count = std::max(best_count, count);
+    }
+    return best;
+}
+
+/// " (did you mean 'X'?)" or nothing. Nobody means a very long name.
+std::string nearest_name(const std::string& name, const Weights& weights) {
+    constexpr std::size_t longest = 200;
+    std::vector<std::string> names;
+    for (const auto& entry : weights)
+        if (entry.first.size() <= longest) names.push_back(entry.first);
+    return core::did_you_mean(name, names);
+}
+
+[[noreturn]] void refuse_weights(const Network& network, const Shapes& expected,
+                                 const Weights& weights, const std::string& prefix,
+                                 const std::string& source) {
+    const auto& [name, shape] =
+        *std::find_if(expected.begin(), expected.end(),
+                      [&](const auto& entry) { return !fits(entry, weights, prefix); });
+    std::string problem = "'" + prefix + name + "' of shape " + shape_text(shape);
+    if (const auto found = weights.find(prefix + name); found != weights.end())
+        problem += " has shape " + shape_text(found->second.shape) + " in the file";
+    else
+        problem += " is missing" + nearest_name(prefix + name, weights);
+    throw core::DataError(
+        source + ": the weights do not fit network '" + network.name +
+        "': " + std::to_string(count_fitting(expected, weights, prefix)) + " of its " +
+        std::to_string(expected.size()) + " tensors are there and fit, but " + problem +
+        "; `hdap network info --json` lists the names and shapes that the network needs");
+}
+
+} // namespace
+
+WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name) {
+    for (const Format& format : formats) {
+        if (!format.recognises(bytes)) continue;
+        WeightFile file = format.read(std::move(bytes), name);
+        if (file.weights.empty())
+            throw core::DataError(name + ": this " + format.name +
+                                  " file holds no floating-point tensors");
+        return file;
+    }
+    refuse_format(bytes, name);
+}
+
+WeightFile load_weights(const std::filesystem::path& path) {
+    return parse_weights(storage::read_sealed(path, storage::Seal::optional), path.string());
+}
+
+Weights fit_weights(const Network& network, Weights weights, const std::string& source) {
+    const Shapes expected = expected_shapes(network);
+    const std::string prefix = best_prefix(expected, weights);
+    if (count_fitting(expected, weights, prefix) < expected.size())
+        refuse_weights(network, expected, weights, prefix, source);
+    Weights result;
+    for (const auto& [name, shape] : expected)
+        result.emplace(name, std::move(weights.at(prefix + name)));
+    check_weights(network, result);
+    return result;
+}
+
+} // namespace hdap::network
