@@ -95,6 +95,16 @@ void check_images(const ImageData& images, const std::string& name) {
     check_normalisation(images, name);
 }
 
+void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
+                       const std::string& name) {
+    if (normalisation.mean.size() != images.mean.size())
+        throw core::DataError(name + ": its normalisation is for " +
+                              std::to_string(normalisation.mean.size()) +
+                              " channels, the images have " + std::to_string(images.mean.size()));
+    images.mean = normalisation.mean;
+    images.deviation = normalisation.deviation;
+}
+
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
     if (first < 0 || count < 1 || first > images.count || count > images.count - first)
         throw core::DataError("cannot take " + std::to_string(count) + " images from number " +

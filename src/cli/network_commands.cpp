@@ -23,7 +23,7 @@ namespace {
 using core::ExitCode;
 using nlohmann::ordered_json;
 
-/// Which network, and what it takes.
+/// Which network, and what it takes. Of a file, channels count only with an image size.
 struct SourceOptions {
     network::NetworkSource source;
     std::vector<std::int64_t> image_size; ///< one number, or height and width
@@ -76,14 +76,15 @@ void add_source_options(CLI::App& command, SourceOptions& options, bool needs_we
                            : "Weights to check against the network");
     command.add_option("--width", options.source.zoo.width, "Zoo: multiplies all channel counts")
         ->capture_default_str();
-    command.add_option("--classes", options.source.zoo.classes, "Zoo: classes")
-        ->capture_default_str();
+    command.add_option("--classes", options.source.zoo.classes,
+                       "Zoo: classes; default: as published");
     command.add_option("--channels", options.channels, "Channels of an image")
         ->capture_default_str();
     command
-        .add_option("--image-size", options.image_size,
-                    "Height and width of an image, or one number for both; default: 224, or what "
-                    "the file says")
+        .add_option(
+            "--image-size", options.image_size,
+            "Height and width of an image, or one number for both; default: as published, or "
+            "what the file says")
         ->expected(1, 2);
 }
 
@@ -103,13 +104,18 @@ network::LoadedNetwork load(const SourceOptions& options) {
     return network::load_network(source);
 }
 
-network::PrunedNetwork load_with_weights(const SourceOptions& options) {
+struct TrainedNetwork {
+    network::PrunedNetwork network;
+    std::optional<network::Normalisation> normalisation;
+};
+
+TrainedNetwork load_with_weights(const SourceOptions& options) {
     network::LoadedNetwork loaded = load(options);
     if (!loaded.weights)
         throw core::UsageError(
             "'" + options.source.network +
             "' has no weights of its own; name a file of weights with --weights");
-    return {std::move(loaded.network), std::move(*loaded.weights)};
+    return {{std::move(loaded.network), std::move(*loaded.weights)}, loaded.normalisation};
 }
 
 /// Images of a packed file; for a network of the zoo they say what it takes.
@@ -160,16 +166,21 @@ void print_layers(const std::vector<network::LayerCosts>& layers) {
                     static_cast<double>(layer.live_elements) * 4e-3);
 }
 
+bool has_weight(const network::Node& node) {
+    return node.op == network::Operator::conv2d || node.op == network::Operator::linear;
+}
+
 void print_groups(const network::Network& network, const network::SearchSpace& space) {
-    std::printf("\n%-36s %8s %8s  %s\n", "pruning group", "channels", "at least", "members");
+    std::printf("\n%-36s %8s %8s  %s\n", "pruning group", "channels", "at least",
+                "layers that make its channels");
     for (std::size_t g = 0; g < space.groups().size(); ++g) {
         const auto& group = space.groups()[g];
-        std::vector<std::string> members;
+        std::vector<std::string> layers;
         for (const std::size_t member : group.members)
-            members.push_back(network.nodes[member].name);
+            if (has_weight(network.nodes[member])) layers.push_back(network.nodes[member].name);
         std::printf("%-36s %8lld %8d  %s\n", group.name.c_str(),
                     static_cast<long long>(group.channels), space.allowed_counts(g).front(),
-                    core::join(members).c_str());
+                    core::join(layers).c_str());
     }
 }
 
@@ -252,7 +263,8 @@ ExitCode evaluate(EvalOptions options) {
     accuracy::ImageData images = read_split(options.data, options.split);
     if (options.images > 0) images = accuracy::slice(images, 0, options.images);
     fit_to_images(options.network, images);
-    const network::PrunedNetwork network = load_with_weights(options.network);
+    const auto [network, normalisation] = load_with_weights(options.network);
+    if (normalisation) accuracy::use_normalisation(images, *normalisation, network.network.name);
     const auto start = std::chrono::steady_clock::now();
     const accuracy::Metrics metrics = accuracy::measure(network.network, network.weights, images,
                                                         {.batch = options.batch}, options.threads);
@@ -328,7 +340,9 @@ ExitCode prune(PruneOptions options) {
         images = accuracy::slice(train, 0, std::min(options.recalibration_images, train.count));
         fit_to_images(options.network, images);
     }
-    const network::PrunedNetwork network = load_with_weights(options.network);
+    const auto [network, normalisation] = load_with_weights(options.network);
+    if (normalisation && images.count > 0)
+        accuracy::use_normalisation(images, *normalisation, network.network.name);
     const network::SearchSpace space(network.network, options.space);
     const network::CostModel costs(network.network, space.structure());
     const network::Genome genome = chosen_genome(options, space, costs);
@@ -339,7 +353,7 @@ ExitCode prune(PruneOptions options) {
         pruned.weights =
             accuracy::recalibrate_batch_norm(pruned.network, pruned.weights, images, {});
     for (const std::string& output : options.outputs)
-        network::save_network(output, pruned);
+        network::save_network(output, pruned, normalisation);
     const auto before = costs.total(space.unpruned());
     const auto after = costs.total(genome);
     std::printf("before: %s\nafter:  %s (%.1f %% of the MACs)\n", totals_text(before).c_str(),
@@ -352,9 +366,9 @@ ExitCode prune(PruneOptions options) {
 ExitCode convert(const ConvertOptions& options) {
     for (const std::string& output : options.outputs)
         network::check_network_file_name(output);
-    const network::PrunedNetwork network = load_with_weights(options.network);
+    const auto [network, normalisation] = load_with_weights(options.network);
     for (const std::string& output : options.outputs) {
-        network::save_network(output, network);
+        network::save_network(output, network, normalisation);
         std::printf("%s: %s\n", output.c_str(), network.network.name.c_str());
     }
     return ExitCode::complete;
@@ -464,8 +478,7 @@ void add_network_commands(CLI::App& app, Action& action) {
     add_convert_command(*group, "import", "Read a network from another tool's file.",
                         "hdap network import my-network.onnx --out my-network.h5", action);
     add_convert_command(*group, "export", "Write a network for other tools.",
-                        "hdap network export resnet20 --weights resnet20.h5 --classes 10 "
-                        "--image-size 32 --out resnet20.onnx",
+                        "hdap network export resnet20 --weights resnet20.h5 --out resnet20.h5",
                         action);
 }
 

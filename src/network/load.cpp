@@ -24,8 +24,22 @@ storage::Hdf5Reader open_hdf5(const std::string& file) {
 }
 
 LoadedNetwork read_network_file(const NetworkSource& source) {
-    PrunedNetwork read = read_network(open_hdf5(source.network));
-    return {std::move(read.network), std::move(read.weights)};
+    const storage::Hdf5Reader file = open_hdf5(source.network);
+    PrunedNetwork read = read_network(file);
+    return {std::move(read.network), std::move(read.weights), read_normalisation(file)};
+}
+
+/// Throws DataError when `source` asks for other images than the network's.
+void check_input(const NetworkSource& source, const Network& network) {
+    if (!source.input) return;
+    const TensorShape found = infer_shapes(network).front();
+    const auto text = [](const TensorShape& shape) {
+        return std::to_string(shape.channels) + " channels of " +
+               std::to_string(shape.extent.height) + " x " + std::to_string(shape.extent.width);
+    };
+    if (found != *source.input)
+        throw core::DataError(source.network + ": takes images with " + text(found) + ", not " +
+                              text(*source.input));
 }
 
 [[noreturn]] void refuse(const std::string& network) {
@@ -48,10 +62,12 @@ LoadedNetwork load_network(const NetworkSource& source) {
         std::error_code error;
         if (!fs::is_regular_file(source.network, error)) refuse(source.network);
         loaded = read_network_file(source);
+        check_input(source, loaded.network);
     }
     if (!source.weights.empty()) {
-        loaded.weights = read_weights(open_hdf5(source.weights));
-        check_weights(loaded.network, *loaded.weights);
+        WeightFile file = load_weights(source.weights);
+        loaded.weights = fit_weights(loaded.network, std::move(file.weights), source.weights);
+        loaded.normalisation = file.normalisation;
     }
     return loaded;
 }
@@ -67,12 +83,14 @@ void check_network_file_name(const std::filesystem::path& file) {
                                 "': the name must end in one of " + core::join(formats));
 }
 
-void save_network(const std::filesystem::path& file, const PrunedNetwork& network) {
+void save_network(const std::filesystem::path& file, const PrunedNetwork& network,
+                  const std::optional<Normalisation>& normalisation) {
     check_network_file_name(file);
     storage::Hdf5Writer writer;
     storage::write_identity(writer,
                             {.schema = network_schema, .config_sha256 = "", .input_sha256 = ""});
     write_network(writer, network);
+    if (normalisation) write_normalisation(writer, *normalisation);
     storage::write_sealed(file, writer.finish());
 }
 

@@ -34,21 +34,6 @@ bool is_hdf5(const Bytes& bytes) {
     return false;
 }
 
-std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file) {
-    if (!file.has_attribute("/", "normalize_mean") && !file.has_attribute("/", "normalize_std"))
-        return std::nullopt;
-    Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
-                         .deviation = file.attribute_doubles("/", "normalize_std")};
-    const auto finite = [](double value) { return std::isfinite(value); };
-    const auto usable = [](double value) { return std::isfinite(value) && value >= 1e-6; };
-    if (result.mean.empty() || result.mean.size() != result.deviation.size() ||
-        !std::all_of(result.mean.begin(), result.mean.end(), finite) ||
-        !std::all_of(result.deviation.begin(), result.deviation.end(), usable))
-        throw core::DataError(file.name() + ": normalize_mean and normalize_std must have a finite "
-                                            "number for each channel, the latter 1e-6 or more");
-    return result;
-}
-
 /// The data sets at the root of a file that is not ours.
 Weights read_state_dict(const storage::Hdf5Reader& file) {
     Weights weights;
@@ -176,6 +161,26 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
 }
 
 } // namespace
+
+std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file) {
+    if (!file.has_attribute("/", "normalize_mean") && !file.has_attribute("/", "normalize_std"))
+        return std::nullopt;
+    Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
+                         .deviation = file.attribute_doubles("/", "normalize_std")};
+    const auto finite = [](double value) { return std::isfinite(value); };
+    const auto usable = [](double value) { return std::isfinite(value) && value >= 1e-6; };
+    if (result.mean.empty() || result.mean.size() != result.deviation.size() ||
+        !std::all_of(result.mean.begin(), result.mean.end(), finite) ||
+        !std::all_of(result.deviation.begin(), result.deviation.end(), usable))
+        throw core::DataError(file.name() + ": normalize_mean and normalize_std must have a finite "
+                                            "number for each channel, the latter 1e-6 or more");
+    return result;
+}
+
+void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normalisation) {
+    file.attribute("/", "normalize_mean", normalisation.mean);
+    file.attribute("/", "normalize_std", normalisation.deviation);
+}
 
 WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name) {
     for (const Format& format : formats) {

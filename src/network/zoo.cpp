@@ -12,19 +12,30 @@ namespace {
 struct Entry {
     const char* name;
     Network (*make)(const ZooRequest&);
+    std::int64_t classes;    ///< as published
+    std::int64_t image_size; ///< as published
 };
 
-constexpr std::array<Entry, 20> zoo{
-    {{"mobilenet_v1", make_mobilenet_v1}, {"mobilenet_v2", make_mobilenet_v2},
-     {"resnet18", make_imagenet_resnet},  {"resnet34", make_imagenet_resnet},
-     {"resnet50", make_imagenet_resnet},  {"resnet50_v1", make_imagenet_resnet},
-     {"resnet101", make_imagenet_resnet}, {"resnet20", make_cifar_resnet},
-     {"resnet32", make_cifar_resnet},     {"resnet44", make_cifar_resnet},
-     {"resnet56", make_cifar_resnet},     {"resnet110", make_cifar_resnet},
-     {"resnet20_b", make_cifar_resnet},   {"resnet32_b", make_cifar_resnet},
-     {"resnet44_b", make_cifar_resnet},   {"resnet56_b", make_cifar_resnet},
-     {"resnet110_b", make_cifar_resnet},  {"vgg16", make_vgg16},
-     {"vgg16_cifar", make_vgg16_cifar},   {"yolov8n", make_yolov8n}}};
+constexpr std::array<Entry, 20> zoo{{{"mobilenet_v1", make_mobilenet_v1, 1000, 224},
+                                     {"mobilenet_v2", make_mobilenet_v2, 1000, 224},
+                                     {"resnet18", make_imagenet_resnet, 1000, 224},
+                                     {"resnet34", make_imagenet_resnet, 1000, 224},
+                                     {"resnet50", make_imagenet_resnet, 1000, 224},
+                                     {"resnet50_v1", make_imagenet_resnet, 1000, 224},
+                                     {"resnet101", make_imagenet_resnet, 1000, 224},
+                                     {"resnet20", make_cifar_resnet, 10, 32},
+                                     {"resnet32", make_cifar_resnet, 10, 32},
+                                     {"resnet44", make_cifar_resnet, 10, 32},
+                                     {"resnet56", make_cifar_resnet, 10, 32},
+                                     {"resnet110", make_cifar_resnet, 10, 32},
+                                     {"resnet20_b", make_cifar_resnet, 10, 32},
+                                     {"resnet32_b", make_cifar_resnet, 10, 32},
+                                     {"resnet44_b", make_cifar_resnet, 10, 32},
+                                     {"resnet56_b", make_cifar_resnet, 10, 32},
+                                     {"resnet110_b", make_cifar_resnet, 10, 32},
+                                     {"vgg16", make_vgg16, 1000, 224},
+                                     {"vgg16_cifar", make_vgg16_cifar, 10, 32},
+                                     {"yolov8n", make_yolov8n, 80, 640}}};
 
 [[noreturn]] void refuse_name(const std::string& name) {
     const std::string shown = name.substr(0, 64); // a hostile name must not cost time
@@ -62,8 +73,12 @@ std::vector<std::string> zoo_names() {
 Network make_network(const ZooRequest& request) {
     for (const Entry& entry : zoo) {
         if (request.name != entry.name) continue;
-        check_ranges(request);
-        return entry.make(request);
+        ZooRequest complete = request;
+        if (complete.classes == 0) complete.classes = entry.classes;
+        if (complete.input_extent == Extent{0, 0})
+            complete.input_extent = {entry.image_size, entry.image_size};
+        check_ranges(complete);
+        return entry.make(complete);
     }
     refuse_name(request.name);
 }

@@ -11,6 +11,7 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/random_networks.hpp"
+#include "stages.hpp"
 
 #include <algorithm>
 #include <map>
@@ -47,21 +48,31 @@ struct Benchmarks {
     std::vector<network::PrunedNetwork> networks;
 };
 
+/// The study's network; with random weights where it has none, as a latency hardly depends on them.
+network::PrunedNetwork benchmarked_network(const Settings& settings,
+                                           const std::vector<std::int64_t>& shape) {
+    network::NetworkSource source =
+        network_source(settings, {shape[0], {shape[1], shape[2]}}, shape[3]);
+    source.weights.clear();
+    network::LoadedNetwork loaded = network::load_network(source);
+    auto weights =
+        loaded.weights
+            ? std::move(*loaded.weights)
+            : network::initial_weights(loaded.network, static_cast<std::uint64_t>(settings.seed));
+    return {std::move(loaded.network), std::move(weights)};
+}
+
 Benchmarks make_benchmarks(const Settings& settings, const std::vector<std::int64_t>& shape) {
-    const auto network = network::make_network({.name = settings.network.name,
-                                                .width = settings.network.width,
-                                                .classes = shape[3],
-                                                .input_channels = shape[0],
-                                                .input_extent = {shape[1], shape[2]}});
-    const auto weights =
-        network::initial_weights(network, static_cast<std::uint64_t>(settings.seed));
+    const auto [network, weights] = benchmarked_network(settings, shape);
     const network::SearchSpace space(network, settings.network.space);
     const auto ranked = network::rank_channels(network, weights, space);
     Benchmarks benchmarks;
     benchmarks.description.network =
-        settings.network.name + ", width " + core::shortest(settings.network.width) + ", images " +
-        std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" + std::to_string(shape[2]) +
-        ", " + std::to_string(shape[3]) + " classes";
+        (settings.network.file.empty()
+             ? settings.network.name + ", width " + core::shortest(settings.network.width)
+             : network.name) +
+        ", images " + std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" +
+        std::to_string(shape[2]) + ", " + std::to_string(shape[3]) + " classes";
     benchmarks.description.batch = settings.fleet.batch;
     benchmarks.description.groups = space.groups().size();
     for (const network::Genome& genome : benchmark_genomes(settings, space)) {

@@ -73,7 +73,10 @@ void describe_network(Settings& s, SettingVisitor& v) {
     v.section("network", "The network to be pruned, and what may be pruned of it");
     v.text("name", s.network.name, network::zoo_names(), "Network of the zoo");
     v.real("width", s.network.width, {0.0, 4.0, true}, "Multiplies all channel counts");
-    v.text("weights", s.network.weights, {}, "HDF5 file of trained weights (hdap-weights/1)");
+    v.text("file", s.network.file, {},
+           "A network of your own instead: ONNX, TorchScript or HDF5; name and width do not count");
+    v.text("weights", s.network.weights, {},
+           "Trained weights: HDF5, safetensors, ONNX or TorchScript; not needed with a file");
     v.real("min_keep", s.network.space.min_keep, {0.0, 1.0, true},
            "The least share of a group's channels that is kept");
     v.integer("min_channels", s.network.space.min_channels, {1, 1 << 20},
@@ -177,6 +180,7 @@ std::string read_text(const fs::path& file) {
 /// The settings that are paths: key and field.
 std::vector<std::pair<std::string, std::string*>> path_fields(Settings& s) {
     return {{"fleet.file", &s.fleet.file},
+            {"network.file", &s.network.file},
             {"network.weights", &s.network.weights},
             {"data.file", &s.data.file}};
 }
@@ -199,7 +203,8 @@ void check_consistency(const Settings& s, const std::string& file) {
              "clusters a measured fleet");
     }
     if (s.data.file.empty()) fail("data.file is missing: make one with `hdap data pack`");
-    if (s.network.weights.empty()) fail("network.weights is missing: make them with `hdap train`");
+    if (s.network.weights.empty() && s.network.file.empty())
+        fail("network.weights is missing: make them with `hdap train`, or name a network.file");
     if (s.data.evaluation_images > s.data.held_out)
         fail("data.evaluation_images = " + std::to_string(s.data.evaluation_images) +
              " is more than data.held_out = " + std::to_string(s.data.held_out));

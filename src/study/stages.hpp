@@ -4,6 +4,7 @@
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/network/costs.hpp"
+#include "hdap/network/load.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/search/nsga2_search.hpp"
@@ -31,11 +32,15 @@ struct Workpiece {
     accuracy::ImageData train; ///< without the held-out images
     accuracy::ImageData held_out;
     accuracy::ImageData test;
-    std::string shape_text; ///< what the images demand of the network, for hashes
+    std::string graph_key;  ///< hash of the network's graph
     std::string inputs_key; ///< hash of weights and images, by content
 };
 
-/// Reads weights and images on the root and gives them to every rank. Collective.
+/// The network that the settings name, for images of `image` and `classes` classes.
+network::NetworkSource network_source(const Settings& settings, const network::TensorShape& image,
+                                      std::int64_t classes);
+
+/// Reads network, weights and images on the root and gives them to every rank. Collective.
 Workpiece load_workpiece(const StudyContext& context);
 
 /// What identifies each stage's output.

@@ -108,10 +108,18 @@ class Study {
         const Settings& settings = context_.settings;
         const auto unpruned = workpiece_.costs.total(workpiece_.space.unpruned());
         context_.log.info("study " + settings.name + " in " + context_.run_directory.string() +
-                          ": " + workpiece_.network.name + " on " + workpiece_.shape_text + ", " +
+                          ": " + workpiece_.network.name + " on " + image_text() + ", " +
                           core::significant(static_cast<double>(unpruned.macs) * 1e-6) +
                           " M MACs, " + std::to_string(workpiece_.space.groups().size()) +
                           " pruning groups");
+    }
+
+    /// "3x32x32 images, 10 classes"
+    [[nodiscard]] std::string image_text() const {
+        const accuracy::ImageData& images = workpiece_.train;
+        return std::to_string(images.channels) + "x" + std::to_string(images.height) + "x" +
+               std::to_string(images.width) + " images, " + std::to_string(images.classes) +
+               " classes";
     }
 
     /// Makes what is missing of the stages before the search; returns whether all are there now.

@@ -3,7 +3,6 @@
 #include "hdap/core/provenance.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/network_file.hpp"
-#include "hdap/network/zoo.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "stages.hpp"
 
@@ -42,25 +41,27 @@ std::string content_key(const network::Weights& weights, const accuracy::ImageDa
     return hash.hex_digest();
 }
 
-network::ZooRequest zoo_request(const Settings& settings, const accuracy::ImageData& images) {
-    return {.name = settings.network.name,
-            .width = settings.network.width,
-            .classes = images.classes,
-            .input_channels = images.channels,
-            .input_extent = {images.height, images.width}};
-}
-
-/// Weights that fit the network; an error names their file.
-network::Weights read_fitting_weights(const storage::Hdf5Reader& file,
-                                      const network::Network& network) {
-    auto weights = network::read_weights(file);
-    try {
-        network::check_weights(network, weights);
-    } catch (const core::DataError& error) {
-        throw core::DataError(file.name() + ": " + error.what() +
-                              "; check network.name and network.width");
-    }
-    return weights;
+/// The network, its weights and normalisation, which the root reads, whatever their formats, and
+/// every rank gets as one HDF5 image.
+storage::Hdf5Reader network_on_every_rank(const StudyContext& context,
+                                          const network::TensorShape& image, std::int64_t classes) {
+    std::vector<std::byte> bytes;
+    context.communicator.on_root([&] {
+        const network::LoadedNetwork loaded =
+            network::load_network(network_source(context.settings, image, classes));
+        if (!loaded.weights)
+            throw core::ConfigError("network.weights is missing: " + context.settings.network.file +
+                                    " has no weights of its own");
+        storage::Hdf5Writer writer;
+        network::write_network(writer, {loaded.network, *loaded.weights});
+        if (loaded.normalisation) network::write_normalisation(writer, *loaded.normalisation);
+        bytes = writer.finish();
+    });
+    context.communicator.broadcast(bytes);
+    std::optional<storage::Hdf5Reader> reader;
+    context.communicator.on_every_rank(
+        [&] { reader.emplace(storage::Hdf5Reader::from_bytes(std::move(bytes), "the network")); });
+    return std::move(*reader);
 }
 
 /// The channels of each group in the order of network.criterion.
@@ -95,27 +96,44 @@ void check_image_counts(const Settings& settings, const accuracy::ImageData& tra
 
 } // namespace
 
+network::NetworkSource network_source(const Settings& settings, const network::TensorShape& image,
+                                      std::int64_t classes) {
+    const bool from_zoo = settings.network.file.empty();
+    return {.network = from_zoo ? settings.network.name : settings.network.file,
+            .zoo = {.name = settings.network.name,
+                    .width = settings.network.width,
+                    .classes = classes,
+                    .input_channels = image.channels,
+                    .input_extent = image.extent},
+            .input = image,
+            .weights = settings.network.weights};
+}
+
 Workpiece load_workpiece(const StudyContext& context) {
     const Settings& settings = context.settings;
     const auto images = open_on_every_rank(context.communicator, settings.data.file);
-    const auto weights_file = open_on_every_rank(context.communicator, settings.network.weights);
-    std::optional<Workpiece> workpiece;
+    accuracy::ImageData train;
+    accuracy::ImageData test;
     context.communicator.on_every_rank([&] {
         storage::read_identity(images, accuracy::images_schema);
-        storage::read_identity(weights_file, network::weights_schema);
-        const auto train = accuracy::read_images(images, "train");
-        auto test = accuracy::read_images(images, "test");
+        train = accuracy::read_images(images, "train");
+        test = accuracy::read_images(images, "test");
         check_image_counts(settings, train);
-        auto network = network::make_network(zoo_request(settings, train));
-        auto weights = read_fitting_weights(weights_file, network);
+    });
+    const auto network_file = network_on_every_rank(
+        context, {train.channels, {train.height, train.width}}, train.classes);
+    std::optional<Workpiece> workpiece;
+    context.communicator.on_every_rank([&] {
+        auto [network, weights] = network::read_network(network_file);
+        if (const auto normalisation = network::read_normalisation(network_file))
+            for (accuracy::ImageData* split : {&train, &test})
+                accuracy::use_normalisation(*split, *normalisation, network.name);
         network::SearchSpace space(network, settings.network.space);
         network::CostModel costs(network, space.structure());
-        const std::int64_t trained_on = train.count - settings.data.held_out;
-        std::string shape_text = std::to_string(train.channels) + "x" +
-                                 std::to_string(train.height) + "x" + std::to_string(train.width) +
-                                 ", " + std::to_string(train.classes) + " classes";
-        std::string key = content_key(weights, train, test);
         auto ranked = rank_channels(settings, network, weights, space, train);
+        std::string graph_key = core::sha256_hex(network::network_as_json(network));
+        std::string key = content_key(weights, train, test);
+        const std::int64_t trained_on = train.count - settings.data.held_out;
         workpiece.emplace(
             Workpiece{.network = std::move(network),
                       .weights = std::move(weights),
@@ -125,7 +143,7 @@ Workpiece load_workpiece(const StudyContext& context) {
                       .train = accuracy::slice(train, 0, trained_on),
                       .held_out = accuracy::slice(train, trained_on, settings.data.held_out),
                       .test = std::move(test),
-                      .shape_text = std::move(shape_text),
+                      .graph_key = std::move(graph_key),
                       .inputs_key = std::move(key)});
     });
     return std::move(*workpiece);
@@ -134,7 +152,7 @@ Workpiece load_workpiece(const StudyContext& context) {
 StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece) {
     const auto config_hash = [&](const std::vector<std::string>& prefixes) {
         return core::sha256_hex(
-            std::string_view(settings_lines(settings, prefixes) + workpiece.shape_text));
+            std::string_view(settings_lines(settings, prefixes) + workpiece.graph_key));
     };
     const std::vector<std::string> network_keys{
         "network.name",         "network.width",           "network.min_keep",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/network/weight_files.hpp"
 #include "hdap/storage/hdf5.hpp"
 
 #include <cstdint>
@@ -27,6 +28,11 @@ struct ImageData {
 /// Throws DataError when sizes, labels or normalisation of `images` do not fit together, or when
 /// there is no image at all. `name` stands for the images in messages.
 void check_images(const ImageData& images, const std::string& name);
+
+/// Normalises `images` as the network was trained to get them, not by their own mean and deviation.
+/// Throws DataError when the numbers of channels differ; `name` stands for the network.
+void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
+                       const std::string& name);
 
 /// Images [first, first + count) of `images`. Throws DataError when there are not so many.
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/network/prune.hpp"
+#include "hdap/network/weight_files.hpp"
 #include "hdap/network/zoo.hpp"
 
 #include <filesystem>
@@ -17,7 +18,7 @@ struct NetworkSource {
     std::string network;
     /// For a network of the zoo; its `name` is not looked at.
     ZooRequest zoo = {};
-    /// For a file that does not say which images it takes.
+    /// For a file that does not say which images it takes; one that does must say the same.
     std::optional<TensorShape> input = std::nullopt;
     /// A file of weights (see load_weights), or empty: those of the network's own file.
     std::string weights = {};
@@ -27,6 +28,7 @@ struct NetworkSource {
 struct LoadedNetwork {
     Network network;
     std::optional<Weights> weights;
+    std::optional<Normalisation> normalisation; ///< where a file tells it
 };
 
 /// Reads a network and its weights.
@@ -40,8 +42,10 @@ std::vector<std::string> network_file_formats();
 /// Throws ConfigError when the name of `file` does not end in one of network_file_formats.
 void check_network_file_name(const std::filesystem::path& file);
 
-/// Writes a network in the format that the file's name asks for, atomically.
+/// Writes a network in the format that the file's name asks for, atomically. HDF5 files keep the
+/// normalisation, too.
 /// Throws ConfigError as check_network_file_name, InternalError when the file cannot be written.
-void save_network(const std::filesystem::path& file, const PrunedNetwork& network);
+void save_network(const std::filesystem::path& file, const PrunedNetwork& network,
+                  const std::optional<Normalisation>& normalisation = std::nullopt);
 
 } // namespace hdap::network

@@ -2,6 +2,7 @@
 
 #include "hdap/network/graph.hpp"
 #include "hdap/network/weights.hpp"
+#include "hdap/storage/hdf5.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -24,6 +25,13 @@ struct WeightFile {
     Weights weights;
     std::optional<Normalisation> normalisation; ///< where the file tells it
 };
+
+/// The normalisation that the root attributes "normalize_mean" and "normalize_std" of an HDF5 file
+/// tell, or nothing. Throws DataError when they cannot be used.
+std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file);
+
+/// Writes these attributes.
+void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normalisation);
 
 /// Reads weights from the bytes of a file of any format that we know, recognised by its content,
 /// whatever its name:

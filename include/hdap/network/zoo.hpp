@@ -11,9 +11,9 @@ namespace hdap::network {
 struct ZooRequest {
     std::string name = "mobilenet_v1";
     double width = 1.0;              ///< multiplies all channel counts; (0, 4]
-    std::int64_t classes = 1000;     ///< outputs of the last layer; [2, 100000]
+    std::int64_t classes = 0;        ///< outputs of the last layer; [2, 100000], 0: as published
     std::int64_t input_channels = 3; ///< [1, 64]
-    Extent input_extent{224, 224};   ///< [8, 1024] each
+    Extent input_extent{0, 0};       ///< [8, 1024] each; 0 × 0: as published
 };
 
 /// The names that `make_network` knows.

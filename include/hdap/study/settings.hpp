@@ -43,6 +43,7 @@ struct Settings {
 
     struct Network {
         std::string name = "mobilenet_v1";
+        std::string file;
         double width = 1.0;
         std::string weights;
         std::string criterion = "l2";
