@@ -2,6 +2,7 @@
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
+#include "image_check.hpp"
 #include "network_torch.hpp"
 #include "normaliser.hpp"
 
@@ -242,7 +243,7 @@ network::Weights finetune(const network::PrunedNetwork& start, const ImageData& 
                               std::to_string(images.count));
     use_one_thread_per_candidate();
     return translate_errors([&] {
-        TorchNetwork network(without_final_softmax(start.network), start.weights);
+        TorchNetwork network(network::without_final_softmax(start.network), start.weights);
         train(network, images, parameters, observer);
         network::Weights result = start.weights;
         network.store(result);

@@ -1,4 +1,5 @@
 #include "hdap/accuracy/gradients.hpp"
+#include "image_check.hpp"
 #include "network_torch.hpp"
 #include "normaliser.hpp"
 
@@ -41,7 +42,7 @@ network::Weights loss_gradients(const network::Network& network, const network::
     check_fit(network, images, "images for gradients");
     use_one_thread_per_candidate();
     return translate_errors([&] {
-        TorchNetwork torch_network(without_final_softmax(network), weights);
+        TorchNetwork torch_network(network::without_final_softmax(network), weights);
         for (NodeParameters& node : torch_network.parameters())
             for (at::Tensor* tensor : {&node.weight, &node.bias})
                 if (tensor->defined()) tensor->set_requires_grad(true);

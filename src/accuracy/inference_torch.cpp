@@ -1,4 +1,4 @@
-#include "hdap/accuracy/evaluator.hpp"
+#include "engine_dnnl.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"
@@ -29,6 +29,24 @@ void fill(at::Tensor& input) {
         const double place = static_cast<double>(i) * golden_ratio;
         values[i] = static_cast<float>(2.0 * (place - std::floor(place)) - 1.0);
     }
+}
+
+enum class Order { channels_first, channels_last };
+
+/// Copies images of `shape` into the order `to` from the other one.
+void transpose(const float* from, std::int64_t images, const network::TensorShape& shape, Order to,
+               float* target) {
+    const std::int64_t pixels = shape.extent.height * shape.extent.width;
+    for (std::int64_t n = 0; n < images; ++n)
+        for (std::int64_t c = 0; c < shape.channels; ++c)
+            for (std::int64_t p = 0; p < pixels; ++p) {
+                const std::int64_t first = (n * shape.channels + c) * pixels + p;
+                const std::int64_t last = (n * pixels + p) * shape.channels + c;
+                if (to == Order::channels_last)
+                    target[last] = from[first];
+                else
+                    target[first] = from[last];
+            }
 }
 
 } // namespace
@@ -81,23 +99,19 @@ std::vector<std::vector<float>> run_network(const network::Network& network,
         throw core::DataError(std::to_string(images.size()) + " values are not whole images of " +
                               std::to_string(size) + " values, as network '" + network.name +
                               "' takes them");
-    use_one_thread_per_candidate();
-    return translate_errors([&] {
-        const c10::InferenceMode inference;
-        TorchNetwork torch_network(network, weights);
-        torch_network.fold_batch_norms();
-        at::Tensor input =
-            at::empty({count, shape.channels, shape.extent.height, shape.extent.width}, at::kFloat);
-        std::copy(images.begin(), images.end(), input.data_ptr<float>());
-        std::vector<std::vector<float>> results;
-        for (const at::Tensor& output :
-             torch_network.forward_all(input.contiguous(at::MemoryFormat::ChannelsLast))) {
-            const at::Tensor values = output.contiguous();
-            results.emplace_back(values.data_ptr<float>(),
-                                 values.data_ptr<float>() + values.numel());
-        }
-        return results;
-    });
+    Engine engine(network, weights, count, NormMode::running);
+    transpose(images.data(), count, shape, Order::channels_last, engine.images());
+    engine.run();
+    std::vector<std::vector<float>> results;
+    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
+    for (const std::size_t output : network::output_nodes(network)) {
+        const network::TensorShape& of = shapes[output];
+        std::vector<float>& values = results.emplace_back(
+            static_cast<std::size_t>(count * of.channels * of.extent.height * of.extent.width));
+        transpose(engine.output(results.size() - 1), count, of, Order::channels_first,
+                  values.data());
+    }
+    return results;
 }
 
 std::string inference_engine() {

@@ -290,27 +290,18 @@ TorchNetwork::TorchNetwork(network::Network network, const network::Weights& wei
 }
 
 at::Tensor TorchNetwork::forward(const at::Tensor& images) const {
-    return run(images, Mode::inference, 0.0)[0].flatten(1);
-}
-
-std::vector<at::Tensor> TorchNetwork::forward_all(const at::Tensor& images) const {
     return run(images, Mode::inference, 0.0);
 }
 
 at::Tensor TorchNetwork::forward_gradient(const at::Tensor& images) const {
-    return run(images, Mode::gradient, 0.0)[0].flatten(1);
+    return run(images, Mode::gradient, 0.0);
 }
 
 at::Tensor TorchNetwork::forward_training(const at::Tensor& images) {
-    return run(images, Mode::training, 0.1)[0].flatten(1);
+    return run(images, Mode::training, 0.1);
 }
 
-void TorchNetwork::update_statistics(const at::Tensor& images, double momentum) {
-    (void)run(images, Mode::statistics, momentum);
-}
-
-std::vector<at::Tensor> TorchNetwork::run(const at::Tensor& images, Mode mode,
-                                          double momentum) const {
+at::Tensor TorchNetwork::run(const at::Tensor& images, Mode mode, double momentum) const {
     std::vector<at::Tensor> values(network_.nodes.size());
     std::vector<int> readers = consumers_;
     values[0] = images;
@@ -320,16 +311,13 @@ std::vector<at::Tensor> TorchNetwork::run(const at::Tensor& images, Mode mode,
         for (const std::size_t input : network_.nodes[i].inputs)
             if (--readers[input] == 0) values[input].reset();
     }
-    std::vector<at::Tensor> results;
-    for (const std::size_t output : outputs_)
-        results.push_back(values[output]);
-    return results;
+    return values[outputs_.front()].flatten(1);
 }
 
 bool TorchNetwork::may_overwrite(std::size_t index, Mode mode) const {
     const std::size_t input = network_.nodes[index].inputs[0];
     if (!exclusive_[input]) return false;
-    if (mode == Mode::inference || mode == Mode::statistics) return true;
+    if (mode == Mode::inference) return true;
     // The gradients of other operators need their outputs.
     const Operator producer = network_.nodes[input].op;
     return producer == Operator::conv2d || producer == Operator::batch_norm ||
@@ -347,7 +335,7 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
     case Operator::linear:
         return at::linear(input.flatten(1), own.weight, own.bias).unsqueeze(2).unsqueeze(3);
     case Operator::batch_norm:
-        return normalise(index, input, mode, momentum, may_overwrite(index, mode));
+        return normalise(index, input, mode, momentum);
     case Operator::add:
     case Operator::multiply:
         return combine(node, values, may_overwrite(index, mode));
@@ -377,23 +365,15 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
 }
 
 at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, Mode mode,
-                                   double momentum, bool may_overwrite) const {
+                                   double momentum) const {
     if (folded_[index]) return input;
     const NodeParameters& own = parameters_[index];
     const double epsilon = network_.nodes[index].epsilon;
-    if (mode == Mode::inference || mode == Mode::gradient)
-        return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var, false,
-                              0.0, epsilon, false);
     if (mode == Mode::training)
         return BatchNormFunction::apply(input, own.weight, own.bias, own.running_mean,
                                         own.running_var, epsilon, momentum);
-    const at::Tensor values = input.contiguous(at::MemoryFormat::ChannelsLast);
-    const ChannelStatistics statistics =
-        channel_statistics(values.data_ptr<float>(), rows_of(values), values.size(1));
-    move_running_statistics(statistics, rows_of(values), momentum, own);
-    at::Tensor output = may_overwrite ? values : at::empty_like(values);
-    normalise_by(statistics, own, epsilon, values, output);
-    return output;
+    return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var, false,
+                          0.0, epsilon, false);
 }
 
 void TorchNetwork::fold_batch_norms() {
@@ -424,64 +404,6 @@ at::Tensor empty_batch(std::int64_t count, const ImageData& images) {
     // every convolution would fall back to the slow layout.
     return at::empty_strided({count, images.channels, images.height, images.width},
                              {images.height * row, 1, row, images.channels}, at::kFloat);
-}
-
-void check_fit(const network::Network& network, const ImageData& images, const std::string& name) {
-    check_images(images, name);
-    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
-    const auto text = [](const network::TensorShape& shape) {
-        return std::to_string(shape.channels) + " channels of " +
-               std::to_string(shape.extent.height) + " x " + std::to_string(shape.extent.width);
-    };
-    const network::TensorShape image{images.channels, {images.height, images.width}};
-    if (shapes.front() != image)
-        throw core::DataError(name + ": images have " + text(image) + ", network '" + network.name +
-                              "' takes " + text(shapes.front()));
-    const std::vector<std::size_t> outputs = network::output_nodes(network);
-    if (outputs.size() != 1)
-        throw core::DataError("network '" + network.name + "' has " +
-                              std::to_string(outputs.size()) +
-                              " outputs; classification needs one, with a value for each class");
-    const network::TensorShape logits{images.classes, {1, 1}};
-    if (shapes[outputs[0]] != logits)
-        throw core::DataError(name + ": has " + std::to_string(images.classes) +
-                              " classes, but the output of network '" + network.name + "' has " +
-                              text(shapes[outputs[0]]));
-}
-
-network::Network without_final_softmax(network::Network network) {
-    std::vector<std::size_t> outputs = network::output_nodes(network);
-    const Node& last = network.nodes[outputs.front()];
-    if (last.op != Operator::softmax) return network;
-    outputs.front() = last.inputs.front();
-    network.outputs = std::move(outputs);
-    return network;
-}
-
-void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t batch) {
-    const Normaliser normaliser(images);
-    const std::int64_t image = images.channels * images.height * images.width;
-    // The variance of a single value is not defined, so no batch has fewer than two images.
-    const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
-    if (batches < 1)
-        throw core::DataError("batch-norm statistics need at least 2 images, got " +
-                              std::to_string(images.count));
-    // Zero times a value that is not a number would keep it.
-    for (NodeParameters& parameters : network.parameters())
-        if (parameters.running_mean.defined()) {
-            parameters.running_mean.zero_();
-            parameters.running_var.zero_();
-        }
-    for (std::int64_t b = 0; b < batches; ++b) {
-        // Equal sizes, so that the plain mean over the batches weighs all images alike.
-        const std::int64_t first = images.count * b / batches;
-        const std::int64_t count = images.count * (b + 1) / batches - first;
-        at::Tensor input = empty_batch(count, images);
-        for (std::int64_t i = 0; i < count; ++i)
-            normaliser.write(first + i, {}, input.data_ptr<float>() + i * image);
-        // Momenta 1, 1/2, 1/3 … make the running statistics the mean over all batches.
-        network.update_statistics(input, 1.0 / static_cast<double>(b + 1));
-    }
 }
 
 } // namespace hdap::accuracy

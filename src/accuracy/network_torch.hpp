@@ -29,19 +29,12 @@ class TorchNetwork {
     /// Logits, [images][classes]: the first output. Batch norms use their running statistics.
     [[nodiscard]] at::Tensor forward(const at::Tensor& images) const;
 
-    /// All outputs, [images][channels][height][width] each, in the network's order.
-    [[nodiscard]] std::vector<at::Tensor> forward_all(const at::Tensor& images) const;
-
     /// As `forward`, with what autograd needs for the gradients of the parameters.
     [[nodiscard]] at::Tensor forward_gradient(const at::Tensor& images) const;
 
     /// Logits, [images][classes], for the gradient. Batch norms use the statistics of `images`;
     /// their running statistics move towards these by a tenth, as is PyTorch's default.
     [[nodiscard]] at::Tensor forward_training(const at::Tensor& images);
-
-    /// Runs `images` through the network; batch norms use the statistics of `images`, and their
-    /// running statistics move towards these by `momentum`: 1 replaces them. Without gradients.
-    void update_statistics(const at::Tensor& images, double momentum);
 
     /// Merges every batch norm that directly follows a convolution, and is alone in using it, into
     /// the convolution. For inference only.
@@ -55,14 +48,14 @@ class TorchNetwork {
 
   private:
     /// `gradient`: batch norms as in inference, but nothing that autograd needs is overwritten.
-    enum class Mode { inference, training, statistics, gradient };
+    enum class Mode { inference, training, gradient };
 
-    std::vector<at::Tensor> run(const at::Tensor& images, Mode mode, double momentum) const;
+    at::Tensor run(const at::Tensor& images, Mode mode, double momentum) const;
     at::Tensor apply(std::size_t index, std::vector<at::Tensor>& values, Mode mode,
                      double momentum) const;
     [[nodiscard]] bool may_overwrite(std::size_t index, Mode mode) const;
-    at::Tensor normalise(std::size_t index, const at::Tensor& input, Mode mode, double momentum,
-                         bool may_overwrite) const;
+    at::Tensor normalise(std::size_t index, const at::Tensor& input, Mode mode,
+                         double momentum) const;
 
     network::Network network_;
     std::vector<NodeParameters> parameters_;
@@ -74,18 +67,6 @@ class TorchNetwork {
 
 /// An uninitialised batch whose memory is [images][height][width][channels].
 at::Tensor empty_batch(std::int64_t count, const ImageData& images);
-
-/// Throws DataError when `images` are not what `network` takes and classifies.
-void check_fit(const network::Network& network, const ImageData& images, const std::string& name);
-
-/// `network`, or the same up to the input of the softmax that it ends with: what a loss that has a
-/// softmax of its own takes.
-network::Network without_final_softmax(network::Network network);
-
-/// Recomputes the running statistics of all batch norms over `images`: the mean over batches of
-/// nearly equal size, at most `batch` each (but at least 2), of the batches' mean and unbiased
-/// variance. Throws DataError for fewer than 2 images.
-void recalibrate(TorchNetwork& network, const ImageData& images, std::int64_t batch);
 
 /// Calls `body`; errors of LibTorch come out as InternalError.
 template <class Body>

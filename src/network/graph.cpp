@@ -326,6 +326,15 @@ std::vector<TensorShape> infer_shapes(const Network& network) {
     return shapes;
 }
 
+Network without_final_softmax(Network network) {
+    std::vector<std::size_t> outputs = output_nodes(network);
+    const Node& last = network.nodes[outputs.front()];
+    if (last.op != Operator::softmax) return network;
+    outputs.front() = last.inputs.front();
+    network.outputs = std::move(outputs);
+    return network;
+}
+
 std::string_view operator_name(Operator op) noexcept {
     constexpr std::array<std::string_view, 26> names{"input",
                                                      "conv2d",

@@ -50,10 +50,10 @@ TEST_CASE("make_network refuses values out of range and names the nearest networ
     request.input_channels = 0;
     CHECK_THROWS_WITH(make_network(request), Contains("input_channels is 0"));
     request = {};
-    request.input_extent.height = 7;
+    request.input_extent = {7, 224};
     CHECK_THROWS_WITH(make_network(request), Contains("input height is 7"));
     request = {};
-    request.input_extent.width = 1025;
+    request.input_extent = {224, 1025};
     CHECK_THROWS_WITH(make_network(request), Contains("input width is 1025"));
 }
 

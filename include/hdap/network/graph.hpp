@@ -111,6 +111,10 @@ std::vector<TensorShape> infer_shapes(const Network& network);
 TensorShape infer_shape(const Network& network, std::size_t index,
                         const std::vector<TensorShape>& earlier);
 
+/// `network`, or the same up to the input of the softmax that it ends with: what a loss that has a
+/// softmax of its own takes.
+Network without_final_softmax(Network network);
+
 /// The operator's name as the documentation writes it: "conv2d".
 std::string_view operator_name(Operator op) noexcept;
 

@@ -1,5 +1,6 @@
 #include <hdap/core/version.hpp>
 #include <hdap/network/costs.hpp>
+#include <hdap/network/search_space.hpp>
 #include <hdap/network/zoo.hpp>
 #include <hdap/search/hypervolume.hpp>
 #include <hdap/surrogate/gbrt.hpp>

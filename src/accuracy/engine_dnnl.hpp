@@ -1,0 +1,55 @@
+#pragma once
+
+#include "execution_plan.hpp"
+#include "hdap/network/graph.hpp"
+#include "hdap/network/weights.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hdap::accuracy {
+
+/// Mean and biased variance of each channel.
+struct BatchStatistics {
+    std::vector<float> mean;
+    std::vector<float> variance;
+};
+
+/// A network that oneDNN executes, for batches of one size: all memory and all kernels are made
+/// beforehand, and no run allocates anything.
+///
+/// Tensors are [images][height][width][channels]. It runs in the calling thread alone, which must
+/// be the one that made it; several objects may run side by side. The same network, weights and
+/// batch give the same bits in any thread and process on one kind of processor.
+class Engine {
+  public:
+    /// Throws DataError when the weights do not fit, InternalError when oneDNN fails.
+    Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
+           NormMode norms);
+    ~Engine();
+    Engine(Engine&&) noexcept;
+    Engine& operator=(Engine&&) noexcept;
+
+    [[nodiscard]] std::int64_t batch() const noexcept;
+
+    /// Where the batch's images go, [batch][height][width][channels].
+    [[nodiscard]] float* images() noexcept;
+
+    /// Runs the batch through the network.
+    void run();
+
+    /// The network's `index`-th output of the last run, [batch][height][width][channels].
+    [[nodiscard]] const float* output(std::size_t index = 0) const noexcept;
+
+    /// NormMode::batch: the statistics that the batch norm `name` saw in the last run.
+    [[nodiscard]] BatchStatistics statistics(const std::string& name) const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace hdap::accuracy

@@ -1,0 +1,325 @@
+#include "hdap/accuracy/evaluator.hpp"
+
+#include "engine_dnnl.hpp"
+#include "hdap/core/error.hpp"
+#include "image_check.hpp"
+#include "normaliser.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <future>
+#include <map>
+#include <utility>
+
+namespace hdap::accuracy {
+namespace {
+
+void check_parameters(const EvaluationParameters& parameters) {
+    if (parameters.batch < 1 || parameters.batch > 100'000)
+        throw core::ConfigError("evaluation batch is " + std::to_string(parameters.batch) +
+                                ", must be in [1, 100000]");
+}
+
+/// The network for inference.
+Engine inference_engine(const network::Network& network, const network::Weights& weights,
+                        const ImageData& images, std::int64_t batch) {
+    return {network, weights, std::min(batch, images.count), NormMode::running};
+}
+
+/// Gives `visit` the logits of images [first, first + count), [count][classes].
+using VisitLogits = std::function<void(std::int64_t first, std::int64_t count, const float*)>;
+
+/// Runs batch `b` of the images. What of the batch has no image keeps earlier ones.
+void run_batch(Engine& engine, const Normaliser& normaliser, const ImageData& images,
+               std::int64_t b, const VisitLogits& visit) {
+    const std::int64_t image = images.channels * images.height * images.width;
+    const std::int64_t first = b * engine.batch();
+    const std::int64_t count = std::min(engine.batch(), images.count - first);
+    for (std::int64_t i = 0; i < count; ++i)
+        normaliser.write(first + i, {}, engine.images() + i * image);
+    engine.run();
+    visit(first, count, engine.output());
+}
+
+std::int64_t batches_of(const Engine& engine, const ImageData& images) {
+    return (images.count + engine.batch() - 1) / engine.batch();
+}
+
+/// Runs all batches; returns whether none was cancelled.
+bool for_each_batch(Engine& engine, const ImageData& images, const std::stop_token& cancelled,
+                    const VisitLogits& visit) {
+    const Normaliser normaliser(images);
+    for (std::int64_t b = 0; b < batches_of(engine, images); ++b) {
+        if (cancelled.stop_requested()) return false;
+        run_batch(engine, normaliser, images, b, visit);
+    }
+    return true;
+}
+
+/// A logit that is not a number is never the largest, so a broken network scores nothing.
+bool is_right(const float* logits, std::int64_t classes, std::int32_t label) {
+    for (std::int64_t c = 0; c < classes; ++c) {
+        const bool beats = c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
+        if (beats) return false;
+    }
+    return logits[label] == logits[label];
+}
+
+std::optional<double> share_of_right(Engine& engine, const ImageData& images,
+                                     const std::stop_token& cancelled) {
+    std::int64_t right = 0;
+    const bool finished =
+        for_each_batch(engine, images, cancelled,
+                       [&](std::int64_t first, std::int64_t count, const float* logits) {
+                           for (std::int64_t i = 0; i < count; ++i)
+                               right +=
+                                   is_right(logits + i * images.classes, images.classes,
+                                            images.labels[static_cast<std::size_t>(first + i)]);
+                       });
+    if (!finished) return std::nullopt;
+    return static_cast<double>(right) / static_cast<double>(images.count);
+}
+
+/// Sums of the statistics that the batch norms saw.
+struct StatisticsSum {
+    std::vector<double> mean;
+    std::vector<double> variance; ///< unbiased
+};
+
+/// Adds the statistics of the engine's last run, in which the norm saw `values` values a channel.
+void add_statistics(const BatchStatistics& statistics, std::int64_t values, StatisticsSum& sum) {
+    sum.mean.resize(statistics.mean.size());
+    sum.variance.resize(statistics.mean.size());
+    const double to_unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
+    for (std::size_t c = 0; c < sum.mean.size(); ++c) {
+        sum.mean[c] += static_cast<double>(statistics.mean[c]);
+        sum.variance[c] += static_cast<double>(statistics.variance[c]) * to_unbiased;
+    }
+}
+
+/// The weights with the statistics of all batch norms recomputed over `images`: the mean over
+/// batches of nearly equal size, at most `batch` each (but at least 2), of the batches' mean and
+/// unbiased variance. Nothing when `cancelled` was requested.
+std::optional<network::Weights> recalibrated(const network::Network& network,
+                                             const network::Weights& weights,
+                                             const ImageData& images, std::int64_t batch,
+                                             const std::stop_token& cancelled) {
+    // The variance of a single value is not defined, so no batch has fewer than two images.
+    const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
+    if (batches < 1)
+        throw core::DataError("batch-norm statistics need at least 2 images, got " +
+                              std::to_string(images.count));
+    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
+    const Normaliser normaliser(images);
+    const std::int64_t image = images.channels * images.height * images.width;
+    std::map<std::int64_t, Engine> engines; // by batch size, of which there are at most two
+    std::vector<StatisticsSum> sums(network.nodes.size());
+    for (std::int64_t b = 0; b < batches; ++b) {
+        if (cancelled.stop_requested()) return std::nullopt;
+        // Equal sizes, so that the plain mean over the batches weighs all images alike.
+        const std::int64_t first = images.count * b / batches;
+        const std::int64_t count = images.count * (b + 1) / batches - first;
+        auto engine = engines.find(count);
+        if (engine == engines.end())
+            engine = engines.emplace(count, Engine(network, weights, count, NormMode::batch)).first;
+        for (std::int64_t i = 0; i < count; ++i)
+            normaliser.write(first + i, {}, engine->second.images() + i * image);
+        engine->second.run();
+        for (std::size_t n = 0; n < sums.size(); ++n) {
+            if (network.nodes[n].op != network::Operator::batch_norm) continue;
+            const network::Extent& extent = shapes[n].extent;
+            add_statistics(engine->second.statistics(network.nodes[n].name),
+                           count * extent.height * extent.width, sums[n]);
+        }
+    }
+    network::Weights result = weights;
+    for (std::size_t n = 0; n < sums.size(); ++n)
+        for (std::size_t c = 0; c < sums[n].mean.size(); ++c) {
+            const std::string& name = network.nodes[n].name;
+            result.at(name + ".running_mean").values[c] =
+                static_cast<float>(sums[n].mean[c] / static_cast<double>(batches));
+            result.at(name + ".running_var").values[c] =
+                static_cast<float>(sums[n].variance[c] / static_cast<double>(batches));
+        }
+    return result;
+}
+
+/// What one batch adds to the metrics.
+struct BatchSums {
+    std::int64_t top1 = 0;
+    std::int64_t top5 = 0;
+    double loss = 0.0;
+};
+
+/// How many classes come before the label when logits are sorted, the largest first.
+std::int64_t rank_of_label(const float* logits, std::int64_t classes, std::int32_t label) {
+    if (logits[label] != logits[label]) return classes;
+    std::int64_t rank = 0;
+    for (std::int64_t c = 0; c < classes; ++c)
+        rank += c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
+    return rank;
+}
+
+double cross_entropy(const float* logits, std::int64_t classes, std::int32_t label) {
+    const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
+    double sum = 0.0;
+    for (std::int64_t c = 0; c < classes; ++c)
+        sum += std::exp(static_cast<double>(logits[c]) - largest);
+    return std::log(sum) + largest - static_cast<double>(logits[label]);
+}
+
+BatchSums sums_of(const float* logits, std::int64_t count, const ImageData& images,
+                  std::int64_t first) {
+    BatchSums sums;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const float* const row = logits + i * images.classes;
+        const std::int32_t label = images.labels[static_cast<std::size_t>(first + i)];
+        const std::int64_t rank = rank_of_label(row, images.classes, label);
+        sums.top1 += rank < 1;
+        sums.top5 += rank < 5;
+        sums.loss += cross_entropy(row, images.classes, label);
+    }
+    return sums;
+}
+
+/// Every batch's sums, the batches handed to `threads` threads in turn.
+std::vector<BatchSums> sums_of_batches(const network::Network& network,
+                                       const network::Weights& weights, const ImageData& images,
+                                       std::int64_t batch, int threads) {
+    const Normaliser normaliser(images);
+    const std::int64_t size = std::min(batch, images.count);
+    std::vector<BatchSums> sums(static_cast<std::size_t>((images.count + size - 1) / size));
+    const auto run = [&](std::size_t thread) {
+        Engine engine = inference_engine(network, weights, images, batch);
+        for (std::size_t b = thread; b < sums.size(); b += static_cast<std::size_t>(threads))
+            run_batch(engine, normaliser, images, static_cast<std::int64_t>(b),
+                      [&](std::int64_t first, std::int64_t count, const float* logits) {
+                          sums[b] = sums_of(logits, count, images, first);
+                      });
+    };
+    std::vector<std::future<void>> others;
+    for (int thread = 1; thread < threads; ++thread)
+        others.push_back(std::async(std::launch::async, run, static_cast<std::size_t>(thread)));
+    run(0);
+    for (std::future<void>& other : others)
+        other.get();
+    return sums;
+}
+
+void check(const network::Network& network, const ImageData& images,
+           const EvaluationParameters& parameters) {
+    check_parameters(parameters);
+    check_fit(network, images, "images");
+}
+
+} // namespace
+
+struct Evaluator::State {
+    network::Network network;
+    network::Weights weights;
+    network::SearchSpace space;
+    ImageData recalibration;
+    ImageData held_out;
+    EvaluationParameters parameters;
+    std::vector<std::vector<std::int32_t>> ranked_channels;
+};
+
+Evaluator::Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
+                     std::vector<std::vector<std::int32_t>> ranked_channels,
+                     ImageData recalibration, ImageData held_out,
+                     const EvaluationParameters& parameters)
+    : state_(std::make_unique<State>(State{.network = std::move(network),
+                                           .weights = std::move(weights),
+                                           .space = std::move(space),
+                                           .recalibration = std::move(recalibration),
+                                           .held_out = std::move(held_out),
+                                           .parameters = parameters,
+                                           .ranked_channels = std::move(ranked_channels)})) {
+    check_parameters(parameters);
+    check_fit(state_->network, state_->recalibration, "images for recalibration");
+    check_fit(state_->network, state_->held_out, "held-out images");
+    network::check_weights(state_->network, state_->weights);
+}
+
+Evaluator::~Evaluator() = default;
+Evaluator::Evaluator(Evaluator&&) noexcept = default;
+Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
+
+double Evaluator::accuracy(const network::Genome& genome) const {
+    return accuracy(genome, std::stop_token()).value();
+}
+
+std::optional<double> Evaluator::accuracy(const network::Genome& genome,
+                                          const std::stop_token& cancelled) const {
+    const network::PrunedNetwork pruned = network::prune(
+        state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
+    const auto weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
+                                      state_->parameters.batch, cancelled);
+    if (!weights) return std::nullopt;
+    Engine engine =
+        inference_engine(pruned.network, *weights, state_->held_out, state_->parameters.batch);
+    return share_of_right(engine, state_->held_out, cancelled);
+}
+
+network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const {
+    network::PrunedNetwork pruned = network::prune(state_->network, state_->weights, state_->space,
+                                                   state_->ranked_channels, genome);
+    pruned.weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
+                                  state_->parameters.batch, {})
+                         .value();
+    return pruned;
+}
+
+std::optional<double> top1_accuracy(const network::Network& network,
+                                    const network::Weights& weights, const ImageData& images,
+                                    const EvaluationParameters& parameters,
+                                    const std::stop_token& cancelled) {
+    check(network, images, parameters);
+    Engine engine = inference_engine(network, weights, images, parameters.batch);
+    return share_of_right(engine, images, cancelled);
+}
+
+double top1_accuracy(const network::Network& network, const network::Weights& weights,
+                     const ImageData& images, const EvaluationParameters& parameters) {
+    return top1_accuracy(network, weights, images, parameters, std::stop_token()).value();
+}
+
+Metrics measure(const network::Network& network, const network::Weights& weights,
+                const ImageData& images, const EvaluationParameters& parameters, int threads) {
+    if (threads < 1 || threads > 4096)
+        throw core::ConfigError("threads is " + std::to_string(threads) + ", must be in [1, 4096]");
+    check(network, images, parameters);
+    Metrics result{.images = images.count};
+    for (const BatchSums& sums : sums_of_batches(network::without_final_softmax(network), weights,
+                                                 images, parameters.batch, threads)) {
+        result.top1 += static_cast<double>(sums.top1);
+        result.top5 += static_cast<double>(sums.top5);
+        result.loss += sums.loss;
+    }
+    const auto count = static_cast<double>(images.count);
+    result.top1 /= count;
+    result.top5 /= count;
+    result.loss /= count;
+    return result;
+}
+
+std::vector<float> logits(const network::Network& network, const network::Weights& weights,
+                          const ImageData& images, const EvaluationParameters& parameters) {
+    check(network, images, parameters);
+    Engine engine = inference_engine(network, weights, images, parameters.batch);
+    std::vector<float> result;
+    for_each_batch(engine, images, {}, [&](std::int64_t, std::int64_t count, const float* values) {
+        result.insert(result.end(), values, values + count * images.classes);
+    });
+    return result;
+}
+
+network::Weights recalibrate_batch_norm(const network::Network& network,
+                                        const network::Weights& weights, const ImageData& images,
+                                        const EvaluationParameters& parameters) {
+    check(network, images, parameters);
+    return recalibrated(network, weights, images, parameters.batch, {}).value();
+}
+
+} // namespace hdap::accuracy

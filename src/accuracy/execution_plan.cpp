@@ -1,0 +1,220 @@
+#include "execution_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hdap::accuracy {
+namespace {
+
+using network::Network;
+using network::Node;
+using network::Operator;
+using network::TensorShape;
+
+constexpr std::size_t none = ~std::size_t{0};
+
+bool has_weight(Operator op) {
+    return op == Operator::conv2d || op == Operator::linear;
+}
+
+bool is_flat(const TensorShape& shape) {
+    return shape.extent == network::Extent{1, 1};
+}
+
+/// First the steps with what is fused into them, then the buffers.
+class Planner {
+  public:
+    Planner(const Network& network, NormMode norms)
+        : network_(network), norms_(norms), shapes_(network::infer_shapes(network)),
+          readers_(network.nodes.size()), tensor_of_(network.nodes.size(), none),
+          done_(network.nodes.size(), false) {
+        for (std::size_t i = 0; i < network.nodes.size(); ++i)
+            for (const std::size_t input : network.nodes[i].inputs)
+                readers_[input].push_back(i);
+        for (const std::size_t output : network::output_nodes(network))
+            readers_[output].push_back(none);
+    }
+
+    ExecutionPlan plan() && {
+        tensor_of_[0] = new_tensor(0);
+        done_[0] = true;
+        for (std::size_t i = 1; i < network_.nodes.size(); ++i)
+            if (!done_[i]) add_step(i);
+        for (const std::size_t output : network::output_nodes(network_))
+            plan_.outputs.push_back(tensor_of_[output]);
+        assign_buffers();
+        return std::move(plan_);
+    }
+
+  private:
+    std::size_t new_tensor(std::size_t node) {
+        plan_.tensors.push_back({shapes_[node], 0});
+        return plan_.tensors.size() - 1;
+    }
+
+    /// The node that alone reads `node`, or `none`.
+    [[nodiscard]] std::size_t sole_reader(std::size_t node) const {
+        return readers_[node].size() == 1 ? readers_[node].front() : none;
+    }
+
+    /// Whether the node only passes its input on, which then is the node's tensor, too.
+    [[nodiscard]] bool passes_on(std::size_t i) const {
+        const Node& node = network_.nodes[i];
+        return node.op == Operator::identity ||
+               (node.op == Operator::flatten && is_flat(shapes_[node.inputs[0]]));
+    }
+
+    void add_step(std::size_t i) {
+        if (passes_on(i)) {
+            tensor_of_[i] = tensor_of_[network_.nodes[i].inputs[0]];
+            done_[i] = true;
+            return;
+        }
+        Step step;
+        step.node = i;
+        for (const std::size_t input : network_.nodes[i].inputs)
+            step.inputs.push_back(tensor_of_[input]);
+        const std::size_t last = fuse(i, step);
+        step.output = new_tensor(last);
+        // All fused nodes have one reader each, so only the last one's tensor is asked for.
+        tensor_of_[last] = step.output;
+        plan_.steps.push_back(std::move(step));
+    }
+
+    /// Takes the nodes behind `i` into the step as far as possible; returns the last of them.
+    std::size_t fuse(std::size_t i, Step& step) {
+        std::size_t last = i;
+        const auto take = [&](std::size_t node) {
+            done_[node] = true;
+            last = node;
+        };
+        take(i);
+        if (has_weight(network_.nodes[i].op)) {
+            std::size_t next = sole_reader(last);
+            if (norms_ == NormMode::running && next != none &&
+                network_.nodes[next].op == Operator::batch_norm) {
+                step.folded_norm = next;
+                take(next);
+                next = sole_reader(last);
+            }
+            if (next != none && network_.nodes[next].op == Operator::add) {
+                step.added_tensor = other_addend(next, last);
+                if (step.added_tensor) take(next);
+            }
+        }
+        const std::size_t next = sole_reader(last);
+        if (next != none && network::is_activation(network_.nodes[next].op) && !passes_on(next)) {
+            step.activation = next;
+            take(next);
+        }
+        return last;
+    }
+
+    /// The tensor that an addition of two equal shapes adds to `node`, where it is there already.
+    [[nodiscard]] std::optional<std::size_t> other_addend(std::size_t add, std::size_t node) const {
+        const std::vector<std::size_t>& inputs = network_.nodes[add].inputs;
+        if (inputs.size() != 2) return std::nullopt;
+        const std::size_t other = inputs[0] == node ? inputs[1] : inputs[0];
+        if (shapes_[other] != shapes_[node] || tensor_of_[other] == none) return std::nullopt;
+        return tensor_of_[other];
+    }
+
+    void assign_buffers();
+    std::size_t take_buffer(std::int64_t elements);
+    [[nodiscard]] std::size_t overwritten_input(const Step& step) const;
+
+    const Network& network_;
+    NormMode norms_;
+    std::vector<TensorShape> shapes_;
+    std::vector<std::vector<std::size_t>> readers_; ///< per node; `none` stands for the caller
+    std::vector<std::size_t> tensor_of_;            ///< per node, once its step is there
+    std::vector<bool> done_;
+    ExecutionPlan plan_;
+    std::vector<bool> free_;             ///< per buffer
+    std::vector<std::size_t> last_step_; ///< per tensor: the last that reads it
+};
+
+std::int64_t elements_of(const TensorShape& shape) {
+    return shape.channels * shape.extent.height * shape.extent.width;
+}
+
+/// A free buffer, the smallest that is large enough or else the largest, enlarged.
+std::size_t Planner::take_buffer(std::int64_t elements) {
+    std::size_t best = none;
+    for (std::size_t b = 0; b < free_.size(); ++b) {
+        if (!free_[b]) continue;
+        if (best == none) {
+            best = b;
+            continue;
+        }
+        const std::int64_t size = plan_.buffer_elements[b];
+        const std::int64_t best_size = plan_.buffer_elements[best];
+        if (best_size < elements ? size > best_size : size >= elements && size < best_size)
+            best = b;
+    }
+    if (best == none) {
+        best = free_.size();
+        free_.push_back(true);
+        plan_.buffer_elements.push_back(0);
+    }
+    free_[best] = false;
+    plan_.buffer_elements[best] = std::max(plan_.buffer_elements[best], elements);
+    return best;
+}
+
+/// The input whose memory the step may write its output to, or `none`.
+std::size_t Planner::overwritten_input(const Step& step) const {
+    const Operator op = network_.nodes[step.node].op;
+    const bool by_element = network::is_activation(op) || op == Operator::batch_norm ||
+                            op == Operator::add || op == Operator::multiply;
+    if (!by_element || step.inputs[0] == 0) return none;
+    const std::size_t input = step.inputs[0];
+    const auto step_index = static_cast<std::size_t>(&step - plan_.steps.data());
+    const bool same_shape = plan_.tensors[input].shape == plan_.tensors[step.output].shape;
+    return same_shape && last_step_[input] == step_index ? input : none;
+}
+
+void Planner::assign_buffers() {
+    const std::size_t end = plan_.steps.size();
+    last_step_.assign(plan_.tensors.size(), 0);
+    for (std::size_t s = 0; s < end; ++s) {
+        for (const std::size_t input : plan_.steps[s].inputs)
+            last_step_[input] = s;
+        if (plan_.steps[s].added_tensor) last_step_[*plan_.steps[s].added_tensor] = s;
+    }
+    for (const std::size_t output : plan_.outputs)
+        last_step_[output] = end;
+    last_step_[0] = end; // the image is the caller's until the end
+    plan_.tensors[0].buffer = take_buffer(elements_of(plan_.tensors[0].shape));
+    for (std::size_t s = 0; s < end; ++s) {
+        Step& step = plan_.steps[s];
+        PlannedTensor& output = plan_.tensors[step.output];
+        std::size_t reused = overwritten_input(step);
+        if (step.added_tensor) {
+            const std::size_t added = *step.added_tensor;
+            const bool also_input =
+                std::find(step.inputs.begin(), step.inputs.end(), added) != step.inputs.end();
+            if (last_step_[added] == s && added != 0 && !also_input)
+                reused = added;
+            else
+                step.copies_added_tensor = true;
+        }
+        output.buffer =
+            reused != none ? plan_.tensors[reused].buffer : take_buffer(elements_of(output.shape));
+        std::vector<std::size_t> read = step.inputs;
+        if (step.added_tensor) read.push_back(*step.added_tensor);
+        for (const std::size_t tensor : read)
+            if (last_step_[tensor] == s && tensor != reused)
+                free_[plan_.tensors[tensor].buffer] = plan_.tensors[tensor].buffer != output.buffer;
+        // A tensor that nobody reads.
+        if (last_step_[step.output] <= s && step.output != 0) free_[output.buffer] = true;
+    }
+}
+
+} // namespace
+
+ExecutionPlan plan_execution(const Network& network, NormMode norms) {
+    return Planner(network, norms).plan();
+}
+
+} // namespace hdap::accuracy

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "hdap/network/graph.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace hdap::accuracy {
+
+/// What batch norms do when a plan runs.
+enum class NormMode {
+    /// They use their running statistics: those behind a convolution or linear layer are folded
+    /// into it.
+    running,
+    /// They use the statistics of the batch, which can be read afterwards.
+    batch,
+};
+
+/// One operation of a plan: a node of the network with those that are done in the same pass.
+struct Step {
+    std::size_t node = 0;                    ///< the operation; its inputs and fields
+    std::optional<std::size_t> folded_norm;  ///< batch norm that is part of the weights
+    std::optional<std::size_t> added_tensor; ///< added to the result; shares the output's buffer
+    std::optional<std::size_t> activation;   ///< node, applied to the result
+    std::vector<std::size_t> inputs;         ///< tensors
+    std::size_t output = 0;                  ///< tensor
+    bool copies_added_tensor = false;        ///< into the output's buffer, before the step
+};
+
+/// A tensor of one image, [height][width][channels] in memory, and the buffer that it lies in.
+struct PlannedTensor {
+    network::TensorShape shape;
+    std::size_t buffer = 0;
+};
+
+/// The operations of a network in their order, as few of them as possible, in as little memory as
+/// is easily done.
+struct ExecutionPlan {
+    std::vector<Step> steps;
+    std::vector<PlannedTensor> tensors;        ///< the first is the image
+    std::vector<std::int64_t> buffer_elements; ///< size of each buffer, for one image
+    std::vector<std::size_t> outputs;          ///< tensors that the network returns
+};
+
+/// Plans the execution of `network`:
+///
+/// - a batch norm that is alone in reading a convolution or linear layer is folded (NormMode
+///   `running`), an addition with a tensor that is there already is accumulated, and an activation
+///   applied, in the layer's own pass; an activation also behind any other operation;
+/// - identities vanish;
+/// - an operation that can overwrites a tensor that nothing reads later, and buffers are used
+/// again.
+ExecutionPlan plan_execution(const network::Network& network, NormMode norms);
+
+} // namespace hdap::accuracy
