@@ -1,4 +1,5 @@
 #include "commands.hpp"
+#include "hdap/accuracy/bench.hpp"
 #include "hdap/core/benchmark.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
@@ -25,6 +26,8 @@ struct Benchmark {
 
 const std::vector<Benchmark>& benchmarks() {
     static const std::vector<Benchmark> all{
+        {"accuracy", "classification of images by candidates against LibTorch",
+         accuracy::bench_accuracy},
         {"costs", "multiply-accumulates, parameters and memory of candidates",
          network::bench_costs},
         {"sort", "non-dominated sorting and hypervolume against pagmo2", search::bench_sort},

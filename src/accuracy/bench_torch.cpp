@@ -1,0 +1,254 @@
+#include "engine_dnnl.hpp"
+#include "hdap/accuracy/bench.hpp"
+#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/inference.hpp"
+#include "hdap/core/random.hpp"
+#include "hdap/network/costs.hpp"
+#include "hdap/network/importance.hpp"
+#include "hdap/network/prune.hpp"
+#include "hdap/network/zoo.hpp"
+#include "network_torch.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <c10/core/InferenceMode.h>
+#include <cmath>
+#include <functional>
+#include <future>
+#include <utility>
+
+namespace hdap::accuracy {
+namespace {
+
+constexpr std::int64_t batch = 64;
+
+struct Subject {
+    std::string label;
+    network::ZooRequest request;
+    double target; ///< times as fast as eager mode
+};
+
+std::vector<Subject> subjects() {
+    return {{"mbv1_025",
+             {.name = "mobilenet_v1",
+              .width = 0.25,
+              .classes = 10,
+              .input_channels = 1,
+              .input_extent = {28, 28}},
+             5.0},
+            {"mbv1_10",
+             {.name = "mobilenet_v1", .width = 1.0, .classes = 10, .input_extent = {32, 32}},
+             3.0},
+            {"resnet20", {.name = "resnet20"}, 1.4},
+            {"resnet56", {.name = "resnet56"}, 1.35}};
+}
+
+/// Different numbers for every pixel, as normalised images have them: [images][channels][pixels].
+std::vector<float> random_images(const network::TensorShape& shape) {
+    core::RandomStream random(1, core::StreamId::testing);
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < batch * shape.channels * shape.extent.height * shape.extent.width;
+         ++i)
+        values.push_back(static_cast<float>(random.normal()));
+    return values;
+}
+
+/// The unpruned network and three random genomes.
+std::vector<network::PrunedNetwork> networks_of(const Subject& subject) {
+    const network::Network network = network::make_network(subject.request);
+    const network::Weights weights = network::initial_weights(network, 1);
+    const network::SearchSpace space(network, {});
+    const auto ranked = network::rank_channels(network, weights, space);
+    std::vector<network::PrunedNetwork> result{{network, weights}};
+    for (std::uint32_t draw = 0; draw < 3; ++draw) {
+        core::RandomStream random(1, core::StreamId::testing, draw);
+        network::Genome genome;
+        for (std::size_t g = 0; g < space.groups().size(); ++g)
+            genome.push_back(space.nearest_allowed(
+                g, random.uniform() * static_cast<double>(space.groups()[g].channels)));
+        result.push_back(network::prune(network, weights, space, ranked, genome));
+    }
+    return result;
+}
+
+/// LibTorch's eager mode, as a user runs a network who does nothing about its speed.
+class EagerNetwork {
+  public:
+    explicit EagerNetwork(const network::PrunedNetwork& pruned)
+        : network_(pruned.network, pruned.weights) {
+        const network::TensorShape shape = network::infer_shapes(pruned.network).front();
+        for (NodeParameters& node : network_.parameters())
+            if (node.weight.defined()) node.weight = node.weight.contiguous();
+        images_ =
+            at::empty({batch, shape.channels, shape.extent.height, shape.extent.width}, at::kFloat);
+        const std::vector<float> values = random_images(shape);
+        std::copy(values.begin(), values.end(), images_.data_ptr<float>());
+    }
+
+    at::Tensor run() const {
+        const c10::InferenceMode inference;
+        return network_.forward(images_);
+    }
+
+  private:
+    TorchNetwork network_;
+    at::Tensor images_;
+};
+
+Engine make_engine(const network::PrunedNetwork& pruned) {
+    Engine engine(pruned.network, pruned.weights, batch, NormMode::running);
+    const network::TensorShape shape = network::infer_shapes(pruned.network).front();
+    const std::vector<float> values = random_images(shape);
+    const std::int64_t pixels = shape.extent.height * shape.extent.width;
+    for (std::int64_t n = 0; n < batch; ++n)
+        for (std::int64_t c = 0; c < shape.channels; ++c)
+            for (std::int64_t p = 0; p < pixels; ++p)
+                engine.images()[(n * pixels + p) * shape.channels + c] =
+                    values[static_cast<std::size_t>((n * shape.channels + c) * pixels + p)];
+    return engine;
+}
+
+void compare(const std::string& label, Engine& engine, const EagerNetwork& eager,
+             std::int64_t classes) {
+    engine.run();
+    const at::Tensor expected = eager.run().contiguous();
+    const float* const theirs = expected.data_ptr<float>();
+    const float* const ours = engine.output();
+    for (std::int64_t i = 0; i < batch; ++i) {
+        const float* const a = ours + i * classes;
+        const float* const b = theirs + i * classes;
+        bool agree = std::max_element(a, a + classes) - a == std::max_element(b, b + classes) - b;
+        for (std::int64_t c = 0; c < classes; ++c)
+            agree = agree && std::abs(a[c] - b[c]) <= 1e-3F * (1.0F + std::abs(b[c]));
+        if (!agree)
+            throw core::InternalError("the engine and LibTorch differ on image " +
+                                      std::to_string(i) + " of " + label);
+    }
+}
+
+core::BenchmarkResult against_eager(const Subject& subject, bool verify) {
+    std::vector<Engine> engines;
+    std::vector<EagerNetwork> eager;
+    for (const network::PrunedNetwork& pruned : networks_of(subject)) {
+        engines.push_back(make_engine(pruned));
+        eager.emplace_back(pruned);
+        if (verify) compare(subject.label, engines.back(), eager.back(), 10);
+    }
+    const std::vector<std::function<void()>> contenders{[&] {
+                                                            for (Engine& engine : engines)
+                                                                engine.run();
+                                                        },
+                                                        [&] {
+                                                            for (const EagerNetwork& network :
+                                                                 eager)
+                                                                (void)network.run();
+                                                        }};
+    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const double images = static_cast<double>(batch) * static_cast<double>(engines.size());
+    return {.name = "accuracy_" + subject.label + "_vs_eager",
+            .value = images / seconds[0],
+            .unit = "images/s",
+            .baseline = inference_engine() + " eager",
+            .baseline_value = images / seconds[1],
+            .ratio = seconds[1] / seconds[0],
+            .target = subject.target};
+}
+
+/// One 3 × 3 convolution of a stage of ResNet56.
+network::PrunedNetwork stage_convolution(std::int64_t channels, std::int64_t size) {
+    network::Network network;
+    network.name = "convolution";
+    network.input_extent = {size, size};
+    network::Node input;
+    input.name = "input";
+    input.output_channels = channels;
+    network::Node convolution;
+    convolution.name = "conv";
+    convolution.op = network::Operator::conv2d;
+    convolution.inputs = {0};
+    convolution.output_channels = channels;
+    convolution.kernel = {3, 3};
+    convolution.padding = {1, 1};
+    network.nodes = {input, convolution};
+    return {network, network::initial_weights(network, 1)};
+}
+
+core::BenchmarkResult peak_share() {
+    const network::Network network = network::make_network({.name = "resnet56"});
+    Engine whole = make_engine({network, network::initial_weights(network, 1)});
+    std::vector<Engine> stages;
+    for (const auto& [channels, size] : {std::pair{16, 32}, {32, 16}, {64, 8}})
+        stages.push_back(make_engine(stage_convolution(channels, size)));
+    const std::vector<std::function<void()>> contenders{[&] { whole.run(); },
+                                                        [&] {
+                                                            for (Engine& stage : stages)
+                                                                stage.run();
+                                                        }};
+    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const auto structure = network::find_pruning_structure(network);
+    const double network_macs = static_cast<double>(
+        network::CostModel(network, structure).total(network::unpruned_genome(structure)).macs);
+    // All three stages' convolutions have the same number of multiply-accumulates.
+    constexpr double stage_macs = 3.0 * 16 * 16 * 9 * 32 * 32;
+    const auto gflops = [](double macs, double s) {
+        return 2e-9 * static_cast<double>(batch) * macs / s;
+    };
+    const double ours = gflops(network_macs, seconds[0]);
+    const double peak = gflops(stage_macs, seconds[1]);
+    return {.name = "accuracy_resnet56_peak_share",
+            .value = ours,
+            .unit = "GFLOP/s",
+            .baseline = "its dense 3 x 3 convolutions alone",
+            .baseline_value = peak,
+            .ratio = ours / peak,
+            .target = 0.85};
+}
+
+/// Runs a candidate `runs` times in a thread of its own.
+void run_candidate(const network::PrunedNetwork& pruned, int runs) {
+    Engine engine = make_engine(pruned);
+    for (int i = 0; i < runs; ++i)
+        engine.run();
+}
+
+core::BenchmarkResult scaling() {
+    const network::Network network = network::make_network({.name = "resnet20"});
+    const network::PrunedNetwork candidate{network, network::initial_weights(network, 1)};
+    constexpr int runs = 20;
+    const std::vector<std::function<void()>> contenders{
+        [&] {
+            auto other = std::async(std::launch::async, [&] { run_candidate(candidate, runs); });
+            run_candidate(candidate, runs);
+            other.get();
+        },
+        [&] {
+            run_candidate(candidate, runs);
+            run_candidate(candidate, runs);
+        }};
+    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::wall);
+    constexpr double images = 2.0 * runs * static_cast<double>(batch);
+    return {.name = "accuracy_scaling_2",
+            .value = images / seconds[0],
+            .unit = "images/s",
+            .baseline = "one candidate after the other",
+            .baseline_value = images / seconds[1],
+            .ratio = seconds[1] / seconds[0],
+            .target = 1.9};
+}
+
+} // namespace
+
+std::vector<core::BenchmarkResult> bench_accuracy(bool verify) {
+    use_one_thread_per_candidate();
+    return translate_errors([&] {
+        std::vector<core::BenchmarkResult> results;
+        for (const Subject& subject : subjects())
+            results.push_back(against_eager(subject, verify));
+        results.push_back(peak_share());
+        results.push_back(scaling());
+        return results;
+    });
+}
+
+} // namespace hdap::accuracy
