@@ -31,7 +31,6 @@ if(Pagmo_FOUND)
   target_link_libraries(hdap_pagmo INTERFACE Pagmo::pagmo)
 endif()
 
-find_package(dnnl REQUIRED)
 find_package(Torch REQUIRED)
 add_library(hdap_torch INTERFACE)
 target_include_directories(hdap_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})

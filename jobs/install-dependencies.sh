@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 packages=(
     g++ cmake ninja-build git ca-certificates
     libopenmpi-dev openmpi-bin libhdf5-openmpi-dev
-    libtorch-dev libdnnl-dev
+    libtorch-dev
     libopenblas0-pthread # without it LibTorch's matrix products are about 30 times slower
     libxgboost-dev xgboost # XGBoost's CMake files refer to the executable
     libeigen3-dev libnanoflann-dev libssl-dev zlib1g-dev

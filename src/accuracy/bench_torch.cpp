@@ -1,4 +1,4 @@
-#include "engine_dnnl.hpp"
+#include "engine.hpp"
 #include "hdap/accuracy/bench.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/inference.hpp"

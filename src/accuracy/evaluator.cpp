@@ -1,6 +1,6 @@
 #include "hdap/accuracy/evaluator.hpp"
 
-#include "engine_dnnl.hpp"
+#include "engine.hpp"
 #include "hdap/core/error.hpp"
 #include "image_check.hpp"
 #include "normaliser.hpp"
@@ -93,8 +93,8 @@ void add_statistics(const BatchStatistics& statistics, std::int64_t values, Stat
     sum.variance.resize(statistics.mean.size());
     const double to_unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
     for (std::size_t c = 0; c < sum.mean.size(); ++c) {
-        sum.mean[c] += static_cast<double>(statistics.mean[c]);
-        sum.variance[c] += static_cast<double>(statistics.variance[c]) * to_unbiased;
+        sum.mean[c] += statistics.mean[c];
+        sum.variance[c] += statistics.variance[c] * to_unbiased;
     }
 }
 

@@ -17,10 +17,6 @@ bool has_weight(Operator op) {
     return op == Operator::conv2d || op == Operator::linear;
 }
 
-bool is_flat(const TensorShape& shape) {
-    return shape.extent == network::Extent{1, 1};
-}
-
 /// First the steps with what is fused into them, then the buffers.
 class Planner {
   public:
@@ -60,8 +56,13 @@ class Planner {
     /// Whether the node only passes its input on, which then is the node's tensor, too.
     [[nodiscard]] bool passes_on(std::size_t i) const {
         const Node& node = network_.nodes[i];
-        return node.op == Operator::identity ||
-               (node.op == Operator::flatten && is_flat(shapes_[node.inputs[0]]));
+        if (node.op != Operator::flatten) return node.op == Operator::identity;
+        // A flattened image lies in memory as the image does; linear layers read it as it is.
+        const auto is_linear = [this](std::size_t reader) {
+            return reader != none && network_.nodes[reader].op == Operator::linear;
+        };
+        return shapes_[i] == shapes_[node.inputs[0]] ||
+               std::all_of(readers_[i].begin(), readers_[i].end(), is_linear);
     }
 
     void add_step(std::size_t i) {
@@ -164,10 +165,15 @@ std::size_t Planner::take_buffer(std::int64_t elements) {
 
 /// The input whose memory the step may write its output to, or `none`.
 std::size_t Planner::overwritten_input(const Step& step) const {
-    const Operator op = network_.nodes[step.node].op;
+    const Node& node = network_.nodes[step.node];
+    const Operator op = node.op;
     const bool by_element = network::is_activation(op) || op == Operator::batch_norm ||
                             op == Operator::add || op == Operator::multiply;
-    if (!by_element || step.inputs[0] == 0) return none;
+    // A padded depthwise convolution works on a copy of its channel.
+    const bool by_channel =
+        network::is_depthwise(node, plan_.tensors[step.inputs[0]].shape.channels) &&
+        node.padding != network::Extent{0, 0};
+    if (!(by_element || by_channel) || step.inputs[0] == 0) return none;
     const std::size_t input = step.inputs[0];
     const auto step_index = static_cast<std::size_t>(&step - plan_.steps.data());
     const bool same_shape = plan_.tensors[input].shape == plan_.tensors[step.output].shape;

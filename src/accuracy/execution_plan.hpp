@@ -29,7 +29,7 @@ struct Step {
     bool copies_added_tensor = false;        ///< into the output's buffer, before the step
 };
 
-/// A tensor of one image, [height][width][channels] in memory, and the buffer that it lies in.
+/// A tensor of one image, [channels][height][width] in memory, and the buffer that it lies in.
 struct PlannedTensor {
     network::TensorShape shape;
     std::size_t buffer = 0;
@@ -49,7 +49,7 @@ struct ExecutionPlan {
 /// - a batch norm that is alone in reading a convolution or linear layer is folded (NormMode
 ///   `running`), an addition with a tensor that is there already is accumulated, and an activation
 ///   applied, in the layer's own pass; an activation also behind any other operation;
-/// - identities vanish;
+/// - identities vanish, and so does flattening before linear layers;
 /// - an operation that can overwrites a tensor that nothing reads later, and buffers are used
 /// again.
 ExecutionPlan plan_execution(const network::Network& network, NormMode norms);

@@ -1,4 +1,4 @@
-#include "engine_dnnl.hpp"
+#include "engine.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"

@@ -94,7 +94,7 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
             if (layer_of[from] == no_layer)
                 image_parameters_ += 2 * shapes[i].channels;
             else
-                layers_[layer_of[from]].channel_parameters += 2;
+                layers_[layer_of[from]].norms.push_back(i);
         }
         if (overwrites_input(node.op)) continue;
         const bool convolves = node.op == Operator::conv2d;
@@ -109,7 +109,7 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
         if (has_weights) layer.kernel_area = node.kernel.height * node.kernel.width;
         if (convolves && node.groups > 1)
             layer.fixed_filter_inputs = shapes[from].channels / node.groups;
-        if (has_weights && node.bias) layer.channel_parameters = 1;
+        layer.bias = has_weights && node.bias;
         layers_.push_back(std::move(layer));
     }
 }
@@ -149,13 +149,16 @@ void CostModel::collect_terms(std::int64_t image_parameters) {
         auto inputs = terms_of(layer.input);
         if (layer.fixed_filter_inputs > 0) inputs = {{-1, layer.fixed_filter_inputs}};
         for (const auto& [output, output_channels] : terms_of(layer.output)) {
-            add(-1, output, 0, layer.channel_parameters * output_channels);
+            if (layer.bias) add(-1, output, 0, output_channels);
             if (layer.kernel_area == 0) continue;
             for (const auto& [input, input_channels] : inputs) {
                 const std::int64_t weights = layer.kernel_area * input_channels * output_channels;
                 add(input, output, weights * pixels_[layer.output], weights);
             }
         }
+        for (const std::size_t norm : layer.norms)
+            for (const auto& [group, channels] : terms_of(norm))
+                add(-1, group, 0, 2 * channels);
     }
     for (const auto& [groups, sums] : terms) {
         const auto [first, second] = groups; // first is -1 for what is at most linear
@@ -236,7 +239,9 @@ LayerCosts CostModel::count(const Layer& layer, const Genome& genome) const {
         layer.fixed_filter_inputs > 0 ? layer.fixed_filter_inputs : costs.input_channels;
     const std::int64_t weights = layer.kernel_area * filter_inputs * costs.output_channels;
     costs.macs = weights * pixels_[layer.output];
-    costs.parameters = weights + layer.channel_parameters * costs.output_channels;
+    costs.parameters = weights + (layer.bias ? costs.output_channels : 0);
+    for (const std::size_t norm : layer.norms)
+        costs.parameters += 2 * channels(norm, genome);
     for (const std::size_t input : layer.inputs)
         costs.input_elements += channels(input, genome) * pixels_[input];
     costs.output_elements = costs.output_channels * pixels_[layer.output];

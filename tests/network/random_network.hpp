@@ -31,6 +31,10 @@ class RandomNetworkBuilder {
             append_random();
         const std::size_t side_output = last();
         apply(below(2) == 0 ? Operator::flatten : Operator::global_average_pool, {last()});
+        const std::int64_t after_pooling = below(6);
+        if (after_pooling == 0) apply(Operator::batch_norm, {last()});
+        if (after_pooling == 1) append_split();
+        if (after_pooling == 2) append_sibling(Operator::add);
         append_linear(4 + below(4));
         append_activation(last());
         append_linear(3);

@@ -77,9 +77,10 @@ class CostModel {
         std::size_t output = 0;               ///< node
         std::int64_t kernel_area = 0;         ///< 0 where there are no weights
         std::int64_t fixed_filter_inputs = 0; ///< grouped: input channels of a filter; else 0
-        std::int64_t channel_parameters = 0;  ///< per output channel: bias and batch norms
-        std::vector<std::size_t> inputs;      ///< nodes
-        std::vector<std::size_t> live;        ///< nodes whose tensors are in memory
+        bool bias = false;
+        std::vector<std::size_t> norms;  ///< nodes: batch norms that follow it
+        std::vector<std::size_t> inputs; ///< nodes
+        std::vector<std::size_t> live;   ///< nodes whose tensors are in memory
     };
     /// coefficient · genome[group], or a constant where group is -1.
     struct LinearTerm {

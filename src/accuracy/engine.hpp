@@ -5,7 +5,6 @@
 #include "hdap/network/weights.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,19 +13,19 @@ namespace hdap::accuracy {
 
 /// Mean and biased variance of each channel.
 struct BatchStatistics {
-    std::vector<float> mean;
-    std::vector<float> variance;
+    std::vector<double> mean;
+    std::vector<double> variance;
 };
 
-/// A network that oneDNN executes, for batches of one size: all memory and all kernels are made
-/// beforehand, and no run allocates anything.
+/// A network that is executed in batches of at most one size, in the calling thread alone: all
+/// memory is there beforehand, and no run allocates anything. How it computes is told in
+/// lane_kernels.hpp.
 ///
-/// Tensors are [images][height][width][channels]. It runs in the calling thread alone, which must
-/// be the one that made it; several objects may run side by side. The same network, weights and
-/// batch give the same bits in any thread and process on one kind of processor.
+/// The same network, weights and images give the same bits in any thread and process on one kind of
+/// processor, and in NormMode::running whatever the batch. Several objects may run side by side.
 class Engine {
   public:
-    /// Throws DataError when the weights do not fit, InternalError when oneDNN fails.
+    /// Throws DataError when the weights do not fit.
     Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
            NormMode norms);
     ~Engine();
@@ -45,7 +44,7 @@ class Engine {
     [[nodiscard]] const float* output(std::size_t index = 0) const noexcept;
 
     /// NormMode::batch: the statistics that the batch norm `name` saw in the last run.
-    [[nodiscard]] BatchStatistics statistics(const std::string& name) const;
+    [[nodiscard]] const BatchStatistics& statistics(const std::string& name) const;
 
   private:
     struct State;

@@ -1,0 +1,635 @@
+#include "engine.hpp"
+
+#include "hdap/core/error.hpp"
+#include "lane_kernels.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <map>
+#include <utility>
+
+namespace hdap::accuracy {
+namespace {
+
+using network::Node;
+using network::Operator;
+using network::Tensor;
+using network::TensorShape;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+struct FreeMemory {
+    void operator()(float* pointer) const noexcept { std::free(pointer); }
+};
+using Buffer = std::unique_ptr<float, FreeMemory>;
+
+/// Memory at the boundary of a cache line, filled with zeros: lanes without an image must not hold
+/// numbers that slow the arithmetic down.
+Buffer make_buffer(std::int64_t elements) {
+    constexpr std::size_t line = 64;
+    const std::size_t bytes =
+        (static_cast<std::size_t>(elements) * sizeof(float) + line - 1) / line * line;
+    Buffer buffer(static_cast<float*>(std::aligned_alloc(line, std::max(bytes, line))));
+    if (!buffer)
+        throw core::InternalError("no memory for " + std::to_string(bytes) +
+                                  " bytes of activations");
+    std::memset(buffer.get(), 0, bytes);
+    return buffer;
+}
+
+std::int64_t pixels_of(const TensorShape& shape) {
+    return shape.extent.height * shape.extent.width;
+}
+
+/// w·(x − mean)/√(var + ε) + b as a factor and an offset per channel.
+struct NormFactors {
+    std::vector<float> factor;
+    std::vector<float> offset;
+};
+
+NormFactors norm_factors(const Node& norm, const network::Weights& weights,
+                         const BatchStatistics& statistics) {
+    const std::vector<float>& gamma = weights.at(norm.name + ".weight").values;
+    const std::vector<float>& beta = weights.at(norm.name + ".bias").values;
+    NormFactors result;
+    for (std::size_t c = 0; c < gamma.size(); ++c) {
+        const double factor =
+            static_cast<double>(gamma[c]) / std::sqrt(statistics.variance[c] + norm.epsilon);
+        result.factor.push_back(static_cast<float>(factor));
+        result.offset.push_back(
+            static_cast<float>(static_cast<double>(beta[c]) - statistics.mean[c] * factor));
+    }
+    return result;
+}
+
+NormFactors running_factors(const Node& norm, const network::Weights& weights) {
+    const std::vector<float>& mean = weights.at(norm.name + ".running_mean").values;
+    const std::vector<float>& variance = weights.at(norm.name + ".running_var").values;
+    return norm_factors(norm, weights,
+                        {{mean.begin(), mean.end()}, {variance.begin(), variance.end()}});
+}
+
+/// The weights and biases of a layer, with the batch norm behind it, if any, folded in.
+struct LayerWeights {
+    std::vector<float> weight; ///< [output channels][taps]
+    std::vector<float> bias;   ///< [output channels]
+};
+
+LayerWeights layer_weights(const Node& node, const Node* norm, const network::Weights& weights) {
+    const Tensor& weight = weights.at(node.name + ".weight");
+    const auto channels = static_cast<std::size_t>(weight.shape[0]);
+    LayerWeights result{weight.values, std::vector<float>(channels, 0.0F)};
+    if (node.bias) result.bias = weights.at(node.name + ".bias").values;
+    if (norm == nullptr) return result;
+    const NormFactors factors = running_factors(*norm, weights);
+    const std::size_t taps = weight.values.size() / channels;
+    for (std::size_t c = 0; c < channels; ++c) {
+        for (std::size_t i = c * taps; i < (c + 1) * taps; ++i)
+            result.weight[i] *= factors.factor[c];
+        result.bias[c] = result.bias[c] * factors.factor[c] + factors.offset[c];
+    }
+    return result;
+}
+
+/// The order of LaneKernels::Convolution::weights, for `channels` channels from `first` on.
+std::vector<float> packed(const std::vector<float>& weight, std::int64_t first,
+                          std::int64_t channels, std::int64_t taps, int channel_tile) {
+    std::vector<float> result;
+    result.reserve(static_cast<std::size_t>(channels * taps));
+    const std::int64_t tiles = convolution_tiles(channels, channel_tile);
+    for (std::int64_t i = 0; i < tiles; ++i)
+        for (std::int64_t t = 0; t < taps; ++t)
+            for (std::int64_t c = channels * i / tiles; c < channels * (i + 1) / tiles; ++c)
+                result.push_back(weight[static_cast<std::size_t>((first + c) * taps + t)]);
+    return result;
+}
+
+/// What a layer's result is clamped to by the activation that is done in the same pass.
+struct Clamp {
+    float low = -infinity;
+    float high = infinity;
+};
+
+bool is_clamp(Operator op) {
+    return op == Operator::relu || op == Operator::relu6;
+}
+
+Clamp clamp_of(const Node& activation) {
+    if (activation.op == Operator::relu) return {0.0F, infinity};
+    if (activation.op == Operator::relu6) return {0.0F, 6.0F};
+    return {};
+}
+
+/// How a convolution or linear layer reads its input.
+struct Taps {
+    TensorShape padded;                ///< of one group's input with its padding
+    std::vector<std::int64_t> offsets; ///< [taps], in floats
+    std::vector<std::int64_t> pixels;  ///< [output pixels], in floats
+};
+
+Taps taps_of(const Node& node, const TensorShape& input, const TensorShape& output, int lanes) {
+    Taps taps;
+    taps.padded = {input.channels / node.groups,
+                   {input.extent.height + 2 * node.padding.height,
+                    input.extent.width + 2 * node.padding.width}};
+    const std::int64_t height = taps.padded.extent.height;
+    const std::int64_t width = taps.padded.extent.width;
+    for (std::int64_t c = 0; c < taps.padded.channels; ++c)
+        for (std::int64_t y = 0; y < node.kernel.height; ++y)
+            for (std::int64_t x = 0; x < node.kernel.width; ++x)
+                taps.offsets.push_back(
+                    ((c * height + y * node.dilation.height) * width + x * node.dilation.width) *
+                    lanes);
+    for (std::int64_t y = 0; y < output.extent.height; ++y)
+        for (std::int64_t x = 0; x < output.extent.width; ++x)
+            taps.pixels.push_back((y * node.stride.height * width + x * node.stride.width) * lanes);
+    return taps;
+}
+
+/// The two source pixels that a pixel of a resized image lies between, and the share of the second;
+/// as PyTorch places them.
+struct SourcePixels {
+    std::int64_t first;
+    std::int64_t second;
+    float share;
+};
+
+SourcePixels source_pixels(const Node& node, std::int64_t i, std::int64_t from, std::int64_t to) {
+    const auto ratio = static_cast<float>(from) / static_cast<float>(to);
+    if (node.op == Operator::resize_nearest) {
+        const auto pixel =
+            std::min(static_cast<std::int64_t>(static_cast<float>(i) * ratio), from - 1);
+        return {pixel, pixel, 0.0F};
+    }
+    float position = std::max(0.0F, (static_cast<float>(i) + 0.5F) * ratio - 0.5F);
+    if (node.align_corners)
+        position = to == 1 ? 0.0F
+                           : static_cast<float>(i) * static_cast<float>(from - 1) /
+                                 static_cast<float>(to - 1);
+    const auto first = std::min(static_cast<std::int64_t>(position), from - 1);
+    return {first, std::min(first + 1, from - 1), position - static_cast<float>(first)};
+}
+
+std::vector<LaneKernels::Interpolation>
+interpolation_table(const Node& node, const TensorShape& from, const TensorShape& to) {
+    std::vector<LaneKernels::Interpolation> table;
+    for (std::int64_t y = 0; y < to.extent.height; ++y)
+        for (std::int64_t x = 0; x < to.extent.width; ++x) {
+            const SourcePixels row = source_pixels(node, y, from.extent.height, to.extent.height);
+            const SourcePixels column = source_pixels(node, x, from.extent.width, to.extent.width);
+            const std::int64_t width = from.extent.width;
+            table.push_back(
+                {{row.first * width + column.first, row.first * width + column.second,
+                  row.second * width + column.first, row.second * width + column.second},
+                 {(1.0F - row.share) * (1.0F - column.share), (1.0F - row.share) * column.share,
+                  row.share * (1.0F - column.share), row.share * column.share}});
+        }
+    return table;
+}
+
+LaneKernels::Padding padding_of(const Node& node, const TensorShape& from,
+                                const network::Extent& to) {
+    return {.height = from.extent.height,
+            .width = from.extent.width,
+            .top = node.padding.height,
+            .left = node.padding.width,
+            .output_height = to.height,
+            .output_width = to.width};
+}
+
+LaneKernels::Pooling pooling_of(const Node& node, const TensorShape& from, const TensorShape& to) {
+    const bool global = node.op == Operator::global_average_pool;
+    return {.height = from.extent.height,
+            .width = from.extent.width,
+            .output_height = to.extent.height,
+            .output_width = to.extent.width,
+            .kernel_height = global ? from.extent.height : node.kernel.height,
+            .kernel_width = global ? from.extent.width : node.kernel.width,
+            .stride_height = node.stride.height,
+            .stride_width = node.stride.width,
+            .padding_height = node.padding.height,
+            .padding_width = node.padding.width,
+            .include_padding = node.count_include_pad};
+}
+
+} // namespace
+
+/// The plan, its memory, and for each step what runs it.
+struct Engine::State {
+    State(const network::Network& own_network, const network::Weights& own_weights,
+          std::int64_t own_batch, NormMode own_norms)
+        : network(own_network), weights(own_weights), batch(own_batch), norms(own_norms),
+          kernels(lane_kernels()), lanes(kernels.lanes), blocks((batch + lanes - 1) / lanes),
+          plan(plan_execution(network, norms)) {
+        // With running statistics a block goes through the whole network before the next, so that
+        // its tensors stay in the cache. Statistics of the batch need all blocks, layer by layer.
+        const std::int64_t held = norms == NormMode::batch ? blocks : 1;
+        for (const std::int64_t elements : plan.buffer_elements) {
+            buffers.push_back(make_buffer(elements * lanes * held));
+            block_strides.push_back(held > 1 ? elements * lanes : 0);
+        }
+        images.resize(static_cast<std::size_t>(batch * elements(0)));
+        for (const std::size_t output : plan.outputs)
+            outputs.emplace_back(static_cast<std::size_t>(batch * elements(output)));
+        for (const Step& step : plan.steps)
+            add(step);
+        padded = make_buffer(padded_elements * lanes);
+    }
+
+    /// What a step does to one block, or to all of them together.
+    struct Operation {
+        std::function<void(std::int64_t block)> of_block;
+        std::function<void()> of_batch;
+    };
+
+    void run() {
+        if (norms == NormMode::running) {
+            for (std::int64_t block = 0; block < blocks; ++block) {
+                read_images(block);
+                for (const Operation& operation : operations)
+                    operation.of_block(block);
+                write_outputs(block);
+            }
+            return;
+        }
+        for (std::int64_t block = 0; block < blocks; ++block)
+            read_images(block);
+        for (const Operation& operation : operations) {
+            if (operation.of_batch) {
+                operation.of_batch();
+                continue;
+            }
+            for (std::int64_t block = 0; block < blocks; ++block)
+                operation.of_block(block);
+        }
+        for (std::int64_t block = 0; block < blocks; ++block)
+            write_outputs(block);
+    }
+
+    // ---------------------------------------------------------------------------------- memory
+
+    [[nodiscard]] float* data(std::size_t tensor, std::int64_t block) const {
+        const std::size_t buffer = plan.tensors[tensor].buffer;
+        return buffers[buffer].get() + block * block_strides[buffer];
+    }
+    [[nodiscard]] const TensorShape& shape(std::size_t tensor) const {
+        return plan.tensors[tensor].shape;
+    }
+    [[nodiscard]] std::int64_t elements(std::size_t tensor) const {
+        return shape(tensor).channels * pixels_of(shape(tensor));
+    }
+    [[nodiscard]] std::int64_t images_in(std::int64_t block) const {
+        return std::min<std::int64_t>(lanes, batch - block * lanes);
+    }
+
+    void read_images(std::int64_t block) const {
+        const std::int64_t channels = shape(0).channels;
+        const std::int64_t pixels = pixels_of(shape(0));
+        float* const target = data(0, block);
+        for (std::int64_t l = 0; l < images_in(block); ++l) {
+            const float* const image = images.data() + (block * lanes + l) * elements(0);
+            for (std::int64_t c = 0; c < channels; ++c)
+                for (std::int64_t p = 0; p < pixels; ++p)
+                    target[(c * pixels + p) * lanes + l] = image[p * channels + c];
+        }
+    }
+
+    void write_outputs(std::int64_t block) {
+        for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+            const std::size_t tensor = plan.outputs[i];
+            const std::int64_t channels = shape(tensor).channels;
+            const std::int64_t pixels = pixels_of(shape(tensor));
+            const float* const source = data(tensor, block);
+            for (std::int64_t l = 0; l < images_in(block); ++l) {
+                float* const image = outputs[i].data() + (block * lanes + l) * elements(tensor);
+                for (std::int64_t c = 0; c < channels; ++c)
+                    for (std::int64_t p = 0; p < pixels; ++p)
+                        image[p * channels + c] = source[(c * pixels + p) * lanes + l];
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------- operations
+
+    void each_block(std::function<void(std::int64_t)> operation) {
+        operations.push_back({std::move(operation), {}});
+    }
+
+    void add(const Step& step) {
+        if (step.copies_added_tensor) add_copy(*step.added_tensor, step.output);
+        const Node& node = network.nodes[step.node];
+        bool activated = false;
+        if (node.op == Operator::conv2d || node.op == Operator::linear)
+            activated = add_layer(step, node);
+        else if (node.op == Operator::batch_norm)
+            activated = add_norm(step, node);
+        else
+            add_other(step, node);
+        if (step.activation && !activated)
+            add_activation(network.nodes[*step.activation], step.output);
+    }
+
+    /// The clamp that a step's own pass can do, and whether that is all of its activation.
+    [[nodiscard]] std::pair<Clamp, bool> fused_clamp(const Step& step) const {
+        if (!step.activation || !is_clamp(network.nodes[*step.activation].op)) return {{}, false};
+        return {clamp_of(network.nodes[*step.activation]), true};
+    }
+
+    bool add_layer(const Step& step, const Node& node);
+    bool add_norm(const Step& step, const Node& node);
+    void measure_and_normalise(const Node& node, std::size_t in, std::size_t out,
+                               const Clamp& clamp, BatchStatistics& found);
+    void add_activation(const Node& node, std::size_t tensor);
+    void add_other(const Step& step, const Node& node);
+    void add_combination(const Step& step, const Node& node);
+    void add_concat(const Step& step);
+    void add_pooling(const Step& step, const Node& node);
+    void add_pad(const Step& step, const Node& node);
+
+    void add_copy(std::size_t from, std::size_t to) { add_copy_of(from, 0, to, 0, elements(to)); }
+    void add_copy_of(std::size_t from, std::int64_t from_first, std::size_t to,
+                     std::int64_t to_first, std::int64_t count) {
+        each_block([=, this](std::int64_t block) {
+            std::memcpy(data(to, block) + to_first * lanes, data(from, block) + from_first * lanes,
+                        static_cast<std::size_t>(count * lanes) * sizeof(float));
+        });
+    }
+
+    network::Network network;
+    network::Weights weights;
+    std::int64_t batch;
+    NormMode norms;
+    const LaneKernels& kernels;
+    int lanes;
+    std::int64_t blocks;
+    ExecutionPlan plan;
+    std::vector<Buffer> buffers;
+    std::vector<std::int64_t> block_strides; ///< per buffer; 0 where there is one block at a time
+    std::int64_t padded_elements = 0;
+    Buffer padded;                           ///< a layer's input with its padding
+    std::vector<float> images;               ///< [batch][height][width][channels]
+    std::vector<std::vector<float>> outputs; ///< the same, per output
+    std::vector<Operation> operations;
+    std::map<std::string, BatchStatistics> statistics;
+};
+
+bool Engine::State::add_layer(const Step& step, const Node& node) {
+    const Node* const norm = step.folded_norm ? &network.nodes[*step.folded_norm] : nullptr;
+    const LayerWeights own = layer_weights(node, norm, weights);
+    TensorShape input = shape(step.inputs[0]);
+    if (node.op == Operator::linear) input = {elements(step.inputs[0]), {1, 1}};
+    const TensorShape output = shape(step.output);
+    const Taps taps = taps_of(node, input, output, lanes);
+    const bool pads = node.padding != network::Extent{0, 0};
+    const TensorShape group_input{taps.padded.channels, input.extent};
+    const std::int64_t group_outputs = output.channels / node.groups;
+    if (pads)
+        padded_elements = std::max(padded_elements, taps.padded.channels * pixels_of(taps.padded));
+    std::vector<std::vector<float>> packed_weights;
+    const auto tap_count = static_cast<std::int64_t>(taps.offsets.size());
+    for (std::int64_t g = 0; g < node.groups; ++g)
+        packed_weights.push_back(
+            packed(own.weight, g * group_outputs, group_outputs, tap_count, kernels.channel_tile));
+    const auto [clamp, activated] = fused_clamp(step);
+    each_block([=, this, in = step.inputs[0], out = step.output,
+                accumulate = step.added_tensor.has_value(),
+                padding = padding_of(node, input, taps.padded.extent),
+                limits = clamp](std::int64_t block) {
+        const float* from = data(in, block);
+        float* to = data(out, block);
+        for (std::size_t g = 0; g < packed_weights.size(); ++g) {
+            const float* read = from;
+            if (pads) {
+                kernels.pad(padding, from, group_input.channels, padded.get());
+                read = padded.get();
+            }
+            kernels.convolve(
+                {.input = read,
+                 .tap_offsets = taps.offsets.data(),
+                 .taps = tap_count,
+                 .pixel_offsets = taps.pixels.data(),
+                 .pixels = static_cast<std::int64_t>(taps.pixels.size()),
+                 .weights = packed_weights[g].data(),
+                 .bias = own.bias.data() + static_cast<std::int64_t>(g) * group_outputs,
+                 .channels = group_outputs,
+                 .output = to,
+                 .accumulate = accumulate,
+                 .low = limits.low,
+                 .high = limits.high});
+            from += group_input.channels * pixels_of(group_input) * lanes;
+            to += group_outputs * pixels_of(output) * lanes;
+        }
+    });
+    return activated;
+}
+
+bool Engine::State::add_norm(const Step& step, const Node& node) {
+    const auto [clamp, activated] = fused_clamp(step);
+    const std::size_t in = step.inputs[0];
+    const std::size_t out = step.output;
+    if (norms == NormMode::batch) {
+        BatchStatistics& found = statistics[node.name];
+        operations.push_back({{}, [this, &node, in, out, limits = clamp, &found] {
+                                  measure_and_normalise(node, in, out, limits, found);
+                              }});
+        return activated;
+    }
+    each_block([this, in, out, limits = clamp,
+                factors = running_factors(node, weights)](std::int64_t block) {
+        kernels.scale(data(in, block), shape(in).channels, pixels_of(shape(in)),
+                      factors.factor.data(), factors.offset.data(), limits.low, limits.high,
+                      data(out, block));
+    });
+    return activated;
+}
+
+void Engine::State::measure_and_normalise(const Node& node, std::size_t in, std::size_t out,
+                                          const Clamp& clamp, BatchStatistics& found) {
+    const std::int64_t channels = shape(in).channels;
+    const std::int64_t pixels = pixels_of(shape(in));
+    const auto count = static_cast<double>(batch * pixels);
+    found.mean.assign(static_cast<std::size_t>(channels), 0.0);
+    found.variance = found.mean;
+    std::array<double, 16> sum{};
+    std::array<double, 16> squares{};
+    for (std::int64_t c = 0; c < channels; ++c) {
+        const std::int64_t offset = c * pixels * lanes;
+        // Relative to one of the values, so that a mean far from zero does not drown the variance.
+        const float origin = data(in, 0)[offset];
+        double total = 0.0;
+        double total_squares = 0.0;
+        for (std::int64_t block = 0; block < blocks; ++block) {
+            kernels.sums(data(in, block) + offset, pixels, origin, sum.data(), squares.data());
+            for (std::int64_t l = 0; l < images_in(block); ++l) {
+                total += sum[static_cast<std::size_t>(l)];
+                total_squares += squares[static_cast<std::size_t>(l)];
+            }
+        }
+        const double mean = total / count;
+        found.mean[static_cast<std::size_t>(c)] = mean + static_cast<double>(origin);
+        found.variance[static_cast<std::size_t>(c)] =
+            std::max(0.0, total_squares / count - mean * mean);
+    }
+    const NormFactors factors = norm_factors(node, weights, found);
+    for (std::int64_t block = 0; block < blocks; ++block)
+        kernels.scale(data(in, block), channels, pixels, factors.factor.data(),
+                      factors.offset.data(), clamp.low, clamp.high, data(out, block));
+}
+
+void Engine::State::add_activation(const Node& node, std::size_t tensor) {
+    const std::int64_t count = elements(tensor);
+    const auto apply = [&](void (*kernel)(float*, std::int64_t)) {
+        each_block([=, this](std::int64_t block) { kernel(data(tensor, block), count); });
+    };
+    switch (node.op) {
+    case Operator::silu:
+        return apply(kernels.silu);
+    case Operator::sigmoid:
+        return apply(kernels.sigmoid);
+    case Operator::tanh:
+        return apply(kernels.tanh);
+    case Operator::hard_sigmoid:
+        return apply(kernels.hard_sigmoid);
+    case Operator::hard_swish:
+        return apply(kernels.hard_swish);
+    case Operator::leaky_relu:
+        return each_block(
+            [=, this, slope = static_cast<float>(node.negative_slope)](std::int64_t block) {
+                kernels.leaky_relu(data(tensor, block), count, slope);
+            });
+    default:
+        return each_block([=, this, limits = clamp_of(node)](std::int64_t block) {
+            kernels.clamp(data(tensor, block), count, limits.low, limits.high);
+        });
+    }
+}
+
+void Engine::State::add_combination(const Step& step, const Node& node) {
+    const std::size_t out = step.output;
+    const auto kernel = node.op == Operator::add ? kernels.add : kernels.multiply;
+    const auto operand = [this](std::size_t tensor, std::int64_t block) {
+        const std::int64_t pixels = pixels_of(shape(tensor));
+        return LaneKernels::Operand{data(tensor, block),
+                                    shape(tensor).channels == 1 ? 0 : pixels * lanes,
+                                    pixels == 1 ? 0 : lanes};
+    };
+    each_block([=, this, inputs = step.inputs](std::int64_t block) {
+        std::size_t first = inputs[0];
+        for (std::size_t k = 1; k < inputs.size(); ++k, first = out)
+            kernel(operand(first, block), operand(inputs[k], block), shape(out).channels,
+                   pixels_of(shape(out)), data(out, block));
+    });
+}
+
+void Engine::State::add_concat(const Step& step) {
+    std::int64_t first = 0;
+    for (const std::size_t input : step.inputs) {
+        add_copy_of(input, 0, step.output, first, elements(input));
+        first += elements(input);
+    }
+}
+
+void Engine::State::add_pooling(const Step& step, const Node& node) {
+    const auto kernel = node.op == Operator::max_pool ? kernels.max_pool : kernels.average_pool;
+    each_block([this, kernel, in = step.inputs[0], out = step.output,
+                pooling = pooling_of(node, shape(step.inputs[0]), shape(step.output))](
+                   std::int64_t block) {
+        kernel(pooling, data(in, block), shape(in).channels, data(out, block));
+    });
+}
+
+void Engine::State::add_pad(const Step& step, const Node& node) {
+    const std::int64_t pixels = pixels_of(shape(step.output)) * lanes;
+    each_block([this, pixels, in = step.inputs[0], out = step.output,
+                padding = padding_of(node, shape(step.inputs[0]), shape(step.output).extent),
+                channels_before = node.channels_before,
+                channels_after = node.channels_after](std::int64_t block) {
+        float* const first = data(out, block) + channels_before * pixels;
+        std::fill_n(data(out, block), channels_before * pixels, 0.0F);
+        kernels.pad(padding, data(in, block), shape(in).channels, first);
+        std::fill_n(first + shape(in).channels * pixels, channels_after * pixels, 0.0F);
+    });
+}
+
+void Engine::State::add_other(const Step& step, const Node& node) {
+    const std::size_t in = step.inputs[0];
+    const std::size_t out = step.output;
+    const std::int64_t pixels = pixels_of(shape(in));
+    switch (node.op) {
+    case Operator::add:
+    case Operator::multiply:
+        return add_combination(step, node);
+    case Operator::concat:
+        return add_concat(step);
+    case Operator::flatten:
+        return add_copy(in, out);
+    case Operator::slice:
+        return add_copy_of(in, node.first_channel * pixels, out, 0, elements(out));
+    case Operator::channel_shuffle: {
+        const std::int64_t size = shape(in).channels / node.groups;
+        for (std::int64_t c = 0; c < shape(in).channels; ++c)
+            add_copy_of(in, c * pixels, out, (c % size * node.groups + c / size) * pixels, pixels);
+        return;
+    }
+    case Operator::pad:
+        return add_pad(step, node);
+    case Operator::max_pool:
+    case Operator::average_pool:
+    case Operator::global_average_pool:
+        return add_pooling(step, node);
+    case Operator::resize_nearest:
+    case Operator::resize_bilinear:
+        return each_block(
+            [this, in, out, pixels,
+             table = interpolation_table(node, shape(in), shape(out))](std::int64_t block) {
+                kernels.interpolate(data(in, block), pixels, shape(in).channels, table.data(),
+                                    pixels_of(shape(out)), data(out, block));
+            });
+    case Operator::softmax:
+        return each_block([this, in, out, pixels](std::int64_t block) {
+            kernels.softmax(data(in, block), shape(in).channels, pixels, data(out, block));
+        });
+    default:
+        if (!network::is_activation(node.op))
+            throw core::InternalError("node '" + node.name + "' cannot be executed");
+        if (plan.tensors[in].buffer != plan.tensors[out].buffer) add_copy(in, out);
+        return add_activation(node, out);
+    }
+}
+
+Engine::Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
+               NormMode norms) {
+    network::check_weights(network, weights);
+    state_ = std::make_unique<State>(network, weights, batch, norms);
+}
+
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+std::int64_t Engine::batch() const noexcept {
+    return state_->batch;
+}
+
+float* Engine::images() noexcept {
+    return state_->images.data();
+}
+
+void Engine::run() {
+    state_->run();
+}
+
+const float* Engine::output(std::size_t index) const noexcept {
+    return state_->outputs[index].data();
+}
+
+const BatchStatistics& Engine::statistics(const std::string& name) const {
+    return state_->statistics.at(name);
+}
+
+} // namespace hdap::accuracy

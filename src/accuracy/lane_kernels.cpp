@@ -1,0 +1,26 @@
+#include "lane_kernels.hpp"
+
+namespace hdap::accuracy {
+
+const LaneKernels& portable_lane_kernels();
+#if defined(__x86_64__)
+const LaneKernels& avx2_lane_kernels();
+const LaneKernels& avx512_lane_kernels();
+#endif
+
+LaneKernelSet all_lane_kernels() {
+    LaneKernelSet set{{&portable_lane_kernels(), nullptr, nullptr}, 1};
+#if defined(__x86_64__)
+    const bool fma = __builtin_cpu_supports("fma");
+    if (fma && __builtin_cpu_supports("avx2")) set.kernels[set.count++] = &avx2_lane_kernels();
+    if (fma && __builtin_cpu_supports("avx512f")) set.kernels[set.count++] = &avx512_lane_kernels();
+#endif
+    return set;
+}
+
+const LaneKernels& lane_kernels() {
+    const LaneKernelSet set = all_lane_kernels();
+    return *set.kernels[set.count - 1];
+}
+
+} // namespace hdap::accuracy
