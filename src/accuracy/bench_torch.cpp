@@ -9,9 +9,11 @@
 #include "hdap/network/zoo.hpp"
 #include "network_torch.hpp"
 
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <array>
 #include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <functional>
@@ -155,36 +157,37 @@ core::BenchmarkResult against_eager(const Subject& subject, bool verify) {
             .target = subject.target};
 }
 
-/// One 3 × 3 convolution of a stage of ResNet56.
-network::PrunedNetwork stage_convolution(std::int64_t channels, std::int64_t size) {
-    network::Network network;
-    network.name = "convolution";
-    network.input_extent = {size, size};
-    network::Node input;
-    input.name = "input";
-    input.output_channels = channels;
-    network::Node convolution;
-    convolution.name = "conv";
-    convolution.op = network::Operator::conv2d;
-    convolution.inputs = {0};
-    convolution.output_channels = channels;
-    convolution.kernel = {3, 3};
-    convolution.padding = {1, 1};
-    network.nodes = {input, convolution};
-    return {network, network::initial_weights(network, 1)};
-}
+/// The 3 × 3 convolutions of ResNet56's three stages, as LibTorch computes them at its best:
+/// channels-last, without anything around them.
+class StageConvolutions {
+  public:
+    StageConvolutions() {
+        for (const auto& [channels, size] : {std::pair{16, 32}, {32, 16}, {64, 8}}) {
+            const auto layout =
+                at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast);
+            inputs_.push_back(at::empty({batch, channels, size, size}, layout).fill_(0.5));
+            weights_.push_back(at::empty({channels, channels, 3, 3}, layout).fill_(0.5));
+        }
+    }
+
+    void run() const {
+        const c10::InferenceMode inference;
+        const std::array<std::int64_t, 2> one{1, 1};
+        for (std::size_t i = 0; i < inputs_.size(); ++i)
+            (void)at::conv2d(inputs_[i], weights_[i], {}, one, one, one, 1);
+    }
+
+  private:
+    std::vector<at::Tensor> inputs_;
+    std::vector<at::Tensor> weights_;
+};
 
 core::BenchmarkResult peak_share() {
     const network::Network network = network::make_network({.name = "resnet56"});
     Engine whole = make_engine({network, network::initial_weights(network, 1)});
-    std::vector<Engine> stages;
-    for (const auto& [channels, size] : {std::pair{16, 32}, {32, 16}, {64, 8}})
-        stages.push_back(make_engine(stage_convolution(channels, size)));
+    const StageConvolutions stages;
     const std::vector<std::function<void()>> contenders{[&] { whole.run(); },
-                                                        [&] {
-                                                            for (Engine& stage : stages)
-                                                                stage.run();
-                                                        }};
+                                                        [&] { stages.run(); }};
     const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
     const auto structure = network::find_pruning_structure(network);
     const double network_macs = static_cast<double>(
@@ -199,7 +202,7 @@ core::BenchmarkResult peak_share() {
     return {.name = "accuracy_resnet56_peak_share",
             .value = ours,
             .unit = "GFLOP/s",
-            .baseline = "its dense 3 x 3 convolutions alone",
+            .baseline = inference_engine() + "'s dense 3 x 3 convolutions alone",
             .baseline_value = peak,
             .ratio = ours / peak,
             .target = 0.85};

@@ -13,7 +13,7 @@ namespace hdap::accuracy {
 /// - accuracy_NETWORK_vs_eager: MobileNetV1 0.25 (28 × 28), 1.0 (32 × 32), ResNet20 and ResNet56,
 ///   unpruned and three random genomes of each; images a second of all four together.
 /// - accuracy_resnet56_peak_share: the engine's GFLOP/s on the unpruned ResNet56 against those of
-///   dense 3 × 3 convolutions of its three sizes, alone.
+///   LibTorch's dense 3 × 3 convolutions of its three sizes, channels-last, alone.
 /// - accuracy_scaling_2: two candidates on two threads against one after the other (wall time).
 ///
 /// With `verify`, both must first give the same classes for all images of all networks, and logits
