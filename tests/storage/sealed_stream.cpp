@@ -10,6 +10,8 @@
 #include <fstream>
 #include <numeric>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace hdap;
 using storage::Hdf5Reader;
@@ -120,6 +122,32 @@ TEST_CASE("without commit nothing is left, and the file that was there stays") {
     }
     CHECK(files_in(folder) == 1);
     CHECK(bytes_of(path) == before);
+}
+
+TEST_CASE("what a killed stream left is removed by the next, and nothing else is") {
+    const test::TemporaryFolder folder;
+    const fs::path path = folder / "a.h5";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        SealedStream* stream = new SealedStream(path, 50); // never destroyed
+        write_rows(stream->content());
+        ::_exit(0);
+    }
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    const std::string dead = std::to_string(child);
+    REQUIRE(fs::exists(path.string() + ".tmp." + dead));
+    const std::vector<std::string> others{"a.h5.tmp." + std::to_string(::getppid()), // it runs
+                                          "b.h5.tmp." + dead,
+                                          "a.h5.tmp.x",
+                                          "a.h5.tmp.",
+                                          "a.h5.tmp." + dead + "0x",
+                                          "a.h5"};
+    for (const std::string& name : others)
+        std::ofstream(folder / name) << "x";
+    write_file(path);
+    CHECK_FALSE(fs::exists(path.string() + ".tmp." + dead));
+    for (const std::string& name : others)
+        CHECK(fs::exists(folder / name));
 }
 
 TEST_CASE("a stream for which the disk has no space is refused before anything is written") {
