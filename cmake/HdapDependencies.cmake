@@ -23,6 +23,10 @@ find_path(NANOFLANN_INCLUDE_DIR nanoflann.hpp REQUIRED)
 add_library(hdap_nanoflann INTERFACE)
 target_include_directories(hdap_nanoflann SYSTEM INTERFACE ${NANOFLANN_INCLUDE_DIR})
 
+find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
+add_library(hdap_stb INTERFACE)
+target_include_directories(hdap_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
+
 # Optional: the baseline of the search's benchmarks (`hdap bench`).
 find_package(Pagmo QUIET)
 add_library(hdap_pagmo INTERFACE)

@@ -15,7 +15,7 @@ packages=(
     libopenblas0-pthread # without it LibTorch's matrix products are about 30 times slower
     libxgboost-dev xgboost # XGBoost's CMake files refer to the executable
     libeigen3-dev libnanoflann-dev libssl-dev zlib1g-dev
-    libtomlplusplus-dev libcli11-dev libspdlog-dev nlohmann-json3-dev
+    libtomlplusplus-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libstb-dev
     dataset-fashion-mnist
 )
 if [[ "${1:-}" == tests ]]; then

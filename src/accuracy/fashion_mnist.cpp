@@ -1,14 +1,10 @@
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/core/hash.hpp"
-#include "hdap/storage/schema.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "image_writer.hpp"
 
 #include <zlib.h>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <memory>
 #include <span>
 
@@ -121,39 +117,10 @@ Split read_split(const std::filesystem::path& folder, const std::string& prefix)
     return split;
 }
 
-struct Moments {
-    double mean = 0.0;
-    double deviation = 0.0;
-};
-
-/// Of pixel/255. Sums of integers, so exact whatever the order.
-Moments moments(const std::vector<std::uint8_t>& pixels) {
-    std::uint64_t sum = 0;
-    std::uint64_t squares = 0;
-    for (const std::uint8_t pixel : pixels) {
-        sum += pixel;
-        squares += std::uint64_t{pixel} * pixel;
-    }
-    const auto count = static_cast<double>(pixels.size());
-    const double mean = static_cast<double>(sum) / count;
-    const double variance = static_cast<double>(squares) / count - mean * mean;
-    return {mean / 255.0, std::sqrt(std::max(variance, 0.0)) / 255.0};
-}
-
-void write_split(storage::Hdf5Writer& file, const std::string& name, const Split& split) {
-    // Not compressed: 55 MB are read much faster from the disk than they are inflated.
-    file.write("/" + name + "/images", split.pixels, {split.count, 1, side, side});
+void append_split(ImageWriter& writer, const std::string& name, const Split& split) {
+    writer.begin_split(name, static_cast<std::int64_t>(split.count));
     const std::vector<std::int32_t> labels(split.labels.begin(), split.labels.end());
-    file.write("/" + name + "/labels", labels);
-}
-
-std::string content_sha256(const Split& train, const Split& test) {
-    core::Sha256 hash;
-    for (const Split* split : {&train, &test}) {
-        hash.update(std::as_bytes(std::span(split->pixels)));
-        hash.update(std::as_bytes(std::span(split->labels)));
-    }
-    return hash.hex_digest();
+    writer.append(split.pixels, labels);
 }
 
 } // namespace
@@ -161,20 +128,16 @@ std::string content_sha256(const Split& train, const Split& test) {
 void pack_fashion_mnist(const std::filesystem::path& folder, const std::filesystem::path& output) {
     const Split train = read_split(folder, "train");
     const Split test = read_split(folder, "t10k");
-    const Moments normalisation = moments(train.pixels);
-    if (normalisation.deviation <= 0.0)
-        throw core::DataError(folder.string() + ": all pixels of the train split are equal");
-
-    storage::Hdf5Writer file;
-    storage::write_identity(file, {.schema = images_schema,
-                                   .config_sha256 = {},
-                                   .input_sha256 = content_sha256(train, test)});
-    file.attribute("/", "classes", classes);
-    file.write("/mean", std::vector<double>{normalisation.mean});
-    file.write("/deviation", std::vector<double>{normalisation.deviation});
-    write_split(file, "train", train);
-    write_split(file, "test", test);
-    storage::write_sealed(output, file.finish());
+    ImageWriter writer(output,
+                       {.channels = 1,
+                        .height = side,
+                        .width = side,
+                        .class_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
+                        .most_images = static_cast<std::int64_t>(train.count + test.count)});
+    append_split(writer, "train", train);
+    append_split(writer, "test", test);
+    writer.commit(folder.string());
 }
 
 } // namespace hdap::accuracy

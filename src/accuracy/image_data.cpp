@@ -5,6 +5,7 @@
 #include "hdap/storage/schema.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -60,6 +61,20 @@ void check_labels(const ImageData& images, const std::string& name) {
                               std::to_string(images.classes - 1) + "]");
 }
 
+void check_extents(const ImageData& images, const std::string& name) {
+    check_range(name, "the number of images", images.count, 1, max_count);
+    check_range(name, "the number of channels", images.channels, 1, max_channels);
+    check_range(name, "the height", images.height, 1, max_extent);
+    check_range(name, "the width", images.width, 1, max_extent);
+    check_range(name, "the number of classes", images.classes, 2, max_classes);
+}
+
+void check_labels_and_normalisation(const ImageData& images, const std::string& name) {
+    check_size(name, "labels", images.labels.size(), images.count);
+    check_labels(images, name);
+    check_normalisation(images, name);
+}
+
 storage::Shape shape_of(const storage::Hdf5Reader& file, const std::string& path) {
     if (!file.contains(path))
         throw core::DataError(file.name() + ": no data set '" + path + "'; expected a file of " +
@@ -80,19 +95,47 @@ std::int64_t to_int64(std::size_t size) {
         std::min<std::size_t>(size, std::numeric_limits<std::int64_t>::max()));
 }
 
+std::string name_of(const storage::Hdf5Reader& file, const std::string& split) {
+    return file.name() + ", '/" + split + "'";
+}
+
+ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string& split) {
+    storage::read_identity(file, images_schema);
+    const std::string images_path = "/" + split + "/images";
+    const std::string labels_path = "/" + split + "/labels";
+    const storage::Shape shape = shape_of(file, images_path);
+    if (shape.size() != 4)
+        throw core::DataError(file.name() + ": '" + images_path + "' has " +
+                              std::to_string(shape.size()) +
+                              " dimensions, expected 4: [count][channels][height][width]");
+    check_bytes(file, images_path);
+    ImageData images{.count = to_int64(shape[0]),
+                     .channels = to_int64(shape[1]),
+                     .height = to_int64(shape[2]),
+                     .width = to_int64(shape[3]),
+                     .classes = file.attribute_int("/", "classes"),
+                     .pixels = {},
+                     .labels = {},
+                     .mean = {},
+                     .deviation = {}};
+    (void)shape_of(file, labels_path);
+    (void)shape_of(file, "/mean");
+    (void)shape_of(file, "/deviation");
+    images.labels = file.read<std::int32_t>(labels_path, {shape[0]});
+    images.mean = file.read<double>("/mean", {shape[1]});
+    images.deviation = file.read<double>("/deviation", {shape[1]});
+    check_extents(images, name_of(file, split));
+    check_labels_and_normalisation(images, name_of(file, split));
+    return images;
+}
+
 } // namespace
 
 void check_images(const ImageData& images, const std::string& name) {
-    check_range(name, "the number of images", images.count, 1, max_count);
-    check_range(name, "the number of channels", images.channels, 1, max_channels);
-    check_range(name, "the height", images.height, 1, max_extent);
-    check_range(name, "the width", images.width, 1, max_extent);
-    check_range(name, "the number of classes", images.classes, 2, max_classes);
+    check_extents(images, name);
     check_size(name, "pixels", images.pixels.size(),
                images.count * images.channels * images.height * images.width);
-    check_size(name, "labels", images.labels.size(), images.count);
-    check_labels(images, name);
-    check_normalisation(images, name);
+    check_labels_and_normalisation(images, name);
 }
 
 void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
@@ -128,32 +171,45 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
 }
 
 ImageData read_images(const storage::Hdf5Reader& file, const std::string& split) {
-    storage::read_identity(file, images_schema);
-    const std::string images_path = "/" + split + "/images";
-    const std::string labels_path = "/" + split + "/labels";
-    const storage::Shape shape = shape_of(file, images_path);
-    if (shape.size() != 4)
-        throw core::DataError(file.name() + ": '" + images_path + "' has " +
-                              std::to_string(shape.size()) +
-                              " dimensions, expected 4: [count][channels][height][width]");
-    check_bytes(file, images_path);
-    ImageData images{.count = to_int64(shape[0]),
-                     .channels = to_int64(shape[1]),
-                     .height = to_int64(shape[2]),
-                     .width = to_int64(shape[3]),
-                     .classes = file.attribute_int("/", "classes"),
-                     .pixels = file.read<std::uint8_t>(images_path, shape),
-                     .labels = {},
-                     .mean = {},
-                     .deviation = {}};
-    (void)shape_of(file, labels_path);
-    (void)shape_of(file, "/mean");
-    (void)shape_of(file, "/deviation");
-    images.labels = file.read<std::int32_t>(labels_path, {shape[0]});
-    images.mean = file.read<double>("/mean", {shape[1]});
-    images.deviation = file.read<double>("/deviation", {shape[1]});
-    check_images(images, file.name() + ", '/" + split + "'");
+    ImageData images = read_all_but_pixels(file, split);
+    images.pixels = file.read<std::uint8_t>("/" + split + "/images");
+    check_images(images, name_of(file, split));
     return images;
+}
+
+std::vector<std::string> read_class_names(const storage::Hdf5Reader& file) {
+    const char* path = "/class_names";
+    if (!file.contains(path)) return {};
+    const std::int64_t classes = file.attribute_int("/", "classes");
+    const storage::Shape shape = file.shape(path);
+    if (shape.size() != 1 || to_int64(shape[0]) != classes)
+        throw core::DataError(file.name() + ": '" + path + "' must be a list of " +
+                              std::to_string(classes) + " names, one for each class");
+    return file.read_strings(path);
+}
+
+ImageSummary summarise_images(const storage::Hdf5Reader& file) {
+    ImageSummary summary;
+    for (const char* split : {"train", "test"}) {
+        const ImageData images = read_all_but_pixels(file, split);
+        SplitSummary& counts = summary.splits.emplace_back(
+            SplitSummary{.name = split, .count = images.count, .per_class = {}});
+        counts.per_class.resize(static_cast<std::size_t>(images.classes));
+        for (const std::int32_t label : images.labels)
+            ++counts.per_class[static_cast<std::size_t>(label)];
+        const std::array size{images.channels, images.height, images.width};
+        if (summary.splits.size() > 1 &&
+            size != std::array{summary.channels, summary.height, summary.width})
+            throw core::DataError(file.name() + ": the images of train and test differ in size");
+        summary.channels = images.channels;
+        summary.height = images.height;
+        summary.width = images.width;
+        summary.classes = images.classes;
+        summary.mean = images.mean;
+        summary.deviation = images.deviation;
+    }
+    summary.class_names = read_class_names(file);
+    return summary;
 }
 
 } // namespace hdap::accuracy

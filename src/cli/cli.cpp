@@ -5,7 +5,6 @@
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <new>
 
@@ -65,12 +64,21 @@ ExitCode report_misuse(Arguments arguments, const std::string& message) {
 /// CLI11's message, or a clearer one when the subcommand does not exist.
 std::string parse_error_message(const CLI::App& app, const CLI::ParseError& error, int argc,
                                 char** argv) {
-    if (argc < 2 || argv[1][0] == '-') return error.what();
-    std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands(nullptr))
-        names.push_back(command->get_name());
-    if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return error.what();
-    return "unknown subcommand '" + std::string(argv[1]) + "'" + core::did_you_mean(argv[1], names);
+    const CLI::App* command = &app;
+    for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+        const std::string word = argv[i];
+        std::vector<std::string> names;
+        const CLI::App* found = nullptr;
+        for (const CLI::App* subcommand : command->get_subcommands(nullptr)) {
+            names.push_back(subcommand->get_name());
+            if (word == names.back()) found = subcommand;
+        }
+        if (names.empty()) break;
+        if (found == nullptr)
+            return "unknown subcommand '" + word + "'" + core::did_you_mean(word, names);
+        command = found;
+    }
+    return error.what();
 }
 
 } // namespace

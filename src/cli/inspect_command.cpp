@@ -1,4 +1,5 @@
 #include "commands.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -19,6 +20,7 @@
 namespace hdap::cli {
 namespace {
 
+using core::printable;
 using nlohmann::ordered_json;
 
 struct InspectOptions {
@@ -51,15 +53,6 @@ constexpr std::size_t longest_attribute = 80;
 constexpr std::size_t most_values = 8;
 // What is not worth its memory for a glance at eight values.
 constexpr std::size_t most_elements_read = 1'000'000;
-
-/// Neither a line break nor a terminal's control sequence from a file reaches the terminal.
-std::string printable(std::string text) {
-    for (char& letter : text) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (byte < 0x20 || byte == 0x7f) letter = '?';
-    }
-    return text;
-}
 
 bool continues_character(char letter) {
     return (static_cast<unsigned char>(letter) & 0xc0U) == 0x80U;

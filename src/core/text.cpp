@@ -49,6 +49,14 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
     return guess.empty() ? "" : " (did you mean '" + guess + "'?)";
 }
 
+std::string printable(std::string text) {
+    for (char& letter : text) {
+        const auto byte = static_cast<unsigned char>(letter);
+        if (byte < 0x20 || byte == 0x7f) letter = '?';
+    }
+    return text;
+}
+
 std::string join(std::span<const std::string> words, std::string_view separator) {
     std::string text;
     for (std::size_t i = 0; i < words.size(); ++i) {

@@ -30,6 +30,7 @@ class Id {
 
     [[nodiscard]] hid_t get() const noexcept { return id_; }
     [[nodiscard]] bool valid() const noexcept { return id_ >= 0; }
+    [[nodiscard]] hid_t release() noexcept { return std::exchange(id_, -1); }
 
   private:
     hid_t id_ = -1;
@@ -144,22 +145,40 @@ Hdf5Writer::Hdf5Writer() : handles_(std::make_unique<Handles>()) {
     require(handles_->file.valid(), "cannot make an HDF5 file in memory");
 }
 
+Hdf5Writer::Hdf5Writer(std::unique_ptr<Handles> handles) : handles_(std::move(handles)) {}
+
+Hdf5Writer Hdf5Writer::on_disk(const std::string& path, std::size_t reserved) {
+    silence_hdf5();
+    auto handles = std::make_unique<Handles>();
+    const Id creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+    require(H5Pset_userblock(creation.get(), reserved) >= 0, "cannot make " + path);
+    handles->file =
+        Id(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), H5P_DEFAULT), H5Fclose);
+    require(handles->file.valid(), "cannot make " + path);
+    return Hdf5Writer(std::move(handles));
+}
+
 Hdf5Writer::~Hdf5Writer() = default;
 Hdf5Writer::Hdf5Writer(Hdf5Writer&&) noexcept = default;
 Hdf5Writer& Hdf5Writer::operator=(Hdf5Writer&&) noexcept = default;
 
 namespace {
 
+/// Chunks of up to 1 MiB along the first dimension.
+void set_chunks(const Id& properties, const Shape& shape, std::size_t element_bytes) {
+    constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
+    const std::size_t row_bytes = element_count(shape) / shape[0] * element_bytes;
+    std::vector<hsize_t> chunk(shape.begin(), shape.end());
+    chunk[0] = std::clamp<std::size_t>(chunk_bytes / row_bytes, 1, shape[0]);
+    H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+}
+
 Id dataset_properties(const Shape& shape, std::size_t element_bytes, Compression compression) {
     Id properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
     // Creation times would make equal contents differ in bits.
     H5Pset_obj_track_times(properties.get(), false);
     if (compression == Compression::deflate && element_count(shape) > 0) {
-        constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
-        const std::size_t row_bytes = element_count(shape) / shape[0] * element_bytes;
-        std::vector<hsize_t> chunk(shape.begin(), shape.end());
-        chunk[0] = std::clamp<std::size_t>(chunk_bytes / row_bytes, 1, shape[0]);
-        H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+        set_chunks(properties, shape, element_bytes);
         H5Pset_shuffle(properties.get());
         H5Pset_deflate(properties.get(), 4);
     }
@@ -190,6 +209,56 @@ void Hdf5Writer::write(const std::string& path, std::span<const T> values, const
     require(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
                      values.data()) >= 0,
             "cannot write data set " + path);
+}
+
+template <Element T>
+void Hdf5Writer::begin_rows(const std::string& path, const Shape& row, std::size_t expected_rows) {
+    Shape shape = row;
+    shape.insert(shape.begin(), std::max<std::size_t>(expected_rows, 1));
+    if (element_count(row) == 0)
+        throw core::InternalError("cannot make data set " + path + ": its rows are empty");
+    const Id properties = dataset_properties(shape, sizeof(T), Compression::none);
+    set_chunks(properties, shape, sizeof(T));
+    std::vector<hsize_t> extents(shape.begin(), shape.end());
+    std::vector<hsize_t> limits = extents;
+    extents[0] = 0;
+    limits[0] = H5S_UNLIMITED;
+    const Id space(
+        H5Screate_simple(static_cast<int>(extents.size()), extents.data(), limits.data()),
+        H5Sclose);
+    const Id dataset(H5Dcreate2(handles_->file.get(), path.c_str(), native_type<T>(), space.get(),
+                                handles_->make_groups.get(), properties.get(), H5P_DEFAULT),
+                     H5Dclose);
+    require(dataset.valid(), "cannot make data set " + path);
+}
+
+template <Element T>
+void Hdf5Writer::append_rows(const std::string& path, std::span<const T> values) {
+    const Id dataset(H5Dopen2(handles_->file.get(), path.c_str(), H5P_DEFAULT), H5Dclose);
+    require(dataset.valid(), "cannot append to data set " + path);
+    const Id old_space(H5Dget_space(dataset.get()), H5Sclose);
+    std::vector<hsize_t> start(
+        static_cast<std::size_t>(H5Sget_simple_extent_ndims(old_space.get())));
+    H5Sget_simple_extent_dims(old_space.get(), start.data(), nullptr);
+    std::vector<hsize_t> part = start;
+    part[0] = 1;
+    const std::size_t row = element_count({part.begin(), part.end()});
+    if (values.size() % row != 0)
+        throw core::InternalError("cannot append to data set " + path + ": " +
+                                  std::to_string(values.size()) +
+                                  " values are no whole number of rows of " + std::to_string(row));
+    if (values.empty()) return;
+    part[0] = values.size() / row;
+    std::vector<hsize_t> extents = start;
+    extents[0] += part[0];
+    require(H5Dset_extent(dataset.get(), extents.data()) >= 0, "cannot extend data set " + path);
+    std::fill(start.begin() + 1, start.end(), 0);
+    const Id space(H5Dget_space(dataset.get()), H5Sclose);
+    H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, part.data(), nullptr);
+    const Id memory = dataspace({part.begin(), part.end()});
+    require(H5Dwrite(dataset.get(), native_type<T>(), memory.get(), space.get(), H5P_DEFAULT,
+                     values.data()) >= 0,
+            "cannot append to data set " + path);
 }
 
 void Hdf5Writer::write_strings(const std::string& path, std::span<const std::string> values) {
@@ -253,6 +322,15 @@ std::vector<std::byte> Hdf5Writer::finish() {
             "cannot finish an HDF5 file");
     handles_->file = Id();
     return image;
+}
+
+std::uint64_t Hdf5Writer::close() {
+    hsize_t size = 0;
+    require(H5Fflush(handles_->file.get(), H5F_SCOPE_GLOBAL) >= 0 &&
+                H5Fget_filesize(handles_->file.get(), &size) >= 0,
+            "cannot finish an HDF5 file");
+    require(H5Fclose(handles_->file.release()) >= 0, "cannot finish an HDF5 file");
+    return size;
 }
 
 // ---------------------------------------------------------------------------------------- reader
@@ -602,6 +680,16 @@ template void Hdf5Writer::write(const std::string&, std::span<const std::int32_t
                                 Compression);
 template void Hdf5Writer::write(const std::string&, std::span<const std::uint8_t>, const Shape&,
                                 Compression);
+template void Hdf5Writer::begin_rows<double>(const std::string&, const Shape&, std::size_t);
+template void Hdf5Writer::begin_rows<float>(const std::string&, const Shape&, std::size_t);
+template void Hdf5Writer::begin_rows<std::int64_t>(const std::string&, const Shape&, std::size_t);
+template void Hdf5Writer::begin_rows<std::int32_t>(const std::string&, const Shape&, std::size_t);
+template void Hdf5Writer::begin_rows<std::uint8_t>(const std::string&, const Shape&, std::size_t);
+template void Hdf5Writer::append_rows(const std::string&, std::span<const double>);
+template void Hdf5Writer::append_rows(const std::string&, std::span<const float>);
+template void Hdf5Writer::append_rows(const std::string&, std::span<const std::int64_t>);
+template void Hdf5Writer::append_rows(const std::string&, std::span<const std::int32_t>);
+template void Hdf5Writer::append_rows(const std::string&, std::span<const std::uint8_t>);
 template std::vector<double> Hdf5Reader::read(const std::string&) const;
 template std::vector<float> Hdf5Reader::read(const std::string&) const;
 template std::vector<std::int64_t> Hdf5Reader::read(const std::string&) const;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 #include <fcntl.h>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -32,6 +33,7 @@ class Descriptor {
     Descriptor(const fs::path& path, int flags, mode_t mode = 0)
         : number_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
     ~Descriptor() { close(); }
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
 
@@ -92,8 +94,7 @@ bool keep_as(const fs::path& path, const fs::path& previous) {
 /// Writes the parts to a temporary file and renames it to `path`.
 void replace_file(const fs::path& path, std::span<const std::byte> head,
                   std::span<const std::byte> body, const fs::path& previous) {
-    const fs::path temporary =
-        path.string() + std::string(temporary_mark) + std::to_string(::getpid());
+    const fs::path temporary = temporary_name(path);
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();
         ::unlink(temporary.c_str());
@@ -109,21 +110,33 @@ void replace_file(const fs::path& path, std::span<const std::byte> head,
     sync_folder(folder_of(path));
 }
 
-std::array<std::byte, seal_bytes> make_seal(std::span<const std::byte> content) {
-    const std::string text = std::string(seal_magic) + "bytes " + std::to_string(content.size()) +
-                             "\nsha256 " + core::sha256_hex(content) + "\n";
-    std::array<std::byte, seal_bytes> seal{};
+using SealBlock = std::array<std::byte, seal_bytes>;
+
+SealBlock make_seal(std::size_t bytes, const std::string& sha256) {
+    const std::string text =
+        std::string(seal_magic) + "bytes " + std::to_string(bytes) + "\nsha256 " + sha256 + "\n";
+    SealBlock seal{};
     std::memcpy(seal.data(), text.data(), text.size());
     return seal;
 }
 
-std::vector<std::byte> read_bytes(const fs::path& path) {
+bool is_seal(std::span<const std::byte> block) {
+    return block.size() >= seal_bytes &&
+           std::memcmp(block.data(), seal_magic.data(), seal_magic.size()) == 0;
+}
+
+/// Opens a file to read. `path` must be that of a regular file.
+Descriptor open_file(const fs::path& path) {
     Descriptor file(path, O_RDONLY);
     if (file.number() < 0) throw core::DataError("cannot open " + path.string() + ": " + reason());
     std::error_code error;
     if (!fs::is_regular_file(path, error))
         throw core::DataError("cannot read " + path.string() + ": it is not a file");
-    std::vector<std::byte> bytes(fs::file_size(path));
+    return file;
+}
+
+/// Fills `bytes` as far as the file goes on, and returns how far that is.
+std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<std::byte> bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
         const ssize_t count = ::read(file.number(), bytes.data() + done, bytes.size() - done);
@@ -132,35 +145,99 @@ std::vector<std::byte> read_bytes(const fs::path& path) {
         if (count == 0) break;
         done += static_cast<std::size_t>(count);
     }
-    bytes.resize(done);
+    return done;
+}
+
+std::vector<std::byte> read_bytes(const fs::path& path) {
+    const Descriptor file = open_file(path);
+    std::vector<std::byte> bytes(fs::file_size(path));
+    bytes.resize(read_some(file, path, bytes));
     return bytes;
 }
 
-void check_seal(const fs::path& path, std::span<const std::byte> bytes) {
-    const auto content = bytes.subspan(seal_bytes);
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), seal_bytes);
+/// The number and the SHA-256 of the bytes that a file still has.
+struct Digest {
+    std::size_t bytes = 0;
+    std::string sha256;
+};
+
+Digest digest_of_rest(const Descriptor& file, const fs::path& path) {
+    std::vector<std::byte> buffer(std::size_t{1} << 20);
+    core::Sha256 hash;
+    Digest digest;
+    while (const std::size_t count = read_some(file, path, buffer)) {
+        hash.update(std::span(buffer).first(count));
+        digest.bytes += count;
+    }
+    digest.sha256 = hash.hex_digest();
+    return digest;
+}
+
+void check_length(const fs::path& path, std::span<const std::byte> seal, std::size_t bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(seal.data()), seal_bytes);
     const std::size_t count_at = seal_magic.size() + std::string_view("bytes ").size();
     std::size_t declared = 0;
     std::from_chars(text.data() + count_at, text.data() + text.size(), declared);
-    if (declared != content.size())
+    if (declared != bytes)
         throw core::CorruptFileError(
-            path.string() + ": truncated or overwritten: " + std::to_string(content.size()) +
+            path.string() + ": truncated or overwritten: " + std::to_string(bytes) +
             " bytes after the seal, " + std::to_string(declared) + " were written");
-    const auto expected = make_seal(content);
-    if (!std::equal(expected.begin(), expected.end(), bytes.begin()))
+}
+
+void check_seal(const fs::path& path, std::span<const std::byte> seal, const Digest& content) {
+    const SealBlock expected = make_seal(content.bytes, content.sha256);
+    if (!std::equal(expected.begin(), expected.end(), seal.begin()))
         throw core::CorruptFileError(path.string() +
                                      ": damaged or edited: its SHA-256 does not fit its seal");
+}
+
+void check_presence(const fs::path& path, Seal seal) {
+    if (seal == Seal::required)
+        throw core::CorruptFileError(path.string() + ": truncated, damaged, or not written by " +
+                                     "hdap: it does not begin with the seal of a file of ours");
 }
 
 } // namespace
 
 void write_sealed(const fs::path& path, std::span<const std::byte> content,
                   const fs::path& previous) {
-    replace_file(path, make_seal(content), content, previous);
+    replace_file(path, make_seal(content.size(), core::sha256_hex(content)), content, previous);
 }
 
 void write_atomically(const fs::path& path, std::span<const std::byte> content) {
     replace_file(path, {}, content, {});
+}
+
+fs::path temporary_name(const fs::path& path) {
+    return path.string() + std::string(temporary_mark) + std::to_string(::getpid());
+}
+
+void reserve_space(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
+    Descriptor file(temporary, O_WRONLY | O_CREAT, 0644);
+    int error = file.number() < 0 ? errno : 0;
+    if (error == 0 && bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
+        error = EFBIG;
+    if (error == 0) error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
+    if (error != 0)
+        throw core::InternalError("cannot write " + path.string() + ", which needs up to " +
+                                  std::to_string(bytes) + " bytes: " + std::strerror(error));
+}
+
+void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
+    const auto check = [&](bool ok) {
+        if (!ok)
+            throw core::InternalError("cannot write " + path.string() + ": " + reason() +
+                                      "; the file that was there before is unchanged");
+    };
+    Descriptor file(temporary, O_RDWR);
+    check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&
+          ::lseek(file.number(), seal_bytes, SEEK_SET) >= 0);
+    const Digest content = digest_of_rest(file, temporary);
+    check(::lseek(file.number(), 0, SEEK_SET) == 0);
+    check(write_all(file.number(), make_seal(content.bytes, content.sha256)));
+    check(::fsync(file.number()) == 0 && file.close());
+    check(::rename(temporary.c_str(), path.c_str()) == 0);
+    sync_folder(folder_of(path));
 }
 
 void remove_temporary_files(const fs::path& folder) {
@@ -177,17 +254,27 @@ void remove_temporary_files(const fs::path& folder) {
 
 std::vector<std::byte> read_sealed(const fs::path& path, Seal seal) {
     std::vector<std::byte> bytes = read_bytes(path);
-    const bool sealed = bytes.size() >= seal_bytes &&
-                        std::memcmp(bytes.data(), seal_magic.data(), seal_magic.size()) == 0;
-    if (sealed) {
-        check_seal(path, bytes);
-        bytes.erase(bytes.begin(), bytes.begin() + seal_bytes);
+    if (!is_seal(bytes)) {
+        check_presence(path, seal);
         return bytes;
     }
-    if (seal == Seal::required)
-        throw core::CorruptFileError(path.string() + ": truncated, damaged, or not written by " +
-                                     "hdap: it does not begin with the seal of a file of ours");
+    const auto content = std::span(bytes).subspan(seal_bytes);
+    check_length(path, bytes, content.size());
+    check_seal(path, bytes, {content.size(), core::sha256_hex(content)});
+    bytes.erase(bytes.begin(), bytes.begin() + seal_bytes);
     return bytes;
+}
+
+bool check_sealed(const fs::path& path, Seal seal) {
+    const Descriptor file = open_file(path);
+    SealBlock block{};
+    if (!is_seal(std::span(block).first(read_some(file, path, block)))) {
+        check_presence(path, seal);
+        return false;
+    }
+    check_length(path, block, fs::file_size(path) - seal_bytes);
+    check_seal(path, block, digest_of_rest(file, path));
+    return true;
 }
 
 } // namespace hdap::storage

@@ -161,6 +161,7 @@ TEST_CASE("IDX files are packed with the train split's mean and deviation", "[fa
           Approx(std::sqrt(squares / static_cast<double>(train.pixels.size()) - mean * mean)));
     CHECK(test.mean == train.mean);
     CHECK(test.deviation == train.deviation);
+    CHECK(read_class_names(file).back() == "Ankle boot");
 }
 
 TEST_CASE("Debian's Fashion-MNIST is packed whole", "[fashion_mnist]") {

@@ -96,6 +96,58 @@ TEST_CASE("packed images are read back", "[image_data]") {
     CHECK(read.deviation == images.deviation);
 }
 
+TEST_CASE("a summary counts images of each split and class, and has the names", "[image_data]") {
+    const auto summary_of = [](const ImageData& train, const ImageData& test,
+                               const std::vector<std::string>& names) {
+        storage::Hdf5Writer file;
+        storage::write_identity(file,
+                                {.schema = images_schema, .config_sha256 = {}, .input_sha256 = {}});
+        file.attribute("/", "classes", train.classes);
+        file.write("/mean", train.mean);
+        file.write("/deviation", train.deviation);
+        const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+        for (const auto& [split, images] :
+             {std::pair("/train", &train), std::pair("/test", &test)}) {
+            file.write(std::string(split) + "/images", images->pixels,
+                       {size(images->count), size(images->channels), size(images->height),
+                        size(images->width)});
+            file.write(std::string(split) + "/labels", images->labels);
+        }
+        if (!names.empty()) file.write_strings("/class_names", names);
+        return summarise_images(storage::Hdf5Reader::from_bytes(file.finish(), "packed.h5"));
+    };
+    ImageData train = synthetic_images({.count = 6, .channels = 2, .height = 4, .classes = 3});
+    train.labels = {0, 2, 2, 0, 2, 0};
+    ImageData test = synthetic_images({.count = 2, .channels = 2, .height = 4, .classes = 3});
+    test.labels = {1, 1};
+    const ImageSummary summary = summary_of(train, test, {"a", "b", "c"});
+    CHECK(summary.channels == 2);
+    CHECK(summary.height == 4);
+    CHECK(summary.width == 8);
+    CHECK(summary.classes == 3);
+    CHECK(summary.class_names == std::vector<std::string>{"a", "b", "c"});
+    CHECK(summary.mean == train.mean);
+    CHECK(summary.deviation == train.deviation);
+    REQUIRE(summary.splits.size() == 2);
+    CHECK(summary.splits[0].name == "train");
+    CHECK(summary.splits[0].count == 6);
+    CHECK(summary.splits[0].per_class == std::vector<std::int64_t>{3, 0, 3});
+    CHECK(summary.splits[1].name == "test");
+    CHECK(summary.splits[1].per_class == std::vector<std::int64_t>{0, 2, 0});
+    CHECK(summary_of(train, test, {}).class_names.empty());
+
+    CHECK_THAT(message_of([&] {
+                   (void)summary_of(train, test, {"a", "b"});
+               }),
+               Contains("packed.h5: '/class_names' must be a list of 3 names"));
+    const ImageData wide = synthetic_images({.count = 2, .channels = 2, .height = 8, .classes = 3});
+    CHECK_THAT(message_of([&] { (void)summary_of(train, wide, {}); }),
+               Contains("the images of train and test differ in size"));
+    test.labels[0] = 3;
+    CHECK_THAT(message_of([&] { (void)summary_of(train, test, {}); }),
+               Contains("'/test'") && Contains("label of image 0 is 3"));
+}
+
 TEST_CASE("hostile packed files are refused", "[image_data]") {
     const ImageData good = synthetic_images({.count = 3});
     CHECK_THAT(message_of([&] { (void)read_images(packed(good), "test"); }),

@@ -22,6 +22,11 @@ TEST_CASE("the nearest word is offered only when it is near") {
     CHECK(did_you_mean("sede", known) == " (did you mean 'seed'?)");
 }
 
+TEST_CASE("control characters from outside are not printed, others are") {
+    CHECK(printable("a\nb\x1b[31mc\x7f\t") == "a?b?[31mc??");
+    CHECK(printable("Größe µs") == "Größe µs");
+}
+
 TEST_CASE("numbers and durations print for people") {
     CHECK(significant(12.3456) == "12.35");
     CHECK(significant(0.0123456) == "0.01235");

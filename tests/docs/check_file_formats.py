@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -349,6 +350,12 @@ class FileFormats(unittest.TestCase):
         self.write_idx("t10k", 12)
         self.hdap("data", "pack", "fashion-mnist", ".", "packed.h5")
         self.check_file("packed.h5", {"train": 30, "test": 12, "height": 28, "width": 28})
+        for split, count in {"train": 7, "test": 4}.items():
+            for i in range(count):
+                self.write_png(Path("folder", split, "ab"[i % 2], f"{i}.png"), 20, 16)
+        self.hdap("data", "pack", "image-folder", "folder", "folder.h5", "--size", "12")
+        self.check_file("folder.h5", {"train": 7, "test": 4, "channels": 3, "height": 12,
+                                      "width": 12, "classes": 2})
         self.hdap("train", "mobilenet_v1", "--width", "0.25", "--data", "../my-images.h5",
                   "--held-out", "40", "--weights", "../my-weights.h5", "--epochs", "1e-6",
                   "--batch", "10", "--out", "trained.h5")
@@ -356,6 +363,19 @@ class FileFormats(unittest.TestCase):
         self.hdap("fleet", "measure", "../study.toml", "--rounds", "2", "--quiet",
                   "--out", "measured.h5")
         self.check_file("measured.h5", {"devices": 1, "benchmarks": 3, "rounds": 2})
+
+    @staticmethod
+    def write_png(path, width, height):
+        def chunk(name, data):
+            body = name + data
+            return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+        random = np.random.default_rng(len(str(path)))
+        lines = b"".join(b"\0" + random.bytes(3 * width) for _ in range(height))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" +
+                         chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)) +
+                         chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
 
     @staticmethod
     def write_idx(prefix, count):

@@ -24,6 +24,31 @@ TEST_CASE("writing refuses values that do not fill the shape, and a path that ex
     CHECK_THROWS_AS(writer.attribute("/missing", "unit", "ms"), core::InternalError);
 }
 
+TEST_CASE("appending refuses what are no whole rows, and a data set that is not there") {
+    const std::vector<float> values(5, 1.0F);
+    Hdf5Writer writer;
+    CHECK_THROWS_AS(writer.append_rows<float>("/a", values), core::InternalError);
+    CHECK_THROWS_AS(writer.begin_rows<float>("/a", {2, 0}, 3), core::InternalError);
+    writer.begin_rows<float>("/a", {2}, 3);
+    CHECK_THROWS_AS(writer.begin_rows<float>("/a", {2}, 3), core::InternalError);
+    CHECK_THROWS_AS(writer.append_rows<float>("/a", values), core::InternalError);
+    CHECK(reopened(writer).shape("/a") == storage::Shape{0, 2});
+}
+
+TEST_CASE("rows that are appended are read back, however many there come") {
+    std::vector<std::int32_t> rows(3000 * 100);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        rows[i] = static_cast<std::int32_t>(i * 7919);
+    Hdf5Writer writer;
+    writer.begin_rows<std::int32_t>("/group/rows", {4, 25}, 2);
+    writer.append_rows<std::int32_t>("/group/rows", std::span(rows).first(100));
+    writer.append_rows<std::int32_t>("/group/rows", std::span(rows).subspan(100));
+    const Hdf5Reader reader = reopened(writer);
+    CHECK(reader.read<std::int32_t>("/group/rows", {3000, 4, 25}) == rows);
+    CHECK(reader.read_rows<std::int32_t>("/group/rows", 2999, 1) ==
+          std::vector<std::int32_t>(rows.end() - 100, rows.end()));
+}
+
 TEST_CASE("bytes that are no HDF5 file are a DataError that names the file") {
     const std::string text = "this is no HDF5 file";
     std::vector<std::byte> bytes(text.size());

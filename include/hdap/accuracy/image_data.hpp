@@ -40,6 +40,7 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
 /// Reads one split ("train" or "test") of a packed file:
 ///
 ///     /                attributes schema = "hdap-images/1", classes
+///     /class_names     strings [classes]; may be missing
 ///     /mean            float64 [channels], of pixel/255
 ///     /deviation       float64 [channels], of pixel/255
 ///     /SPLIT/images    uint8 [count][channels][height][width]
@@ -48,6 +49,31 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
 /// Throws DataError for a missing split, wrong types or shapes, labels out of range, or a mean or
 /// deviation that cannot be used.
 ImageData read_images(const storage::Hdf5Reader& file, const std::string& split);
+
+/// The names of the classes of a packed file, or nothing when it has none.
+/// Throws DataError when there are not as many as classes.
+std::vector<std::string> read_class_names(const storage::Hdf5Reader& file);
+
+/// What a packed file holds, without its pixels.
+struct SplitSummary {
+    std::string name; ///< "train" or "test"
+    std::int64_t count = 0;
+    std::vector<std::int64_t> per_class; ///< images of each class
+};
+struct ImageSummary {
+    std::int64_t channels = 0;
+    std::int64_t height = 0;
+    std::int64_t width = 0;
+    std::int64_t classes = 0;
+    std::vector<std::string> class_names; ///< [classes], or empty
+    std::vector<double> mean;             ///< per channel, of pixel/255
+    std::vector<double> deviation;        ///< per channel, of pixel/255
+    std::vector<SplitSummary> splits;     ///< train, test
+};
+
+/// Reads all of a packed file but its pixels, and counts. Throws DataError as read_images does, and
+/// when the splits' images differ in size.
+ImageSummary summarise_images(const storage::Hdf5Reader& file);
 
 /// Packs Fashion-MNIST (Xiao et al., arXiv 1708.07747; IDX files, gzipped or not, as Debian's
 /// dataset-fashion-mnist has them in /usr/share/datasets/fashion-mnist) into one HDF5 file that

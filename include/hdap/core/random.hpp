@@ -25,6 +25,7 @@ enum class StreamId : std::uint32_t {
     single_device = 15,
     random_search = 16,
     random_importance = 17,
+    image_order = 20,
     testing = 1000,
 };
 

@@ -21,6 +21,10 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 /// "a, b, c"
 std::string join(std::span<const std::string> words, std::string_view separator = ", ");
 
+/// `text` with a question mark for each control character, so that neither a line break nor a
+/// terminal's control sequence from outside reaches the terminal.
+std::string printable(std::string text);
+
 /// The shortest decimal text that reads back as the same double; "1" for 1.0, "nan" for NaN.
 std::string shortest(double value);
 

@@ -29,6 +29,7 @@ enum class Compression { none, deflate };
 ///
 /// A file that is complete in memory is written to the disk in one go by storage::write_sealed.
 /// So a full disk or a kill can never leave half a file behind, and HDF5 never sees an I/O error.
+/// What does not fit into memory is built on the disk, by storage::SealedStream.
 /// Missing groups on a path are made. A path is absolute: "/population/genomes".
 /// HDF5 is not thread-safe: use writers and readers from one thread of a process, the main one.
 class Hdf5Writer {
@@ -37,6 +38,12 @@ class Hdf5Writer {
     ~Hdf5Writer();
     Hdf5Writer(Hdf5Writer&&) noexcept;
     Hdf5Writer& operator=(Hdf5Writer&&) noexcept;
+
+    /// Builds the file at `path` on the disk instead. Its first `reserved` bytes stay free: none,
+    /// or a power of two from 512 on.
+    /// Throws InternalError when the file cannot be made. HDF5 may crash when a write to the disk
+    /// fails; SealedStream takes care that none does.
+    static Hdf5Writer on_disk(const std::string& path, std::size_t reserved);
 
     /// Writes `values`, row-major, as a data set of `shape`.
     /// Throws InternalError when the path exists or the sizes do not fit.
@@ -53,6 +60,18 @@ class Hdf5Writer {
         write<T>(path, std::span<const T>(values), shape);
     }
 
+    /// Begins a data set whose rows, each of shape `row`, are brought by append_rows. It is stored
+    /// in chunks of up to 1 MiB along the first dimension, so that reading some rows reads little
+    /// else. `expected_rows`: about how many will come; a chunk is not longer.
+    /// Throws InternalError when the path exists.
+    template <Element T>
+    void begin_rows(const std::string& path, const Shape& row, std::size_t expected_rows);
+
+    /// Appends `values`, row-major, to a data set of begin_rows.
+    /// Throws InternalError when they are no whole number of rows.
+    template <Element T>
+    void append_rows(const std::string& path, std::span<const T> values);
+
     /// Writes UTF-8 strings as a one-dimensional data set of variable-length strings.
     void write_strings(const std::string& path, std::span<const std::string> values);
 
@@ -61,11 +80,16 @@ class Hdf5Writer {
 
     void group(const std::string& path);
 
-    /// The bytes of the finished file. Ends this object's use.
+    /// The bytes of the finished file in memory. Ends this object's use.
     std::vector<std::byte> finish();
+
+    /// Finishes a file on the disk and returns its size in bytes; a file that was longer when it
+    /// was made keeps its length. Ends this object's use.
+    std::uint64_t close();
 
   private:
     struct Handles;
+    explicit Hdf5Writer(std::unique_ptr<Handles> handles);
     std::unique_ptr<Handles> handles_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -31,11 +32,29 @@ void write_sealed(const std::filesystem::path& path, std::span<const std::byte> 
 /// Writes plain bytes atomically, without a seal (CSV, HTML, TOML).
 void write_atomically(const std::filesystem::path& path, std::span<const std::byte> content);
 
+/// The name of the temporary file that this process writes before it becomes the one at `path`.
+std::filesystem::path temporary_name(const std::filesystem::path& path);
+
+/// Makes `temporary` if it is not there, and takes disk space for its first `bytes`.
+/// Throws InternalError, about `path`, when that cannot be done.
+void reserve_space(const std::filesystem::path& temporary, std::uint64_t bytes,
+                   const std::filesystem::path& path);
+
+/// Cuts the finished HDF5 file `temporary`, which begins with seal_bytes free bytes, to its first
+/// `bytes`, seals it, fsyncs it and renames it to `path`. Reads it once, piece by piece.
+/// Throws InternalError when the disk is full or not writable; `path` is untouched then.
+void seal_and_rename(const std::filesystem::path& temporary, std::uint64_t bytes,
+                     const std::filesystem::path& path);
+
 /// Removes the temporary files that killed writers left in `folder`. Nobody may be writing there.
 void remove_temporary_files(const std::filesystem::path& folder);
 
 /// Reads a whole file and returns its HDF5 image, without the seal.
 /// Throws DataError when the file cannot be read, CorruptFileError when the seal does not fit.
 std::vector<std::byte> read_sealed(const std::filesystem::path& path, Seal seal = Seal::required);
+
+/// As read_sealed, but reads the file piece by piece and keeps none of it; Hdf5Reader::open may
+/// follow. Returns whether there is a seal.
+bool check_sealed(const std::filesystem::path& path, Seal seal = Seal::required);
 
 } // namespace hdap::storage
