@@ -279,7 +279,7 @@ void import_slice(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(5);
     const Feature input = importer.tensor(node.input(0));
     Dims shape = input.dims;
-    constexpr std::int64_t any_batch = std::int64_t{1} << 30;
+    constexpr std::int64_t any_batch = std::int64_t{1} << 16; // "all" is written as a large number
     shape.insert(shape.begin(), any_batch);
     std::size_t from = input.node;
     Extent stride;
@@ -289,14 +289,14 @@ void import_slice(OnnxImporter& importer, const OnnxNode& node) {
                                 range.count == (size + range.step - 1) / range.step;
         if (range.axis == 1 && range.step == 1) {
             from = append_slice(importer, from, range.first, range.count, node.name());
-        } else if (range.axis == 0 || !from_first) {
+        } else if (!from_first || (range.axis == 0 && range.step != 1)) {
             throw core::DataError("cuts " +
                                   std::string(range.axis == 0 ? "the batch" : "an image") +
                                   "; only ranges of channels, and every nth pixel from the first "
                                   "on, are supported");
         } else if (range.axis == 1) {
             fail_axis("takes every nth of");
-        } else {
+        } else if (range.axis > 1) {
             (range.axis == 2 ? stride.height : stride.width) = range.step;
         }
     }

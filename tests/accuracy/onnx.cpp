@@ -4,6 +4,8 @@
 #include "hdap/core/random.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
+#include "network/onnx_networks.hpp"
+#include "network/onnx_operators.hpp"
 #include "network/onnxruntime.hpp"
 #include "network/random_network.hpp"
 
@@ -97,7 +99,8 @@ std::vector<float> outputs_of(const PrunedNetwork& model, const std::vector<floa
 
 /// The largest difference, relative to the largest value.
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
-    REQUIRE(a.size() == b.size());
+    CHECK(a.size() == b.size());
+    if (a.size() != b.size()) return INFINITY;
     double largest = 1e-6;
     double worst = 0.0;
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -155,5 +158,119 @@ TEST_CASE("ONNX Runtime computes what LibTorch does of every network that is wri
         CHECK((*results)[i].error.empty());
         INFO((*results)[i].error);
         CHECK(difference(runs[i].expected, (*results)[i].values) < 1e-3);
+    }
+}
+
+namespace {
+
+/// The sample's model, which returns what the sample stops at.
+std::vector<std::byte> model_of(network::testing::OnnxSample& sample) {
+    if (!sample.outputs.empty()) sample.graph.proto().mutable_graph()->clear_output();
+    for (const std::string& output : sample.outputs)
+        sample.graph.output(output);
+    return sample.graph.bytes();
+}
+
+/// The weights with zeros wherever a convolution or linear layer reads channels that are not kept.
+Weights without_dropped(const PrunedNetwork& model, const network::SearchSpace& space,
+                        const std::vector<std::vector<std::int32_t>>& ranked,
+                        const network::Genome& genome) {
+    Weights weights = model.weights;
+    for (const network::Node& node : model.network.nodes) {
+        const bool reads_all = node.op == network::Operator::linear ||
+                               (node.op == network::Operator::conv2d && node.groups == 1);
+        if (!reads_all) continue;
+        network::Tensor& weight = weights.at(node.name + ".weight");
+        const auto& channels = space.structure().channel_of[node.inputs[0]];
+        const std::size_t row = weight.values.size() / static_cast<std::size_t>(weight.shape[0]);
+        const std::size_t cell = row / channels.size();
+        for (std::size_t c = 0; c < channels.size(); ++c) {
+            if (channels[c].group < 0) continue;
+            const auto g = static_cast<std::size_t>(channels[c].group);
+            const auto rank = std::find(ranked[g].begin(), ranked[g].end(), channels[c].channel);
+            if (rank - ranked[g].begin() < genome[g]) continue;
+            for (std::size_t first = c * cell; first < weight.values.size(); first += row)
+                std::fill_n(weight.values.begin() + static_cast<std::ptrdiff_t>(first), cell, 0.0F);
+        }
+    }
+    return weights;
+}
+
+} // namespace
+
+TEST_CASE("Networks of exporters compute, after import, what ONNX Runtime computes of them") {
+    network::testing::OnnxRuntime runtime;
+    struct Run {
+        std::string name;
+        std::vector<float> expected;
+    };
+    std::vector<Run> runs;
+    for (network::testing::OnnxSample& sample : network::testing::onnx_samples()) {
+        const auto bytes = model_of(sample);
+        const PrunedNetwork model = network::decode_onnx(
+            bytes, sample.name, {.input_extent = {}, .outputs = sample.outputs});
+        const std::int64_t fixed =
+            sample.graph.proto().graph().input(0).type().tensor_type().shape().dim(0).dim_value();
+        const std::int64_t batch = fixed > 0 ? fixed : 3;
+        const std::vector<float> images = random_images(model.network, batch);
+        const auto shape = batch_shape(model.network, batch);
+        runs.push_back({sample.name, outputs_of(model, images)});
+        runtime.add(bytes, shape, images);
+        const PrunedNetwork smaller = pruned(model, 1);
+        runs.push_back({sample.name + ", pruned and written", outputs_of(smaller, images)});
+        runtime.add(network::encode_onnx(smaller.network, smaller.weights), shape, images);
+    }
+    const auto results = runtime.run();
+    if (!results) {
+        WARN("skipped: node or onnxruntime-node is not installed");
+        return;
+    }
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        CAPTURE(runs[i].name);
+        CHECK((*results)[i].error == "");
+        CHECK(difference(runs[i].expected, (*results)[i].values) < 1e-3);
+    }
+}
+
+TEST_CASE(
+    "Operators in all their forms compute, after import, what ONNX Runtime computes of them") {
+    network::testing::OnnxRuntime runtime;
+    std::vector<std::pair<std::string, std::vector<float>>> expected;
+    for (const network::testing::OperatorSample& sample : network::testing::operator_samples()) {
+        CAPTURE(sample.name);
+        const auto bytes = sample.graph.bytes();
+        const PrunedNetwork model = network::decode_onnx(bytes, sample.name);
+        const std::vector<float> images = random_images(model.network, 1);
+        expected.emplace_back(sample.name, outputs_of(model, images));
+        runtime.add(bytes, batch_shape(model.network, 1), images);
+    }
+    const auto results = runtime.run();
+    if (!results) {
+        WARN("skipped: node or onnxruntime-node is not installed");
+        return;
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        CAPTURE(expected[i].first);
+        CHECK((*results)[i].error == "");
+        CHECK(difference(expected[i].second, (*results)[i].values) < 1e-4);
+    }
+}
+
+TEST_CASE("Pruning channels that are not read does not change an imported network") {
+    for (network::testing::OnnxSample& sample : network::testing::onnx_samples()) {
+        CAPTURE(sample.name);
+        const PrunedNetwork model = network::decode_onnx(
+            model_of(sample), sample.name, {.input_extent = {}, .outputs = sample.outputs});
+        for (const std::string& layer : sample.layers)
+            CHECK_NOTHROW(network::node_named(model.network, layer));
+        const network::SearchSpace space(model.network, {});
+        const auto ranked = network::rank_channels(model.network, model.weights, space);
+        const network::Genome genome = space.uniform(0.5);
+        REQUIRE(genome != space.unpruned());
+        const Weights silent = without_dropped(model, space, ranked, genome);
+        const PrunedNetwork smaller = network::prune(model.network, silent, space, ranked, genome);
+        const std::vector<float> images = random_images(model.network, 2);
+        CHECK(difference(outputs_of({model.network, silent}, images), outputs_of(smaller, images)) <
+              1e-4);
     }
 }
