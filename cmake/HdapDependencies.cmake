@@ -27,6 +27,16 @@ find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(hdap_stb INTERFACE)
 target_include_directories(hdap_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
 
+# ONNX files. Debian's ONNXConfig.cmake names libraries that its packages do not install.
+find_package(Protobuf REQUIRED)
+find_path(ONNX_INCLUDE_DIR onnx/onnx_pb.h REQUIRED)
+find_library(ONNX_LIBRARY onnx REQUIRED)
+find_library(ONNX_PROTO_LIBRARY onnx_proto REQUIRED)
+add_library(hdap_onnx INTERFACE)
+target_include_directories(hdap_onnx SYSTEM INTERFACE ${ONNX_INCLUDE_DIR} ${Protobuf_INCLUDE_DIRS})
+target_compile_definitions(hdap_onnx INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)
+target_link_libraries(hdap_onnx INTERFACE ${ONNX_LIBRARY} ${ONNX_PROTO_LIBRARY} ${Protobuf_LIBRARIES})
+
 # Optional: the baseline of the search's benchmarks (`hdap bench`).
 find_package(Pagmo QUIET)
 add_library(hdap_pagmo INTERFACE)

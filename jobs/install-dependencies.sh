@@ -16,6 +16,7 @@ packages=(
     libxgboost-dev xgboost # XGBoost's CMake files refer to the executable
     libeigen3-dev libnanoflann-dev libssl-dev zlib1g-dev
     libtomlplusplus-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libstb-dev
+    libonnx-dev libprotobuf-dev
     dataset-fashion-mnist
 )
 if [[ "${1:-}" == tests ]]; then
@@ -45,10 +46,12 @@ if [[ ${#missing[@]} -gt 0 ]]; then
 fi
 
 if [[ "${1:-}" == tests ]]; then
-    wanted=node_modules/playwright-core
+    wanted=(node_modules/playwright-core node_modules/onnxruntime-node)
     omit=()
 else
-    wanted=node_modules/echarts/dist/echarts.min.js
+    wanted=(node_modules/echarts/dist/echarts.min.js)
     omit=(--omit=dev)
 fi
-[[ -e "$wanted" ]] || npm ci --ignore-scripts --no-audit --no-fund "${omit[@]}"
+for file in "${wanted[@]}"; do
+    [[ -e "$file" ]] || { npm ci --ignore-scripts --no-audit --no-fund "${omit[@]}"; break; }
+done
