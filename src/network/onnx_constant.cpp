@@ -1,6 +1,7 @@
 #include "onnx_constant.hpp"
 
 #include "hdap/core/error.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -256,13 +257,6 @@ Constant make_constant(std::string name, std::vector<std::int64_t> shape,
                        std::vector<Integer> elements) {
     return {std::move(name), std::move(shape),
             std::make_shared<std::vector<Integer>>(std::move(elements))};
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-    std::string text = "[";
-    for (const std::int64_t size : shape)
-        text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-    return text + "]";
 }
 
 std::int64_t element_count(const std::vector<std::int64_t>& shape) {

@@ -42,9 +42,6 @@ Constant make_constant(std::string name, std::vector<std::int64_t> shape,
 Constant make_constant(std::string name, std::vector<std::int64_t> shape,
                        std::vector<Integer> elements);
 
-/// "[3, 4]"
-std::string shape_text(const std::vector<std::int64_t>& shape);
-
 /// The elements of a tensor of this shape.
 /// Throws DataError when a size is negative, the count exceeds 2^29, or there are more than 16
 /// dimensions.

@@ -7,7 +7,9 @@
 #include "onnx_proto.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <onnx/checker.h>
 #include <set>
 #include <utility>
@@ -480,11 +482,13 @@ class GraphWriter {
     std::map<std::string, std::string> constants_; ///< by what they hold
 };
 
-void check_size(const Network& network, const Weights& weights) {
-    std::size_t bytes = 0;
+void check_size(const Network& network) {
+    std::int64_t elements = 0;
     for (const auto& [name, shape] : expected_shapes(network))
-        bytes += weights.at(name).values.size() * sizeof(float);
+        elements += std::accumulate(shape.begin(), shape.end(), std::int64_t{1},
+                                    std::multiplies<>()); // infer_shapes has bounded it
     constexpr std::size_t room_for_the_graph = std::size_t{1} << 26;
+    const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(float);
     if (bytes > max_onnx_bytes - room_for_the_graph)
         throw core::DataError("network '" + network.name + "' has " +
                               core::significant(static_cast<double>(bytes) / 1e9) +
@@ -516,8 +520,8 @@ std::vector<std::byte> encode_onnx(const Network& network, const Weights& weight
         unfolded.fold_batch_norm = false;
         return encode_onnx(folded.network, folded.weights, unfolded);
     }
+    check_size(network);
     check_weights(network, weights);
-    check_size(network, weights);
     const onnx::ModelProto model = make_model(network, weights, parameters.opset);
     try {
         onnx::checker::check_model(model);

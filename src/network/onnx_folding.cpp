@@ -1,6 +1,7 @@
 #include "onnx_folding.hpp"
 
 #include "hdap/core/error.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "onnx_importer.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <cmath>

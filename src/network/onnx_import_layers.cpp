@@ -1,6 +1,7 @@
 #include "hdap/core/error.hpp"
 #include "onnx_importer.hpp"
 #include "onnx_window.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <utility>

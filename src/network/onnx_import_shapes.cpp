@@ -1,6 +1,7 @@
 #include "hdap/core/error.hpp"
 #include "onnx_folding.hpp"
 #include "onnx_importer.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -144,6 +145,9 @@ void import_transpose(OnnxImporter& importer, const OnnxNode& node) {
     Dims permutation(rank);
     std::iota(permutation.rbegin(), permutation.rend(), 0);
     permutation = node.integers("perm", permutation);
+    if (feature.node == 0 && permutation == Dims{0, 3, 1, 2})
+        throw core::DataError("the input has its channels last; export the network with the "
+                              "channels first (tf2onnx: --inputs-as-nchw)");
     if (permutation.size() != rank || permutation[0] != 0)
         throw core::DataError("moves the axis of the batch, which is not supported");
     std::vector<bool> seen(rank, false);

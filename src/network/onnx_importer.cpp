@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "onnx_folding.hpp"
+#include "tensor_check.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -181,9 +182,6 @@ void OnnxImporter::find_input() {
     if (size(1) <= 0)
         throw core::DataError(who + "does not say how many channels it has; export it with a fixed "
                                     "number of channels");
-    if (size(3) > 0 && size(3) <= 4 && size(1) > 4)
-        throw core::DataError(who + "has the channels last; export it with the channels first "
-                                    "(tf2onnx: --inputs-as-nchw)");
     fixed_batch_ = std::max<std::int64_t>(0, size(0));
     network_.input_extent = {size(2), size(3)};
     const bool open = size(2) <= 0 || size(3) <= 0;

@@ -113,7 +113,7 @@ double difference(const std::vector<float>& a, const std::vector<float>& b) {
 
 } // namespace
 
-TEST_CASE("A network is the same after it was written as ONNX and read again") {
+TEST_CASE("a network is the same after it was written as ONNX and read again") {
     std::vector<Sample> samples = zoo_samples();
     for (Sample& sample : random_samples(100))
         samples.push_back(std::move(sample));
@@ -198,7 +198,7 @@ Weights without_dropped(const PrunedNetwork& model, const network::SearchSpace& 
 
 } // namespace
 
-TEST_CASE("Networks of exporters compute, after import, what ONNX Runtime computes of them") {
+TEST_CASE("networks of exporters compute, after import, what ONNX Runtime computes of them") {
     network::testing::OnnxRuntime runtime;
     struct Run {
         std::string name;
@@ -256,7 +256,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("Pruning channels that are not read does not change an imported network") {
+TEST_CASE("pruning channels that are not read does not change an imported network") {
     for (network::testing::OnnxSample& sample : network::testing::onnx_samples()) {
         CAPTURE(sample.name);
         const PrunedNetwork model = network::decode_onnx(
