@@ -3,30 +3,63 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/network_file.hpp"
+#include "hdap/network/onnx.hpp"
+#include "hdap/network/torchscript.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
 #include <algorithm>
+#include <fstream>
+#include <string_view>
 
 namespace hdap::network {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t seal_bytes_and_signature = storage::seal_bytes + 8;
+
 bool is_in_zoo(const std::string& name) {
     const std::vector<std::string> names = zoo_names();
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-storage::Hdf5Reader open_hdf5(const std::string& file) {
-    return storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional),
-                                           file);
+enum class Format { hdf5, torchscript, onnx };
+
+/// By the file's first bytes. Protobuf, and so ONNX, has no mark of its own.
+Format format_of(const std::string& file) {
+    std::ifstream stream(file, std::ios::binary);
+    std::string start(seal_bytes_and_signature, '\0');
+    stream.read(start.data(), static_cast<std::streamsize>(start.size()));
+    start.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
+    constexpr std::string_view hdf5 = "\x89HDF\r\n\x1a\n";
+    if (start.starts_with(hdf5) || start.find(hdf5, storage::seal_bytes) == storage::seal_bytes)
+        return Format::hdf5;
+    return start.starts_with("PK\x03\x04") ? Format::torchscript : Format::onnx;
+}
+
+LoadedNetwork read_hdf5(const std::string& name) {
+    const auto file = storage::Hdf5Reader::from_bytes(
+        storage::read_sealed(name, storage::Seal::optional), name);
+    PrunedNetwork read = read_network(file);
+    return {std::move(read.network), std::move(read.weights), read_normalisation(file)};
 }
 
 LoadedNetwork read_network_file(const NetworkSource& source) {
-    const storage::Hdf5Reader file = open_hdf5(source.network);
-    PrunedNetwork read = read_network(file);
-    return {std::move(read.network), std::move(read.weights), read_normalisation(file)};
+    switch (format_of(source.network)) {
+    case Format::hdf5:
+        return read_hdf5(source.network);
+    case Format::torchscript: {
+        PrunedNetwork read = read_torchscript(source.network, source.input);
+        return {std::move(read.network), std::move(read.weights), std::nullopt};
+    }
+    case Format::onnx:
+        break;
+    }
+    OnnxImportParameters parameters;
+    if (source.input) parameters.input_extent = source.input->extent;
+    PrunedNetwork read = read_onnx(source.network, parameters);
+    return {std::move(read.network), std::move(read.weights), std::nullopt};
 }
 
 /// Throws DataError when `source` asks for other images than the network's.
@@ -73,7 +106,7 @@ LoadedNetwork load_network(const NetworkSource& source) {
 }
 
 std::vector<std::string> network_file_formats() {
-    return {".h5"};
+    return {".h5", ".onnx", ".pt"};
 }
 
 void check_network_file_name(const std::filesystem::path& file) {
@@ -86,6 +119,8 @@ void check_network_file_name(const std::filesystem::path& file) {
 void save_network(const std::filesystem::path& file, const PrunedNetwork& network,
                   const std::optional<Normalisation>& normalisation) {
     check_network_file_name(file);
+    if (file.extension() == ".onnx") return write_onnx(file, network.network, network.weights);
+    if (file.extension() == ".pt") return write_torchscript(file, network.network, network.weights);
     storage::Hdf5Writer writer;
     storage::write_identity(writer,
                             {.schema = network_schema, .config_sha256 = "", .input_sha256 = ""});

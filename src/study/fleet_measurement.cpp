@@ -52,7 +52,7 @@ struct Benchmarks {
 network::PrunedNetwork benchmarked_network(const Settings& settings,
                                            const std::vector<std::int64_t>& shape) {
     network::NetworkSource source =
-        network_source(settings, {shape[0], {shape[1], shape[2]}}, shape[3]);
+        network_source(settings, ImageKind{{shape[0], {shape[1], shape[2]}}, shape[3]});
     source.weights.clear();
     network::LoadedNetwork loaded = network::load_network(source);
     auto weights =

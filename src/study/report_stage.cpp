@@ -1,4 +1,6 @@
 #include "hdap/accuracy/evaluator.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/network/network_file.hpp"
 #include "hdap/report/study_report.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "stages.hpp"
@@ -69,7 +71,9 @@ class ReportBuilder {
         report_.study_name = settings_.name;
         report_.sku = fleet_.sku;
         report_.network_name = workpiece_.network.name;
-        report_.data_name = std::filesystem::path(settings_.data.file).stem().string();
+        report_.data_name = settings_.accuracy.command.empty()
+                                ? std::filesystem::path(settings_.data.file).stem().string()
+                                : "accuracy.command";
         report_.devices = static_cast<std::int64_t>(fleet_.devices());
         report_.simulated_devices = static_cast<std::int64_t>(simulation_.devices().size());
         report_.noise_devices = std::count(clustering_.cluster_of_device.begin(),
@@ -112,8 +116,9 @@ class ReportBuilder {
         const search::Evaluation& unpruned = state_.log[0];
         report_.networks.push_back(
             row("unpruned", report::NetworkKind::unpruned, unpruned.genome, unpruned.figures));
-        report_.networks.front().test_accuracy = accuracy::top1_accuracy(
-            workpiece_.network, workpiece_.weights, workpiece_.test, settings_.data.evaluation);
+        if (workpiece_.test.count > 0)
+            report_.networks.front().test_accuracy = accuracy::top1_accuracy(
+                workpiece_.network, workpiece_.weights, workpiece_.test, settings_.data.evaluation);
         const auto front = search::current_front(problem_, state_.log);
         for (std::size_t i = 0; i < front.size(); ++i) {
             const search::Evaluation& evaluation = state_.log[front[i]];
@@ -198,6 +203,22 @@ class ReportBuilder {
     report::StudyReport report_;
 };
 
+/// Writes the fine-tuned networks in the formats that other tools load, where they are not there
+/// yet.
+void export_networks(const RunDirectory& run, const std::vector<FinetunedNetwork>& finetuned,
+                     const std::vector<std::string>& formats) {
+    namespace fs = std::filesystem;
+    for (const FinetunedNetwork& result : finetuned)
+        for (const std::string& format : formats) {
+            const fs::path source = run.path() / "networks" / (result.id + ".h5");
+            const fs::path file = fs::path(source).replace_extension("." + format);
+            if (fs::exists(file) && fs::last_write_time(file) >= fs::last_write_time(source))
+                continue;
+            network::save_network(
+                file, network::read_network(open_stage(source, network::network_schema)));
+        }
+}
+
 } // namespace
 
 std::string make_report(const StudyContext& context, const Workpiece& workpiece,
@@ -205,6 +226,7 @@ std::string make_report(const StudyContext& context, const Workpiece& workpiece,
                         const search::SearchState& state,
                         const std::vector<FinetunedNetwork>& finetuned) {
     const auto report = ReportBuilder(context, workpiece, run, problem, state).build(finetuned);
+    export_networks(run, finetuned, context.settings.report.formats);
     write_text(run / "front.csv", report::front_csv(report));
     write_text(run / "report.html", report::report_html(report));
     return report::front_table(report);

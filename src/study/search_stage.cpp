@@ -1,3 +1,4 @@
+#include "hdap/accuracy/command_evaluator.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
@@ -82,6 +83,37 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
 
 } // namespace
 
+namespace {
+
+using Accuracy =
+    std::function<std::optional<double>(const network::Genome&, const std::stop_token& cancelled)>;
+
+/// What measures candidates: top-1 on held-out images, or a program of the user's.
+Accuracy make_accuracy(const Settings& settings, const Workpiece& workpiece) {
+    std::optional<accuracy::ImageData> recalibration;
+    if (workpiece.train.count > 0)
+        recalibration = accuracy::slice(workpiece.train, 0, settings.data.recalibration_images);
+    // Shared, as std::function copies what it holds.
+    if (!settings.accuracy.command.empty())
+        return
+            [evaluator = std::make_shared<const accuracy::CommandEvaluator>(
+                 workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
+                 std::move(recalibration), settings.data.evaluation, settings.accuracy)](
+                const network::Genome& genome, const std::stop_token& cancelled) {
+                return evaluator->accuracy(genome, cancelled);
+            };
+    return [evaluator = std::make_shared<const accuracy::Evaluator>(
+                workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
+                std::move(recalibration.value()),
+                accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
+                settings.data.evaluation)](const network::Genome& genome,
+                                           const std::stop_token& cancelled) {
+        return evaluator->accuracy(genome, cancelled);
+    };
+}
+
+} // namespace
+
 search::SearchProblem make_problem(const StudyContext& context, const Workpiece& workpiece,
                                    const RunDirectory* run) {
     const auto clusters_file = stage_on_every_rank(context, run, "clusters.h5");
@@ -90,23 +122,16 @@ search::SearchProblem make_problem(const StudyContext& context, const Workpiece&
     std::optional<search::SearchProblem> problem;
     context.communicator.on_every_rank([&] {
         const auto clustering = fleet::read_clustering(clusters_file);
-        // Shared, as std::function copies what it holds.
-        const auto evaluator = std::make_shared<const accuracy::Evaluator>(
-            workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
-            accuracy::slice(workpiece.train, 0, settings.data.recalibration_images),
-            accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
-            settings.data.evaluation);
         problem.emplace(search::SearchProblem{
             .space = workpiece.space,
             .costs = workpiece.costs,
             .surrogates = surrogate::read_surrogates(surrogates_file),
             .cluster_weight = clustering.cluster_weight,
             .cluster_mean_ratio = clustering.cluster_mean_ratio,
-            .accuracy =
-                [evaluator](const network::Genome& genome, const std::stop_token& cancelled) {
-                    return evaluator->accuracy(genome, cancelled);
-                },
-            .chance_accuracy = 1.0 / static_cast<double>(workpiece.train.classes),
+            .accuracy = make_accuracy(settings, workpiece),
+            .chance_accuracy = settings.accuracy.command.empty()
+                                   ? 1.0 / static_cast<double>(workpiece.train.classes)
+                                   : 0.0,
             .objectives = {},
             .constraints = {}});
         for (const std::string& name : settings.search.objectives)

@@ -101,6 +101,18 @@ void describe_data(Settings& s, SettingVisitor& v) {
     v.integer("batch", s.data.evaluation.batch, {1, 100'000}, "Images a forward pass");
 }
 
+void describe_accuracy(Settings& s, SettingVisitor& v) {
+    v.section("accuracy",
+              "A program of your own that measures candidates, instead of top-1 on data");
+    v.text("command", s.accuracy.command, {},
+           "E.g. \"python3 eval.py {network}\"; its last line is a number in [0, 1], larger is "
+           "better");
+    v.text("format", s.accuracy.format, {"onnx", "pt"}, "Of the candidate's file, {network}");
+    v.real("timeout_seconds", s.accuracy.timeout_seconds, {0.0, 1e7, true},
+           "A run that takes longer is killed");
+    v.integer("retries", s.accuracy.retries, {0, 100}, "Runs more after one that failed");
+}
+
 void describe_surrogates(Settings& s, SettingVisitor& v) {
     v.section("profile", "Latencies of random candidates on each cluster's representatives");
     v.integer("candidates", s.profile.candidates, {10, 1'000'000}, "Random candidates measured");
@@ -157,6 +169,8 @@ void describe_report(Settings& s, SettingVisitor& v) {
               "Evaluate handing out 1, 2, … so many networks to groups of clusters");
     v.real("accuracy_budget", s.report.accuracy_budget, {0.0, 1.0},
            "Largest accuracy drop of these networks");
+    v.text_list("formats", s.report.formats,
+                "What fine-tuned networks are written as beside HDF5: onnx, pt (TorchScript)");
 }
 
 void describe_run(Settings& s, SettingVisitor& v) {
@@ -202,12 +216,22 @@ void check_consistency(const Settings& s, const std::string& file) {
              "and this version can do that for synthetic fleets only; `hdap fleet cluster` "
              "clusters a measured fleet");
     }
-    if (s.data.file.empty()) fail("data.file is missing: make one with `hdap data pack`");
+    const bool measures_itself = s.accuracy.command.empty();
+    if (s.data.file.empty() && measures_itself)
+        fail("data.file is missing: make one with `hdap data pack`, or name an accuracy.command");
+    if (s.data.file.empty() && s.finetune.candidates > 0)
+        fail("without data.file nothing can be fine-tuned: set finetune.candidates = 0");
+    if (s.data.file.empty() && s.network.criterion == "taylor")
+        fail("network.criterion = \"taylor\" needs data.file");
+    if (!measures_itself) accuracy::check_command(s.accuracy);
     if (s.network.weights.empty() && s.network.file.empty())
         fail("network.weights is missing: make them with `hdap train`, or name a network.file");
     if (s.data.evaluation_images > s.data.held_out)
         fail("data.evaluation_images = " + std::to_string(s.data.evaluation_images) +
              " is more than data.held_out = " + std::to_string(s.data.held_out));
+    for (const std::string& format : s.report.formats)
+        if (format != "onnx" && format != "pt")
+            fail("report.formats: unknown format '" + format + "'; known: onnx, pt");
     if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
     try {
         for (const std::string& objective : s.search.objectives)
@@ -249,6 +273,7 @@ void describe_settings(Settings& settings, SettingVisitor& visitor) {
     describe_clusters(settings, visitor);
     describe_network(settings, visitor);
     describe_data(settings, visitor);
+    describe_accuracy(settings, visitor);
     describe_surrogates(settings, visitor);
     describe_search(settings, visitor);
     describe_finetune(settings, visitor);

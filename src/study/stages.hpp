@@ -29,16 +29,22 @@ struct Workpiece {
     network::SearchSpace space;
     network::CostModel costs;
     std::vector<std::vector<std::int32_t>> ranked_channels; ///< by network.criterion
-    accuracy::ImageData train; ///< without the held-out images
+    accuracy::ImageData train; ///< without the held-out images; empty, as the others, without data
     accuracy::ImageData held_out;
     accuracy::ImageData test;
     std::string graph_key;  ///< hash of the network's graph
     std::string inputs_key; ///< hash of weights and images, by content
 };
 
-/// The network that the settings name, for images of `image` and `classes` classes.
-network::NetworkSource network_source(const Settings& settings, const network::TensorShape& image,
-                                      std::int64_t classes);
+/// What the data set's images are like.
+struct ImageKind {
+    network::TensorShape shape;
+    std::int64_t classes = 0;
+};
+
+/// The network that the settings name, for such images; without them, as it is or was published.
+network::NetworkSource network_source(const Settings& settings,
+                                      const std::optional<ImageKind>& images);
 
 /// Reads network, weights and images on the root and gives them to every rank. Collective.
 Workpiece load_workpiece(const StudyContext& context);

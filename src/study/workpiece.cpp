@@ -44,14 +44,13 @@ std::string content_key(const network::Weights& weights, const accuracy::ImageDa
 /// The network, its weights and normalisation, which the root reads, whatever their formats, and
 /// every rank gets as one HDF5 image.
 storage::Hdf5Reader network_on_every_rank(const StudyContext& context,
-                                          const network::TensorShape& image, std::int64_t classes) {
+                                          const network::NetworkSource& source) {
     std::vector<std::byte> bytes;
     context.communicator.on_root([&] {
-        const network::LoadedNetwork loaded =
-            network::load_network(network_source(context.settings, image, classes));
+        const network::LoadedNetwork loaded = network::load_network(source);
         if (!loaded.weights)
-            throw core::ConfigError("network.weights is missing: " + context.settings.network.file +
-                                    " has no weights of its own");
+            throw core::ConfigError("network.weights is missing: '" + source.network +
+                                    "' has no weights of its own");
         storage::Hdf5Writer writer;
         network::write_network(writer, {loaded.network, *loaded.weights});
         if (loaded.normalisation) network::write_normalisation(writer, *loaded.normalisation);
@@ -96,55 +95,74 @@ void check_image_counts(const Settings& settings, const accuracy::ImageData& tra
 
 } // namespace
 
-network::NetworkSource network_source(const Settings& settings, const network::TensorShape& image,
-                                      std::int64_t classes) {
-    const bool from_zoo = settings.network.file.empty();
-    return {.network = from_zoo ? settings.network.name : settings.network.file,
-            .zoo = {.name = settings.network.name,
-                    .width = settings.network.width,
-                    .classes = classes,
-                    .input_channels = image.channels,
-                    .input_extent = image.extent},
-            .input = image,
-            .weights = settings.network.weights};
+network::NetworkSource network_source(const Settings& settings,
+                                      const std::optional<ImageKind>& images) {
+    network::NetworkSource source{.network = settings.network.file.empty() ? settings.network.name
+                                                                           : settings.network.file,
+                                  .zoo = {.width = settings.network.width},
+                                  .weights = settings.network.weights};
+    if (images) {
+        source.zoo.classes = images->classes;
+        source.zoo.input_channels = images->shape.channels;
+        source.zoo.input_extent = images->shape.extent;
+        source.input = images->shape;
+    }
+    return source;
+}
+
+/// Both splits of the data, on every rank; empty where there is none.
+struct Splits {
+    accuracy::ImageData train;
+    accuracy::ImageData test;
+};
+
+Splits splits_on_every_rank(const StudyContext& context) {
+    Splits splits;
+    if (context.settings.data.file.empty()) return splits;
+    const auto file = open_on_every_rank(context.communicator, context.settings.data.file);
+    context.communicator.on_every_rank([&] {
+        storage::read_identity(file, accuracy::images_schema);
+        splits = {accuracy::read_images(file, "train"), accuracy::read_images(file, "test")};
+        check_image_counts(context.settings, splits.train);
+    });
+    return splits;
 }
 
 Workpiece load_workpiece(const StudyContext& context) {
     const Settings& settings = context.settings;
-    const auto images = open_on_every_rank(context.communicator, settings.data.file);
-    accuracy::ImageData train;
-    accuracy::ImageData test;
-    context.communicator.on_every_rank([&] {
-        storage::read_identity(images, accuracy::images_schema);
-        train = accuracy::read_images(images, "train");
-        test = accuracy::read_images(images, "test");
-        check_image_counts(settings, train);
-    });
-    const auto network_file = network_on_every_rank(
-        context, {train.channels, {train.height, train.width}}, train.classes);
+    auto [train, test] = splits_on_every_rank(context);
+    std::optional<ImageKind> images;
+    if (train.count > 0) images = {{train.channels, {train.height, train.width}}, train.classes};
+    const auto network_file = network_on_every_rank(context, network_source(settings, images));
     std::optional<Workpiece> workpiece;
     context.communicator.on_every_rank([&] {
         auto [network, weights] = network::read_network(network_file);
         if (const auto normalisation = network::read_normalisation(network_file))
             for (accuracy::ImageData* split : {&train, &test})
-                accuracy::use_normalisation(*split, *normalisation, network.name);
+                if (split->count > 0)
+                    accuracy::use_normalisation(*split, *normalisation, network.name);
         network::SearchSpace space(network, settings.network.space);
         network::CostModel costs(network, space.structure());
         auto ranked = rank_channels(settings, network, weights, space, train);
         std::string graph_key = core::sha256_hex(network::network_as_json(network));
         std::string key = content_key(weights, train, test);
-        const std::int64_t trained_on = train.count - settings.data.held_out;
-        workpiece.emplace(
-            Workpiece{.network = std::move(network),
-                      .weights = std::move(weights),
-                      .space = std::move(space),
-                      .costs = std::move(costs),
-                      .ranked_channels = std::move(ranked),
-                      .train = accuracy::slice(train, 0, trained_on),
-                      .held_out = accuracy::slice(train, trained_on, settings.data.held_out),
-                      .test = std::move(test),
-                      .graph_key = std::move(graph_key),
-                      .inputs_key = std::move(key)});
+        const std::int64_t trained_on =
+            std::max<std::int64_t>(0, train.count - settings.data.held_out);
+        accuracy::ImageData held_out;
+        if (train.count > 0) {
+            held_out = accuracy::slice(train, trained_on, settings.data.held_out);
+            train = accuracy::slice(train, 0, trained_on);
+        }
+        workpiece.emplace(Workpiece{.network = std::move(network),
+                                    .weights = std::move(weights),
+                                    .space = std::move(space),
+                                    .costs = std::move(costs),
+                                    .ranked_channels = std::move(ranked),
+                                    .train = std::move(train),
+                                    .held_out = std::move(held_out),
+                                    .test = std::move(test),
+                                    .graph_key = std::move(graph_key),
+                                    .inputs_key = std::move(key)});
     });
     return std::move(*workpiece);
 }
@@ -175,13 +193,14 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
                       identity_key(ids.profile)};
     ids.search = {
         search::search_schema,
-        config_hash({"study.seed", "search.", "network.criterion", "data.held_out",
-                     "data.evaluation_images", "data.recalibration_images", "data.batch"}),
+        config_hash({"study.seed", "search.", "network.criterion", "accuracy.command",
+                     "accuracy.format", "data.held_out", "data.evaluation_images",
+                     "data.recalibration_images", "data.batch"}),
         core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
     // Accuracies are shared between jobs, so they must come from the same kind of processor.
-    std::vector<std::string> accuracy_keys{"network.criterion", "data.held_out",
-                                           "data.evaluation_images", "data.recalibration_images",
-                                           "data.batch"};
+    std::vector<std::string> accuracy_keys{
+        "network.criterion",      "accuracy.command",          "accuracy.format", "data.held_out",
+        "data.evaluation_images", "data.recalibration_images", "data.batch"};
     if (settings.network.criterion == "random") accuracy_keys.emplace_back("study.seed");
     ids.accuracies = {accuracies_schema,
                       core::sha256_hex(std::string_view(with_network(accuracy_keys) +

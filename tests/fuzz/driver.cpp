@@ -2,9 +2,11 @@
 // then random mutations of them. Deterministic: the same arguments try the same inputs.
 //
 //   fuzz_x CORPUS_FOLDER EXECUTIONS [SEED]
+//   fuzz_x CORPUS_FOLDER SECONDSs [SEED]      for so long, e.g. 60s
 #include "hdap/core/random.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -120,17 +122,21 @@ int main(int argc, char** argv) {
     }
     for (const int signal : {SIGABRT, SIGSEGV, SIGILL, SIGTRAP, SIGFPE})
         std::signal(signal, on_crash);
-    const auto executions = std::strtoul(argv[2], nullptr, 10);
+    char* unit = nullptr;
+    const auto amount = std::strtoul(argv[2], &unit, 10);
+    const bool timed = *unit == 's';
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(amount);
     const auto seed = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 1;
     for (const Bytes& input : corpus)
         run_target(input);
-    for (std::uint32_t i = 0; i < executions; ++i) {
-        RandomStream random(seed, hdap::core::StreamId::testing, i);
+    std::uint32_t tried = 0;
+    for (; timed ? std::chrono::steady_clock::now() < end : tried < amount; ++tried) {
+        RandomStream random(seed, hdap::core::StreamId::testing, tried);
         Bytes input = corpus[random.below(corpus.size())];
         for (std::uint64_t changes = 1 + random.below(8); changes > 0; --changes)
             mutate(input, corpus, random);
         run_target(input);
     }
-    std::printf("%lu inputs, none made the target fail\n", executions + corpus.size());
+    std::printf("%lu inputs, none made the target fail\n", tried + corpus.size());
     return 0;
 }

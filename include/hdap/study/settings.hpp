@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/accuracy/command_evaluator.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/settings.hpp"
@@ -58,6 +59,8 @@ struct Settings {
         accuracy::EvaluationParameters evaluation;
     } data;
 
+    accuracy::CommandParameters accuracy;
+
     struct Profile {
         std::int64_t candidates = 400;
         std::int64_t runs = 10;
@@ -81,6 +84,7 @@ struct Settings {
     struct Report {
         std::int64_t variants = 4;
         double accuracy_budget = 0.02;
+        std::vector<std::string> formats{"onnx", "pt"};
     } report;
 
     struct Run {

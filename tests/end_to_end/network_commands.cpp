@@ -1,0 +1,157 @@
+// hdap network: a network comes in as one file and goes out smaller as another.
+#include "end_to_end/file_damage.hpp"
+#include "end_to_end/tiny_study.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+using namespace hdap::test;
+using Catch::Contains;
+using nlohmann::json;
+
+namespace {
+
+/// Calls `hdap network ARGUMENTS`, without mpirun.
+Outcome network(const TinyStudy& study, Arguments arguments) {
+    arguments.insert(arguments.begin(), "network");
+    return study.call({.ranks = 0}, arguments);
+}
+
+/// The same, when it must succeed.
+std::string output(const TinyStudy& study, const Arguments& arguments) {
+    const Outcome outcome = network(study, arguments);
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    return outcome.output;
+}
+
+json as_json(const TinyStudy& study, Arguments arguments) {
+    arguments.emplace_back("--json");
+    return json::parse(output(study, arguments));
+}
+
+void refuses(const TinyStudy& study, const Arguments& arguments, int exit_code,
+             const std::vector<std::string>& parts) {
+    const Outcome outcome = network(study, arguments);
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == exit_code);
+    for (const std::string& part : parts)
+        CHECK_THAT(outcome.errors, Contains(part));
+    CHECK(outcome.output.empty());
+}
+
+} // namespace
+
+TEST_CASE("a network of the zoo is described with its costs, groups and what is left whole") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string text = output(study, {"info", "resnet56"});
+    CHECK_THAT(text, Contains("125.5 M MACs, 0.853 M parameters"));
+    CHECK_THAT(text, Contains("layer3.0.shortcut.pad"));
+    CHECK_THAT(text, Contains("output of the network"));
+    const json info = as_json(study, {"info", "yolov8n", "--pin", "model.0.conv"});
+    CHECK(info["macs"] == 4'371'456'000);
+    CHECK(info["weight_bytes"] == 4 * 3'157'184);
+    CHECK(info["weights"]["model.22.cv3.2.2.bias"] == json{80});
+    bool pinned = false;
+    for (const json& entry : info["unprunable"])
+        pinned = pinned || entry["reason"] == "'model.0.conv' is pinned";
+    CHECK(pinned);
+}
+
+TEST_CASE("a network keeps its accuracy as HDF5, ONNX and TorchScript, and is pruned as each") {
+    const TinyStudy study;
+    const std::string folder = study.folder().string() + "/";
+    const Arguments source{"mobilenet_v1", "--weights", folder + "weights.h5", "--width", "0.25"};
+    const Arguments data{"--data", folder + "images.h5"};
+    const auto with = [](Arguments a, const Arguments& b) {
+        a.insert(a.end(), b.begin(), b.end());
+        return a;
+    };
+    const json expected = as_json(study, with(with({"eval"}, source), data));
+    CHECK(expected["top1"] > 0.8);
+    output(study,
+           with(with({"export"}, source), {"--classes", "3", "--channels", "1", "--image-size",
+                                           "16", "--out", folder + "whole.h5", "--out",
+                                           folder + "whole.onnx", "--out", folder + "whole.pt"}));
+    for (const char* name : {"whole.h5", "whole.onnx", "whole.pt"}) {
+        INFO(name);
+        const json found = as_json(study, with({"eval", folder + name}, data));
+        CHECK(found["top1"] == expected["top1"]);
+        CHECK(found["loss"].get<double>() == Approx(expected["loss"].get<double>()).epsilon(1e-4));
+    }
+
+    std::vector<json> pruned;
+    for (const char* name : {"whole.h5", "whole.onnx", "whole.pt"}) {
+        INFO(name);
+        const std::string small = folder + "small-of-" + name;
+        const std::string text = output(
+            study, with({"prune", folder + name, "--macs", "0.5", "--divisor", "4", "--out", small},
+                        data));
+        CHECK_THAT(text, Contains("% of the MACs"));
+        pruned.push_back(as_json(study, with({"eval", small}, data)));
+        CHECK(pruned.back()["loss"].get<double>() ==
+              Approx(pruned.front()["loss"].get<double>()).epsilon(1e-3));
+        const json info = as_json(study, {"info", small, "--channels", "1", "--image-size", "16"});
+        const json whole =
+            as_json(study, {"info", folder + name, "--channels", "1", "--image-size", "16"});
+        CHECK(info["macs"].get<double>() <= 0.5 * whole["macs"].get<double>());
+        CHECK(info["macs"].get<double>() > 0.3 * whole["macs"].get<double>());
+    }
+}
+
+TEST_CASE("a genome is taken from JSON by position or by name") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string folder = study.folder().string() + "/";
+    output(study, {"export", "mobilenet_v1", "--weights", folder + "weights.h5", "--width", "0.25",
+                   "--classes", "3", "--channels", "1", "--image-size", "16", "--out",
+                   folder + "whole.h5"});
+    const auto write = [&](const std::string& text) {
+        std::ofstream(folder + "genome.json") << text;
+    };
+    const Arguments prune{"prune", folder + "whole.h5", "--genome", folder + "genome.json",
+                          "--out", folder + "small.h5"};
+    write(R"({"stem.conv": 3, "blocks.12.pointwise.conv": 100})");
+    output(study, prune);
+    const json info = as_json(study, {"info", folder + "small.h5"});
+    CHECK(info["groups"].front()["channels"] == 3);
+    CHECK(info["groups"].back()["channels"] == 100);
+    CHECK(info["groups"][1]["channels"] == 16);
+
+    write(R"({"stem.cnv": 3})");
+    refuses(study, prune, 3, {"genome.json", "no pruning group 'stem.cnv'", "'stem.conv'"});
+    write("[1, 2, 3]");
+    refuses(study, prune, 3, {"genome.json", "has 3 counts", "14 pruning groups"});
+    write(R"({"stem.conv": 9})");
+    refuses(study, prune, 3, {"keeps 9 channels of group 0"});
+    write("not JSON");
+    refuses(study, prune, 3, {"genome.json: not JSON"});
+}
+
+TEST_CASE("what is wrong with a network, its weights or the call is said in one message") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string folder = study.folder().string() + "/";
+    const std::string weights = folder + "weights.h5";
+    refuses(study, {"info", "resnet51"}, 2, {"neither a file nor", "did you mean 'resnet5"});
+    refuses(study, {"info", "resnet20", "--weights", weights}, 3,
+            {weights, "do not fit network 'resnet20'"});
+    refuses(study, {"export", "resnet20", "--out", folder + "x.onnx"}, 2,
+            {"has no weights of its own", "--weights"});
+    refuses(study, {"export", "resnet20", "--weights", weights, "--out", folder + "x.tflite"}, 2,
+            {"x.tflite", "must end in one of .h5, .onnx, .pt"});
+    refuses(study, {"prune", "resnet20", "--weights", weights, "--out", folder + "x.h5"}, 2,
+            {"--keep, --macs or --genome"});
+    refuses(study,
+            {"prune", "resnet20", "--keep", "0.5", "--criterion", "taylor", "--weights",
+             folder + "none.h5", "--out", folder + "x.h5"},
+            3, {"none.h5"});
+    std::ofstream(folder + "noise.onnx") << "this is not a network";
+    refuses(study, {"info", folder + "noise.onnx"}, 3, {"noise.onnx"});
+    std::ofstream(folder + "noise.pt") << "PK\x03\x04 nor is this";
+    refuses(study, {"info", folder + "noise.pt", "--image-size", "32"}, 3, {"noise.pt"});
+    std::filesystem::copy(weights, folder + "cut.h5");
+    std::filesystem::resize_file(folder + "cut.h5", 1000);
+    refuses(study, {"info", "mobilenet_v1", "--weights", folder + "cut.h5"}, 3, {"cut.h5"});
+    CHECK_FALSE(std::filesystem::exists(folder + "x.h5"));
+}
