@@ -30,7 +30,7 @@ constexpr std::uint16_t extra64_tag = 1;
 constexpr std::uint64_t in_extra64 = 0xFFFFFFFF; ///< "see the zip64 field" where 32 bits are stored
 
 /// Tensors are stored as they are; program text is deflated, repetitive debug records most of all.
-constexpr std::uint64_t most_inflation = 200;
+constexpr std::uint64_t most_inflation = 100;
 
 struct Record {
     std::string_view name;

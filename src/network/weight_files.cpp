@@ -3,8 +3,10 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/safetensors.hpp"
+#include "hdap/network/torchscript.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "tensor_check.hpp"
+#include "torchscript_archive.hpp"
 
 #include <algorithm>
 #include <array>
@@ -67,6 +69,18 @@ WeightFile read_safetensors(Bytes bytes, const std::string& name) {
             .normalisation = std::nullopt};
 }
 
+// ----------------------------------------------------------------------------------- TorchScript
+
+bool is_torchscript(const Bytes& bytes) {
+    return is_zip(bytes);
+}
+
+WeightFile read_torchscript(Bytes bytes, const std::string& name) {
+    return {.format = "TorchScript",
+            .weights = parse_torchscript_weights(bytes, name),
+            .normalisation = std::nullopt};
+}
+
 // --------------------------------------------------------------------------------------- formats
 
 struct Format {
@@ -75,11 +89,17 @@ struct Format {
     WeightFile (*read)(Bytes bytes, const std::string& name);
 };
 
-/// A format that has no magic bytes belongs at the end.
+/// Another format is a line here; one that has no magic bytes belongs at the end.
 constexpr std::array formats{Format{"HDF5", is_hdf5, read_hdf5},
-                             Format{"safetensors", is_safetensors, read_safetensors}};
+                             Format{"safetensors", is_safetensors, read_safetensors},
+                             Format{"TorchScript", is_torchscript, read_torchscript}};
 
 [[noreturn]] void refuse_format(const Bytes& bytes, const std::string& name) {
+    // What torch.save wrote before PyTorch 1.6: a pickle, which is a program in Python's language.
+    if (begins_with(bytes, 0, "\x80\x02"))
+        throw core::DataError(name +
+                              ": a pickle, which only Python can read; write the weights with "
+                              "safetensors.torch.save_file(network.state_dict(), file)");
     std::vector<std::string> known;
     for (const Format& format : formats)
         known.emplace_back(format.name);

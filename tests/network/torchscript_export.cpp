@@ -24,12 +24,7 @@ Network small(const std::string& name) {
 std::vector<float> exported_forward(const Network& network, const Weights& weights,
                                     const std::vector<float>& image) {
     torch::jit::Module module = load_torchscript(torchscript_bytes(network, weights));
-    std::vector<float> result;
-    for (const at::Tensor& output : run_torchscript(module, image, infer_shapes(network).front())) {
-        const std::vector<float> values = values_of(output);
-        result.insert(result.end(), values.begin(), values.end());
-    }
-    return result;
+    return torchscript_values(module, image, infer_shapes(network).front());
 }
 
 double difference_from_plain_loops(const PrunedNetwork& sample, std::uint32_t seed) {

@@ -62,13 +62,33 @@ inline std::vector<at::Tensor> run_torchscript(torch::jit::Module& module,
     if (result.isTensor()) return {result.toTensor()};
     std::vector<at::Tensor> outputs;
     for (const c10::IValue& element : result.toTupleRef().elements())
-        outputs.push_back(element.toTensor());
+        if (element.isTensor()) outputs.push_back(element.toTensor());
     return outputs;
 }
 
 inline std::vector<float> values_of(const at::Tensor& tensor) {
     const at::Tensor values = tensor.contiguous();
     return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
+}
+
+/// All outputs of `module` for images of `shape`, one after the other.
+inline std::vector<float> torchscript_values(torch::jit::Module& module,
+                                             const std::vector<float>& images,
+                                             const TensorShape& shape) {
+    std::vector<float> result;
+    for (const at::Tensor& output : run_torchscript(module, images, shape)) {
+        const std::vector<float> values = values_of(output);
+        result.insert(result.end(), values.begin(), values.end());
+    }
+    return result;
+}
+
+inline std::vector<std::byte> saved(const torch::jit::Module& module) {
+    std::ostringstream stream;
+    module.save(stream);
+    const std::string text = std::move(stream).str();
+    const auto bytes = std::as_bytes(std::span(text));
+    return {bytes.begin(), bytes.end()};
 }
 
 /// The largest difference, relative to 1 + the value; infinite where the counts differ.

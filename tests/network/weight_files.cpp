@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/network/safetensors.hpp"
+#include "hdap/network/torchscript.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
@@ -73,10 +74,11 @@ TEST_CASE("weights of every format are recognised by content, not by name") {
     storage::write_sealed(folder / "ours.safetensors", ours.finish());
     write_safetensors(folder / "theirs.h5", weights);
     write_plain(folder / "state_dict", state_dict(weights).finish());
+    write_torchscript(folder / "module.onnx", small_resnet(), weights);
 
     for (const auto& [name, format] :
          {std::pair{"ours.safetensors", "HDF5"}, std::pair{"theirs.h5", "safetensors"},
-          std::pair{"state_dict", "HDF5"}}) {
+          std::pair{"state_dict", "HDF5"}, std::pair{"module.onnx", "TorchScript"}}) {
         CAPTURE(name);
         const WeightFile file = load_weights(folder / name);
         CHECK(file.format == format);
@@ -108,10 +110,14 @@ TEST_CASE("files that hold no weights are refused with the formats that are know
     const test::TemporaryFolder folder;
     CHECK_THAT(refusal(folder / "none.h5"), Contains("cannot open"));
     std::ofstream(folder / "text") << "conv1.weight = 3";
-    CHECK_THAT(refusal(folder / "text"),
-               Contains("text: 16 bytes of no known format") && Contains("HDF5, safetensors"));
+    CHECK_THAT(refusal(folder / "text"), Contains("text: 16 bytes of no known format") &&
+                                             Contains("HDF5, safetensors, TorchScript"));
     std::ofstream(folder / "empty") << "";
     CHECK_THAT(refusal(folder / "empty"), Contains("0 bytes of no known format"));
+    std::ofstream(folder / "old.pth") << "\x80\x02\x8a";
+    CHECK_THAT(refusal(folder / "old.pth"), Contains("a pickle") && Contains("safetensors"));
+    std::ofstream(folder / "torn.pt") << "PK\x03\x04 and so on";
+    CHECK_THAT(refusal(folder / "torn.pt"), Contains("torn.pt: not a TorchScript archive"));
     storage::Hdf5Writer nothing;
     nothing.write<std::int64_t>("n", {1});
     write_plain(folder / "nothing.h5", nothing.finish());
