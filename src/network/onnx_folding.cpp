@@ -295,7 +295,7 @@ Constant fold_squeeze(const Context& c) {
 }
 
 Constant fold_reshape(const Context& c) {
-    const bool zero_is_size = c.node.integer("allowzero", 0) != 0;
+    const bool zero_is_size = c.node.flag("allowzero", false);
     return reshaped(c, c.input(0),
                     reshape_target(plain_integers(c.input(1)), c.input(0).shape, zero_is_size));
 }

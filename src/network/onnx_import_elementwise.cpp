@@ -274,13 +274,21 @@ void import_clip(OnnxImporter& importer, const OnnxNode& node) {
 }
 
 void import_identity(OnnxImporter& importer, const OnnxNode& node) {
-    for (const char* attribute : {"ratio", "seed", "to", "saturate", "is_test"})
+    node.check_inputs(1);
+    importer.define_view(node, node.input(0), importer.feature(node.input(0)).dims);
+}
+
+/// Networks are pruned for inference.
+void import_dropout(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(3);
+    for (const char* attribute : {"ratio", "seed"})
         node.ignore(attribute);
     importer.define_view(node, node.input(0), importer.feature(node.input(0)).dims);
 }
 
 void import_cast(OnnxImporter& importer, const OnnxNode& node) {
-    const std::int64_t to = node.integer("to", onnx::TensorProto::FLOAT);
+    const std::int64_t to = node.integer("to", onnx::TensorProto::UNDEFINED);
+    node.ignore("saturate");
     if (to != onnx::TensorProto::FLOAT && to != onnx::TensorProto::DOUBLE &&
         to != onnx::TensorProto::FLOAT16 && to != onnx::TensorProto::BFLOAT16)
         throw core::DataError("makes integers of a tensor, which is not supported; stop before it, "
@@ -295,7 +303,7 @@ std::map<std::string, ImportOperator> elementwise_operators() {
             {"Cast", import_cast},
             {"Clip", import_clip},
             {"Div", import_divide},
-            {"Dropout", import_identity},
+            {"Dropout", import_dropout},
             {"HardSigmoid", import_hard_sigmoid},
             {"HardSwish", import_activation<Operator::hard_swish>},
             {"Identity", import_identity},

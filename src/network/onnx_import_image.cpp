@@ -71,8 +71,8 @@ void import_pool(OnnxImporter& importer, const OnnxNode& node) {
     pool.op = op;
     pool.kernel = window.kernel;
     pool.stride = window.stride;
-    pool.ceil_mode = node.integer("ceil_mode", 0) != 0;
-    pool.count_include_pad = node.integer("count_include_pad", 0) != 0;
+    pool.ceil_mode = node.flag("ceil_mode", false);
+    pool.count_include_pad = node.flag("count_include_pad", false);
     if (op == Operator::max_pool) pool.count_include_pad = true; // our default
     input = settle_padding(importer, node, window, input, pool);
     pool.inputs = {input};
@@ -114,7 +114,7 @@ void import_mean(OnnxImporter& importer, const OnnxNode& node) {
                               "which is not supported; stop before it, by naming other outputs");
     Feature mean{importer.append(Operator::global_average_pool, input.node, node.name()),
                  {input.dims[0]}};
-    if (node.integer("keepdims", 1) != 0) mean.dims.resize(rank - 1, 1);
+    if (node.flag("keepdims", true)) mean.dims.resize(rank - 1, 1);
     importer.define(node.output(0), std::move(mean));
 }
 
@@ -240,7 +240,7 @@ std::pair<Sampling, Sampling> read_sizes(OnnxImporter& importer, const OnnxNode&
 void check_resize(const OnnxNode& node) {
     for (const char* attribute : {"cubic_coeff_a", "exclude_outside", "extrapolation_value"})
         node.ignore(attribute);
-    if (node.integer("antialias", 0) != 0)
+    if (node.flag("antialias", false))
         throw core::DataError("attribute 'antialias' is set, which is not supported");
     if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch")
         throw core::DataError(

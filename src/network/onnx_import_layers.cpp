@@ -112,9 +112,9 @@ std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant
 
 void import_gemm(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(3);
-    if (node.integer("transA", 0) != 0)
+    if (node.flag("transA", false))
         throw core::DataError("attribute 'transA' is set; export the layer as Linear or Dense");
-    const bool transpose = node.integer("transB", 0) == 0;
+    const bool transpose = !node.flag("transB", false);
     const std::size_t index =
         append_linear(importer, node, importer.constant(node.input(1), "weight"), transpose,
                       node.number("alpha", 1.0), node.has_input(2));
@@ -139,9 +139,9 @@ void import_matmul(OnnxImporter& importer, const OnnxNode& node) {
 void import_batch_norm(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(5);
     node.ignore("momentum");
-    if (node.integer("training_mode", 0) != 0)
+    if (node.flag("training_mode", false))
         throw core::DataError("is in training mode; export the network for inference");
-    if (node.integer("spatial", 1) == 0)
+    if (!node.flag("spatial", true))
         throw core::DataError("normalises every pixel by itself (spatial = 0), which is not "
                               "supported; train with one scale a channel");
     const Feature input = importer.tensor(node.input(0));

@@ -59,7 +59,7 @@ void define_shuffle(OnnxImporter& importer, const OnnxNode& node, const Feature&
 void import_reshape(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(2);
     const Constant target = importer.constant(node.input(1), "shape");
-    const bool zero_is_size = node.integer("allowzero", 0) != 0;
+    const bool zero_is_size = node.flag("allowzero", false);
     const Feature feature = importer.feature(node.input(0));
     if (target.size() == 0) throw core::DataError("reshapes to a single number");
     const Integer batch = target.integers()[0];

@@ -130,6 +130,14 @@ std::int64_t OnnxNode::integer(const char* attribute, std::int64_t otherwise) co
     return found == nullptr ? otherwise : found->i();
 }
 
+bool OnnxNode::flag(const char* attribute, bool otherwise) const {
+    const std::int64_t value = integer(attribute, otherwise ? 1 : 0);
+    if (value != 0 && value != 1)
+        throw core::DataError("attribute '" + std::string(attribute) + "' is " +
+                              std::to_string(value) + ", must be 0 or 1");
+    return value == 1;
+}
+
 double OnnxNode::number(const char* attribute, double otherwise) const {
     const AttributeProto* const found = find(attribute, AttributeProto::FLOAT);
     return found == nullptr ? otherwise : as_written(found->f());

@@ -56,8 +56,10 @@ class OnnxNode {
 
     [[nodiscard]] bool has(const char* attribute) const { return find(attribute) != nullptr; }
     /// Attributes by name, or what they are when they are missing.
-    /// Throw DataError when an attribute is of another type.
+    /// Throw DataError when an attribute is of another type, or out of its range.
     [[nodiscard]] std::int64_t integer(const char* attribute, std::int64_t otherwise) const;
+    /// An integer that must be 0 or 1.
+    [[nodiscard]] bool flag(const char* attribute, bool otherwise) const;
     [[nodiscard]] double number(const char* attribute, double otherwise) const;
     [[nodiscard]] std::string text(const char* attribute, const std::string& otherwise) const;
     [[nodiscard]] std::vector<std::int64_t> integers(const char* attribute,

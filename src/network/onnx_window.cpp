@@ -14,8 +14,11 @@ void pad_to_same(Window& window, const Extent& image, bool more_before) {
     const auto total = [](std::int64_t size, std::int64_t kernel, std::int64_t stride,
                           std::int64_t dilation) {
         const std::int64_t windows = (size + stride - 1) / stride;
-        const std::int64_t reach = (windows - 1) * stride + (kernel - 1) * dilation + 1;
-        return std::max<std::int64_t>(0, reach - size);
+        const std::int64_t pads = (windows - 1) * stride + (kernel - 1) * dilation + 1 - size;
+        if (pads < -1) // runtimes differ in where the first window begins
+            throw core::DataError("attribute 'auto_pad' has no clear meaning for strides so much "
+                                  "larger than the kernel; export it with explicit pads");
+        return std::max<std::int64_t>(0, pads);
     };
     const Extent all{
         total(image.height, window.kernel.height, window.stride.height, window.dilation.height),

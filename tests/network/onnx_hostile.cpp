@@ -3,11 +3,17 @@
 #include "hdap/network/onnx.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/onnx_graph.hpp"
+#include "network/onnx_mutation.hpp"
 #include "network/onnx_networks.hpp"
+#include "network/onnx_operators.hpp"
+#include "network/onnxruntime.hpp"
+#include "network/reference_forward.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -31,6 +37,20 @@ std::string import_error(std::span<const std::byte> bytes) {
 
 std::string import_error(const OnnxGraph& graph) {
     return import_error(graph.bytes());
+}
+
+/// The largest difference of one image's output to the first of those of a batch of that image,
+/// relative to the largest value.
+double difference(const FeatureMap& image, const std::vector<float>& batch) {
+    if (image.empty() || batch.empty() || batch.size() % image.size() != 0) return INFINITY;
+    double largest = 1e-3;
+    double worst = 0.0;
+    for (std::size_t i = 0; i < image.size(); ++i) {
+        const auto theirs = static_cast<double>(batch[i]);
+        largest = std::max(largest, std::abs(image[i]));
+        if (std::isfinite(theirs)) worst = std::max(worst, std::abs(image[i] - theirs));
+    }
+    return worst / largest;
 }
 
 std::vector<std::byte> small_model() {
@@ -66,6 +86,62 @@ TEST_CASE("an ONNX file with flipped bits is refused, or still a sound network")
     }
     CHECK(refused > 1000);
     CHECK(refused < 4000); // flips in weights go unnoticed
+}
+
+TEST_CASE("a changed graph is refused, or computes what ONNX Runtime computes of it") {
+    std::vector<onnx::ModelProto> models;
+    for (OnnxSample& sample : onnx_samples())
+        if (sample.outputs.empty()) models.push_back(sample.graph.proto());
+    for (OperatorSample& sample : operator_samples())
+        models.insert(models.end(), 3, sample.graph.proto()); // they have fewer nodes to hit
+    OnnxRuntime runtime;
+    std::vector<std::pair<std::uint32_t, FeatureMap>> expected; // by seed
+    constexpr std::uint32_t changes = 5000;
+    for (std::uint32_t seed = 0; seed < changes; ++seed) {
+        CAPTURE(seed);
+        core::RandomStream random(seed, core::StreamId::testing, 9);
+        onnx::ModelProto model = models[random.below(models.size())];
+        for (std::uint64_t count = 1 + random.below(2); count > 0; --count)
+            OnnxMutation(model, random).apply();
+        const std::string bytes = model.SerializeAsString();
+        PrunedNetwork imported;
+        try {
+            imported = decode_onnx(std::as_bytes(std::span(bytes)), "changed");
+        } catch (const core::DataError&) {
+            continue;
+        }
+        CHECK_NOTHROW(encode_onnx(imported.network, imported.weights));
+        const auto [channels, extent] = infer_shapes(imported.network)[0];
+        const std::int64_t batch = std::max<std::int64_t>(
+            1, model.graph().input(0).type().tensor_type().shape().dim(0).dim_value());
+        std::vector<float> image;
+        for (std::int64_t i = 0; i < channels * extent.height * extent.width; ++i)
+            image.push_back(static_cast<float>(random.normal()));
+        std::vector<float> images;
+        for (std::int64_t i = 0; i < batch; ++i)
+            images.insert(images.end(), image.begin(), image.end());
+        runtime.add(std::as_bytes(std::span(bytes)), {batch, channels, extent.height, extent.width},
+                    images);
+        expected.emplace_back(seed, reference_forward(imported.network, imported.weights,
+                                                      {image.begin(), image.end()}));
+    }
+    const auto results = runtime.run();
+    if (!results) {
+        WARN("skipped: node or onnxruntime-node is not installed");
+        return;
+    }
+    std::size_t compared = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const auto& [seed, ours] = expected[i];
+        const auto& [theirs, error] = (*results)[i];
+        CAPTURE(seed, error);
+        // ONNX Runtime is stricter about some forms that mean the same.
+        if (!error.empty()) continue;
+        ++compared;
+        CHECK(difference(ours, theirs) < 2e-3);
+    }
+    CHECK(compared > 500);
+    CHECK(compared < changes / 2);
 }
 
 TEST_CASE("nodes that read each other in a circle are refused") {

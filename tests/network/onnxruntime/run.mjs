@@ -15,9 +15,10 @@ try {
     process.exit(77);
 }
 
+ort.env.logLevel = 'fatal'; // failures go into OUTPUT.error
 async function run({ model, input, shape, output }) {
     const session = await ort.InferenceSession.create(model, {
-        intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3,
+        intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4,
     });
     const bytes = readFileSync(input);
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
