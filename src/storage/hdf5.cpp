@@ -103,6 +103,15 @@ Id memory_access() {
     return access;
 }
 
+Id disk_access() {
+    Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    // Some parallel file systems have no locks; HDF5 would not make files there.
+    constexpr bool lock = true;
+    constexpr bool go_on_without = true;
+    H5Pset_file_locking(access.get(), lock, go_on_without);
+    return access;
+}
+
 Id creates_groups() {
     Id properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
     H5Pset_create_intermediate_group(properties.get(), 1);
@@ -152,8 +161,9 @@ Hdf5Writer Hdf5Writer::on_disk(const std::string& path, std::size_t reserved) {
     auto handles = std::make_unique<Handles>();
     const Id creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
     require(H5Pset_userblock(creation.get(), reserved) >= 0, "cannot make " + path);
+    const Id access = disk_access();
     handles->file =
-        Id(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), H5P_DEFAULT), H5Fclose);
+        Id(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
     require(handles->file.valid(), "cannot make " + path);
     return Hdf5Writer(std::move(handles));
 }
@@ -393,7 +403,8 @@ Hdf5Reader Hdf5Reader::open(const std::string& file) {
     silence_hdf5();
     auto handles = std::make_unique<Handles>();
     handles->name = file;
-    handles->file = Id(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+    const Id access = disk_access();
+    handles->file = Id(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
     if (!handles->file.valid())
         throw core::DataError(file + ": not a readable HDF5 file (" + hdf5_reason() + ")");
     return Hdf5Reader(std::move(handles));
