@@ -432,6 +432,18 @@ Constant fold_equal(const Context& c) {
     return make_constant(c.output(), shape, std::move(result));
 }
 
+Constant fold_negative(const Context& c) {
+    return map_elements(c, c.input(0), c.input(0).shape, [](const auto& elements) {
+        auto result = elements;
+        for (auto& element : result)
+            if constexpr (std::is_same_v<std::decay_t<decltype(element)>, float>)
+                element = -element;
+            else
+                element = negative(element);
+        return result;
+    });
+}
+
 using Fold = std::function<Constant(const Context&)>;
 
 Constant fold_identity(const Context& c) {
@@ -458,7 +470,7 @@ const std::map<std::string, Fold>& folds() {
         {"Gather", fold_gather},
         {"Identity", fold_identity},
         {"Mul", [](const Context& c) { return combined(c, std::multiplies<float>(), product); }},
-        {"Neg", [](const Context& c) { return mapped_floats(c, std::negate<float>()); }},
+        {"Neg", fold_negative},
         {"Reshape", fold_reshape},
         {"Shape", fold_shape},
         {"Slice", fold_slice},

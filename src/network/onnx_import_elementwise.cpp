@@ -201,14 +201,22 @@ void import_leaky_relu(OnnxImporter& importer, const OnnxNode& node) {
     append_activation(importer, node, std::move(activation));
 }
 
+/// max(0, min(1, alpha·x + beta)), which is ours of 6·alpha·x + 6·(beta − 1/2). Keras and Paddle
+/// have 0.2 and 0.5.
 void import_hard_sigmoid(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(1);
     const double alpha = node.number("alpha", 0.2);
     const double beta = node.number("beta", 0.5);
-    if (!near(alpha, 1.0 / 6.0) || !near(beta, 0.5))
-        throw core::DataError("is x·" + core::shortest(alpha) + " + " + core::shortest(beta) +
-                              ", only x/6 + 1/2 is supported; train with PyTorch's hard sigmoid, "
-                              "or ReLU6(x + 3)/6 (older Keras uses 0.2 and 0.5)");
-    import_activation<Operator::hard_sigmoid>(importer, node);
+    if (near(alpha, 1.0 / 6.0) && near(beta, 0.5))
+        return import_activation<Operator::hard_sigmoid>(importer, node);
+    Feature line = importer.tensor(node.input(0));
+    line.exclusive = line.exclusive && importer.uses(node.input(0)) == 1;
+    line.affine_name = node.name() + ".line";
+    apply_constant(line.affine, "Mul", {6.0 * alpha}, false);
+    apply_constant(line.affine, "Add", {6.0 * (beta - 0.5)}, false);
+    if (!line.affine.is_identity()) importer.make_affine_node(line);
+    const std::size_t index = importer.append(Operator::hard_sigmoid, line.node, node.name());
+    importer.define_node(node.output(0), index, line.dims.size() == 1);
 }
 
 void import_softmax(OnnxImporter& importer, const OnnxNode& node) {

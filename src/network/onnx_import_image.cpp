@@ -129,6 +129,12 @@ struct Sampling {
     std::int64_t to = 1;
 };
 
+/// Whether the scale gives a whole number of pixels.
+bool is_whole(const Sampling& sampling) {
+    const double size = sampling.scale * static_cast<double>(sampling.from);
+    return std::abs(size - static_cast<double>(sampling.to)) < 1e-3;
+}
+
 /// The place in the original of pixel `i` of the result, by the specification's formulas.
 double original_place(const Sampling& sampling, std::int64_t i) {
     const auto at = static_cast<double>(i);
@@ -139,8 +145,13 @@ double original_place(const Sampling& sampling, std::int64_t i) {
     if (sampling.coordinates == "pytorch_half_pixel")
         return sampling.to > 1 ? (at + 0.5) / sampling.scale - 0.5 : 0.0;
     if (sampling.coordinates == "tf_half_pixel_for_nn") return (at + 0.5) / sampling.scale;
-    if (sampling.coordinates == "align_corners")
+    if (sampling.coordinates == "align_corners" && is_whole(sampling))
         return sampling.to > 1 ? at * (from - 1.0) / (to - 1.0) : 0.0;
+    if (sampling.coordinates == "align_corners")
+        throw core::DataError("has a scale of " + core::shortest(sampling.scale) +
+                              " for a size of " + std::to_string(sampling.from) +
+                              ", with which it is not clear where "
+                              "the corners are; export it with sizes");
     throw core::DataError("attribute 'coordinate_transformation_mode' is '" + sampling.coordinates +
                           "', which is not supported; use half_pixel, align_corners, or "
                           "asymmetric for nearest pixels");

@@ -136,7 +136,8 @@ bool is_in_order(const std::vector<std::size_t>& order, const Dims& dims) {
 void import_transpose(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(1);
     Feature feature = importer.feature(node.input(0));
-    if (feature.order.empty()) {
+    const bool in_order = feature.order.empty();
+    if (in_order) {
         feature = importer.plain(node.input(0));
         feature.order.resize(feature.dims.size());
         std::iota(feature.order.begin(), feature.order.end(), 0);
@@ -145,7 +146,7 @@ void import_transpose(OnnxImporter& importer, const OnnxNode& node) {
     Dims permutation(rank);
     std::iota(permutation.rbegin(), permutation.rend(), 0);
     permutation = node.integers("perm", permutation);
-    if (feature.node == 0 && permutation == Dims{0, 3, 1, 2})
+    if (in_order && feature.node == 0 && permutation == Dims{0, 3, 1, 2})
         throw core::DataError("the input has its channels last; export the network with the "
                               "channels first (tf2onnx: --inputs-as-nchw)");
     if (permutation.size() != rank || permutation[0] != 0)

@@ -229,16 +229,16 @@ void OnnxImporter::count_uses(const std::vector<std::size_t>& order,
 }
 
 void OnnxImporter::import_node(const OnnxNode& node) {
-    for (std::size_t i = 1; i < node.output_count(); ++i)
-        if (node.op() != "Split" && uses(node.output(i)) > 0)
-            throw core::DataError("output " + std::to_string(i) + " ('" + node.output(i) +
-                                  "') is not supported; export the network for inference");
     if (!import_constants(node)) {
         const auto found = operators().find(node.op());
         if (found == operators().end())
             throw core::DataError("the operator is not supported; " + workaround(node.op()));
         found->second(*this, node);
     }
+    for (std::size_t i = 1; i < node.output_count(); ++i)
+        if (uses(node.output(i)) > 0 && !values_.contains(node.output(i)))
+            throw core::DataError("output " + std::to_string(i) + " ('" + node.output(i) +
+                                  "') is not supported; export the network for inference");
     node.check_attributes();
 }
 
@@ -389,8 +389,6 @@ void OnnxImporter::add_parameter(std::size_t node, const char* suffix,
                               Tensor{std::move(shape), std::move(values)});
 }
 
-/// Makes the feature's scaling and shifting part of the network: of the layer before it where that
-/// takes no more than a bias, else a batch norm.
 void OnnxImporter::make_affine_node(Feature& feature) {
     const Operator op = network_.nodes[feature.node].op;
     const bool layer = op == Operator::conv2d || op == Operator::linear;

@@ -96,6 +96,9 @@ class OnnxImporter {
     /// Stores the parameter `suffix` (".weight") of a node.
     void add_parameter(std::size_t node, const char* suffix, std::vector<std::int64_t> shape,
                        std::vector<float> values);
+    /// Makes the feature's scaling and shifting part of the network: of the layer before it where
+    /// that takes no more than a bias, else a batch norm.
+    void make_affine_node(Feature& feature);
     MemoryBudget& budget() noexcept { return budget_; }
 
   private:
@@ -106,7 +109,6 @@ class OnnxImporter {
     void import_node(const OnnxNode& node);
     bool import_constants(const OnnxNode& node);
     Feature& find_feature(const std::string& tensor);
-    void make_affine_node(Feature& feature);
     void add_to_bias(const Feature& feature);
     std::string unique_name(const std::string& wanted);
     PrunedNetwork finish(const std::vector<std::string>& outputs);

@@ -283,6 +283,11 @@ inline void add_arithmetic(OperatorSamples& samples) {
 
 inline void add_activations(OperatorSamples& samples) {
     samples.add(13, "LeakyRelu", {});
+    samples.add(13, "HardSigmoid", {}); // 0.2 and 0.5
+    samples.add(13, "HardSigmoid", {{"alpha", -0.3F}, {"beta", 0.7F}});
+    OnnxGraph& shifted = samples.begin("Hard sigmoid of a layer, shifted", 13);
+    shifted.output(shifted.add("HardSigmoid", {shifted.conv("c", "x", 3, 4, {})},
+                               {{"alpha", 1.0F / 6.0F}, {"beta", 0.4F}}));
     samples.add(13, "LeakyRelu", {{"alpha", 0.3F}});
     samples.add(10, "Clip", {{"min", 0.0F}});
     samples.add(13, "Softmax", {{"axis", 1}});
@@ -298,6 +303,68 @@ inline void add_activations(OperatorSamples& samples) {
     hard.output(hard.add("Clip", {line, hard.scalar(0.0F), hard.scalar(1.0F)}));
 }
 
+/// Computations of weights and of shapes that exporters leave in their files.
+inline void add_constant_folding(OperatorSamples& samples) {
+    OnnxGraph& weights = samples.begin("Weights that are computed", 13);
+    std::string w = weights.random_weight("w", {4, 6}, 0.5);
+    w = weights.add("Gather", {w, weights.integers({3, -3, 0})}, {{"axis", 0}});
+    w = weights.add("Slice", {w, weights.integers({5}), weights.integers({-100}),
+                              weights.integers({1}), weights.integers({-2})});
+    w = weights.add("Concat", {w, weights.add("Neg", {w})}, {{"axis", 0}});
+    w = weights.add("Transpose", {weights.add("Unsqueeze", {w, weights.integers({1, 3})})},
+                    {{"perm", Integers{0, 2, 1, 3}}});
+    w = weights.add("Div", {weights.add("Sub", {w, weights.scalar(0.1F)}),
+                            weights.random_weight("d", {6, 1, 1, 1}, 0.1, 2.0)});
+    const std::string root = weights.add("Sqrt", {weights.add("Mul", {w, w})});
+    const std::string same = weights.add("Equal", {root, w});
+    w = weights.add(
+        "Where", {same, weights.add("Add", {w, weights.scalar(1.0F)}), weights.add("Floor", {w})});
+    w = weights.add("Add", {w, weights.add("Ceil", {weights.scalar(0.3F)})});
+    w = weights.add("Squeeze",
+                    {weights.add("Unsqueeze", {w, weights.integers({0})}), weights.integers({0})});
+    weights.output(weights.add("Conv", {"x", weights.add("Identity", {w})}));
+
+    // Tensor.expand(-1, 3, -1, -1), as PyTorch writes it.
+    OnnxGraph& expanded = samples.begin("Sizes chosen by Where", 13);
+    const std::string mean = expanded.add("GlobalAveragePool", {"x"});
+    const std::string wanted = expanded.integers({-1, 3, 16, 12});
+    const std::string rank = expanded.add("Shape", {wanted});
+    const std::string ones = expanded.add("ConstantOfShape", {rank});
+    const std::string unknown = expanded.add(
+        "Mul",
+        {expanded.add("Cast", {expanded.add("Add", {ones, expanded.scalar(1.0F)})}, {{"to", 7}}),
+         expanded.integers({-1})});
+    const std::string target =
+        expanded.add("Where", {expanded.add("Equal", {wanted, unknown}),
+                               expanded.add("Expand", {expanded.integers({1}), rank}), wanted});
+    expanded.output(expanded.add("Mul", {"x", expanded.add("Expand", {mean, target})}));
+
+    // F.interpolate(x, scale_factor=1.5), as PyTorch wrote it up to opset 10.
+    OnnxGraph& scaled = samples.begin("Sizes that are scaled and rounded", 13);
+    const std::string shape = scaled.add("Shape", {"x"});
+    std::vector<std::string> sizes{
+        scaled.add("Slice", {shape, scaled.integers({0}), scaled.integers({2})})};
+    for (const std::int64_t axis : {2, 3}) {
+        std::string size =
+            scaled.add("Gather", {shape, scaled.integers({axis}, true)}, {{"axis", 0}});
+        size = scaled.add("Mul", {scaled.add("Cast", {size}, {{"to", 1}}), scaled.scalar(1.3F)});
+        size = scaled.add("Cast", {scaled.add("Floor", {size})}, {{"to", 7}});
+        sizes.push_back(scaled.add("Unsqueeze", {size, scaled.integers({0})}));
+    }
+    scaled.output(scaled.add("Resize", {"x", "", "", scaled.add("Concat", sizes, {{"axis", 0}})},
+                             {{"coordinate_transformation_mode", "asymmetric"},
+                              {"mode", "nearest"},
+                              {"nearest_mode", "floor"}}));
+    OnnxGraph& flat = samples.begin("Sizes that are multiplied", 15);
+    const std::string batch = flat.add("Shape", {"x"}, {{"start", 0}, {"end", 1}});
+    const std::string rest = flat.add("Shape", {"x"}, {{"start", 1}});
+    std::string all = flat.integers({1});
+    for (const std::int64_t axis : {0, 1, 2})
+        all = flat.add("Mul", {all, flat.add("Gather", {rest, flat.integers({axis})})});
+    all = flat.add("Div", {flat.add("Mul", {all, batch}), batch});
+    flat.output(flat.add("Reshape", {"x", flat.add("Concat", {batch, all}, {{"axis", 0}})}));
+}
+
 /// Every way in which an operator may be used that is imported by a rule of its own.
 inline std::vector<OperatorSample> operator_samples() {
     OperatorSamples samples;
@@ -309,6 +376,7 @@ inline std::vector<OperatorSample> operator_samples() {
     add_views(samples);
     add_arithmetic(samples);
     add_activations(samples);
+    add_constant_folding(samples);
     return std::move(samples).take();
 }
 
