@@ -459,7 +459,7 @@ class GraphWriter {
         const Node& node = network_.nodes[i];
         const std::string whole = fresh(tensors_[i] + ".shape");
         const std::string batch = fresh(tensors_[i] + ".batch");
-        const std::string sizes = fresh(tensors_[i] + ".sizes");
+        std::string sizes = fresh(tensors_[i] + ".sizes");
         emit("Shape", {input}, whole);
         emit("Slice", {whole, constant(Integers{0}), constant(Integers{1})}, batch);
         set_attribute(

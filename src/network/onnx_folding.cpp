@@ -517,7 +517,7 @@ Shape reshape_target(Shape wanted, const Shape& from, bool zero_is_size) {
         else
             known = element_count({known, wanted[i]});
     }
-    if (open && known > 0) known *= wanted[*open] = count / known;
+    if (open && known > 0) wanted[*open] = count / known;
     if (element_count(wanted) != count)
         throw core::DataError("cannot reshape " + shape_text(from) + " to " + shape_text(wanted));
     return wanted;

@@ -6,16 +6,31 @@
 namespace hdap::network {
 namespace {
 
-PrunedNetwork import_model(std::span<const std::byte> bytes, const std::filesystem::path& folder,
-                           const std::string& name, const OnnxImportParameters& parameters) {
+/// Without what a file's names may hold to fool a terminal, and not endless.
+std::string printable(std::string message) {
+    constexpr std::size_t longest = 1000;
+    if (message.size() > longest) message = message.substr(0, longest) + " …";
+    for (char& c : message)
+        if ((c >= 0 && c < ' ') || c == '\x7f') c = '?';
+    return message;
+}
+
+/// Calls import(), with the file's name before what goes wrong.
+template <class Import>
+PrunedNetwork with_name(const std::string& name, Import import) {
     try {
-        const OnnxModel model(bytes);
-        MemoryBudget budget(bytes.size());
-        TensorReader reader(folder, budget);
-        return OnnxImporter(model, reader, budget, parameters).run();
+        return import();
     } catch (const core::DataError& error) {
-        throw core::DataError(name + ": " + error.what());
+        throw core::DataError(name + ": " + printable(error.what()));
     }
+}
+
+PrunedNetwork import_model(const OnnxModel& model, std::size_t bytes,
+                           const std::filesystem::path& folder,
+                           const OnnxImportParameters& parameters) {
+    MemoryBudget budget(bytes);
+    TensorReader reader(folder, budget);
+    return OnnxImporter(model, reader, budget, parameters).run();
 }
 
 } // namespace
@@ -26,14 +41,20 @@ PrunedNetwork read_onnx(const std::filesystem::path& path, const OnnxImportParam
     if (!error && size > max_onnx_bytes)
         throw core::DataError(path.string() + ": is larger than 2 GB, which no ONNX file is; keep "
                                               "the weights as external data");
-    const std::vector<std::byte> bytes = storage::read_sealed(path, storage::Seal::optional);
+    std::vector<std::byte> bytes = storage::read_sealed(path, storage::Seal::optional);
     const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    return import_model(bytes, folder, path.string(), parameters);
+    return with_name(path.string(), [&] {
+        const OnnxModel model(bytes);
+        const std::size_t count = bytes.size();
+        bytes = {}; // the model has its own copy
+        return import_model(model, count, folder, parameters);
+    });
 }
 
 PrunedNetwork decode_onnx(std::span<const std::byte> bytes, const std::string& name,
                           const OnnxImportParameters& parameters) {
-    return import_model(bytes, {}, name, parameters);
+    return with_name(name,
+                     [&] { return import_model(OnnxModel(bytes), bytes.size(), {}, parameters); });
 }
 
 } // namespace hdap::network

@@ -11,6 +11,8 @@
 namespace hdap::network {
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 bool near(double a, double b) {
     return std::abs(a - b) <= 1e-6 * std::abs(b);
 }
@@ -244,7 +246,7 @@ double clip_bound(OnnxImporter& importer, const OnnxNode& node, std::size_t inpu
         bound = static_cast<double>(constant.floats()[0]);
     }
     constexpr double most = 3.4e38; // what exporters write for no bound
-    return std::abs(bound) >= most ? std::copysign(INFINITY, bound) : bound;
+    return std::abs(bound) >= most ? std::copysign(infinity, bound) : bound;
 }
 
 /// Clip(x + 3, 0, 6) is six hard sigmoids of x, and Clip(x/6 + 1/2, 0, 1) is one.
@@ -259,8 +261,8 @@ std::optional<double> hard_sigmoids(const Feature& feature, double low, double h
 
 void import_clip(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(3);
-    const double low = clip_bound(importer, node, 1, "min", -INFINITY);
-    const double high = clip_bound(importer, node, 2, "max", INFINITY);
+    const double low = clip_bound(importer, node, 1, "min", -infinity);
+    const double high = clip_bound(importer, node, 2, "max", infinity);
     Feature x = importer.feature(node.input(0));
     if (const auto factor = hard_sigmoids(x, low, high)) {
         x.affine = {};
@@ -270,11 +272,11 @@ void import_clip(OnnxImporter& importer, const OnnxNode& node) {
         result.affine_name = node.name();
         return importer.define(node.output(0), std::move(result));
     }
-    if (low == -INFINITY && high == INFINITY)
+    if (low == -infinity && high == infinity)
         return importer.define_view(node, node.input(0), x.dims);
     Node activation;
-    activation.op = high == INFINITY ? Operator::relu : Operator::relu6;
-    if (low != 0.0 || (high != INFINITY && high != 6.0))
+    activation.op = high == infinity ? Operator::relu : Operator::relu6;
+    if (low != 0.0 || (high != infinity && high != 6.0))
         throw core::DataError("clips to [" + core::shortest(low) + ", " + core::shortest(high) +
                               "], only [0, 6] (ReLU6) and [0, inf] (ReLU) are supported; train "
                               "with one of these");

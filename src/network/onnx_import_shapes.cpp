@@ -90,6 +90,11 @@ std::vector<std::size_t> axes_of(OnnxImporter& importer, const OnnxNode& node, s
     node.check_inputs(2);
     const Dims axes = node.has_input(1) ? plain_integers(importer.constant(node.input(1), "axes"))
                                         : node.integers("axes", {});
+    constexpr std::size_t most_axes = 16;
+    if (axes.size() > most_axes)
+        throw core::DataError("has " + std::to_string(axes.size()) +
+                              " axes, at most 16 are "
+                              "supported");
     std::vector<std::size_t> result;
     for (const std::int64_t axis : axes) {
         result.push_back(

@@ -6,6 +6,7 @@
 #include "tensor_check.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -70,18 +71,71 @@ bool all_are(const std::vector<double>& values, double value) {
 }
 
 /// A name that files of ours can hold: '/' separates groups in HDF5, and reports print names.
-std::string storable(const std::string& wanted) {
+std::string storable(const std::string& wanted, const char* otherwise) {
     constexpr std::size_t longest = 200;
-    std::string name = wanted.substr(wanted.find_first_not_of('/') == std::string::npos
-                                         ? wanted.size()
-                                         : wanted.find_first_not_of('/'),
-                                     longest);
+    const std::size_t first = wanted.find_first_not_of('/');
+    if (first == std::string::npos) return otherwise;
+    std::string name = wanted.substr(first, longest);
     for (char& c : name)
         if (c == '/')
             c = '.';
         else if (c <= ' ' || c > '~')
             c = '_';
-    return name.empty() ? "node" : name;
+    return name;
+}
+
+/// The only input that is not a weight: old files list those, too.
+const onnx::ValueInfoProto&
+only_input(const onnx::GraphProto& graph,
+           const std::unordered_map<std::string, const onnx::TensorProto*>& initializers) {
+    const onnx::ValueInfoProto* input = nullptr;
+    for (const onnx::ValueInfoProto& candidate : graph.input()) {
+        if (initializers.contains(candidate.name())) continue;
+        if (input != nullptr)
+            throw core::DataError("the network has several inputs, as '" + input->name() +
+                                  "' and '" + candidate.name() +
+                                  "'; only networks of one image are supported");
+        input = &candidate;
+    }
+    if (input == nullptr) throw core::DataError("the network has no input");
+    return *input;
+}
+
+/// Batch, channels, height and width; 0 for those that are open.
+std::array<std::int64_t, 4> input_sizes(const onnx::TypeProto::Tensor& type) {
+    if (type.elem_type() != onnx::TensorProto::FLOAT &&
+        type.elem_type() != onnx::TensorProto::DOUBLE &&
+        type.elem_type() != onnx::TensorProto::FLOAT16 &&
+        type.elem_type() != onnx::TensorProto::BFLOAT16)
+        throw core::DataError("holds no floating-point numbers; export the network with an input "
+                              "of type FLOAT");
+    if (type.shape().dim_size() != 4)
+        throw core::DataError("has " + std::to_string(type.shape().dim_size()) +
+                              " dimensions, must have 4: batch, channels, height, width");
+    std::array<std::int64_t, 4> sizes{};
+    for (int axis = 0; axis < 4; ++axis)
+        sizes[static_cast<std::size_t>(axis)] =
+            std::max<std::int64_t>(0, type.shape().dim(axis).dim_value());
+    if (sizes[1] == 0)
+        throw core::DataError("does not say how many channels it has; export it with a fixed "
+                              "number of channels");
+    return sizes;
+}
+
+/// The image's extent: the file's, or what was asked for where the file leaves it open.
+Extent choose_extent(const Extent& of_file, const std::optional<Extent>& wanted) {
+    if (!wanted) {
+        if (of_file.height > 0 && of_file.width > 0) return of_file;
+        throw core::DataError("does not fix the height and width of images; say which to import "
+                              "it for, or export it for a fixed size");
+    }
+    if ((of_file.height > 0 && of_file.height != wanted->height) ||
+        (of_file.width > 0 && of_file.width != wanted->width))
+        throw core::DataError(
+            "is " + std::to_string(of_file.height) + " x " + std::to_string(of_file.width) + ", " +
+            std::to_string(wanted->height) + " x " + std::to_string(wanted->width) +
+            " was asked for; export the network for that size");
+    return *wanted;
 }
 
 /// The nodes that the outputs need, with their places.
@@ -127,7 +181,7 @@ OnnxImporter::OnnxImporter(const OnnxModel& model, TensorReader& reader, MemoryB
     : model_(model), reader_(reader), budget_(budget), parameters_(parameters) {}
 
 PrunedNetwork OnnxImporter::run() {
-    network_.name = model_.graph().name();
+    network_.name = storable(model_.graph().name(), "network");
     find_tensors();
     find_input();
     const std::vector<std::string> outputs = output_names();
@@ -154,51 +208,18 @@ void OnnxImporter::find_tensors() {
 }
 
 void OnnxImporter::find_input() {
-    const onnx::ValueInfoProto* input = nullptr;
-    for (const onnx::ValueInfoProto& candidate : model_.graph().input()) {
-        // Old files list the weights among the inputs.
-        if (initializers_.contains(candidate.name())) continue;
-        if (input != nullptr)
-            throw core::DataError("the network has several inputs, as '" + input->name() +
-                                  "' and '" + candidate.name() +
-                                  "'; only networks of one image are supported");
-        input = &candidate;
+    const onnx::ValueInfoProto& input = only_input(model_.graph(), initializers_);
+    input_name_ = input.name();
+    try {
+        const auto [batch, channels, height, width] = input_sizes(input.type().tensor_type());
+        fixed_batch_ = batch;
+        network_.input_extent = choose_extent({height, width}, parameters_.input_extent);
+        Node node;
+        node.output_channels = channels;
+        define_node(input_name_, append(std::move(node), input_name_), false);
+    } catch (const core::DataError& error) {
+        throw core::DataError("input '" + input_name_ + "': " + error.what());
     }
-    if (input == nullptr) throw core::DataError("the network has no input");
-    const std::string who = "input '" + input->name() + "' ";
-    const onnx::TypeProto::Tensor& type = input->type().tensor_type();
-    if (type.elem_type() != onnx::TensorProto::FLOAT &&
-        type.elem_type() != onnx::TensorProto::DOUBLE &&
-        type.elem_type() != onnx::TensorProto::FLOAT16 &&
-        type.elem_type() != onnx::TensorProto::BFLOAT16)
-        throw core::DataError(who + "holds no floating-point numbers; export the network with an "
-                                    "input of type FLOAT");
-    if (type.shape().dim_size() != 4)
-        throw core::DataError(who + "has " + std::to_string(type.shape().dim_size()) +
-                              " dimensions, must have 4: batch, channels, height, width");
-    const auto size = [&type](int axis) { return type.shape().dim(axis).dim_value(); };
-    Node node;
-    node.output_channels = size(1);
-    if (size(1) <= 0)
-        throw core::DataError(who + "does not say how many channels it has; export it with a fixed "
-                                    "number of channels");
-    fixed_batch_ = std::max<std::int64_t>(0, size(0));
-    network_.input_extent = {size(2), size(3)};
-    const bool open = size(2) <= 0 || size(3) <= 0;
-    if (parameters_.input_extent) {
-        const Extent& wanted = *parameters_.input_extent;
-        if ((size(2) > 0 && size(2) != wanted.height) || (size(3) > 0 && size(3) != wanted.width))
-            throw core::DataError(who + "is " + std::to_string(size(2)) + " x " +
-                                  std::to_string(size(3)) + ", " + std::to_string(wanted.height) +
-                                  " x " + std::to_string(wanted.width) +
-                                  " was asked for; export the network for that size");
-        network_.input_extent = wanted;
-    } else if (open) {
-        throw core::DataError(who + "does not fix the height and width of images; say which to "
-                                    "import it for, or export it for a fixed size");
-    }
-    input_name_ = input->name();
-    define_node(input_name_, append(std::move(node), input_name_), false);
 }
 
 std::vector<std::string> OnnxImporter::output_names() const {
@@ -428,13 +449,11 @@ void OnnxImporter::add_to_bias(const Feature& feature) {
 }
 
 std::string OnnxImporter::unique_name(const std::string& wanted) {
-    const std::string base = storable(wanted);
-    if (names_.insert(base).second) return base;
+    const std::string base = storable(wanted, "node");
+    std::string name = base;
     int& number = last_number_.emplace(base, 1).first->second;
-    std::string name;
-    do
+    while (!names_.insert(name).second)
         name = base + "_" + std::to_string(++number);
-    while (!names_.insert(name).second);
     return name;
 }
 

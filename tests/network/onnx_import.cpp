@@ -127,6 +127,13 @@ TEST_CASE("names come from the weights, are made unique, and hold nothing that f
                                             "a.b_c__", "head.conv_4", "node",
                                             std::string(200, 'n')});
     CHECK(model.weights.count("head.conv_3.weight") == 1);
+    CHECK(model.network.name == "main_graph");
+
+    graph.proto().mutable_graph()->set_name("\x1b[31m/red");
+    CHECK(import(graph).network.name == "_[31m.red");
+    graph.output("\x1b]0;title\x07" + std::string(100'000, 'n'));
+    CHECK_THAT(import_error(graph), Contains("'?]0;title?nnn"));
+    CHECK(import_error(graph).size() < 1100);
 }
 
 TEST_CASE("a layer keeps the name of its weight when exporters rearrange that") {
@@ -204,7 +211,7 @@ TEST_CASE("an import may stop before a detector's decoding") {
 TEST_CASE("an open image size must be given, and a given one must fit") {
     OnnxGraph open(13, {0, 3, 0, 0});
     open.output(open.conv("c", "x", 3, 4, {}));
-    CHECK_THAT(import_error(open), Contains("input 'x' does not fix the height and width"));
+    CHECK_THAT(import_error(open), Contains("input 'x': does not fix the height and width"));
     const OnnxImportParameters wanted{.input_extent = Extent{20, 30}, .outputs = {}};
     CHECK(import(open, wanted).network.input_extent == Extent{20, 30});
     OnnxGraph fixed;
