@@ -49,8 +49,18 @@ Weights read_state_dict(const storage::Hdf5Reader& file) {
     return weights;
 }
 
+/// Throws DataError for a file of ours that holds something else.
+void refuse_other_schemas(const storage::Hdf5Reader& file) {
+    if (!file.has_attribute("/", "schema")) return;
+    const std::string schema = file.attribute_string("/", "schema");
+    if (schema.starts_with("hdap-") && schema != weights_schema && schema != "hdap-network/1")
+        throw core::DataError(file.name() + ": is a file of " + schema.substr(0, 64) +
+                              ", expected weights: " + weights_schema + " or hdap-network/1");
+}
+
 WeightFile read_hdf5(Bytes bytes, const std::string& name) {
     const auto file = storage::Hdf5Reader::from_bytes(std::move(bytes), name);
+    refuse_other_schemas(file);
     return {.format = "HDF5",
             .weights = file.contains("/parameters") ? read_weights(file) : read_state_dict(file),
             .normalisation = read_normalisation(file)};

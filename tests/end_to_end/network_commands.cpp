@@ -47,7 +47,7 @@ void refuses(const TinyStudy& study, const Arguments& arguments, int exit_code,
 TEST_CASE("a network of the zoo is described with its costs, groups and what is left whole") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string text = output(study, {"info", "resnet56"});
-    CHECK_THAT(text, Contains("125.5 M MACs, 0.853 M parameters"));
+    CHECK_THAT(text, Contains("125.5 M MACs, 0.8530 M parameters"));
     CHECK_THAT(text, Contains("layer3.0.shortcut.pad"));
     CHECK_THAT(text, Contains("output of the network"));
     const json info = as_json(study, {"info", "yolov8n", "--pin", "model.0.conv"});
