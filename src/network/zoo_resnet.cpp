@@ -5,11 +5,16 @@
 namespace hdap::network {
 namespace {
 
+/// A bias is there in Keras' form only, and with it Keras' epsilon.
 std::size_t append_conv_norm(NetworkBuilder& builder, const std::string& conv,
                              const std::string& norm, std::size_t from, std::int64_t channels,
                              const NetworkBuilder::Convolution& shape) {
     const std::size_t last = builder.conv(conv, from, channels, shape);
-    return builder.apply(Operator::batch_norm, norm, {last});
+    Node node;
+    node.name = norm;
+    node.op = Operator::batch_norm;
+    if (shape.bias) node.epsilon = 1e-3;
+    return builder.append(std::move(node), {last});
 }
 
 /// He et al. 2016, section 3.3, option A: every second pixel, and zeros for the new channels, half

@@ -134,3 +134,20 @@ TEST_CASE("the residual networks for CIFAR have 6n + 2 layers in three stages") 
         CHECK(shape_of(network, "linear") == TensorShape{10, {1, 1}});
     }
 }
+
+TEST_CASE("Keras' form of ResNet50 has strides, biases and epsilons where its weights need them") {
+    ZooRequest request;
+    request.name = "resnet50_v1";
+    const Network network = make_network(request);
+    const auto node = [&](const char* name) { return network.nodes[node_named(network, name)]; };
+    CHECK(node("layer2.0.conv1").stride == Extent{2, 2});
+    CHECK(node("layer2.0.conv2").stride == Extent{1, 1});
+    CHECK(node("layer2.0.downsample.0").stride == Extent{2, 2});
+    for (const Node& layer : network.nodes) {
+        if (layer.op == Operator::conv2d) CHECK(layer.bias);
+        if (layer.op == Operator::batch_norm) CHECK(layer.epsilon == 1e-3);
+    }
+    request.name = "resnet50";
+    for (const Node& layer : make_network(request).nodes)
+        CHECK_FALSE((layer.op == Operator::batch_norm && layer.epsilon != 1e-5));
+}

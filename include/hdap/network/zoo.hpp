@@ -28,7 +28,8 @@ std::vector<std::string> zoo_names();
 /// - resnet18, 34, 50, 101: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016),
 ///   with the stride of a bottleneck in its 3 × 3 convolution, as PyTorch has it (4.09 G MACs for
 ///   resnet50; the paper's form has 3.86 G). resnet50_v1: the paper's form, with the stride in the
-///   first 1 × 1 convolution and biases, as Keras has it.
+///   first 1 × 1 convolution, biases, and a batch norm's epsilon of 1e-3, as Keras has it
+///   (data/get-resnet50-imagenet.sh brings weights).
 /// - resnet20, 32, 44, 56, 110: the same paper's networks for CIFAR, section 4.2, with its
 ///   shortcuts without parameters (option A of section 3.3); with "_b" those of 1 × 1 convolutions.
 /// - vgg16: Simonyan and Zisserman, ICLR 2015, configuration D. vgg16_cifar: with batch norm and
