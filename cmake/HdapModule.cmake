@@ -16,7 +16,9 @@ if(HDAP_AUDIT)
 endif()
 if(HDAP_SANITIZERS)
   target_compile_options(hdap_options INTERFACE -fsanitize=${HDAP_SANITIZERS}
-                         -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+                         -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+                         # needs type information that LibTorch's library does not export
+                         -fno-sanitize=vptr)
   target_link_options(hdap_options INTERFACE -fsanitize=${HDAP_SANITIZERS})
 endif()
 
