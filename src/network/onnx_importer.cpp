@@ -275,7 +275,8 @@ bool OnnxImporter::import_constants(const OnnxNode& node) {
         inputs.push_back(node.has_input(i) ? &constants[i] : nullptr);
     }
     std::optional<Constant> result = fold_constants(node, inputs, reader_, budget_);
-    if (!result && node.input_count() == 0) return false;
+    // An operator that is not known at all is somebody else's to refuse, and so are no inputs.
+    if (!result && (node.input_count() == 0 || !operators().contains(node.op()))) return false;
     if (!result)
         throw core::DataError("works on constants only; simplify the model before (onnxsim)");
     define(node.output(0), std::move(*result));

@@ -136,6 +136,16 @@ TEST_CASE("names come from the weights, are made unique, and hold nothing that f
     CHECK(import_error(graph).size() < 1100);
 }
 
+TEST_CASE("layers that share their parameters become layers of their own") {
+    OnnxGraph graph;
+    const std::string first = graph.batch_norm("bn", "x", 3);
+    graph.output(graph.add("BatchNormalization", {graph.add("Relu", {first}), "bn.weight",
+                                                  "bn.bias", "bn.running_mean", "bn.running_var"}));
+    const Weights weights = import(graph).weights;
+    CHECK(weights.size() == 8);
+    CHECK(weights.at("bn.running_var").values == weights.at("bn_2.running_var").values);
+}
+
 TEST_CASE("a layer keeps the name of its weight when exporters rearrange that") {
     OnnxGraph graph;
     const std::string pooled =
@@ -250,6 +260,13 @@ TEST_CASE("an operator that is not known is named, with its node and a way out")
     CHECK_THAT(operator_error(13, "Loop", {}), Contains("onnxsim"));
     CHECK_THAT(operator_error(13, "LogSoftmax", {}), Contains("stop before it"));
     CHECK_THAT(operator_error(13, "MyOwn", {}), Contains("(--stop-at)"));
+    OnnxGraph branch;
+    branch.output(branch.add("If", {branch.integers({1}, true)}));
+    CHECK_THAT(import_error(branch), Contains("(If)") && Contains("export it for inference"));
+    OnnxGraph constants;
+    const std::string weight = constants.random_weight("w", {1, 1, 1, 1}, 1.0);
+    constants.output(constants.add("Conv", {weight, weight}));
+    CHECK_THAT(import_error(constants), Contains("works on constants only"));
 }
 
 TEST_CASE("forms of operators that are not supported are refused, with a way out") {
