@@ -86,6 +86,12 @@ void add_source_options(CLI::App& command, SourceOptions& options, bool needs_we
             "Height and width of an image, or one number for both; default: as published, or "
             "what the file says")
         ->expected(1, 2);
+    command
+        .add_option("--stop-at", options.source.stop_at,
+                    "ONNX: tensors to end the network at, to leave out a detector's decoding; as "
+                    "A,B or several times")
+        ->delimiter(',')
+        ->allow_extra_args(false);
 }
 
 /// The images that `--image-size` and `--channels` describe.

@@ -38,15 +38,23 @@ Format format_of(const std::string& file) {
     return start.starts_with("PK\x03\x04") ? Format::torchscript : Format::onnx;
 }
 
+[[noreturn]] void refuse_stop(const NetworkSource& source) {
+    throw core::ConfigError("'" + source.network +
+                            "' is no ONNX file; only those can be stopped at '" +
+                            source.stop_at.front() + "'");
+}
+
 LoadedNetwork read_hdf5(const std::string& name) {
-    const auto file = storage::Hdf5Reader::from_bytes(
-        storage::read_sealed(name, storage::Seal::optional), name);
+    const auto file =
+        storage::Hdf5Reader::from_bytes(storage::read_sealed(name, storage::Seal::optional), name);
     PrunedNetwork read = read_network(file);
     return {std::move(read.network), std::move(read.weights), read_normalisation(file)};
 }
 
 LoadedNetwork read_network_file(const NetworkSource& source) {
-    switch (format_of(source.network)) {
+    const Format format = format_of(source.network);
+    if (!source.stop_at.empty() && format != Format::onnx) refuse_stop(source);
+    switch (format) {
     case Format::hdf5:
         return read_hdf5(source.network);
     case Format::torchscript: {
@@ -58,6 +66,7 @@ LoadedNetwork read_network_file(const NetworkSource& source) {
     }
     OnnxImportParameters parameters;
     if (source.input) parameters.input_extent = source.input->extent;
+    parameters.outputs = source.stop_at;
     PrunedNetwork read = read_onnx(source.network, parameters);
     return {std::move(read.network), std::move(read.weights), std::nullopt};
 }
@@ -88,6 +97,7 @@ void check_input(const NetworkSource& source, const Network& network) {
 LoadedNetwork load_network(const NetworkSource& source) {
     LoadedNetwork loaded;
     if (is_in_zoo(source.network)) {
+        if (!source.stop_at.empty()) refuse_stop(source);
         ZooRequest request = source.zoo;
         request.name = source.network;
         loaded.network = make_network(request);

@@ -136,15 +136,15 @@ void import_subtract(OnnxImporter& importer, const OnnxNode& node) {
     const bool first = importer.is_constant(node.input(0));
     if (first || importer.is_constant(node.input(1))) return import_affine(importer, node, first);
     throw core::DataError("subtracts tensors from each other, which is not supported; subtract in "
-                          "the layer before, or stop before it, by naming other outputs");
+                          "the layer before, or stop before it (--stop-at)");
 }
 
 void import_divide(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(2);
     const bool first = importer.is_constant(node.input(0));
     if (first || importer.is_constant(node.input(1))) return import_affine(importer, node, first);
-    throw core::DataError("divides tensors by each other, which is not supported; stop before it, "
-                          "by naming other outputs");
+    throw core::DataError(
+        "divides tensors by each other, which is not supported; stop before it (--stop-at)");
 }
 
 /// The operand of a product without what it is scaled by, if that is one number, which `factor`
@@ -232,7 +232,7 @@ void import_softmax(OnnxImporter& importer, const OnnxNode& node) {
         importer.opset() < 13 && importer.shape(input.node).extent != Extent{1, 1};
     if (axis != 1 || together)
         throw core::DataError("is a softmax over other axes than the channels, which is not "
-                              "supported; stop before it, by naming other outputs");
+                              "supported; stop before it (--stop-at)");
     import_activation<Operator::softmax>(importer, node);
 }
 
@@ -301,8 +301,8 @@ void import_cast(OnnxImporter& importer, const OnnxNode& node) {
     node.ignore("saturate");
     if (to != onnx::TensorProto::FLOAT && to != onnx::TensorProto::DOUBLE &&
         to != onnx::TensorProto::FLOAT16 && to != onnx::TensorProto::BFLOAT16)
-        throw core::DataError("makes integers of a tensor, which is not supported; stop before it, "
-                              "by naming other outputs");
+        throw core::DataError(
+            "makes integers of a tensor, which is not supported; stop before it (--stop-at)");
     import_identity(importer, node);
 }
 

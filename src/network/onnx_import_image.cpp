@@ -111,7 +111,7 @@ void import_mean(OnnxImporter& importer, const OnnxNode& node) {
                              input.dims[0] == importer.shape(input.node).channels;
     if (!whole_image)
         throw core::DataError("takes the mean over other axes than the height and width together, "
-                              "which is not supported; stop before it, by naming other outputs");
+                              "which is not supported; stop before it (--stop-at)");
     Feature mean{importer.append(Operator::global_average_pool, input.node, node.name()),
                  {input.dims[0]}};
     if (node.flag("keepdims", true)) mean.dims.resize(rank - 1, 1);

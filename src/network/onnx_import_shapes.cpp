@@ -13,9 +13,9 @@ namespace {
 using Dims = std::vector<std::int64_t>;
 
 [[noreturn]] void fail_axis(const char* what) {
-    throw core::DataError(std::string(what) +
-                          " another axis than the channels, which is not supported; stop before "
-                          "it, by naming other outputs");
+    throw core::DataError(
+        std::string(what) +
+        " another axis than the channels, which is not supported; stop before it (--stop-at)");
 }
 
 /// The sizes after the batch, as Reshape and Expand are told them.

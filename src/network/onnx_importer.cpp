@@ -28,12 +28,12 @@ std::string workaround(const std::string& op) {
         {"InstanceNormalization", "train with BatchNormalization"},
         {"LayerNormalization", "train with BatchNormalization"},
         {"GroupNormalization", "train with BatchNormalization"},
-        {"LpNormalization", "stop before it, and normalise the output afterwards"},
+        {"LpNormalization", "stop before it (--stop-at), and normalise the output afterwards"},
         {"LRN", "train with BatchNormalization"},
-        {"LogSoftmax", "stop before it: the logits have the same order"},
-        {"ArgMax", "stop before it, and take the largest output afterwards"},
-        {"TopK", "stop before it, and take the largest outputs afterwards"},
-        {"NonMaxSuppression", "stop before it, and select the boxes afterwards"},
+        {"LogSoftmax", "stop before it (--stop-at): the logits have the same order"},
+        {"ArgMax", "stop before it (--stop-at), and take the largest output afterwards"},
+        {"TopK", "stop before it (--stop-at), and take the largest outputs afterwards"},
+        {"NonMaxSuppression", "stop before it (--stop-at), and select the boxes afterwards"},
         {"QuantizeLinear", "import the network before it is quantised"},
         {"DequantizeLinear", "import the network before it is quantised"},
         {"DynamicQuantizeLinear", "import the network before it is quantised"},
@@ -52,7 +52,7 @@ std::string workaround(const std::string& op) {
         {"SpaceToDepth", "replace it by a Conv with a stride"},
     };
     const auto found = known.find(op);
-    return found != known.end() ? found->second : "stop before it, by naming other outputs";
+    return found != known.end() ? found->second : "stop before it (--stop-at)";
 }
 
 const std::map<std::string, ImportOperator>& operators() {
@@ -195,7 +195,9 @@ PrunedNetwork OnnxImporter::run() {
         try {
             import_node(node);
         } catch (const core::DataError& error) {
-            throw core::DataError(node.description() + ": " + error.what());
+            const std::string reads =
+                node.has_input(0) ? ", which reads '" + node.input(0) + "'" : "";
+            throw core::DataError(node.description() + reads + ": " + error.what());
         }
     }
     return finish(outputs);
@@ -273,7 +275,8 @@ bool OnnxImporter::import_constants(const OnnxNode& node) {
         inputs.push_back(node.has_input(i) ? &constants[i] : nullptr);
     }
     std::optional<Constant> result = fold_constants(node, inputs, reader_, budget_);
-    if (!result && node.input_count() == 0) return false;
+    // An operator that is not known at all is somebody else's to refuse, and so are no inputs.
+    if (!result && (node.input_count() == 0 || !operators().contains(node.op()))) return false;
     if (!result)
         throw core::DataError("works on constants only; simplify the model before (onnxsim)");
     define(node.output(0), std::move(*result));
@@ -335,8 +338,7 @@ const Feature& OnnxImporter::tensor(const std::string& tensor) {
                               " without the batch, in which the " + std::to_string(channels) +
                               " channels of " + std::to_string(extent.height) + " x " +
                               std::to_string(extent.width) +
-                              " are arranged in another way; stop before it, by naming other "
-                              "outputs");
+                              " are arranged in another way; stop before it (--stop-at)");
     return feature;
 }
 

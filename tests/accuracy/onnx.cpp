@@ -233,7 +233,7 @@ TEST_CASE("networks of exporters compute, after import, what ONNX Runtime comput
 }
 
 TEST_CASE(
-    "Operators in all their forms compute, after import, what ONNX Runtime computes of them") {
+    "operators in all their forms compute, after import, what ONNX Runtime computes of them") {
     network::testing::OnnxRuntime runtime;
     std::vector<std::pair<std::string, std::vector<float>>> expected;
     for (const network::testing::OperatorSample& sample : network::testing::operator_samples()) {

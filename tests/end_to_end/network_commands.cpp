@@ -101,6 +101,23 @@ TEST_CASE("a network keeps its accuracy as HDF5, ONNX and TorchScript, and is pr
     }
 }
 
+TEST_CASE("an ONNX network ends where it is told to stop") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string folder = study.folder().string() + "/";
+    output(study, {"export", "mobilenet_v1", "--weights", folder + "weights.h5", "--width", "0.25",
+                   "--classes", "3", "--channels", "1", "--image-size", "16", "--out",
+                   folder + "whole.onnx", "--out", folder + "whole.h5"});
+    const json info =
+        as_json(study, {"info", "--channels", "1", "--stop-at",
+                        "blocks.0.pointwise.bn,blocks.3.pointwise.relu", folder + "whole.onnx"});
+    CHECK(info["layers"].back()["name"] == "blocks.3.pointwise.conv");
+    refuses(study, {"info", folder + "whole.onnx", "--channels", "1", "--stop-at", "poool"}, 3,
+            {"whole.onnx: no tensor is named 'poool'", "did you mean 'pool'?"});
+    refuses(study, {"info", folder + "whole.h5", "--channels", "1", "--stop-at", "pool"}, 2,
+            {"whole.h5' is no ONNX file"});
+    refuses(study, {"info", "resnet20", "--stop-at", "pool"}, 2, {"'resnet20' is no ONNX file"});
+}
+
 TEST_CASE("a genome is taken from JSON by position or by name") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string folder = study.folder().string() + "/";

@@ -136,6 +136,16 @@ TEST_CASE("names come from the weights, are made unique, and hold nothing that f
     CHECK(import_error(graph).size() < 1100);
 }
 
+TEST_CASE("layers that share their parameters become layers of their own") {
+    OnnxGraph graph;
+    const std::string first = graph.batch_norm("bn", "x", 3);
+    graph.output(graph.add("BatchNormalization", {graph.add("Relu", {first}), "bn.weight",
+                                                  "bn.bias", "bn.running_mean", "bn.running_var"}));
+    const Weights weights = import(graph).weights;
+    CHECK(weights.size() == 8);
+    CHECK(weights.at("bn.running_var").values == weights.at("bn_2.running_var").values);
+}
+
 TEST_CASE("a layer keeps the name of its weight when exporters rearrange that") {
     OnnxGraph graph;
     const std::string pooled =
@@ -196,7 +206,7 @@ TEST_CASE("weights of any floating-point type become float") {
 TEST_CASE("an import may stop before a detector's decoding") {
     OnnxSample sample = detector();
     CHECK_THAT(import_error(sample.graph),
-               Contains("(Concat)") && Contains("[9, 256]") && Contains("by naming other outputs"));
+               Contains("(Concat)") && Contains("[9, 256]") && Contains("(--stop-at)"));
     const Network network =
         import(sample.graph, {.input_extent = {}, .outputs = sample.outputs}).network;
     REQUIRE(network.outputs.size() == 2);
@@ -241,13 +251,22 @@ TEST_CASE("nodes may come in any order") {
 
 TEST_CASE("an operator that is not known is named, with its node and a way out") {
     const auto message = operator_error(13, "ConvTranspose", {});
-    CHECK_THAT(message, Contains("test.onnx: node 'here' (ConvTranspose): the operator is not "
-                                 "supported; replace it by Resize and Conv"));
+    CHECK_THAT(
+        message,
+        Contains("test.onnx: node 'here' (ConvTranspose), which reads 'x': the operator is not "
+                 "supported; replace it by Resize and Conv"));
     CHECK_THAT(operator_error(13, "PRelu", {}), Contains("train with ReLU, LeakyReLU or SiLU"));
     CHECK_THAT(operator_error(13, "QuantizeLinear", {}), Contains("before it is quantised"));
     CHECK_THAT(operator_error(13, "Loop", {}), Contains("onnxsim"));
     CHECK_THAT(operator_error(13, "LogSoftmax", {}), Contains("stop before it"));
-    CHECK_THAT(operator_error(13, "MyOwn", {}), Contains("by naming other outputs"));
+    CHECK_THAT(operator_error(13, "MyOwn", {}), Contains("(--stop-at)"));
+    OnnxGraph branch;
+    branch.output(branch.add("If", {branch.integers({1}, true)}));
+    CHECK_THAT(import_error(branch), Contains("(If)") && Contains("export it for inference"));
+    OnnxGraph constants;
+    const std::string weight = constants.random_weight("w", {1, 1, 1, 1}, 1.0);
+    constants.output(constants.add("Conv", {weight, weight}));
+    CHECK_THAT(import_error(constants), Contains("works on constants only"));
 }
 
 TEST_CASE("forms of operators that are not supported are refused, with a way out") {

@@ -20,6 +20,8 @@ struct NetworkSource {
     ZooRequest zoo = {};
     /// For a file that does not say which images it takes; one that does must say the same.
     std::optional<TensorShape> input = std::nullopt;
+    /// ONNX: names of the tensors to stop at, see OnnxImportParameters::outputs.
+    std::vector<std::string> stop_at = {};
     /// A file of weights (see load_weights), or empty: those of the network's own file.
     std::string weights = {};
 };
@@ -33,7 +35,7 @@ struct LoadedNetwork {
 
 /// Reads a network and its weights.
 /// Throws ConfigError when `source.network` is neither a file nor a name of the zoo (says the
-/// nearest) or values are out of range, DataError when a file cannot be read or weights do not fit.
+/// nearest), values are out of range or `stop_at` is not for such a file, DataError when a file cannot be read or weights do not fit.
 LoadedNetwork load_network(const NetworkSource& source);
 
 /// The formats that save_network knows, by their file names' ends.
