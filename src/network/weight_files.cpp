@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/onnx.hpp"
 #include "hdap/network/safetensors.hpp"
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/sealed_file.hpp"
@@ -91,6 +92,19 @@ WeightFile read_torchscript(Bytes bytes, const std::string& name) {
             .normalisation = std::nullopt};
 }
 
+// ------------------------------------------------------------------------------------------ ONNX
+
+/// Protobuf has no magic bytes; exporters write a model's first field first: its version.
+bool is_onnx(const Bytes& bytes) {
+    return begins_with(bytes, 0, "\x08") && !is_safetensors(bytes);
+}
+
+WeightFile read_onnx_weights(Bytes bytes, const std::string& name) {
+    return {.format = "ONNX",
+            .weights = decode_onnx(bytes, name).weights,
+            .normalisation = std::nullopt};
+}
+
 // --------------------------------------------------------------------------------------- formats
 
 struct Format {
@@ -102,7 +116,8 @@ struct Format {
 /// Another format is a line here; one that has no magic bytes belongs at the end.
 constexpr std::array formats{Format{"HDF5", is_hdf5, read_hdf5},
                              Format{"safetensors", is_safetensors, read_safetensors},
-                             Format{"TorchScript", is_torchscript, read_torchscript}};
+                             Format{"TorchScript", is_torchscript, read_torchscript},
+                             Format{"ONNX", is_onnx, read_onnx_weights}};
 
 [[noreturn]] void refuse_format(const Bytes& bytes, const std::string& name) {
     // What torch.save wrote before PyTorch 1.6: a pickle, which is a program in Python's language.

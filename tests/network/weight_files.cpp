@@ -1,6 +1,7 @@
 #include "hdap/network/weight_files.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/network/onnx.hpp"
 #include "hdap/network/safetensors.hpp"
 #include "hdap/network/torchscript.hpp"
 #include "hdap/network/zoo.hpp"
@@ -189,6 +190,17 @@ TEST_CASE("fit_weights names the first tensor that does not fit, and says how ma
     Weights mixed = with_prefix(weights, "module.");
     mixed["ema.decay"] = {{}, {0.9F}};
     refuses(mixed, "0 of its 97 tensors");
+}
+
+TEST_CASE("an ONNX model's initialisers serve as weights of the network that it holds") {
+    const Network network = make_network({.name = "resnet20", .width = 0.5});
+    const Weights weights = initial_weights(network, 3);
+    WeightFile file = parse_weights(encode_onnx(network, weights), "model.onnx");
+    CHECK(file.format == "ONNX");
+    const Weights fitting = fit_weights(network, std::move(file.weights), "model.onnx");
+    REQUIRE(fitting.size() == weights.size());
+    for (const auto& [name, tensor] : weights)
+        CHECK(fitting.at(name).values == tensor.values);
 }
 
 TEST_CASE("published state dicts fit the networks of the zoo, and tell their normalisation") {

@@ -41,6 +41,7 @@ void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normali
 ///   "normalize_mean" and "normalize_std", lists of a number per channel, tell the normalisation.
 /// - safetensors; see parse_safetensors.
 /// - TorchScript archives; see parse_torchscript_weights, and its warning.
+/// - ONNX models, whose weights are named as read_onnx names them.
 ///
 /// Integers (PyTorch's counters "num_batches_tracked") are skipped. Whether the tensors fit a
 /// network is for fit_weights to say.
