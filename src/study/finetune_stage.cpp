@@ -2,6 +2,7 @@
 #include "hdap/accuracy/finetune.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
 #include "hdap/search/hypervolume.hpp"
@@ -94,6 +95,23 @@ FinetunedNetwork read_network(const std::filesystem::path& file) {
             .finetuned_held_out_accuracy =
                 reader.attribute_double("/", "finetuned_held_out_accuracy"),
             .test_accuracy = reader.attribute_double("/", "test_accuracy")};
+}
+
+/// Writes the fine-tuned networks in the formats that other tools load, where they are not there
+/// yet.
+void export_networks(const std::filesystem::path& folder,
+                     const std::vector<FinetunedNetwork>& networks,
+                     const std::vector<std::string>& formats) {
+    namespace fs = std::filesystem;
+    for (const FinetunedNetwork& result : networks)
+        for (const std::string& format : formats) {
+            const fs::path source = network_file(folder, result.id);
+            const fs::path file = fs::path(source).replace_extension("." + format);
+            if (fs::exists(file) && fs::last_write_time(file) >= fs::last_write_time(source))
+                continue;
+            network::save_network(
+                file, network::read_network(open_stage(source, network::network_schema)));
+        }
 }
 
 /// Fine-tuning of one network in one thread of one rank. Its result travels to the root as
@@ -250,6 +268,7 @@ std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& co
     context.communicator.on_root([&] {
         for (const Selection& entry : selection)
             results.push_back(read_network(network_file(run->path(), entry.id)));
+        export_networks(run->path(), results, context.settings.report.formats);
         if (!remaining.empty())
             context.log.info("fine-tune: " + std::to_string(results.size()) + " networks");
     });

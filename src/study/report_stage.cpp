@@ -1,6 +1,4 @@
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/network/load.hpp"
-#include "hdap/network/network_file.hpp"
 #include "hdap/report/study_report.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "stages.hpp"
@@ -203,22 +201,6 @@ class ReportBuilder {
     report::StudyReport report_;
 };
 
-/// Writes the fine-tuned networks in the formats that other tools load, where they are not there
-/// yet.
-void export_networks(const RunDirectory& run, const std::vector<FinetunedNetwork>& finetuned,
-                     const std::vector<std::string>& formats) {
-    namespace fs = std::filesystem;
-    for (const FinetunedNetwork& result : finetuned)
-        for (const std::string& format : formats) {
-            const fs::path source = run.path() / "networks" / (result.id + ".h5");
-            const fs::path file = fs::path(source).replace_extension("." + format);
-            if (fs::exists(file) && fs::last_write_time(file) >= fs::last_write_time(source))
-                continue;
-            network::save_network(
-                file, network::read_network(open_stage(source, network::network_schema)));
-        }
-}
-
 } // namespace
 
 std::string make_report(const StudyContext& context, const Workpiece& workpiece,
@@ -226,7 +208,6 @@ std::string make_report(const StudyContext& context, const Workpiece& workpiece,
                         const search::SearchState& state,
                         const std::vector<FinetunedNetwork>& finetuned) {
     const auto report = ReportBuilder(context, workpiece, run, problem, state).build(finetuned);
-    export_networks(run, finetuned, context.settings.report.formats);
     write_text(run / "front.csv", report::front_csv(report));
     write_text(run / "report.html", report::report_html(report));
     return report::front_table(report);

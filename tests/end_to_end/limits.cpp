@@ -14,7 +14,7 @@ using Lines = std::vector<std::string>;
 TEST_CASE("a job stops before its time limit with 75, and the same command completes the study",
           "[mpi]") {
     const TinyStudy study;
-    const Arguments longer{"--set", "search.generations=10"};
+    const Arguments longer{"--set", "search.generations=40"};
     REQUIRE(study.run({.ranks = 2}, "undisturbed", longer).exit_code == 0);
     Arguments limited = longer;
     // Above, the reserve of one second is all of it: the job stops as soon as it can.

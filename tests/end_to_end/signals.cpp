@@ -14,9 +14,9 @@ using Lines = std::vector<std::string>;
 namespace {
 
 /// Long enough to be met by a signal.
-const Arguments longer{"--set", "search.generations=10"};
+const Arguments longer{"--set", "search.generations=40"};
 /// The same, with no checkpoints but the last one and those that are asked for.
-const Arguments without_timer{"--set", "search.generations=10", "--set",
+const Arguments without_timer{"--set", "search.generations=40", "--set",
                               "run.checkpoint_seconds=3600"};
 
 using Send = std::function<void(const Process&)>;
