@@ -391,8 +391,9 @@ Value expand_as(const OperatorCall& call) {
     return expanded(call, call.input(), call.traced(call.value("other")).sizes);
 }
 
-/// What changes neither values nor shape.
+/// What changes neither values nor shape; of a parameter, too, that becomes like an image.
 Value same(const OperatorCall& call) {
+    if (call.arguments[0].get<Known>() != nullptr) return call.arguments[0];
     return call.input();
 }
 
@@ -400,7 +401,7 @@ Value convert(const OperatorCall& call) {
     if (call.find("dtype") != nullptr &&
         !c10::isFloatingType(static_cast<c10::ScalarType>(call.integer("dtype"))))
         call.fail("converts to integers");
-    return call.input();
+    return same(call);
 }
 
 Value copy(const OperatorCall& call) {

@@ -31,7 +31,7 @@ Bytes file_of(const std::string& header, const Bytes& data = {}) {
 template <class T>
 Bytes bytes_of(const std::vector<T>& values) {
     Bytes bytes(values.size() * sizeof(T));
-    std::memcpy(bytes.data(), values.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
     return bytes;
 }
 

@@ -356,6 +356,9 @@ TEST_CASE("Constants become what they amount to") {
                                  {{"mean", torch::randn({4, 1, 1})},
                                   {"deviation", torch::rand({1, 4, 1, 1}) + 0.5}})
                         .network) == "conv2d");
+    CHECK(operators(import_lines("return x * self.factor.type_as(x) + self.factor.to(x)",
+                                 {{"factor", torch::randn({4, 1, 1}).to(torch::kDouble)}})
+                        .network) == "conv2d");
     import_lines("return torch.relu(x * -2 + 1) + torch.sub(x, x.mean([2, 3], True), alpha=3)");
     import_lines("y = torch.flatten(x * 3 + self.b.view(4, 1, 1), 1)\nreturn torch.rsub(y, 2)",
                  {{"b", torch::randn({4})}});
