@@ -75,9 +75,11 @@ std::filesystem::path network_file(const std::filesystem::path& folder, const st
 }
 
 void write_network(const std::filesystem::path& file, const storage::FileIdentity& identity,
-                   const FinetunedNetwork& result, const network::PrunedNetwork& network) {
+                   const FinetunedNetwork& result, const network::PrunedNetwork& network,
+                   const std::optional<network::Normalisation>& normalisation) {
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
         network::write_network(writer, network);
+        if (normalisation) network::write_normalisation(writer, *normalisation);
         writer.write<std::int32_t>("/genome", result.genome);
         writer.attribute("/genome", "unit", "channels");
         writer.attribute("/", "id", result.id);
@@ -165,7 +167,7 @@ class Finetuner {
                        .held_out_accuracy = numbers[0],
                        .finetuned_held_out_accuracy = numbers[1],
                        .test_accuracy = numbers[2]},
-                      network);
+                      network, workpiece_.normalisation);
     }
 
   private:

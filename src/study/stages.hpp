@@ -26,6 +26,7 @@ namespace hdap::study {
 struct Workpiece {
     network::Network network;
     network::Weights weights;
+    std::optional<network::Normalisation> normalisation; ///< where the weights' file tells it
     network::SearchSpace space;
     network::CostModel costs;
     std::vector<std::vector<std::int32_t>> ranked_channels; ///< by network.criterion

@@ -137,7 +137,8 @@ Workpiece load_workpiece(const StudyContext& context) {
     std::optional<Workpiece> workpiece;
     context.communicator.on_every_rank([&] {
         auto [network, weights] = network::read_network(network_file);
-        if (const auto normalisation = network::read_normalisation(network_file))
+        auto normalisation = network::read_normalisation(network_file);
+        if (normalisation)
             for (accuracy::ImageData* split : {&train, &test})
                 if (split->count > 0)
                     accuracy::use_normalisation(*split, *normalisation, network.name);
@@ -155,6 +156,7 @@ Workpiece load_workpiece(const StudyContext& context) {
         }
         workpiece.emplace(Workpiece{.network = std::move(network),
                                     .weights = std::move(weights),
+                                    .normalisation = std::move(normalisation),
                                     .space = std::move(space),
                                     .costs = std::move(costs),
                                     .ranked_channels = std::move(ranked),
@@ -203,9 +205,9 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
         "data.evaluation_images", "data.recalibration_images", "data.batch"};
     if (settings.network.criterion == "random") accuracy_keys.emplace_back("study.seed");
     ids.accuracies = {accuracies_schema,
-                      core::sha256_hex(std::string_view(with_network(accuracy_keys) +
-                                                        core::current_provenance().libraries +
-                                                        core::processor_name())),
+                      core::sha256_hex(std::string_view(
+                          with_network(accuracy_keys) + accuracy::evaluation_engine() +
+                          core::current_provenance().libraries + core::processor_name())),
                       workpiece.inputs_key};
     ids.networks = {network::network_schema, config_hash({"study.seed", "finetune."}),
                     identity_key(ids.search)};

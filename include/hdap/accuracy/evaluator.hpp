@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 namespace hdap::accuracy {
@@ -68,6 +69,9 @@ std::optional<double> top1_accuracy(const network::Network& network,
                                     const std::stop_token& cancelled);
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
+
+/// What computes accuracies: "hdap engine 1, 16 lanes". Another text may mean other bits.
+std::string evaluation_engine();
 
 /// How well a network classifies.
 struct Metrics {
