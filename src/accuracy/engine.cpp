@@ -1,6 +1,8 @@
 #include "engine.hpp"
 
+#include "execution_plan.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/network/fold_batch_norm.hpp"
 #include "lane_kernels.hpp"
 
 #include <algorithm>
@@ -18,7 +20,6 @@ namespace {
 
 using network::Node;
 using network::Operator;
-using network::Tensor;
 using network::TensorShape;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -72,28 +73,6 @@ NormFactors running_factors(const Node& norm, const network::Weights& weights) {
     const std::vector<float>& variance = weights.at(norm.name + ".running_var").values;
     return norm_factors(norm, weights,
                         {{mean.begin(), mean.end()}, {variance.begin(), variance.end()}});
-}
-
-/// The weights and biases of a layer, with the batch norm behind it, if any, folded in.
-struct LayerWeights {
-    std::vector<float> weight; ///< [output channels][taps]
-    std::vector<float> bias;   ///< [output channels]
-};
-
-LayerWeights layer_weights(const Node& node, const Node* norm, const network::Weights& weights) {
-    const Tensor& weight = weights.at(node.name + ".weight");
-    const auto channels = static_cast<std::size_t>(weight.shape[0]);
-    LayerWeights result{weight.values, std::vector<float>(channels, 0.0F)};
-    if (node.bias) result.bias = weights.at(node.name + ".bias").values;
-    if (norm == nullptr) return result;
-    const NormFactors factors = running_factors(*norm, weights);
-    const std::size_t taps = weight.values.size() / channels;
-    for (std::size_t c = 0; c < channels; ++c) {
-        for (std::size_t i = c * taps; i < (c + 1) * taps; ++i)
-            result.weight[i] *= factors.factor[c];
-        result.bias[c] = result.bias[c] * factors.factor[c] + factors.offset[c];
-    }
-    return result;
 }
 
 /// The order of LaneKernels::Convolution::weights, for `channels` channels from `first` on.
@@ -221,11 +200,11 @@ LaneKernels::Pooling pooling_of(const Node& node, const TensorShape& from, const
 
 /// The plan, its memory, and for each step what runs it.
 struct Engine::State {
-    State(const network::Network& own_network, const network::Weights& own_weights,
-          std::int64_t own_batch, NormMode own_norms)
-        : network(own_network), weights(own_weights), batch(own_batch), norms(own_norms),
-          kernels(lane_kernels()), lanes(kernels.lanes), blocks((batch + lanes - 1) / lanes),
-          plan(plan_execution(network, norms)) {
+    State(network::PrunedNetwork prepared, std::int64_t own_batch, NormMode own_norms,
+          const LaneKernels& own_kernels)
+        : network(std::move(prepared.network)), weights(std::move(prepared.weights)),
+          batch(own_batch), norms(own_norms), kernels(own_kernels), lanes(kernels.lanes),
+          blocks((batch + lanes - 1) / lanes), plan(plan_execution(network)) {
         // With running statistics a block goes through the whole network before the next, so that
         // its tensors stay in the cache. Statistics of the batch need all blocks, layer by layer.
         const std::int64_t held = norms == NormMode::batch ? blocks : 1;
@@ -324,7 +303,7 @@ struct Engine::State {
         if (step.copies_added_tensor) add_copy(*step.added_tensor, step.output);
         const Node& node = network.nodes[step.node];
         bool activated = false;
-        if (node.op == Operator::conv2d || node.op == Operator::linear)
+        if (network::has_weights(node.op))
             activated = add_layer(step, node);
         else if (node.op == Operator::batch_norm)
             activated = add_norm(step, node);
@@ -379,8 +358,9 @@ struct Engine::State {
 };
 
 bool Engine::State::add_layer(const Step& step, const Node& node) {
-    const Node* const norm = step.folded_norm ? &network.nodes[*step.folded_norm] : nullptr;
-    const LayerWeights own = layer_weights(node, norm, weights);
+    const std::vector<float>& weight = weights.at(node.name + ".weight").values;
+    std::vector<float> bias(static_cast<std::size_t>(node.output_channels), 0.0F);
+    if (node.bias) bias = weights.at(node.name + ".bias").values;
     TensorShape input = shape(step.inputs[0]);
     if (node.op == Operator::linear) input = {elements(step.inputs[0]), {1, 1}};
     const TensorShape output = shape(step.output);
@@ -394,7 +374,7 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
     const auto tap_count = static_cast<std::int64_t>(taps.offsets.size());
     for (std::int64_t g = 0; g < node.groups; ++g)
         packed_weights.push_back(
-            packed(own.weight, g * group_outputs, group_outputs, tap_count, kernels.channel_tile));
+            packed(weight, g * group_outputs, group_outputs, tap_count, kernels.channel_tile));
     const auto [clamp, activated] = fused_clamp(step);
     each_block([=, this, in = step.inputs[0], out = step.output,
                 accumulate = step.added_tensor.has_value(),
@@ -408,19 +388,18 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
                 kernels.pad(padding, from, group_input.channels, padded.get());
                 read = padded.get();
             }
-            kernels.convolve(
-                {.input = read,
-                 .tap_offsets = taps.offsets.data(),
-                 .taps = tap_count,
-                 .pixel_offsets = taps.pixels.data(),
-                 .pixels = static_cast<std::int64_t>(taps.pixels.size()),
-                 .weights = packed_weights[g].data(),
-                 .bias = own.bias.data() + static_cast<std::int64_t>(g) * group_outputs,
-                 .channels = group_outputs,
-                 .output = to,
-                 .accumulate = accumulate,
-                 .low = limits.low,
-                 .high = limits.high});
+            kernels.convolve({.input = read,
+                              .tap_offsets = taps.offsets.data(),
+                              .taps = tap_count,
+                              .pixel_offsets = taps.pixels.data(),
+                              .pixels = static_cast<std::int64_t>(taps.pixels.size()),
+                              .weights = packed_weights[g].data(),
+                              .bias = bias.data() + static_cast<std::int64_t>(g) * group_outputs,
+                              .channels = group_outputs,
+                              .output = to,
+                              .accumulate = accumulate,
+                              .low = limits.low,
+                              .high = limits.high});
             from += group_input.channels * pixels_of(group_input) * lanes;
             to += group_outputs * pixels_of(output) * lanes;
         }
@@ -603,9 +582,16 @@ void Engine::State::add_other(const Step& step, const Node& node) {
 }
 
 Engine::Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
-               NormMode norms) {
+               NormMode norms)
+    : Engine(network, weights, batch, norms, lane_kernels()) {}
+
+Engine::Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
+               NormMode norms, const LaneKernels& kernels) {
     network::check_weights(network, weights);
-    state_ = std::make_unique<State>(network, weights, batch, norms);
+    state_ = std::make_unique<State>(norms == NormMode::running
+                                         ? network::fold_batch_norms(network, weights)
+                                         : network::PrunedNetwork{network, weights},
+                                     batch, norms, kernels);
 }
 
 Engine::~Engine() = default;

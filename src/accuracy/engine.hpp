@@ -1,6 +1,4 @@
 #pragma once
-
-#include "execution_plan.hpp"
 #include "hdap/network/graph.hpp"
 #include "hdap/network/weights.hpp"
 
@@ -10,6 +8,20 @@
 #include <vector>
 
 namespace hdap::accuracy {
+
+struct LaneKernels;
+
+/// To be raised with every change that changes bits: accuracies are shared between jobs by it.
+inline constexpr int engine_version = 1;
+
+/// What batch norms do when an engine runs.
+enum class NormMode {
+    /// They use their running statistics; those behind a convolution or linear layer are folded
+    /// into it.
+    running,
+    /// They use the statistics of the batch, which can be read afterwards.
+    batch,
+};
 
 /// Mean and biased variance of each channel.
 struct BatchStatistics {
@@ -28,6 +40,10 @@ class Engine {
     /// Throws DataError when the weights do not fit.
     Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
            NormMode norms);
+
+    /// The same with given kernels, which the processor must be able to run; for tests.
+    Engine(const network::Network& network, const network::Weights& weights, std::int64_t batch,
+           NormMode norms, const LaneKernels& kernels);
     ~Engine();
     Engine(Engine&&) noexcept;
     Engine& operator=(Engine&&) noexcept;

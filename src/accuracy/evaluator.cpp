@@ -3,6 +3,7 @@
 #include "engine.hpp"
 #include "hdap/core/error.hpp"
 #include "image_check.hpp"
+#include "lane_kernels.hpp"
 #include "normaliser.hpp"
 
 #include <algorithm>
@@ -57,26 +58,26 @@ bool for_each_batch(Engine& engine, const ImageData& images, const std::stop_tok
     return true;
 }
 
-/// A logit that is not a number is never the largest, so a broken network scores nothing.
-bool is_right(const float* logits, std::int64_t classes, std::int32_t label) {
-    for (std::int64_t c = 0; c < classes; ++c) {
-        const bool beats = c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
-        if (beats) return false;
-    }
-    return logits[label] == logits[label];
+/// How many classes come before the label when logits are sorted, the largest first and of equal
+/// ones the lower class. One that is not a number comes last: a broken network scores nothing.
+std::int64_t rank_of_label(const float* logits, std::int64_t classes, std::int32_t label) {
+    if (logits[label] != logits[label]) return classes;
+    std::int64_t rank = 0;
+    for (std::int64_t c = 0; c < classes; ++c)
+        rank += c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
+    return rank;
 }
 
 std::optional<double> share_of_right(Engine& engine, const ImageData& images,
                                      const std::stop_token& cancelled) {
     std::int64_t right = 0;
-    const bool finished =
-        for_each_batch(engine, images, cancelled,
-                       [&](std::int64_t first, std::int64_t count, const float* logits) {
-                           for (std::int64_t i = 0; i < count; ++i)
-                               right +=
-                                   is_right(logits + i * images.classes, images.classes,
-                                            images.labels[static_cast<std::size_t>(first + i)]);
-                       });
+    const bool finished = for_each_batch(
+        engine, images, cancelled,
+        [&](std::int64_t first, std::int64_t count, const float* logits) {
+            for (std::int64_t i = 0; i < count; ++i)
+                right += rank_of_label(logits + i * images.classes, images.classes,
+                                       images.labels[static_cast<std::size_t>(first + i)]) == 0;
+        });
     if (!finished) return std::nullopt;
     return static_cast<double>(right) / static_cast<double>(images.count);
 }
@@ -151,15 +152,6 @@ struct BatchSums {
     std::int64_t top5 = 0;
     double loss = 0.0;
 };
-
-/// How many classes come before the label when logits are sorted, the largest first.
-std::int64_t rank_of_label(const float* logits, std::int64_t classes, std::int32_t label) {
-    if (logits[label] != logits[label]) return classes;
-    std::int64_t rank = 0;
-    for (std::int64_t c = 0; c < classes; ++c)
-        rank += c < label ? logits[c] >= logits[label] : logits[c] > logits[label];
-    return rank;
-}
 
 double cross_entropy(const float* logits, std::int64_t classes, std::int32_t label) {
     const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
@@ -269,6 +261,11 @@ network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const
                                   state_->parameters.batch, {})
                          .value();
     return pruned;
+}
+
+std::string evaluation_engine() {
+    return "hdap engine " + std::to_string(engine_version) + ", " +
+           std::to_string(lane_kernels().lanes) + " lanes";
 }
 
 std::optional<double> top1_accuracy(const network::Network& network,

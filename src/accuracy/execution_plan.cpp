@@ -13,15 +13,11 @@ using network::TensorShape;
 
 constexpr std::size_t none = ~std::size_t{0};
 
-bool has_weight(Operator op) {
-    return op == Operator::conv2d || op == Operator::linear;
-}
-
 /// First the steps with what is fused into them, then the buffers.
 class Planner {
   public:
-    Planner(const Network& network, NormMode norms)
-        : network_(network), norms_(norms), shapes_(network::infer_shapes(network)),
+    explicit Planner(const Network& network)
+        : network_(network), shapes_(network::infer_shapes(network)),
           readers_(network.nodes.size()), tensor_of_(network.nodes.size(), none),
           done_(network.nodes.size(), false) {
         for (std::size_t i = 0; i < network.nodes.size(); ++i)
@@ -90,14 +86,8 @@ class Planner {
             last = node;
         };
         take(i);
-        if (has_weight(network_.nodes[i].op)) {
-            std::size_t next = sole_reader(last);
-            if (norms_ == NormMode::running && next != none &&
-                network_.nodes[next].op == Operator::batch_norm) {
-                step.folded_norm = next;
-                take(next);
-                next = sole_reader(last);
-            }
+        if (network::has_weights(network_.nodes[i].op)) {
+            const std::size_t next = sole_reader(last);
             if (next != none && network_.nodes[next].op == Operator::add) {
                 step.added_tensor = other_addend(next, last);
                 if (step.added_tensor) take(next);
@@ -125,7 +115,6 @@ class Planner {
     [[nodiscard]] std::size_t overwritten_input(const Step& step) const;
 
     const Network& network_;
-    NormMode norms_;
     std::vector<TensorShape> shapes_;
     std::vector<std::vector<std::size_t>> readers_; ///< per node; `none` stands for the caller
     std::vector<std::size_t> tensor_of_;            ///< per node, once its step is there
@@ -219,8 +208,8 @@ void Planner::assign_buffers() {
 
 } // namespace
 
-ExecutionPlan plan_execution(const Network& network, NormMode norms) {
-    return Planner(network, norms).plan();
+ExecutionPlan plan_execution(const Network& network) {
+    return Planner(network).plan();
 }
 
 } // namespace hdap::accuracy

@@ -9,19 +9,9 @@
 
 namespace hdap::accuracy {
 
-/// What batch norms do when a plan runs.
-enum class NormMode {
-    /// They use their running statistics: those behind a convolution or linear layer are folded
-    /// into it.
-    running,
-    /// They use the statistics of the batch, which can be read afterwards.
-    batch,
-};
-
 /// One operation of a plan: a node of the network with those that are done in the same pass.
 struct Step {
     std::size_t node = 0;                    ///< the operation; its inputs and fields
-    std::optional<std::size_t> folded_norm;  ///< batch norm that is part of the weights
     std::optional<std::size_t> added_tensor; ///< added to the result; shares the output's buffer
     std::optional<std::size_t> activation;   ///< node, applied to the result
     std::vector<std::size_t> inputs;         ///< tensors
@@ -46,12 +36,12 @@ struct ExecutionPlan {
 
 /// Plans the execution of `network`:
 ///
-/// - a batch norm that is alone in reading a convolution or linear layer is folded (NormMode
-///   `running`), an addition with a tensor that is there already is accumulated, and an activation
-///   applied, in the layer's own pass; an activation also behind any other operation;
+/// - an addition to a convolution or linear layer, of a tensor that is there already, is
+/// accumulated
+///   in the layer's own pass, and activations are applied in that of the operation before them;
 /// - identities vanish, and so does flattening before linear layers;
 /// - an operation that can overwrites a tensor that nothing reads later, and buffers are used
 /// again.
-ExecutionPlan plan_execution(const network::Network& network, NormMode norms);
+ExecutionPlan plan_execution(const network::Network& network);
 
 } // namespace hdap::accuracy

@@ -1,5 +1,6 @@
 #include "engine.hpp"
 #include "hdap/accuracy/inference.hpp"
+#include "hdap/network/fold_batch_norm.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"
 
@@ -66,12 +67,12 @@ Inference::Inference(const network::Network& network, const network::Weights& we
     image.channels = shape.channels;
     image.height = shape.extent.height;
     image.width = shape.extent.width;
+    const network::PrunedNetwork folded = network::fold_batch_norms(network, weights);
     use_threads(threads);
     state_ = translate_errors([&] {
         const c10::InferenceMode inference;
-        auto state = std::make_unique<State>(
-            State{TorchNetwork(network, weights), empty_batch(batch, image), threads});
-        state->network.fold_batch_norms();
+        auto state = std::make_unique<State>(State{TorchNetwork(folded.network, folded.weights),
+                                                   empty_batch(batch, image), threads});
         fill(state->input);
         return state;
     });

@@ -13,7 +13,9 @@ LaneKernelSet all_lane_kernels() {
 #if defined(__x86_64__)
     const bool fma = __builtin_cpu_supports("fma");
     if (fma && __builtin_cpu_supports("avx2")) set.kernels[set.count++] = &avx2_lane_kernels();
-    if (fma && __builtin_cpu_supports("avx512f")) set.kernels[set.count++] = &avx512_lane_kernels();
+    if (fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        set.kernels[set.count++] = &avx512_lane_kernels();
 #endif
     return set;
 }

@@ -1,3 +1,4 @@
+#if defined(__x86_64__)
 #define HDAP_LANES 8
 #define HDAP_CHANNEL_TILE 4
 #define HDAP_PIXEL_TILE 3
@@ -8,3 +9,4 @@ const LaneKernels& avx2_lane_kernels() {
 }
 
 } // namespace hdap::accuracy
+#endif

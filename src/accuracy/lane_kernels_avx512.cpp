@@ -1,3 +1,4 @@
+#if defined(__x86_64__)
 #define HDAP_LANES 16
 #define HDAP_CHANNEL_TILE 6
 #define HDAP_PIXEL_TILE 4
@@ -8,3 +9,4 @@ const LaneKernels& avx512_lane_kernels() {
 }
 
 } // namespace hdap::accuracy
+#endif

@@ -153,29 +153,6 @@ at::Tensor join(const Node& node, const std::vector<at::Tensor>& values) {
     return at::cat(parts, 1);
 }
 
-/// w·(x − mean)/√(var + ε) + b as a factor and an offset of the convolution before it.
-void fold(const Node& node, const NodeParameters& norm, NodeParameters& convolution) {
-    const std::int64_t channels = norm.weight.numel();
-    at::Tensor weight = convolution.weight.contiguous().clone();
-    at::Tensor bias = at::empty({channels}, at::kFloat);
-    const std::int64_t row = weight.numel() / channels;
-    for (std::int64_t c = 0; c < channels; ++c) {
-        const auto value = [c](const at::Tensor& tensor) {
-            return static_cast<double>(tensor.data_ptr<float>()[c]);
-        };
-        const double factor =
-            value(norm.weight) / std::sqrt(value(norm.running_var) + node.epsilon);
-        const double before = convolution.bias.defined() ? value(convolution.bias) : 0.0;
-        float* const weights = weight.data_ptr<float>() + c * row;
-        for (std::int64_t i = 0; i < row; ++i)
-            weights[i] = static_cast<float>(static_cast<double>(weights[i]) * factor);
-        bias.data_ptr<float>()[c] =
-            static_cast<float>((before - value(norm.running_mean)) * factor + value(norm.bias));
-    }
-    convolution.weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
-    convolution.bias = bias;
-}
-
 /// The values of each channel.
 std::int64_t rows_of(const at::Tensor& values) {
     return values.numel() / values.size(1);
@@ -264,7 +241,7 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
 TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights)
     : network_(std::move(network)), parameters_(network_.nodes.size()),
       outputs_(network::output_nodes(network_)), consumers_(network_.nodes.size(), 0),
-      exclusive_(network_.nodes.size(), false), folded_(network_.nodes.size(), false) {
+      exclusive_(network_.nodes.size(), false) {
     network::check_weights(network_, weights);
     for (const std::size_t output : outputs_)
         ++consumers_[output];
@@ -366,7 +343,6 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
 
 at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, Mode mode,
                                    double momentum) const {
-    if (folded_[index]) return input;
     const NodeParameters& own = parameters_[index];
     const double epsilon = network_.nodes[index].epsilon;
     if (mode == Mode::training)
@@ -374,17 +350,6 @@ at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, M
                                         own.running_var, epsilon, momentum);
     return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var, false,
                           0.0, epsilon, false);
-}
-
-void TorchNetwork::fold_batch_norms() {
-    for (std::size_t i = 1; i < network_.nodes.size(); ++i) {
-        const Node& node = network_.nodes[i];
-        if (node.op != Operator::batch_norm || folded_[i]) continue;
-        const std::size_t producer = node.inputs[0];
-        if (network_.nodes[producer].op != Operator::conv2d || consumers_[producer] != 1) continue;
-        fold(node, parameters_[i], parameters_[producer]);
-        folded_[i] = true;
-    }
 }
 
 void TorchNetwork::store(network::Weights& weights) const {

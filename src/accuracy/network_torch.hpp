@@ -36,10 +36,6 @@ class TorchNetwork {
     /// their running statistics move towards these by a tenth, as is PyTorch's default.
     [[nodiscard]] at::Tensor forward_training(const at::Tensor& images);
 
-    /// Merges every batch norm that directly follows a convolution, and is alone in using it, into
-    /// the convolution. For inference only.
-    void fold_batch_norms();
-
     [[nodiscard]] const network::Network& network() const noexcept { return network_; }
     [[nodiscard]] std::vector<NodeParameters>& parameters() noexcept { return parameters_; }
 
@@ -62,7 +58,6 @@ class TorchNetwork {
     std::vector<std::size_t> outputs_;
     std::vector<int> consumers_;  ///< per node: how often its output is read, outputs included
     std::vector<bool> exclusive_; ///< per node: nothing but its one consumer can see its memory
-    std::vector<bool> folded_;    ///< per node: a batch norm that its convolution does already
 };
 
 /// An uninitialised batch whose memory is [images][height][width][channels].

@@ -172,10 +172,6 @@ void print_layers(const std::vector<network::LayerCosts>& layers) {
                     static_cast<double>(layer.live_elements) * 4e-3);
 }
 
-bool has_weight(const network::Node& node) {
-    return node.op == network::Operator::conv2d || node.op == network::Operator::linear;
-}
-
 void print_groups(const network::Network& network, const network::SearchSpace& space) {
     std::printf("\n%-36s %8s %8s  %s\n", "pruning group", "channels", "at least",
                 "layers that make its channels");
@@ -183,7 +179,8 @@ void print_groups(const network::Network& network, const network::SearchSpace& s
         const auto& group = space.groups()[g];
         std::vector<std::string> layers;
         for (const std::size_t member : group.members)
-            if (has_weight(network.nodes[member])) layers.push_back(network.nodes[member].name);
+            if (network::has_weights(network.nodes[member].op))
+                layers.push_back(network.nodes[member].name);
         std::printf("%-36s %8lld %8d  %s\n", group.name.c_str(),
                     static_cast<long long>(group.channels), space.allowed_counts(g).front(),
                     core::join(layers).c_str());

@@ -98,7 +98,6 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
         }
         if (overwrites_input(node.op)) continue;
         const bool convolves = node.op == Operator::conv2d;
-        const bool has_weights = convolves || node.op == Operator::linear;
         layer_of[i] = layers_.size();
         Layer layer;
         layer.name = node.name;
@@ -106,10 +105,10 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
         layer.input = from;
         layer.output = i;
         layer.inputs = node.inputs;
-        if (has_weights) layer.kernel_area = node.kernel.height * node.kernel.width;
+        if (has_weights(node.op)) layer.kernel_area = node.kernel.height * node.kernel.width;
         if (convolves && node.groups > 1)
             layer.fixed_filter_inputs = shapes[from].channels / node.groups;
-        layer.bias = has_weights && node.bias;
+        layer.bias = has_weights(node.op) && node.bias;
         layers_.push_back(std::move(layer));
     }
 }

@@ -54,7 +54,7 @@ PrunedNetwork fold_batch_norms(const Network& network, const Weights& weights) {
         if (node.op == Operator::batch_norm && readers[node.inputs[0]] == 1) {
             Node& before = result.network.nodes[copy.inputs[0]];
             const Operator producer = network.nodes[node.inputs[0]].op;
-            if (producer == Operator::conv2d || producer == Operator::linear) {
+            if (has_weights(producer)) {
                 fold(node, before, result.weights);
                 index_of.push_back(copy.inputs[0]);
                 continue;

@@ -383,6 +383,10 @@ bool is_activation(Operator op) noexcept {
     }
 }
 
+bool has_weights(Operator op) noexcept {
+    return op == Operator::conv2d || op == Operator::linear;
+}
+
 bool is_depthwise(const Node& node, std::int64_t input_channels) noexcept {
     return node.op == Operator::conv2d && node.groups == input_channels &&
            node.output_channels == input_channels;

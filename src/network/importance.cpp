@@ -23,10 +23,6 @@ constexpr std::array<std::pair<const char*, Criterion>, 6> names{
      {"geometric_median", Criterion::geometric_median},
      {"random", Criterion::random}}};
 
-bool has_weight(const Node& node) {
-    return node.op == Operator::conv2d || node.op == Operator::linear;
-}
-
 /// The weights that produce one channel of a layer.
 struct Filter {
     const float* values;
@@ -76,7 +72,7 @@ Scores sum_over_members(const Network& network, const SearchSpace& space, Operat
     for (std::size_t i = 0; i < network.nodes.size(); ++i) {
         const Node& node = network.nodes[i];
         const bool counts =
-            only == Operator::batch_norm ? node.op == Operator::batch_norm : has_weight(node);
+            only == Operator::batch_norm ? node.op == Operator::batch_norm : has_weights(node.op);
         if (!counts) continue;
         const std::vector<GroupChannel>& channels = space.structure().channel_of[i];
         for (std::size_t c = 0; c < channels.size(); ++c)

@@ -93,8 +93,7 @@ NetworkAssembly::count_readers(const std::vector<std::size_t>& outputs) const {
 bool NetworkAssembly::merge_into_input(std::size_t index, std::size_t input) {
     const Node& node = network_.nodes[index];
     Node& before = network_.nodes[input];
-    const bool has_weight = before.op == Operator::conv2d || before.op == Operator::linear;
-    if (offsets_.contains(index) && has_weight && !before.bias) {
+    if (offsets_.contains(index) && has_weights(before.op) && !before.bias) {
         before.bias = true;
         weights_[before.name + ".bias"] = weights_.at(node.name + ".bias");
         return true;

@@ -13,10 +13,6 @@ namespace {
 /// Channels that stay, ascending. Null stands for all of them.
 using Kept = const std::vector<std::int32_t>*;
 
-bool has_weight(const Node& node) {
-    return node.op == Operator::conv2d || node.op == Operator::linear;
-}
-
 /// Which channels of `group` stay.
 std::vector<bool> kept_channels(const PruningGroup& group, const std::vector<std::int32_t>& ranked,
                                 std::int32_t count) {
@@ -85,7 +81,7 @@ void select_parameters(const Node& node, const Weights& weights, Kept outputs, K
         const std::string name = node.name + suffix;
         result.emplace(name, select(weights.at(name), outputs, columns));
     };
-    if (has_weight(node)) {
+    if (has_weights(node.op)) {
         copy(".weight", inputs);
         if (node.bias) copy(".bias", nullptr);
     } else if (node.op == Operator::batch_norm) {
@@ -113,7 +109,7 @@ void shrink(Node& node, Kept inputs, Kept outputs, std::int64_t input_channels,
         node.channels_before = count_in(*outputs, 0, node.channels_before);
         node.channels_after = count_in(*outputs, after, output_channels);
     }
-    if (!has_weight(node) && node.op != Operator::slice) return;
+    if (!has_weights(node.op) && node.op != Operator::slice) return;
     // A convolution whose every channel has filters of its own keeps their number per channel.
     if (node.op == Operator::conv2d && node.groups > 1 && node.groups == input_channels)
         node.groups = kept_outputs / (node.output_channels / input_channels);

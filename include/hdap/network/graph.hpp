@@ -122,6 +122,9 @@ std::string_view operator_name(Operator op) noexcept;
 /// it: activations, identity.
 bool is_activation(Operator op) noexcept;
 
+/// Whether the operator has a weight for each pair of channels: convolutions and linear layers.
+bool has_weights(Operator op) noexcept;
+
 /// Whether `node` convolves every channel by itself and so has one output channel for each of the
 /// `input_channels`. A convolution with a depth multiplier is grouped, not depthwise.
 bool is_depthwise(const Node& node, std::int64_t input_channels) noexcept;
