@@ -2,7 +2,6 @@
 
 #include "hdap/core/error.hpp"
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -90,27 +89,6 @@ std::optional<int> ChildProcess::try_wait() {
 
 void ChildProcess::signal(int number) const {
     ::kill(id_, number);
-}
-
-CommandResult run_command(const std::vector<std::string>& command) {
-    const std::vector<char*> arguments = argument_pointers(command);
-    std::array<int, 2> pipe{};
-    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) fail("cannot make a pipe");
-    const pid_t id = ::fork();
-    if (id == 0) become(arguments.data(), pipe[1]);
-    ::close(pipe[1]);
-    CommandResult result;
-    std::array<char, 4096> buffer{};
-    for (ssize_t count = 0; (count = ::read(pipe[0], buffer.data(), buffer.size())) != 0;) {
-        if (count > 0)
-            result.output.append(buffer.data(), static_cast<std::size_t>(count));
-        else if (errno != EINTR)
-            break;
-    }
-    ::close(pipe[0]);
-    if (id < 0) fail("cannot start a process");
-    result.exit_code = wait_for(id, 0).value_or(no_such_program);
-    return result;
 }
 
 } // namespace hdap::ablation

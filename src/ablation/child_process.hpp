@@ -37,14 +37,4 @@ class ChildProcess {
     pid_t id_ = -1;
 };
 
-/// What a program printed, and its exit code.
-struct CommandResult {
-    int exit_code = 0;  ///< 127 when there is no such program
-    std::string output; ///< stdout and stderr
-};
-
-/// Runs a short command to its end, without input.
-/// Throws InternalError when no process can be made.
-CommandResult run_command(const std::vector<std::string>& command);
-
 } // namespace hdap::ablation

@@ -1,7 +1,7 @@
 #include "hdap/ablation/submission.hpp"
 
-#include "child_process.hpp"
 #include "hdap/ablation/status.hpp"
+#include "hdap/core/command.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/settings.hpp"
 #include "hdap/core/text.hpp"
@@ -79,13 +79,13 @@ std::set<std::string> active_tasks(const std::vector<ArrayRecord>& records) {
     std::vector<std::string> jobs;
     for (const ArrayRecord& record : records)
         jobs.push_back(record.job);
-    const CommandResult answer =
-        run_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
+    const core::CommandOutcome answer =
+        core::run_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
     // Slurm forgets a job some minutes after its end.
-    if (answer.exit_code != 0 && answer.output.find("Invalid job id") != std::string::npos)
+    if (answer.exit_code != 0 && answer.errors.find("Invalid job id") != std::string::npos)
         return {};
     if (answer.exit_code != 0)
-        throw core::UsageError("squeue cannot say which cells are queued: " + answer.output);
+        throw core::UsageError("squeue cannot say which cells are queued: " + answer.errors);
     const std::vector<std::string> lines = split(answer.output, '\n');
     return {lines.begin(), lines.end()};
 }
@@ -175,7 +175,7 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
     for (const std::vector<std::string>& task : submission.tasks)
         lines += core::join(task, ",") + "\n";
     write_text(submission.cells_file, lines);
-    const CommandResult answer = run_command(submission.command);
+    const core::CommandOutcome answer = core::run_command(submission.command);
     const std::optional<std::string> job = job_id(answer.output);
     if (answer.exit_code != 0 || !job) {
         fs::remove(submission.cells_file);
@@ -184,7 +184,7 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
                 ? "sbatch is not there: hdap ablate submit needs Slurm; hdap ablate run works "
                   "without"
                 : "sbatch refused the array of " + std::to_string(submission.tasks.size()) +
-                      " tasks (fewer with --cells-per-task): " + answer.output);
+                      " tasks (fewer with --cells-per-task): " + answer.errors);
     }
     submission.job = *job;
     fs::path record = submission.cells_file;

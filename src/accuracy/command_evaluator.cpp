@@ -1,9 +1,9 @@
 #include "hdap/accuracy/command_evaluator.hpp"
 
+#include "hdap/core/command.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
-#include "shell_command.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -78,8 +78,8 @@ std::optional<double> figure_from(const std::string& line) {
 }
 
 /// Why an outcome is no figure.
-std::string problem_of(const ShellOutcome& outcome, double timeout_seconds) {
-    if (outcome.end == ShellOutcome::End::timed_out)
+std::string problem_of(const core::CommandOutcome& outcome, double timeout_seconds) {
+    if (outcome.end == core::CommandOutcome::End::timed_out)
         return "did not end within " + core::shortest(timeout_seconds) +
                " s (accuracy.timeout_seconds)";
     if (outcome.exit_code != 0) return "ended with exit code " + std::to_string(outcome.exit_code);
@@ -131,11 +131,12 @@ std::optional<double> CommandEvaluator::accuracy(const network::Genome& genome,
     const fs::path file = folder.path() / ("candidate." + command_.format);
     network::save_network(file, candidate);
     const std::string command = with_file(command_.command, file);
-    ShellOutcome outcome;
+    core::CommandOutcome outcome;
     for (std::int64_t run = 0; run <= command_.retries; ++run) {
-        outcome = run_shell_command(command, command_.timeout_seconds, cancelled);
-        if (outcome.end == ShellOutcome::End::cancelled) return std::nullopt;
-        if (outcome.end == ShellOutcome::End::exited && outcome.exit_code == 0)
+        outcome =
+            core::run_command({"/bin/sh", "-c", command}, command_.timeout_seconds, cancelled);
+        if (outcome.end == core::CommandOutcome::End::cancelled) return std::nullopt;
+        if (outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0)
             if (const auto figure = figure_from(last_line(outcome.output))) return figure;
     }
     const std::string errors = last_line(outcome.errors);

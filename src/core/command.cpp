@@ -1,4 +1,4 @@
-#include "shell_command.hpp"
+#include "hdap/core/command.hpp"
 
 #include "hdap/core/error.hpp"
 
@@ -13,17 +13,19 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
-namespace hdap::accuracy {
+namespace hdap::core {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t most_output = 64U << 10U;
+constexpr int no_such_program = 127;
+constexpr std::size_t most_output = 16U << 20U;
 constexpr std::size_t most_errors = 4U << 10U;
 
 [[noreturn]] void fail(const std::string& what) {
-    throw core::InternalError(what + ": " + std::strerror(errno));
+    throw InternalError(what + ": " + std::strerror(errno));
 }
 
 /// Both ends of a pipe.
@@ -63,7 +65,7 @@ class Pipe {
 };
 
 /// In the child after fork: only calls that are safe there.
-[[noreturn]] void become_shell(const char* command, int output, int errors, pid_t parent) {
+[[noreturn]] void become(char* const* command, int output, int errors, pid_t parent) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // Handlers of ours are gone after exec, but what we ignore stays ignored.
@@ -72,28 +74,37 @@ class Pipe {
     const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (::getppid() == parent && ::dup2(input, STDIN_FILENO) >= 0 &&
         ::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(errors, STDERR_FILENO) >= 0)
-        ::execl("/bin/sh", "sh", "-c", command, static_cast<char*>(nullptr));
-    ::_exit(127);
+        ::execvp(command[0], command);
+    ::_exit(no_such_program);
 }
 
-/// A shell whose whole process group dies with this object.
-class Shell {
+std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
+    std::vector<char*> pointers;
+    for (const std::string& argument : command)
+        pointers.push_back(const_cast<char*>(argument.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+/// A program whose whole process group dies with this object.
+class Program {
   public:
-    Shell(const std::string& command, Pipe& output, Pipe& errors) {
+    Program(const std::vector<std::string>& command, Pipe& output, Pipe& errors) {
+        const std::vector<char*> arguments = argument_pointers(command);
         const pid_t parent = ::getpid();
         id_ = ::fork();
-        if (id_ == 0) become_shell(command.c_str(), output.writing(), errors.writing(), parent);
+        if (id_ == 0) become(arguments.data(), output.writing(), errors.writing(), parent);
         if (id_ < 0) fail("cannot start a process");
         ::setpgid(id_, id_); // whoever of both comes first
         output.close_writing();
         errors.close_writing();
     }
-    ~Shell() {
+    ~Program() {
         ::kill(-id_, SIGKILL);
         if (!exit_code_) wait(0);
     }
-    Shell(const Shell&) = delete;
-    Shell& operator=(const Shell&) = delete;
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
 
     /// The exit code, once it has ended.
     std::optional<int> try_wait() {
@@ -118,24 +129,27 @@ class Shell {
 
 } // namespace
 
-ShellOutcome run_shell_command(const std::string& command, double timeout_seconds,
-                               const std::stop_token& cancelled) {
-    const auto deadline = Clock::now() + std::chrono::duration<double>(timeout_seconds);
-    ShellOutcome outcome;
+CommandOutcome run_command(const std::vector<std::string>& command, double timeout_seconds,
+                           const std::stop_token& cancelled) {
+    const auto start = Clock::now();
+    const auto too_long = [&] {
+        return std::chrono::duration<double>(Clock::now() - start).count() > timeout_seconds;
+    };
+    CommandOutcome outcome;
     Pipe output;
     Pipe errors;
-    Shell shell(command, output, errors);
+    Program program(command, output, errors);
     while (true) {
         if (cancelled.stop_requested()) {
-            outcome.end = ShellOutcome::End::cancelled;
+            outcome.end = CommandOutcome::End::cancelled;
             return outcome;
         }
-        if (Clock::now() > deadline) {
-            outcome.end = ShellOutcome::End::timed_out;
+        if (too_long()) {
+            outcome.end = CommandOutcome::End::timed_out;
             return outcome;
         }
         // What it left behind in the background may keep the pipes open; its own end counts.
-        const std::optional<int> ended = shell.try_wait();
+        const std::optional<int> ended = program.try_wait();
         std::array<pollfd, 2> ready{{{output.reading(), POLLIN, 0}, {errors.reading(), POLLIN, 0}}};
         constexpr int look_every_ms = 50;
         ::poll(ready.data(), ready.size(), ended ? 0 : look_every_ms);
@@ -154,4 +168,4 @@ ShellOutcome run_shell_command(const std::string& command, double timeout_second
     }
 }
 
-} // namespace hdap::accuracy
+} // namespace hdap::core

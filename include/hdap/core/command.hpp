@@ -1,0 +1,26 @@
+#pragma once
+
+#include <limits>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace hdap::core {
+
+/// How a program ended, and what it printed.
+struct CommandOutcome {
+    enum class End { exited, timed_out, cancelled } end = End::exited;
+    int exit_code = 0;  ///< 128 + the signal's number for a signal; 127: there is no such program
+    std::string output; ///< stdout; of more than 16 MB the end
+    std::string errors; ///< stderr; of more than 4 kB the end
+};
+
+/// Runs `command`, whose first word is looked for in PATH, to its end: without input, in a process
+/// group of its own. When it takes longer than `timeout_seconds` or `cancelled` is requested, the
+/// whole group is killed; and it is when this process ends.
+/// Throws InternalError when no process can be made.
+CommandOutcome run_command(const std::vector<std::string>& command,
+                           double timeout_seconds = std::numeric_limits<double>::infinity(),
+                           const std::stop_token& cancelled = {});
+
+} // namespace hdap::core
