@@ -7,17 +7,15 @@
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "torchscript_archive.hpp"
 
 #include <algorithm>
 #include <fstream>
-#include <string_view>
 
 namespace hdap::network {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t seal_bytes_and_signature = storage::seal_bytes + 8;
 
 bool is_in_zoo(const std::string& name) {
     const std::vector<std::string> names = zoo_names();
@@ -28,14 +26,13 @@ enum class Format { hdf5, torchscript, onnx };
 
 /// By the file's first bytes. Protobuf, and so ONNX, has no mark of its own.
 Format format_of(const std::string& file) {
+    constexpr std::size_t enough = 1024; // HDF5's signature is behind our seal
+    std::vector<std::byte> start(enough);
     std::ifstream stream(file, std::ios::binary);
-    std::string start(seal_bytes_and_signature, '\0');
-    stream.read(start.data(), static_cast<std::streamsize>(start.size()));
+    stream.read(reinterpret_cast<char*>(start.data()), enough);
     start.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
-    constexpr std::string_view hdf5 = "\x89HDF\r\n\x1a\n";
-    if (start.starts_with(hdf5) || start.find(hdf5, storage::seal_bytes) == storage::seal_bytes)
-        return Format::hdf5;
-    return start.starts_with("PK\x03\x04") ? Format::torchscript : Format::onnx;
+    if (storage::is_hdf5(start)) return Format::hdf5;
+    return is_zip(start) ? Format::torchscript : Format::onnx;
 }
 
 [[noreturn]] void refuse_stop(const NetworkSource& source) {

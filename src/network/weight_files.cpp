@@ -29,12 +29,8 @@ bool begins_with(const Bytes& bytes, std::size_t from, std::string_view magic) {
 
 // ------------------------------------------------------------------------------------------ HDF5
 
-/// HDF5's signature is at the beginning or, behind a user block, at 512 · 2^n.
 bool is_hdf5(const Bytes& bytes) {
-    constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
-    for (std::size_t from = 0; from < bytes.size(); from = from == 0 ? 512 : 2 * from)
-        if (begins_with(bytes, from, signature)) return true;
-    return false;
+    return storage::is_hdf5(bytes);
 }
 
 /// The data sets at the root of a file that is not ours.

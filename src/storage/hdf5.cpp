@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <sstream>
 #include <utility>
@@ -398,6 +399,15 @@ Hdf5Reader::Hdf5Reader(std::unique_ptr<Handles> handles) : handles_(std::move(ha
 Hdf5Reader::~Hdf5Reader() = default;
 Hdf5Reader::Hdf5Reader(Hdf5Reader&&) noexcept = default;
 Hdf5Reader& Hdf5Reader::operator=(Hdf5Reader&&) noexcept = default;
+
+bool is_hdf5(std::span<const std::byte> bytes) noexcept {
+    constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+    constexpr std::size_t smallest_user_block = 512;
+    for (std::size_t from = 0; from + signature.size() <= bytes.size();
+         from = from == 0 ? smallest_user_block : 2 * from)
+        if (std::memcmp(bytes.data() + from, signature.data(), signature.size()) == 0) return true;
+    return false;
+}
 
 Hdf5Reader Hdf5Reader::open(const std::string& file) {
     silence_hdf5();

@@ -93,6 +93,10 @@ class Hdf5Writer {
     std::unique_ptr<Handles> handles_;
 };
 
+/// Whether `bytes` begin as an HDF5 file does. Its signature is at the beginning or, behind a user
+/// block such as our seal, at 512 · 2^n.
+bool is_hdf5(std::span<const std::byte> bytes) noexcept;
+
 /// What an entry of a file is, as Hdf5Reader::list tells it.
 struct Entry {
     std::string path;
