@@ -1,7 +1,7 @@
 #include "hdap/network/search_space.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/network/zoo.hpp"
+#include "network/small_networks.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,41 +12,11 @@
 using namespace hdap;
 using namespace hdap::network;
 using Catch::Matchers::Contains;
+using testing::conv;
+using testing::network_of;
+using testing::node;
+using testing::zoo;
 
-namespace {
-
-Network zoo(const std::string& name) {
-    ZooRequest request;
-    request.name = name;
-    request.classes = 10;
-    request.input_extent = {32, 32};
-    return make_network(request);
-}
-
-Node node(Operator op, const std::string& name, std::vector<std::size_t> from) {
-    Node result;
-    result.name = name;
-    result.op = op;
-    result.inputs = std::move(from);
-    return result;
-}
-
-Node conv(const std::string& name, std::size_t from, std::int64_t channels,
-          std::int64_t groups = 1) {
-    Node result = node(Operator::conv2d, name, {from});
-    result.output_channels = channels;
-    result.groups = groups;
-    return result;
-}
-
-Network network_of(std::vector<Node> nodes) {
-    Node input = node(Operator::input, "input", {});
-    input.output_channels = 3;
-    nodes.insert(nodes.begin(), std::move(input));
-    return {"sample", {4, 4}, std::move(nodes), {}};
-}
-
-} // namespace
 
 TEST_CASE("SearchSpace refuses parameters out of range and networks without groups") {
     const Network network = zoo("mobilenet_v1");
