@@ -53,22 +53,7 @@ ExitCode print_config(const StudyOptions& options) {
 void add_run_options(CLI::App& command, StudyOptions& options) {
     command.add_option("--out", options.run_directory,
                        "Run directory (default: runs/ and the study's name)");
-    command
-        .add_option("--threads", options.threads,
-                    "Threads per rank (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
-                    "cores each rank is bound to)")
-        ->check(CLI::Range(1, 4096));
-    command.add_flag("--quiet", options.quiet, "Print nothing but errors and the result");
-    command
-        .add_option("--time-limit", options.time_limit,
-                    "Stop in time with 75, everything kept: 90s, 30m, 2h, or as Slurm writes it "
-                    "(default: the time left of the Slurm job)")
-        ->check([](const std::string& text) {
-            return parallel::parse_duration(text) ? std::string()
-                                                  : "'" + text +
-                                                        "' is no duration; write 90s, 30m, 1.5h, "
-                                                        "1:30:00 or 1-02:00:00";
-        });
+    add_job_options(command, options.job);
     command.add_option("--store", options.store,
                        "Folder of stage outputs and accuracies that studies share");
     command
@@ -77,28 +62,12 @@ void add_run_options(CLI::App& command, StudyOptions& options) {
         ->check(CLI::Range(0, 1'000'000));
 }
 
-namespace {
-
-/// The end of this job's time, on the root: the nearer one of what the user and Slurm say.
-parallel::Walltime walltime_of(const StudyOptions& options, const parallel::Communicator& world) {
-    if (!world.is_root()) return {};
-    const auto now = parallel::Walltime::Clock::now();
-    auto limit = parallel::slurm_time_left();
-    if (const auto asked = parallel::parse_duration(options.time_limit)) {
-        const std::chrono::duration<double> left = *asked - (now - parallel::process_start());
-        limit = limit ? std::min(*limit, left) : left;
-    }
-    return limit ? parallel::Walltime(now, *limit) : parallel::Walltime();
-}
-
-} // namespace
-
 ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& options,
                     study::Stage last) {
-    parallel::RunControl control(walltime_of(options, world));
-    core::Log log(
-        {.quiet = options.quiet || !world.is_root(), .terminal = core::Log::stderr_is_terminal()});
-    const auto launch = parallel::inspect_launch(world, options.threads);
+    parallel::RunControl control(walltime_of(options.job.time_limit, world));
+    core::Log log({.quiet = options.job.quiet || !world.is_root(),
+                   .terminal = core::Log::stderr_is_terminal()});
+    const auto launch = parallel::inspect_launch(world, options.job.threads);
     std::optional<study::Settings> settings;
     // Every rank reads the small configuration; an error in it is reported once.
     world.on_every_rank(

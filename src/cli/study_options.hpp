@@ -2,6 +2,7 @@
 
 #include "hdap/parallel/communicator.hpp"
 #include "hdap/study/study.hpp"
+#include "job_options.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -15,9 +16,7 @@ struct StudyOptions {
     std::string config;
     std::vector<std::string> overrides;
     std::string run_directory;
-    int threads = 0;
-    bool quiet = false;
-    std::string time_limit;         ///< see parallel::parse_duration; empty: what Slurm says
+    JobOptions job;
     std::string store;              ///< folder; empty: none
     std::int64_t give_up_after = 0; ///< attempts without progress; 0: never
 };

@@ -1,23 +1,26 @@
 #include "commands.hpp"
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/accuracy/finetune.hpp"
-#include "hdap/core/log.hpp"
-#include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/network/weights.hpp"
-#include "hdap/network/zoo.hpp"
-#include "hdap/parallel/run_control.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/network/network_file.hpp"
+#include "hdap/parallel/launch.hpp"
+#include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/open_on_every_rank.hpp"
+#include "hdap/study/training_run.hpp"
+#include "job_options.hpp"
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace hdap::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using core::ExitCode;
 
 struct TrainOptions {
@@ -25,92 +28,277 @@ struct TrainOptions {
     double width = 1.0;
     std::string data;
     std::string weights;
+    std::string teacher;
+    std::string teacher_weights;
     std::string output;
     std::int64_t held_out = 5000;
-    accuracy::FinetuneParameters training{.epochs = 12.0, .learning_rate = 0.1};
+    double checkpoint_seconds = 60.0;
+    std::optional<double> distillation;
+    accuracy::TrainingParameters training{.epochs = 12.0, .batch = 128, .learning_rate = 0.1};
+    JobOptions job;
 };
 
-storage::Hdf5Reader open(const std::string& file, const std::string& schema) {
-    auto reader =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(reader, schema);
-    return reader;
+/// The images, cut as the options say.
+struct Images {
+    accuracy::ImageData train;
+    accuracy::ImageData held_out;
+    accuracy::ImageData test;
+};
+
+Images read_images(const parallel::Communicator& world, const TrainOptions& options) {
+    const auto file = study::open_on_every_rank(world, options.data);
+    Images images;
+    world.on_every_rank([&] {
+        storage::read_identity(file, accuracy::images_schema);
+        images.train = accuracy::read_images(file, "train");
+        images.test = accuracy::read_images(file, "test");
+        const std::int64_t trained_on = images.train.count - options.held_out;
+        if (trained_on < 2)
+            throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
+                                   options.data + " has only " +
+                                   std::to_string(images.train.count) + " training images");
+        images.held_out = accuracy::slice(images.train, trained_on, options.held_out);
+        images.train = accuracy::slice(images.train, 0, trained_on);
+    });
+    return images;
 }
 
-void write(const TrainOptions& options, const network::Network& network,
-           const network::Weights& weights, double held_out_accuracy, double test_accuracy) {
+network::LoadedNetwork load(const std::string& network, const std::string& weights, double width,
+                            const accuracy::ImageData& images) {
+    return network::load_network({.network = network,
+                                  .zoo = {.width = width,
+                                          .classes = images.classes,
+                                          .input_channels = images.channels,
+                                          .input_extent = {images.height, images.width}},
+                                  .input = {{images.channels, {images.height, images.width}}},
+                                  .weights = weights});
+}
+
+/// What is trained, and what it imitates.
+struct Networks {
+    network::PrunedNetwork start;
+    std::optional<network::PrunedNetwork> teacher;
+    std::optional<network::Normalisation> normalisation; ///< where a file tells it
+    bool from_file = false;                              ///< not a network of the zoo
+};
+
+Networks load_networks(const TrainOptions& options, const accuracy::ImageData& images) {
+    Networks result;
+    auto start = load(options.network, options.weights, options.width, images);
+    result.normalisation = start.normalisation;
+    result.from_file = fs::exists(options.network);
+    if (!start.weights)
+        start.weights = network::initial_weights(start.network, options.training.seed);
+    result.start = {std::move(start.network), std::move(*start.weights)};
+    if (options.teacher.empty()) return result;
+    auto teacher = load(options.teacher, options.teacher_weights, 1.0, images);
+    if (!teacher.weights)
+        throw core::UsageError("the teacher '" + options.teacher +
+                               "' has no weights of its own; name a file with --teacher-weights");
+    const auto& wanted = teacher.normalisation;
+    if (result.normalisation && wanted &&
+        (result.normalisation->mean != wanted->mean ||
+         result.normalisation->deviation != wanted->deviation))
+        throw core::UsageError("the teacher '" + options.teacher +
+                               "' takes images that are normalised otherwise than those of '" +
+                               options.network + "'");
+    if (!result.normalisation) result.normalisation = wanted;
+    result.teacher = {std::move(teacher.network), std::move(*teacher.weights)};
+    return result;
+}
+
+/// The root reads the networks; every rank gets them as HDF5 images.
+Networks networks_on_every_rank(const parallel::Communicator& world, const TrainOptions& options,
+                                const accuracy::ImageData& images) {
+    Networks networks;
+    std::vector<std::byte> start;
+    std::vector<std::byte> teacher;
+    const auto packed = [](const network::PrunedNetwork& network,
+                           const std::optional<network::Normalisation>& normalisation) {
+        storage::Hdf5Writer writer;
+        network::write_network(writer, network);
+        if (normalisation) network::write_normalisation(writer, *normalisation);
+        return writer.finish();
+    };
+    world.on_root([&] {
+        networks = load_networks(options, images);
+        start = packed(networks.start, networks.normalisation);
+        if (networks.teacher) teacher = packed(*networks.teacher, std::nullopt);
+    });
+    world.broadcast(start);
+    world.broadcast(teacher);
+    world.on_every_rank([&] {
+        const auto reader = storage::Hdf5Reader::from_bytes(std::move(start), options.network);
+        networks.start = network::read_network(reader);
+        networks.normalisation = network::read_normalisation(reader);
+        if (!teacher.empty())
+            networks.teacher = network::read_network(
+                storage::Hdf5Reader::from_bytes(std::move(teacher), options.teacher));
+    });
+    return networks;
+}
+
+/// What the trained network reached.
+struct Figures {
+    double held_out_accuracy = 0.0;
+    double test_accuracy = 0.0;
+};
+
+/// A network of the zoo is written as weights, one from a file as a network.
+void write(const TrainOptions& options, const Networks& networks, const network::Weights& weights,
+           const Figures& figures) {
+    if (networks.from_file && fs::path(options.output).extension() != ".h5") {
+        network::save_network(options.output, {networks.start.network, weights},
+                              networks.normalisation);
+        return;
+    }
     storage::Hdf5Writer file;
     storage::write_identity(
-        file, {.schema = network::weights_schema, .config_sha256 = "", .input_sha256 = ""});
-    network::write_weights(file, weights);
-    file.attribute("/", "network", network.name);
-    file.attribute("/", "width", options.width);
-    file.attribute("/", "data", std::filesystem::path(options.data).filename().string());
+        file, {.schema = networks.from_file ? network::network_schema : network::weights_schema,
+               .config_sha256 = "",
+               .input_sha256 = ""});
+    if (networks.from_file)
+        network::write_network(file, {networks.start.network, weights});
+    else
+        network::write_weights(file, weights);
+    if (networks.normalisation) network::write_normalisation(file, *networks.normalisation);
+    file.attribute("/", "network", networks.start.network.name);
+    if (!networks.from_file) file.attribute("/", "width", options.width);
+    file.attribute("/", "data", fs::path(options.data).filename().string());
     file.attribute("/", "epochs", options.training.epochs);
-    file.attribute("/", "held_out_accuracy", held_out_accuracy);
-    file.attribute("/", "test_accuracy", test_accuracy);
+    file.attribute("/", "held_out_accuracy", figures.held_out_accuracy);
+    file.attribute("/", "test_accuracy", figures.test_accuracy);
     storage::write_sealed(options.output, file.finish());
 }
 
-/// Trains and returns the weights, or nothing when a signal stopped it.
-std::optional<network::Weights> trained(const TrainOptions& options,
-                                        const network::PrunedNetwork& start,
-                                        const accuracy::ImageData& images) {
-    core::Log log({.quiet = false, .terminal = core::Log::stderr_is_terminal()});
-    core::Progress progress(log);
-    const parallel::RunControl control;
-    auto weights = accuracy::finetune(
-        start, images, options.training, [&](const accuracy::FinetuneProgress& state) {
-            const double epoch = options.training.epochs * static_cast<double>(state.step) /
-                                 static_cast<double>(state.steps);
-            progress.show({.stage = "train",
-                           .position = "epoch " + core::significant(epoch, 3) + "/" +
-                                       core::shortest(options.training.epochs),
-                           .done = state.step * options.training.batch,
-                           .total = state.steps * options.training.batch,
-                           .unit = "images",
-                           .detail = "loss " + core::significant(state.loss) + "  accuracy " +
-                                     core::significant(100.0 * state.train_accuracy) + " %"});
-            return !control.stop_requested();
-        });
-    if (control.stop_requested()) return std::nullopt;
-    return weights;
+/// A file beside the output.
+fs::path beside(const TrainOptions& options, const char* suffix) {
+    fs::path path = options.output;
+    path += suffix;
+    return path;
 }
 
-ExitCode train(const TrainOptions& options) {
+void check_options(TrainOptions& options) {
+    if (fs::exists(options.network)) network::check_network_file_name(options.output);
+    if (options.teacher.empty() && options.distillation.value_or(0.0) > 0.0)
+        throw core::UsageError("--distillation needs a --teacher");
+    if (!options.teacher.empty())
+        options.training.distillation = options.distillation.value_or(0.5);
+    const fs::path folder = fs::absolute(options.output).parent_path();
+    if (!fs::is_directory(folder))
+        throw core::UsageError("--out " + options.output + ": there is no folder " +
+                               folder.string());
+}
+
+/// Held by the root for as long as it trains to this output.
+storage::FileLock lock_output(const TrainOptions& options) {
+    auto lock = storage::FileLock::try_acquire(beside(options, ".lock"));
+    if (!lock)
+        throw core::UsageError(options.output + " is being trained by another job (" +
+                               beside(options, ".lock").string() + " is locked)");
+    return std::move(*lock);
+}
+
+void finish(const TrainOptions& options, const Networks& networks, const Images& images,
+            const network::Weights& weights, int threads) {
+    const auto accuracy = [&](const accuracy::ImageData& split) {
+        return accuracy::measure(networks.start.network, weights, split, {}, threads).top1;
+    };
+    const Figures figures{accuracy(images.held_out), accuracy(images.test)};
+    write(options, networks, weights, figures);
+    for (const char* suffix : {".checkpoint", ".checkpoint.previous", ".lock"})
+        fs::remove(beside(options, suffix));
+    std::printf("%s: held-out accuracy %.2f %%, test accuracy %.2f %%\n", options.output.c_str(),
+                100.0 * figures.held_out_accuracy, 100.0 * figures.test_accuracy);
+}
+
+void describe(core::Log& log, const parallel::Communicator& world, int threads,
+              const TrainOptions& options, const Images& images) {
+    const std::int64_t shards =
+        std::max<std::int64_t>(1, options.training.batch / options.training.shard);
+    const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
+    log.info("train: " + std::to_string(images.train.count) + " images, batches of " +
+             std::to_string(options.training.batch) + " in " + std::to_string(shards) +
+             (shards == 1 ? " shard, " : " shards, ") + std::to_string(workers) +
+             (workers == 1 ? " worker" : " workers"));
+    if (workers > shards)
+        log.warning("only " + std::to_string(shards) + " of " + std::to_string(workers) +
+                    " workers have something to do: a batch has no more shards; a larger --batch "
+                    "or a smaller --shard gives more");
+}
+
+ExitCode train(const parallel::Communicator& world, TrainOptions options) {
+    parallel::RunControl control(walltime_of(options.job.time_limit, world));
+    core::Log log({.quiet = options.job.quiet || !world.is_root(),
+                   .terminal = core::Log::stderr_is_terminal()});
+    const auto launch = parallel::inspect_launch(world, options.job.threads);
     accuracy::use_one_thread_per_candidate();
-    const auto images = open(options.data, accuracy::images_schema);
-    const auto train_images = accuracy::read_images(images, "train");
-    const auto test_images = accuracy::read_images(images, "test");
-    if (options.held_out >= train_images.count)
-        throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
-                               options.data + " has only " + std::to_string(train_images.count) +
-                               " training images");
-    const auto network =
-        network::make_network({.name = options.network,
-                               .width = options.width,
-                               .classes = train_images.classes,
-                               .input_channels = train_images.channels,
-                               .input_extent = {train_images.height, train_images.width}});
-    const auto start = options.weights.empty()
-                           ? network::initial_weights(network, options.training.seed)
-                           : network::read_weights(open(options.weights, network::weights_schema));
-    const std::int64_t trained_on = train_images.count - options.held_out;
-    const auto weights =
-        trained(options, {network, start}, accuracy::slice(train_images, 0, trained_on));
-    if (!weights) {
-        std::fprintf(stderr, "stopped early; nothing was written\n");
+    world.on_every_rank([&] { check_options(options); });
+    std::optional<storage::FileLock> lock;
+    world.on_root([&] { lock.emplace(lock_output(options)); });
+    Images images = read_images(world, options);
+    const Networks networks = networks_on_every_rank(world, options, images.train);
+    world.on_every_rank([&] {
+        if (networks.normalisation)
+            for (accuracy::ImageData* split : {&images.train, &images.held_out, &images.test})
+                accuracy::use_normalisation(*split, *networks.normalisation,
+                                            networks.start.network.name);
+    });
+    if (world.is_root()) describe(log, world, launch.threads_per_rank, options, images);
+    const auto write_history = [&](const std::vector<study::EpochRecord>& history) {
+        const std::string text = study::history_csv(history);
+        storage::write_atomically(beside(options, ".csv"), std::as_bytes(std::span(text)));
+    };
+    const auto trained = study::run_training({world, log, control, launch.threads_per_rank},
+                                             {.label = "train",
+                                              .start = networks.start,
+                                              .teacher = networks.teacher,
+                                              .images = images.train,
+                                              .held_out = images.held_out,
+                                              .parameters = options.training,
+                                              .checkpoint = beside(options, ".checkpoint"),
+                                              .checkpoint_seconds = options.checkpoint_seconds,
+                                              .on_epoch = write_history});
+    if (!trained) {
+        log.info("stopped early; run the same command again to go on from " +
+                 beside(options, ".checkpoint").string());
         return ExitCode::stopped;
     }
-    const accuracy::EvaluationParameters evaluation;
-    const double held_out_accuracy = accuracy::top1_accuracy(
-        network, *weights, accuracy::slice(train_images, trained_on, options.held_out), evaluation);
-    const double test_accuracy =
-        accuracy::top1_accuracy(network, *weights, test_images, evaluation);
-    write(options, network, *weights, held_out_accuracy, test_accuracy);
-    std::printf("%s: held-out accuracy %.2f %%, test accuracy %.2f %%\n", options.output.c_str(),
-                100.0 * held_out_accuracy, 100.0 * test_accuracy);
+    world.on_root(
+        [&] { finish(options, networks, images, trained->weights, launch.threads_per_rank); });
     return ExitCode::complete;
+}
+
+template <class T>
+void add_number(CLI::App& command, const std::string& name, T& value, double low, double high,
+                const std::string& text) {
+    command.add_option(name, value, text)->check(CLI::Range(low, high))->capture_default_str();
+}
+
+void add_training_options(CLI::App& command, accuracy::TrainingParameters& training) {
+    add_number(command, "--epochs", training.epochs, 1e-6, 1e4, "Passes over the images");
+    add_number(command, "--batch", training.batch, 2, 65536, "Images a step");
+    add_number(command, "--shard", training.shard, 2, 65536,
+               "Images that batch norms see together and one thread computes; a batch has "
+               "batch / shard of them");
+    add_number(command, "--learning-rate", training.learning_rate, 1e-9, 100.0, "At its peak");
+    command.add_option("--schedule", training.schedule, "How it falls after the warm-up")
+        ->check(CLI::IsMember(accuracy::learning_rate_schedules()))
+        ->capture_default_str();
+    add_number(command, "--warmup", training.warmup, 0.0, 0.5,
+               "Share of the steps with a rising rate");
+    add_number(command, "--momentum", training.momentum, 0.0, 0.9999, "Nesterov's, unless");
+    command.add_flag("!--classical-momentum", training.nesterov, "Not Nesterov's");
+    add_number(command, "--weight-decay", training.weight_decay, 0.0, 1.0,
+               "On weights, not on batch norm");
+    add_number(command, "--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");
+    add_number(command, "--temperature", training.distillation_temperature, 0.01, 100.0,
+               "Of the distillation");
+    add_number(command, "--crop-padding", training.crop_padding, 0.0, 0.5,
+               "How far crops reach beyond the image, a share of its height; 0: flips only");
+    command.add_flag("!--no-augment", training.augment, "No random flips and crops");
+    add_number(command, "--seed", training.seed, 0, 1e15,
+               "Of the first weights, the images' order and their variations");
 }
 
 } // namespace
@@ -118,36 +306,49 @@ ExitCode train(const TrainOptions& options) {
 void add_train_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<TrainOptions>();
     CLI::App* command = add_command(
-        app, "train", "Train a network of the zoo on packed images, from random or given weights.",
+        app, "train",
+        "Train or fine-tune a network on packed images, on all ranks and threads.\n"
+        "The same command goes on after a stop. Beside --out it writes OUT.csv, a line an epoch.",
         "hdap train mobilenet_v1 --width 0.25 --data fashion-mnist.h5 --epochs 12 --out "
-        "weights.h5");
-    command->add_option("NETWORK", options->network, "Network of the zoo")
-        ->required()
-        ->check(CLI::IsMember(network::zoo_names()));
-    command->add_option("--data", options->data, "Packed images (hdap data pack)")->required();
-    command->add_option("--out", options->output, "HDF5 file to write (hdap-weights/1)")
+        "weights.h5\n"
+        "  hdap network prune resnet20 --weights resnet20.h5 --macs 0.5 --data cifar10.h5 --out "
+        "half.h5\n"
+        "  mpirun -n 2 hdap train half.h5 --data cifar10.h5 --epochs 20 --out tuned.h5 \\\n"
+        "      --teacher resnet20 --teacher-weights resnet20.h5");
+    command
+        ->add_option("NETWORK", options->network,
+                     "Network of the zoo, or a file: .h5, .onnx, .pt (TorchScript)")
         ->required();
-    command->add_option("--weights", options->weights, "Start from these instead of random ones");
-    auto& training = options->training;
-    const auto number = [&](const std::string& name, auto& value, double low, double high,
-                            const std::string& text) {
-        command->add_option(name, value, text)->check(CLI::Range(low, high))->capture_default_str();
-    };
-    number("--width", options->width, 0.01, 4.0, "Multiplies all channel counts");
-    number("--held-out", options->held_out, 1, 1e8, "Last training images, not trained on");
-    number("--epochs", training.epochs, 1e-6, 1e4, "Passes over the images");
-    number("--batch", training.batch, 1, 65536, "Images a step");
-    number("--learning-rate", training.learning_rate, 1e-9, 100.0, "At its peak");
-    number("--momentum", training.momentum, 0.0, 0.9999, "Nesterov momentum");
-    number("--weight-decay", training.weight_decay, 0.0, 1.0, "On weights, not on batch norm");
-    number("--warmup", training.warmup, 0.0, 0.5, "Share of the steps with a rising rate");
-    number("--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");
-    number("--crop-padding", training.crop_padding, 0.0, 0.5,
-           "How far crops reach beyond the image, a share of its height; 0: flips only");
-    number("--seed", training.seed, 0, 1e15, "Of the first weights and of the images' order");
-    command->add_flag("!--no-augment", training.augment, "No random flips and crops");
-    command->callback(
-        [options, &action] { action = [options](Arguments) { return train(*options); }; });
+    command->add_option("--data", options->data, "Packed images (hdap data pack)")->required();
+    command
+        ->add_option("--out", options->output,
+                     "File to write: the weights of a network of the zoo (hdap-weights/1), or the "
+                     "network (.h5, .onnx, .pt) when NETWORK is a file")
+        ->required();
+    command->add_option("--weights", options->weights,
+                        "Start from these instead of random ones or the file's own");
+    add_number(*command, "--width", options->width, 0.01, 4.0,
+               "Zoo: multiplies all channel counts");
+    command->add_option("--teacher", options->teacher,
+                        "Network to imitate, of the zoo or a file: knowledge distillation");
+    command->add_option("--teacher-weights", options->teacher_weights, "Its weights");
+    command
+        ->add_option("--distillation", options->distillation,
+                     "Weight of the teacher's share in the loss (default: 0.5 with a --teacher)")
+        ->check(CLI::Range(0.0, 1.0));
+    add_number(*command, "--held-out", options->held_out, 0, 1e8,
+               "Last training images, not trained on");
+    add_training_options(*command, options->training);
+    add_number(*command, "--checkpoint-seconds", options->checkpoint_seconds, 0.01, 86'400.0,
+               "Time between two checkpoints, OUT.checkpoint");
+    add_job_options(*command, options->job);
+    command->callback([options, &action] {
+        action = [options](Arguments arguments) {
+            return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
+                return train(world, *options);
+            });
+        };
+    });
 }
 
 } // namespace hdap::cli

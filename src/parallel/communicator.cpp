@@ -130,6 +130,74 @@ std::vector<double> Communicator::all_gather(std::span<const double> mine) const
     return all;
 }
 
+namespace {
+
+/// Where the parts of an exchange lie in a buffer, as MPI takes them.
+struct Parts {
+    std::vector<int> counts;
+    std::vector<int> offsets;
+
+    void add(std::size_t count) {
+        offsets.push_back(counts.empty() ? 0 : offsets.back() + counts.back());
+        counts.push_back(static_cast<int>(count));
+    }
+    [[nodiscard]] std::size_t total() const {
+        return static_cast<std::size_t>(offsets.back() + counts.back());
+    }
+};
+
+/// Sums one piece of all items: [first, first + total.size()) of vectors that are `stride` long.
+/// Each rank gets its slice of the piece from all ranks, adds it up, and gives the sum to all.
+void sum_piece(MPI_Comm comm, int rank, int ranks, std::size_t items, std::span<const float> mine,
+               std::size_t stride, std::size_t first, std::span<float> total) {
+    const std::size_t my_items = partition(items, ranks, rank).size();
+    const IndexRange my_slice = partition(total.size(), ranks, rank);
+    Parts out;
+    Parts in;
+    Parts slices;
+    std::vector<float> sent;
+    for (int r = 0; r < ranks; ++r) {
+        const IndexRange slice = partition(total.size(), ranks, r);
+        out.add(my_items * slice.size());
+        in.add(partition(items, ranks, r).size() * my_slice.size());
+        slices.add(slice.size());
+        for (std::size_t i = 0; i < my_items; ++i) {
+            const auto begin =
+                mine.begin() + static_cast<std::ptrdiff_t>(i * stride + first + slice.first);
+            sent.insert(sent.end(), begin, begin + static_cast<std::ptrdiff_t>(slice.size()));
+        }
+    }
+    std::vector<float> received(in.total());
+    check(MPI_Alltoallv(sent.data(), out.counts.data(), out.offsets.data(), MPI_FLOAT,
+                        received.data(), in.counts.data(), in.offsets.data(), MPI_FLOAT, comm),
+          "MPI_Alltoallv");
+    // Ranks hold items in ascending order, so what was received is in the order of the items.
+    std::vector<float> sum(received.begin(),
+                           received.begin() + static_cast<std::ptrdiff_t>(my_slice.size()));
+    for (std::size_t i = my_slice.size(); i < received.size(); i += my_slice.size())
+        for (std::size_t k = 0; k < my_slice.size(); ++k)
+            sum[k] += received[i + k];
+    check(MPI_Allgatherv(sum.data(), static_cast<int>(sum.size()), MPI_FLOAT, total.data(),
+                         slices.counts.data(), slices.offsets.data(), MPI_FLOAT, comm),
+          "MPI_Allgatherv");
+}
+
+} // namespace
+
+void Communicator::sum_in_order(std::size_t items, std::span<const float> mine,
+                                std::span<float> total) const {
+    if (items == 0 || mine.size() != partition(items, size_, rank_).size() * total.size())
+        throw core::InternalError("sum_in_order: got " + std::to_string(mine.size()) +
+                                  " numbers for this rank's share of " + std::to_string(items) +
+                                  " vectors of " + std::to_string(total.size()));
+    // In pieces, so that the buffers stay small and MPI's int counts suffice.
+    const std::size_t piece =
+        std::max<std::size_t>((std::size_t{1} << 22) / items, static_cast<std::size_t>(size_));
+    for (std::size_t first = 0; first < total.size(); first += piece)
+        sum_piece(handle_->comm, rank_, size_, items, mine, total.size(), first,
+                  total.subspan(first, std::min(piece, total.size() - first)));
+}
+
 bool Communicator::any(bool mine) const {
     int value = mine ? 1 : 0;
     check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT, MPI_MAX, handle_->comm), "MPI_Allreduce");

@@ -1,5 +1,5 @@
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/accuracy/finetune.hpp"
+#include "hdap/accuracy/training.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
@@ -134,9 +134,9 @@ class Finetuner {
     [[nodiscard]] std::vector<double> finetune(const network::Genome& genome,
                                                const std::stop_token& cancelled) const {
         const auto start = evaluator_.candidate(genome);
-        const auto weights = accuracy::finetune(
+        const auto weights = accuracy::train(
             start, images_, context_.settings.finetune.training,
-            [&](const accuracy::FinetuneProgress&) { return !cancelled.stop_requested(); });
+            [&](const accuracy::TrainingProgress&) { return !cancelled.stop_requested(); });
         std::vector<double> numbers;
         const auto add_accuracy = [&](const network::Weights& w,
                                       const accuracy::ImageData& images) {

@@ -146,7 +146,7 @@ void describe_search(Settings& s, SettingVisitor& v) {
 }
 
 void describe_finetune(Settings& s, SettingVisitor& v) {
-    accuracy::FinetuneParameters& training = s.finetune.training;
+    accuracy::TrainingParameters& training = s.finetune.training;
     v.section("finetune", "Training of the best candidates, and of uniform widths beside them");
     v.integer("candidates", s.finetune.candidates, {0, 1000}, "Candidates of the front");
     v.integer("images", s.finetune.images, {0, 100'000'000},

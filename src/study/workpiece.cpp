@@ -1,41 +1,20 @@
+#include "content_hash.hpp"
 #include "hdap/accuracy/gradients.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/open_on_every_rank.hpp"
 #include "stages.hpp"
 
 namespace hdap::study {
 namespace {
 
-/// A file that the root reads and every rank gets: thousands of ranks must not all ask the file
-/// system for it.
-storage::Hdf5Reader open_on_every_rank(const parallel::Communicator& communicator,
-                                       const std::string& file) {
-    std::vector<std::byte> bytes;
-    communicator.on_root([&] { bytes = storage::read_sealed(file, storage::Seal::optional); });
-    communicator.broadcast(bytes);
-    std::optional<storage::Hdf5Reader> reader;
-    communicator.on_every_rank(
-        [&] { reader.emplace(storage::Hdf5Reader::from_bytes(std::move(bytes), file)); });
-    return std::move(*reader);
-}
-
-void add_images(core::Sha256& hash, const accuracy::ImageData& images) {
-    hash.update(std::as_bytes(std::span(images.pixels)));
-    hash.update(std::as_bytes(std::span(images.labels)));
-    hash.update(std::as_bytes(std::span(images.mean)));
-    hash.update(std::as_bytes(std::span(images.deviation)));
-}
-
 std::string content_key(const network::Weights& weights, const accuracy::ImageData& train,
                         const accuracy::ImageData& test) {
     core::Sha256 hash;
-    for (const auto& [name, tensor] : weights) {
-        hash.update(name);
-        hash.update(std::as_bytes(std::span(tensor.values)));
-    }
+    add_weights(hash, weights);
     add_images(hash, train);
     add_images(hash, test);
     return hash.hex_digest();

@@ -72,6 +72,12 @@ class Communicator {
     /// Every rank gets all ranks' values, concatenated in the order of the ranks. Collective.
     [[nodiscard]] std::vector<double> all_gather(std::span<const double> mine) const;
 
+    /// Adds `items` vectors of total.size() numbers each, in their order, so that the bits of the
+    /// sum do not depend on the number of ranks. `mine`: this rank's share of them, by partition().
+    /// Every rank gets the sum. Collective. A rank sends and receives about
+    /// (items / ranks + 1) · total.size() numbers.
+    void sum_in_order(std::size_t items, std::span<const float> mine, std::span<float> total) const;
+
     /// Whether any rank says `mine`. Collective.
     [[nodiscard]] bool any(bool mine) const;
 

@@ -2,7 +2,7 @@
 
 #include "hdap/accuracy/command_evaluator.hpp"
 #include "hdap/accuracy/evaluator.hpp"
-#include "hdap/accuracy/finetune.hpp"
+#include "hdap/accuracy/training.hpp"
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/synthesis.hpp"
@@ -78,7 +78,7 @@ struct Settings {
     struct Finetune {
         std::int64_t candidates = 3;
         std::int64_t images = 0;
-        accuracy::FinetuneParameters training;
+        accuracy::TrainingParameters training;
     } finetune;
 
     struct Report {

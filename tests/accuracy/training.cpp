@@ -1,4 +1,4 @@
-#include "hdap/accuracy/finetune.hpp"
+#include "hdap/accuracy/training.hpp"
 
 #include "accuracy/reference_batch.hpp"
 #include "accuracy/synthetic_images.hpp"
@@ -66,9 +66,9 @@ double reference_loss(const network::Network& network, const Weights& weights,
 
 } // namespace
 
-TEST_CASE("parameters out of their range and images that do not fit are refused", "[finetune]") {
-    const auto run = [](const FinetuneParameters& parameters) {
-        return finetune(small_start(), small_images(), parameters, {});
+TEST_CASE("parameters out of their range and images that do not fit are refused", "[training]") {
+    const auto run = [](const TrainingParameters& parameters) {
+        return train(small_start(), small_images(), parameters, {});
     };
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     CHECK_THROWS_WITH(run({.epochs = 0.0}), Contains("epochs is 0, must be in (0, 10000]"));
@@ -81,14 +81,14 @@ TEST_CASE("parameters out of their range and images that do not fit are refused"
     CHECK_THROWS_AS(run({.warmup = 0.6}), core::ConfigError);
     CHECK_THROWS_AS(run({.label_smoothing = 0.6}), core::ConfigError);
     CHECK_THROWS_AS(run({.crop_padding = 0.51}), core::ConfigError);
-    CHECK_THROWS_AS(finetune(small_start(), synthetic_images({}), {}, {}), core::DataError);
-    CHECK_THROWS_AS(finetune(small_start(), small_images(1), {}, {}), core::DataError);
+    CHECK_THROWS_AS(train(small_start(), synthetic_images({}), {}, {}), core::DataError);
+    CHECK_THROWS_AS(train(small_start(), small_images(1), {}, {}), core::DataError);
     PrunedNetwork lacking = small_start();
     lacking.weights.erase("stem.conv.weight");
-    CHECK_THROWS_AS(finetune(lacking, small_images(), {}, {}), core::DataError);
+    CHECK_THROWS_AS(train(lacking, small_images(), {}, {}), core::DataError);
 }
 
-TEST_CASE("one step goes down the gradient of the plain loss", "[finetune]") {
+TEST_CASE("one step goes down the gradient of the plain loss", "[training]") {
     constexpr double smoothing = 0.1;
     for (std::uint32_t seed = 0; seed < 30; ++seed) {
         CAPTURE(seed);
@@ -106,7 +106,7 @@ TEST_CASE("one step goes down the gradient of the plain loss", "[finetune]") {
                                                    .width = start.network.input_extent.width,
                                                    .classes = 3,
                                                    .seed = seed});
-        const Weights result = finetune({trained, start.weights}, images,
+        const Weights result = train({trained, start.weights}, images,
                                         {.epochs = 1.0,
                                          .batch = 6,
                                          .learning_rate = 1.0,
@@ -141,40 +141,40 @@ TEST_CASE("one step goes down the gradient of the plain loss", "[finetune]") {
     }
 }
 
-TEST_CASE("training learns, and its statistics serve inference", "[finetune]") {
+TEST_CASE("training learns, and its statistics serve inference", "[training]") {
     const PrunedNetwork start = small_start();
     const Weights weights =
-        finetune(start, small_images(320), {.epochs = 12.0, .batch = 32, .learning_rate = 0.1}, {});
+        train(start, small_images(320), {.epochs = 12.0, .batch = 32, .learning_rate = 0.1}, {});
     CHECK(top1_accuracy(start.network, weights, small_images(200, 2), {}) > 0.9);
 }
 
-TEST_CASE("the weights depend on the seed, not on the run or the thread", "[finetune]") {
+TEST_CASE("the weights depend on the seed, not on the run or the thread", "[training]") {
     const PrunedNetwork start = small_start();
     const ImageData images = small_images(100);
-    const auto train = [&](std::uint64_t seed) {
-        return finetune(start, images, {.epochs = 2.0, .batch = 16, .seed = seed}, {});
+    const auto trained = [&](std::uint64_t seed) {
+        return train(start, images, {.epochs = 2.0, .batch = 16, .seed = seed}, {});
     };
-    const Weights once = train(1);
-    CHECK(equal(once, train(1)));
-    CHECK_FALSE(equal(once, train(2)));
+    const Weights once = trained(1);
+    CHECK(equal(once, trained(1)));
+    CHECK_FALSE(equal(once, trained(2)));
     std::vector<Weights> threads_results(2);
     std::vector<std::thread> threads;
     for (Weights& result : threads_results)
-        threads.emplace_back([&] { result = train(1); });
+        threads.emplace_back([&] { result = trained(1); });
     for (std::thread& thread : threads)
         thread.join();
     CHECK(equal(once, threads_results[0]));
     CHECK(equal(once, threads_results[1]));
 }
 
-TEST_CASE("the observer sees every step and can stop", "[finetune]") {
+TEST_CASE("the observer sees every step and can stop", "[training]") {
     const PrunedNetwork start = small_start();
     const ImageData images = small_images(100);
-    const FinetuneParameters parameters{.epochs = 1.5, .batch = 16};
-    std::vector<FinetuneProgress> seen;
+    const TrainingParameters parameters{.epochs = 1.5, .batch = 16};
+    std::vector<TrainingProgress> seen;
     const auto run = [&](std::int64_t stop) {
         seen.clear();
-        return finetune(start, images, parameters, [&](const FinetuneProgress& progress) {
+        return train(start, images, parameters, [&](const TrainingProgress& progress) {
             seen.push_back(progress);
             return progress.step != stop;
         });
@@ -192,9 +192,9 @@ TEST_CASE("the observer sees every step and can stop", "[finetune]") {
     CHECK_FALSE(equal(part, start.weights));
 }
 
-TEST_CASE("a loss that is not a number stops with the step and the rate", "[finetune]") {
+TEST_CASE("a loss that is not a number stops with the step and the rate", "[training]") {
     // Every step multiplies the weights by about 1 - 100.
-    CHECK_THROWS_WITH(finetune(small_start(), small_images(),
+    CHECK_THROWS_WITH(train(small_start(), small_images(),
                                {.epochs = 10.0,
                                 .batch = 16,
                                 .learning_rate = 100.0,
@@ -202,7 +202,7 @@ TEST_CASE("a loss that is not a number stops with the step and the rate", "[fine
                                 .warmup = 0.0},
                                {}),
                       Contains("diverged") && Contains("in step") && Contains("learning_rate"));
-    CHECK_THROWS_WITH(finetune(small_start(), small_images(16),
+    CHECK_THROWS_WITH(train(small_start(), small_images(16),
                                {.epochs = 10.0,
                                 .batch = 16,
                                 .learning_rate = 100.0,

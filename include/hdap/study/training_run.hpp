@@ -1,0 +1,68 @@
+#pragma once
+
+#include "hdap/accuracy/training.hpp"
+#include "hdap/core/log.hpp"
+#include "hdap/parallel/communicator.hpp"
+#include "hdap/parallel/run_control.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hdap::study {
+
+inline constexpr const char* training_schema = "hdap-training/1";
+
+/// Where a training stood at the end of an epoch.
+struct EpochRecord {
+    std::int64_t epoch = 0; ///< counts from 1
+    double learning_rate = 0.0;
+    double loss = 0.0;              ///< moving average, as in TrainingProgress
+    double train_accuracy = 0.0;    ///< the same
+    double held_out_accuracy = 0.0; ///< not a number without held-out images
+    double seconds = 0.0;           ///< of training alone, this epoch
+};
+
+/// What is trained, and on what. The same on every rank.
+struct TrainingTask {
+    std::string label; ///< of the progress line
+    const network::PrunedNetwork& start;
+    const std::optional<network::PrunedNetwork>& teacher;
+    const accuracy::ImageData& images;
+    const accuracy::ImageData& held_out; ///< measured after every epoch; may be empty
+    accuracy::TrainingParameters parameters;
+    std::filesystem::path checkpoint; ///< file, written by the root; its folder must be there
+    double checkpoint_seconds = 60.0; ///< between two of them
+    /// Called on the root after every epoch, with all epochs so far, earlier jobs' included.
+    std::function<void(const std::vector<EpochRecord>&)> on_epoch = {};
+};
+
+/// The ranks and threads that train, and who may stop them.
+struct TrainingCrew {
+    const parallel::Communicator& communicator;
+    core::Log& log;
+    parallel::RunControl& control;
+    int threads = 1; ///< of this rank
+};
+
+struct TrainedNetwork {
+    network::Weights weights;
+    std::vector<EpochRecord> history;
+};
+
+/// Trains over all ranks, each shard of a batch on one thread of one rank, to the same bits on any
+/// number of them. Goes on from the checkpoint where there is one of the same task; a damaged one
+/// counts as absent, with a warning. Removing it afterwards is the caller's.
+///
+/// Nothing when it was asked to stop; the checkpoint then holds what there is. Collective.
+/// Throws an AgreedError where Training throws, and of ConfigError's kind when the checkpoint
+/// belongs to another task. A loss that is not a number leaves the last good checkpoint.
+std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task);
+
+/// The epochs as CSV, with a line of names.
+std::string history_csv(const std::vector<EpochRecord>& history);
+
+} // namespace hdap::study

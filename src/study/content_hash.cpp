@@ -1,0 +1,28 @@
+#include "content_hash.hpp"
+
+#include "hdap/network/network_file.hpp"
+
+#include <span>
+
+namespace hdap::study {
+
+void add_weights(core::Sha256& hash, const network::Weights& weights) {
+    for (const auto& [name, tensor] : weights) {
+        hash.update(name);
+        hash.update(std::as_bytes(std::span(tensor.values)));
+    }
+}
+
+void add_network(core::Sha256& hash, const network::PrunedNetwork& network) {
+    hash.update(network::network_as_json(network.network));
+    add_weights(hash, network.weights);
+}
+
+void add_images(core::Sha256& hash, const accuracy::ImageData& images) {
+    hash.update(std::as_bytes(std::span(images.pixels)));
+    hash.update(std::as_bytes(std::span(images.labels)));
+    hash.update(std::as_bytes(std::span(images.mean)));
+    hash.update(std::as_bytes(std::span(images.deviation)));
+}
+
+} // namespace hdap::study

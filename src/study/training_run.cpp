@@ -1,0 +1,312 @@
+#include "hdap/study/training_run.hpp"
+
+#include "content_hash.hpp"
+#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/network_file.hpp"
+#include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/run_directory.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+namespace hdap::study {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+// ----------------------------------------------------------------------------------- checkpoint
+
+std::string parameters_text(const accuracy::TrainingParameters& p) {
+    std::vector<std::string> parts;
+    for (const double value :
+         {p.epochs, static_cast<double>(p.batch), static_cast<double>(p.shard), p.learning_rate,
+          p.momentum, p.nesterov ? 1.0 : 0.0, p.weight_decay, p.warmup, p.label_smoothing,
+          p.distillation, p.distillation_temperature, p.augment ? 1.0 : 0.0, p.crop_padding})
+        parts.push_back(core::shortest(value));
+    parts.push_back(p.schedule);
+    parts.push_back(std::to_string(p.seed));
+    return core::join(parts);
+}
+
+/// Of all that the result depends on.
+storage::FileIdentity identity_of(const TrainingTask& task) {
+    core::Sha256 inputs;
+    add_network(inputs, task.start);
+    if (task.teacher) add_network(inputs, *task.teacher);
+    add_images(inputs, task.images);
+    return {training_schema, core::sha256_hex(std::string_view(parameters_text(task.parameters))),
+            inputs.hex_digest()};
+}
+
+/// The columns of a history, as checkpoints and CSV files name them.
+struct Column {
+    const char* name;
+    double EpochRecord::*member;
+};
+constexpr Column columns[] = {{"learning_rate", &EpochRecord::learning_rate},
+                              {"loss", &EpochRecord::loss},
+                              {"train_accuracy", &EpochRecord::train_accuracy},
+                              {"held_out_accuracy", &EpochRecord::held_out_accuracy},
+                              {"seconds", &EpochRecord::seconds}};
+
+struct Checkpoint {
+    accuracy::TrainingState state;
+    std::vector<EpochRecord> history;
+};
+
+/// Writes `checkpoint`; the one before it is kept.
+void write_checkpoint(const TrainingTask& task, const storage::FileIdentity& identity,
+                      const Checkpoint& checkpoint) {
+    std::filesystem::path previous = task.checkpoint;
+    previous += ".previous";
+    write_stage(
+        task.checkpoint, identity,
+        [&](storage::Hdf5Writer& file) {
+            const accuracy::TrainingProgress& progress = checkpoint.state.progress;
+            file.attribute("/", "step", progress.step);
+            file.attribute("/", "steps", progress.steps);
+            file.attribute("/", "loss", progress.loss);
+            file.attribute("/", "train_accuracy", progress.train_accuracy);
+            network::write_weights(file, checkpoint.state.weights);
+            file.group("/velocity");
+            for (const auto& [name, tensor] : checkpoint.state.velocity)
+                file.write<float>("/velocity/" + name, tensor.values,
+                                  {tensor.shape.begin(), tensor.shape.end()});
+            for (const Column& column : columns) {
+                std::vector<double> values;
+                for (const EpochRecord& record : checkpoint.history)
+                    values.push_back(record.*column.member);
+                file.write<double>("/history/" + std::string(column.name), values);
+            }
+        },
+        previous);
+}
+
+Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
+    Checkpoint result;
+    result.state.progress = {.step = file.attribute_int("/", "step"),
+                             .steps = file.attribute_int("/", "steps"),
+                             .loss = file.attribute_double("/", "loss"),
+                             .train_accuracy = file.attribute_double("/", "train_accuracy")};
+    result.state.weights = network::read_weights(file);
+    const std::string velocities = "/velocity/";
+    for (const storage::Entry& entry : file.list())
+        if (entry.path.starts_with(velocities))
+            result.state.velocity[entry.path.substr(velocities.size())] = {
+                {entry.shape.begin(), entry.shape.end()}, file.read<float>(entry.path)};
+    for (const Column& column : columns) {
+        const auto values = file.read<double>("/history/" + std::string(column.name));
+        result.history.resize(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            result.history[i].epoch = static_cast<std::int64_t>(i) + 1;
+            result.history[i].*column.member = values[i];
+        }
+    }
+    return result;
+}
+
+/// The newest usable checkpoint of this task; empty when there is none.
+std::filesystem::path usable_checkpoint(const TrainingTask& task,
+                                        const storage::FileIdentity& identity, core::Log& log) {
+    std::filesystem::path previous = task.checkpoint;
+    previous += ".previous";
+    for (const std::filesystem::path& file : {task.checkpoint, previous})
+        if (is_up_to_date(file, identity, log)) return file;
+    return {};
+}
+
+// --------------------------------------------------------------------------------------- steps
+
+/// Share of the held-out images that are classified rightly; each rank measures its share of them.
+double held_out_accuracy(const TrainingCrew& crew, const TrainingTask& task,
+                         const network::Weights& weights) {
+    const auto mine = parallel::partition(static_cast<std::size_t>(task.held_out.count),
+                                          crew.communicator.size(), crew.communicator.rank());
+    double right = 0.0;
+    crew.communicator.on_every_rank([&] {
+        if (mine.size() == 0) return;
+        const auto images = accuracy::slice(task.held_out, static_cast<std::int64_t>(mine.first),
+                                            static_cast<std::int64_t>(mine.size()));
+        const accuracy::Metrics metrics =
+            accuracy::measure(task.start.network, weights, images, {}, crew.threads);
+        right = std::round(metrics.top1 * static_cast<double>(metrics.images));
+    });
+    double all_right = 0.0;
+    for (const double value : crew.communicator.all_gather(std::vector<double>{right}))
+        all_right += value;
+    return task.held_out.count == 0 ? std::numeric_limits<double>::quiet_NaN()
+                                    : all_right / static_cast<double>(task.held_out.count);
+}
+
+/// A training that all ranks do together.
+class Run {
+  public:
+    Run(const TrainingCrew& crew, const TrainingTask& task) : crew_(crew), task_(task) {
+        crew.communicator.on_every_rank(
+            [&] { training_.emplace(task.start, task.images, task.parameters, task.teacher); });
+        restore();
+    }
+
+    std::optional<TrainedNetwork> run() {
+        std::optional<core::Progress> progress;
+        if (crew_.communicator.is_root())
+            progress.emplace(crew_.log, done() * training_->images_per_step());
+        auto last_checkpoint = Clock::now();
+        while (done() < steps()) {
+            if (crew_.communicator.any(crew_.control.stop_requested())) {
+                save();
+                return std::nullopt;
+            }
+            step();
+            if (progress) show(*progress);
+            if (done() % training_->steps_per_epoch() == 0 || done() == steps()) end_epoch();
+            const bool asked = crew_.communicator.any(crew_.control.take_checkpoint_request());
+            const bool due =
+                asked || Clock::now() - last_checkpoint > Seconds(task_.checkpoint_seconds);
+            if (crew_.communicator.is_root() && due && done() < steps()) {
+                save_on_root();
+                last_checkpoint = Clock::now();
+            }
+        }
+        progress.reset();
+        TrainedNetwork result{{}, history_};
+        crew_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
+        return result;
+    }
+
+  private:
+    [[nodiscard]] std::int64_t done() const { return training_->progress().step; }
+    [[nodiscard]] std::int64_t steps() const { return training_->progress().steps; }
+
+    void restore() {
+        identity_ = identity_of(task_);
+        std::vector<std::byte> bytes;
+        crew_.communicator.on_root([&] {
+            const auto file = usable_checkpoint(task_, identity_, crew_.log);
+            if (!file.empty()) bytes = storage::read_sealed(file);
+        });
+        crew_.communicator.broadcast(bytes);
+        if (bytes.empty()) return;
+        crew_.communicator.on_every_rank([&] {
+            Checkpoint checkpoint = read_checkpoint(
+                storage::Hdf5Reader::from_bytes(std::move(bytes), task_.checkpoint.string()));
+            training_->restore(checkpoint.state);
+            history_ = std::move(checkpoint.history);
+        });
+        if (crew_.communicator.is_root())
+            crew_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
+                           " of " + std::to_string(steps()));
+    }
+
+    void step() {
+        const auto start = Clock::now();
+        const parallel::Communicator& communicator = crew_.communicator;
+        const auto mine =
+            parallel::partition(training_->shards(), communicator.size(), communicator.rank());
+        communicator.on_every_rank(
+            [&] { training_->compute(mine.first, mine.last, crew_.threads); });
+        communicator.sum_in_order(training_->shards(), training_->contributions(),
+                                  training_->total());
+        communicator.on_every_rank([&] { with_checkpoint_told([&] { training_->apply(); }); });
+        epoch_time_ += Clock::now() - start;
+        crew_.control.walltime().saw_evaluation(Clock::now() - start);
+    }
+
+    /// Adds to an error's message where the last good state is.
+    void with_checkpoint_told(const std::function<void()>& work) const {
+        try {
+            work();
+        } catch (const core::InternalError& error) {
+            if (saved_step_ == 0) throw;
+            throw core::InternalError(std::string(error.what()) + "; the state after step " +
+                                      std::to_string(saved_step_) + " is kept in " +
+                                      task_.checkpoint.string());
+        }
+    }
+
+    void end_epoch() {
+        network::Weights weights;
+        crew_.communicator.on_every_rank(
+            [&] { with_checkpoint_told([&] { weights = training_->state().weights; }); });
+        const accuracy::TrainingProgress& progress = training_->progress();
+        EpochRecord record{.epoch = static_cast<std::int64_t>(history_.size()) + 1,
+                           .learning_rate = training_->learning_rate(progress.step - 1),
+                           .loss = progress.loss,
+                           .train_accuracy = progress.train_accuracy,
+                           .held_out_accuracy = held_out_accuracy(crew_, task_, weights),
+                           .seconds = epoch_time_.count()};
+        epoch_time_ = {};
+        history_.push_back(record);
+        if (task_.on_epoch) crew_.communicator.on_root([&] { task_.on_epoch(history_); });
+    }
+
+    void show(core::Progress& progress) const {
+        const accuracy::TrainingProgress& state = training_->progress();
+        const double epoch =
+            static_cast<double>(state.step) / static_cast<double>(training_->steps_per_epoch());
+        std::string detail = "loss " + core::significant(state.loss) + "  accuracy " +
+                             core::significant(100.0 * state.train_accuracy) + " %";
+        if (!history_.empty() && std::isfinite(history_.back().held_out_accuracy))
+            detail +=
+                "  held-out " + core::significant(100.0 * history_.back().held_out_accuracy) + " %";
+        progress.show({.stage = task_.label,
+                       .position = "epoch " + core::significant(epoch, 3) + "/" +
+                                   core::shortest(task_.parameters.epochs),
+                       .done = state.step * training_->images_per_step(),
+                       .total = state.steps * training_->images_per_step(),
+                       .unit = "images",
+                       .detail = detail});
+    }
+
+    void save_on_root() {
+        const auto start = Clock::now();
+        // A step that broke the weights must not replace a good checkpoint; the next step tells it.
+        std::optional<accuracy::TrainingState> state;
+        try {
+            state = training_->state();
+        } catch (const core::InternalError&) {
+            return;
+        }
+        write_checkpoint(task_, identity_, {std::move(*state), history_});
+        saved_step_ = done();
+        crew_.control.walltime().saw_checkpoint(Clock::now() - start);
+    }
+    void save() {
+        crew_.communicator.on_root([&] { save_on_root(); });
+    }
+
+    const TrainingCrew& crew_;
+    const TrainingTask& task_;
+    storage::FileIdentity identity_;
+    std::optional<accuracy::Training> training_;
+    std::vector<EpochRecord> history_;
+    Seconds epoch_time_{};
+    std::int64_t saved_step_ = 0; ///< of the checkpoint, on the root
+};
+
+} // namespace
+
+std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task) {
+    return Run(crew, task).run();
+}
+
+std::string history_csv(const std::vector<EpochRecord>& history) {
+    std::string text = "epoch";
+    for (const Column& column : columns)
+        text += std::string(",") + column.name;
+    text += "\n";
+    for (const EpochRecord& record : history) {
+        text += std::to_string(record.epoch);
+        for (const Column& column : columns)
+            text += "," + core::shortest(record.*column.member);
+        text += "\n";
+    }
+    return text;
+}
+
+} // namespace hdap::study
