@@ -309,19 +309,6 @@ void check_finite(const network::Weights& weights, const TrainingParameters& par
                     "; try a lower learning_rate");
 }
 
-void check_teacher(const network::PrunedNetwork& start, const ImageData& images,
-                   const network::PrunedNetwork& teacher) {
-    check_fit(teacher.network, images, "training images");
-    network::check_weights(teacher.network, teacher.weights);
-    const auto classes = [](const network::Network& network) {
-        return network::infer_shapes(network)[network::output_nodes(network).front()].channels;
-    };
-    if (classes(start.network) != classes(teacher.network))
-        throw core::DataError("the teacher '" + teacher.network.name + "' has " +
-                              std::to_string(classes(teacher.network)) + " classes, network '" +
-                              start.network.name + "' " + std::to_string(classes(start.network)));
-}
-
 } // namespace
 
 Training::Training(const network::PrunedNetwork& start, const ImageData& images,
@@ -336,7 +323,10 @@ Training::Training(const network::PrunedNetwork& start, const ImageData& images,
         throw core::ConfigError("training: distillation is " +
                                 core::shortest(parameters.distillation) +
                                 ", but there is no teacher");
-    if (teacher) check_teacher(start, images, *teacher);
+    if (teacher) {
+        check_fit(teacher->network, images, "training images");
+        network::check_weights(teacher->network, teacher->weights);
+    }
     use_one_thread_per_candidate();
     state_ = translate_errors(
         [&] { return std::make_unique<State>(start, images, parameters, teacher); });

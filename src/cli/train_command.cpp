@@ -13,6 +13,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,6 +58,7 @@ Images read_images(const parallel::Communicator& world, const TrainOptions& opti
             throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
                                    options.data + " has only " +
                                    std::to_string(images.train.count) + " training images");
+        if (options.held_out == 0) return;
         images.held_out = accuracy::slice(images.train, trained_on, options.held_out);
         images.train = accuracy::slice(images.train, 0, trained_on);
     });
@@ -166,7 +168,7 @@ void write(const TrainOptions& options, const Networks& networks, const network:
     if (!networks.from_file) file.attribute("/", "width", options.width);
     file.attribute("/", "data", fs::path(options.data).filename().string());
     file.attribute("/", "epochs", options.training.epochs);
-    file.attribute("/", "held_out_accuracy", figures.held_out_accuracy);
+    if (options.held_out > 0) file.attribute("/", "held_out_accuracy", figures.held_out_accuracy);
     file.attribute("/", "test_accuracy", figures.test_accuracy);
     storage::write_sealed(options.output, file.finish());
 }
@@ -202,14 +204,18 @@ storage::FileLock lock_output(const TrainOptions& options) {
 void finish(const TrainOptions& options, const Networks& networks, const Images& images,
             const network::Weights& weights, int threads) {
     const auto accuracy = [&](const accuracy::ImageData& split) {
-        return accuracy::measure(networks.start.network, weights, split, {}, threads).top1;
+        return split.count == 0
+                   ? std::numeric_limits<double>::quiet_NaN()
+                   : accuracy::measure(networks.start.network, weights, split, {}, threads).top1;
     };
     const Figures figures{accuracy(images.held_out), accuracy(images.test)};
     write(options, networks, weights, figures);
     for (const char* suffix : {".checkpoint", ".checkpoint.previous", ".lock"})
         fs::remove(beside(options, suffix));
-    std::printf("%s: held-out accuracy %.2f %%, test accuracy %.2f %%\n", options.output.c_str(),
-                100.0 * figures.held_out_accuracy, 100.0 * figures.test_accuracy);
+    std::printf("%s: ", options.output.c_str());
+    if (images.held_out.count > 0)
+        std::printf("held-out accuracy %.2f %%, ", 100.0 * figures.held_out_accuracy);
+    std::printf("test accuracy %.2f %%\n", 100.0 * figures.test_accuracy);
 }
 
 void describe(core::Log& log, const parallel::Communicator& world, int threads,
@@ -241,8 +247,9 @@ ExitCode train(const parallel::Communicator& world, TrainOptions options) {
     world.on_every_rank([&] {
         if (networks.normalisation)
             for (accuracy::ImageData* split : {&images.train, &images.held_out, &images.test})
-                accuracy::use_normalisation(*split, *networks.normalisation,
-                                            networks.start.network.name);
+                if (split->count > 0)
+                    accuracy::use_normalisation(*split, *networks.normalisation,
+                                                networks.start.network.name);
     });
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, images);
     const auto write_history = [&](const std::vector<study::EpochRecord>& history) {
@@ -337,7 +344,7 @@ void add_train_command(CLI::App& app, Action& action) {
                      "Weight of the teacher's share in the loss (default: 0.5 with a --teacher)")
         ->check(CLI::Range(0.0, 1.0));
     add_number(*command, "--held-out", options->held_out, 0, 1e8,
-               "Last training images, not trained on");
+               "Last training images, not trained on; 0: train on all");
     add_training_options(*command, options->training);
     add_number(*command, "--checkpoint-seconds", options->checkpoint_seconds, 0.01, 86'400.0,
                "Time between two checkpoints, OUT.checkpoint");

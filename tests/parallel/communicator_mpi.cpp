@@ -42,6 +42,36 @@ TEST_CASE("broadcast gives every rank the root's values") {
     CHECK(none.empty());
 }
 
+TEST_CASE("sum_in_order gives every rank the bits of a plain sum in the items' order") {
+    const auto world = Communicator::world();
+    // Two million numbers take more than one piece; one number is less than there are ranks.
+    for (const auto& [items, size] : std::vector<std::pair<std::size_t, std::size_t>>{
+             {1, 5}, {2, 7}, {3, 1}, {5, 1000}, {16, 130'001}, {3, 2'000'003}}) {
+        CAPTURE(items, size);
+        const auto value = [size = size](std::size_t item, std::size_t i) {
+            // Sums that rounding makes depend on their order.
+            return static_cast<float>(static_cast<int>((item * size + i) * 2654435761U)) * 1.0e-3F;
+        };
+        const auto share = parallel::partition(items, world.size(), world.rank());
+        std::vector<float> mine;
+        for (std::size_t item = share.first; item < share.last; ++item)
+            for (std::size_t i = 0; i < size; ++i)
+                mine.push_back(value(item, i));
+        std::vector<float> total(size);
+        world.sum_in_order(items, mine, total);
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            float expected = value(0, i);
+            for (std::size_t item = 1; item < items; ++item)
+                expected += value(item, i);
+            wrong += total[i] == expected ? 0 : 1;
+        }
+        CHECK(wrong == 0);
+    }
+    std::vector<float> total(3);
+    CHECK_THROWS_AS(world.sum_in_order(0, {}, total), core::InternalError);
+}
+
 TEST_CASE("all_gather concatenates parts of different sizes in the order of the ranks") {
     const auto world = Communicator::world();
     const std::vector<double> mine(static_cast<std::size_t>(world.rank()), double(world.rank()));
