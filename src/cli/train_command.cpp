@@ -210,8 +210,8 @@ void finish(const TrainOptions& options, const Networks& networks, const Images&
     };
     const Figures figures{accuracy(images.held_out), accuracy(images.test)};
     write(options, networks, weights, figures);
-    for (const char* suffix : {".checkpoint", ".checkpoint.previous", ".lock"})
-        fs::remove(beside(options, suffix));
+    study::remove_checkpoint(beside(options, ".checkpoint"));
+    fs::remove(beside(options, ".lock"));
     std::printf("%s: ", options.output.c_str());
     if (images.held_out.count > 0)
         std::printf("held-out accuracy %.2f %%, ", 100.0 * figures.held_out_accuracy);

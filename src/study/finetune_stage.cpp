@@ -5,70 +5,13 @@
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
-#include "hdap/search/hypervolume.hpp"
+#include "hdap/study/training_run.hpp"
 #include "stages.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace hdap::study {
 namespace {
-
-using search::Figure;
-
-double mean_latency_ms(const search::SearchProblem& problem, const network::Genome& genome) {
-    const std::vector<network::Genome> one{genome};
-    const auto latencies = search::cluster_latencies_ms(problem, one, 1);
-    return search::candidate_figures(problem, genome, latencies, 0.0, 0.0).latency_mean_ms;
-}
-
-/// The uniform width whose predicted latency is nearest to `latency_ms`.
-network::Genome uniform_of_latency(const search::SearchProblem& problem, double latency_ms) {
-    network::Genome best = problem.space.unpruned();
-    double least = std::numeric_limits<double>::infinity();
-    constexpr int steps = 200;
-    for (int i = 1; i <= steps; ++i) {
-        const auto genome = problem.space.uniform(static_cast<double>(i) / steps);
-        const double miss = std::abs(mean_latency_ms(problem, genome) - latency_ms);
-        if (miss < least) {
-            least = miss;
-            best = genome;
-        }
-    }
-    return best;
-}
-
-/// Greedy subset selection: adds the point that raises the hypervolume most, `count` times.
-std::vector<std::size_t> best_subset(const search::SearchProblem& problem,
-                                     const search::EvaluationLog& log,
-                                     const std::vector<std::size_t>& front, std::size_t count) {
-    std::vector<std::size_t> chosen;
-    while (chosen.size() < std::min(count, front.size())) {
-        std::size_t best = front.size();
-        double most = -1.0;
-        for (std::size_t i = 0; i < front.size(); ++i) {
-            if (std::find(chosen.begin(), chosen.end(), front[i]) != chosen.end()) continue;
-            auto trial = chosen;
-            trial.push_back(front[i]);
-            const double volume = search::normalised_hypervolume(problem, log, trial);
-            if (volume > most) {
-                most = volume;
-                best = i;
-            }
-        }
-        chosen.push_back(front[best]);
-    }
-    // In the order of the front, so that ids ascend with the first objective.
-    std::vector<std::size_t> ordered;
-    for (const std::size_t index : front)
-        if (std::find(chosen.begin(), chosen.end(), index) != chosen.end())
-            ordered.push_back(index);
-    return ordered;
-}
-
-std::string numbered(const std::string& prefix, std::size_t number) {
-    return prefix + (number < 10 ? "-0" : "-") + std::to_string(number);
-}
 
 std::filesystem::path network_file(const std::filesystem::path& folder, const std::string& id) {
     return folder / "networks" / (id + ".h5");
@@ -116,8 +59,12 @@ void export_networks(const std::filesystem::path& folder,
         }
 }
 
-/// Fine-tuning of one network in one thread of one rank. Its result travels to the root as
-/// numbers, as only the root's main thread writes files: first the figures, then all weights.
+/// A file in which the training of a network stands until it is done.
+std::filesystem::path checkpoint_file(const std::filesystem::path& folder, const std::string& id) {
+    return folder / "networks" / (id + ".training.h5");
+}
+
+/// What every fine-tuning of a study needs, on each rank.
 class Finetuner {
   public:
     Finetuner(const StudyContext& context, const Workpiece& workpiece)
@@ -128,15 +75,21 @@ class Finetuner {
           evaluator_(
               workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
               accuracy::slice(workpiece.train, 0, context.settings.data.recalibration_images),
-              workpiece.held_out, context.settings.data.evaluation) {}
+              workpiece.held_out, context.settings.data.evaluation) {
+        if (context.settings.finetune.training.distillation > 0.0)
+            teacher_ = {workpiece.network, workpiece.weights};
+    }
 
-    /// The network's numbers; none when it was cancelled before it was done.
+    /// Trains one network in this thread. Its result travels to the root as numbers, as only the
+    /// root's main thread writes files: first the figures, then all weights. None when it was
+    /// cancelled before it was done.
     [[nodiscard]] std::vector<double> finetune(const network::Genome& genome,
                                                const std::stop_token& cancelled) const {
         const auto start = evaluator_.candidate(genome);
         const auto weights = accuracy::train(
             start, images_, context_.settings.finetune.training,
-            [&](const accuracy::TrainingProgress&) { return !cancelled.stop_requested(); });
+            [&](const accuracy::TrainingProgress&) { return !cancelled.stop_requested(); },
+            teacher_);
         std::vector<double> numbers;
         const auto add_accuracy = [&](const network::Weights& w,
                                       const accuracy::ImageData& images) {
@@ -170,12 +123,58 @@ class Finetuner {
                       network, workpiece_.normalisation);
     }
 
+    /// Trains one network on all ranks and threads, and writes it; false when stopped before.
+    /// Collective.
+    [[nodiscard]] bool finetune_together(const Selection& selection,
+                                         const storage::FileIdentity& identity) const {
+        const parallel::Communicator& communicator = context_.communicator;
+        network::PrunedNetwork start;
+        communicator.on_every_rank([&] { start = evaluator_.candidate(selection.genome); });
+        const auto checkpoint = checkpoint_file(context_.run_directory, selection.id);
+        const auto trained =
+            run_training({communicator, context_.log, context_.control, context_.threads},
+                         {.label = selection.id,
+                          .start = start,
+                          .teacher = teacher_,
+                          .images = images_,
+                          .held_out = workpiece_.held_out,
+                          .parameters = context_.settings.finetune.training,
+                          .checkpoint = checkpoint,
+                          .checkpoint_seconds = context_.settings.run.checkpoint_seconds});
+        if (!trained) return false;
+        communicator.on_root([&] {
+            const auto accuracy = [&](const network::Weights& weights,
+                                      const accuracy::ImageData& images) {
+                return accuracy::measure(start.network, weights, images,
+                                         context_.settings.data.evaluation, context_.threads)
+                    .top1;
+            };
+            write_network(
+                network_file(context_.run_directory, selection.id), identity,
+                {.id = selection.id,
+                 .genome = selection.genome,
+                 .held_out_accuracy = accuracy(start.weights, workpiece_.held_out),
+                 .finetuned_held_out_accuracy = accuracy(trained->weights, workpiece_.held_out),
+                 .test_accuracy = accuracy(trained->weights, workpiece_.test)},
+                {start.network, trained->weights}, workpiece_.normalisation);
+            remove_checkpoint(checkpoint);
+        });
+        return true;
+    }
+
   private:
     const StudyContext& context_;
     const Workpiece& workpiece_;
     accuracy::ImageData images_;
     accuracy::Evaluator evaluator_;
+    std::optional<network::PrunedNetwork> teacher_;
 };
+
+/// Whether a step of training has parts for several workers.
+bool trains_together(const Settings& settings) {
+    const accuracy::TrainingParameters& training = settings.finetune.training;
+    return training.batch >= 2 * training.shard;
+}
 
 /// Genomes by rank 0's choice, on every rank.
 std::vector<Selection> broadcast_selection(const parallel::Communicator& communicator,
@@ -202,39 +201,11 @@ std::vector<Selection> broadcast_selection(const parallel::Communicator& communi
     return result;
 }
 
-} // namespace
-
-std::vector<Selection> select_networks(const search::SearchProblem& problem,
-                                       const search::EvaluationLog& log, std::int64_t count) {
-    const auto front = search::current_front(problem, log);
-    std::vector<Selection> selection;
-    for (const std::size_t index :
-         best_subset(problem, log, front, static_cast<std::size_t>(count))) {
-        const auto position =
-            static_cast<std::size_t>(std::find(front.begin(), front.end(), index) - front.begin());
-        selection.push_back({numbered("front", position + 1), log[index].genome});
-        selection.push_back({numbered("uniform", position + 1),
-                             uniform_of_latency(problem, log[index].figures.latency_mean_ms)});
-    }
-    return selection;
-}
-
-std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& context,
-                                                          const Workpiece& workpiece,
-                                                          std::vector<Selection> selection,
-                                                          const RunDirectory* run,
-                                                          const storage::FileIdentity& identity) {
-    std::vector<Selection> missing;
-    context.communicator.on_root([&] {
-        for (const Selection& entry : selection)
-            if (!is_up_to_date(network_file(run->path(), entry.id), identity, context.log))
-                missing.push_back(entry);
-    });
-    const auto remaining = broadcast_selection(context.communicator, missing);
-    std::optional<Finetuner> finetuner;
-    context.communicator.on_every_rank([&] {
-        if (!remaining.empty()) finetuner.emplace(context, workpiece);
-    });
+/// Trains every network on one thread of one rank, as many at a time as there are threads; false
+/// when stopped before all were done. Collective.
+bool finetune_side_by_side(const StudyContext& context, const std::optional<Finetuner>& finetuner,
+                           const std::vector<Selection>& remaining,
+                           const storage::FileIdentity& identity) {
     std::optional<core::Progress> progress;
     if (context.communicator.is_root()) progress.emplace(context.log);
     std::int64_t done = 0;
@@ -265,7 +236,35 @@ std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& co
                             .should_cancel = [&] { return context.control.stop_requested(); },
                             .on_wait = show});
     progress.reset();
-    if (outcome == parallel::DispatchOutcome::stopped) return std::nullopt;
+    return outcome == parallel::DispatchOutcome::complete;
+}
+
+} // namespace
+
+std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& context,
+                                                          const Workpiece& workpiece,
+                                                          std::vector<Selection> selection,
+                                                          const RunDirectory* run,
+                                                          const storage::FileIdentity& identity) {
+    std::vector<Selection> missing;
+    context.communicator.on_root([&] {
+        for (const Selection& entry : selection)
+            if (!is_up_to_date(network_file(run->path(), entry.id), identity, context.log))
+                missing.push_back(entry);
+    });
+    const auto remaining = broadcast_selection(context.communicator, missing);
+    std::optional<Finetuner> finetuner;
+    context.communicator.on_every_rank([&] {
+        if (!remaining.empty()) finetuner.emplace(context, workpiece);
+    });
+    const bool complete =
+        trains_together(context.settings)
+            ? std::all_of(remaining.begin(), remaining.end(),
+                          [&](const Selection& entry) {
+                              return finetuner->finetune_together(entry, identity);
+                          })
+            : finetune_side_by_side(context, finetuner, remaining, identity);
+    if (!complete) return std::nullopt;
     std::vector<FinetunedNetwork> results;
     context.communicator.on_root([&] {
         for (const Selection& entry : selection)

@@ -153,11 +153,21 @@ void describe_finetune(Settings& s, SettingVisitor& v) {
               "Training images used; 0: all that are not held out");
     v.real("epochs", training.epochs, {0.0, 10'000.0, true}, "Passes over these images");
     v.integer("batch", training.batch, {1, 65'536}, "Images a step");
+    v.integer("shard", training.shard, {2, 65'536},
+              "Images that batch norms see together. batch < 2 shard: a network a thread; else a "
+              "network on all ranks, a shard a thread");
     v.real("learning_rate", training.learning_rate, {0.0, 100.0, true}, "At its peak");
-    v.real("momentum", training.momentum, {0.0, 0.9999}, "Nesterov momentum");
+    v.text("schedule", training.schedule, accuracy::learning_rate_schedules(),
+           "How the rate falls; step: to a tenth at half and at three quarters");
+    v.real("momentum", training.momentum, {0.0, 0.9999}, "Of the gradients");
+    v.boolean("nesterov", training.nesterov, "Nesterov's momentum, or the classical one");
     v.real("weight_decay", training.weight_decay, {0.0, 1.0}, "On weights, not on batch norm");
     v.real("warmup", training.warmup, {0.0, 0.5}, "Share of the steps with a rising rate");
     v.real("label_smoothing", training.label_smoothing, {0.0, 0.5}, "Label smoothing");
+    v.real("distillation", training.distillation, {0.0, 1.0},
+           "Weight of imitating the unpruned network, beside the labels");
+    v.real("distillation_temperature", training.distillation_temperature, {0.0, 100.0, true},
+           "Of both networks' softmax");
     v.boolean("augment", training.augment, "Random flips and padded crops");
     v.real("crop_padding", training.crop_padding, {0.0, 0.5},
            "How far crops reach beyond the image, as a share of its height; 0: flips only");

@@ -59,11 +59,13 @@ struct Checkpoint {
     std::vector<EpochRecord> history;
 };
 
+std::filesystem::path previous_of(std::filesystem::path checkpoint) {
+    return checkpoint += ".previous";
+}
+
 /// Writes `checkpoint`; the one before it is kept.
 void write_checkpoint(const TrainingTask& task, const storage::FileIdentity& identity,
                       const Checkpoint& checkpoint) {
-    std::filesystem::path previous = task.checkpoint;
-    previous += ".previous";
     write_stage(
         task.checkpoint, identity,
         [&](storage::Hdf5Writer& file) {
@@ -84,7 +86,7 @@ void write_checkpoint(const TrainingTask& task, const storage::FileIdentity& ide
                 file.write<double>("/history/" + std::string(column.name), values);
             }
         },
-        previous);
+        previous_of(task.checkpoint));
 }
 
 Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
@@ -113,9 +115,7 @@ Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
 /// The newest usable checkpoint of this task; empty when there is none.
 std::filesystem::path usable_checkpoint(const TrainingTask& task,
                                         const storage::FileIdentity& identity, core::Log& log) {
-    std::filesystem::path previous = task.checkpoint;
-    previous += ".previous";
-    for (const std::filesystem::path& file : {task.checkpoint, previous})
+    for (const std::filesystem::path& file : {task.checkpoint, previous_of(task.checkpoint)})
         if (is_up_to_date(file, identity, log)) return file;
     return {};
 }
@@ -293,6 +293,11 @@ class Run {
 
 std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task) {
     return Run(crew, task).run();
+}
+
+void remove_checkpoint(const std::filesystem::path& checkpoint) {
+    std::filesystem::remove(checkpoint);
+    std::filesystem::remove(previous_of(checkpoint));
 }
 
 std::string history_csv(const std::vector<EpochRecord>& history) {

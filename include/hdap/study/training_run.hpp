@@ -55,12 +55,15 @@ struct TrainedNetwork {
 
 /// Trains over all ranks, each shard of a batch on one thread of one rank, to the same bits on any
 /// number of them. Goes on from the checkpoint where there is one of the same task; a damaged one
-/// counts as absent, with a warning. Removing it afterwards is the caller's.
+/// counts as absent, with a warning. When the result is safe, remove_checkpoint.
 ///
 /// Nothing when it was asked to stop; the checkpoint then holds what there is. Collective.
 /// Throws an AgreedError where Training throws, and of ConfigError's kind when the checkpoint
 /// belongs to another task. A loss that is not a number leaves the last good checkpoint.
 std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task);
+
+/// Removes a checkpoint and the one before it.
+void remove_checkpoint(const std::filesystem::path& checkpoint);
 
 /// The epochs as CSV, with a line of names.
 std::string history_csv(const std::vector<EpochRecord>& history);
