@@ -46,10 +46,11 @@ constexpr std::array<std::pair<const char*, at::Tensor NodeParameters::*>, 4> su
      {".running_mean", &NodeParameters::running_mean},
      {".running_var", &NodeParameters::running_var}}};
 
-at::Tensor to_torch(const network::Tensor& tensor) {
+at::Tensor to_torch(const network::Tensor& tensor, const Backend& backend) {
     at::Tensor result = at::empty(tensor.shape, at::kFloat);
     std::copy(tensor.values.begin(), tensor.values.end(), result.data_ptr<float>());
-    return result.dim() == 4 ? result.contiguous(at::MemoryFormat::ChannelsLast) : result;
+    if (result.dim() == 4) result = result.contiguous(backend.layout());
+    return result.to(backend.device);
 }
 
 bool has_parameters(const Node& node) {
@@ -69,10 +70,6 @@ at::Tensor convolve(const Node& node, const NodeParameters& parameters, const at
     const std::array<std::int64_t, 2> dilation{node.dilation.height, node.dilation.width};
     return at::conv2d(input, parameters.weight, parameters.bias, at::IntArrayRef(stride),
                       at::IntArrayRef(padding), at::IntArrayRef(dilation), node.groups);
-}
-
-at::Tensor channels_last(const at::Tensor& tensor) {
-    return tensor.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 at::Tensor activate(const Node& node, at::Tensor& input, bool may_overwrite) {
@@ -238,8 +235,9 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
 
 } // namespace
 
-TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights)
-    : network_(std::move(network)), parameters_(network_.nodes.size()),
+TorchNetwork::TorchNetwork(network::Network network, const network::Weights& weights,
+                           const Backend& backend)
+    : network_(std::move(network)), backend_(backend), parameters_(network_.nodes.size()),
       outputs_(network::output_nodes(network_)), consumers_(network_.nodes.size(), 0),
       exclusive_(network_.nodes.size(), false) {
     network::check_weights(network_, weights);
@@ -255,7 +253,7 @@ TorchNetwork::TorchNetwork(network::Network network, const network::Weights& wei
                 node.op != Operator::batch_norm && member == &NodeParameters::bias && !node.bias;
             const auto found = weights.find(node.name + suffix);
             if (found != weights.end() && !optional_bias)
-                parameters_[i].*member = to_torch(found->second);
+                parameters_[i].*member = to_torch(found->second, backend_);
         }
     }
     // The image is the caller's.
@@ -264,6 +262,10 @@ TorchNetwork::TorchNetwork(network::Network network, const network::Weights& wei
                         (!is_view(network_.nodes[i]) || exclusive_[network_.nodes[i].inputs[0]]);
     for (const std::size_t output : outputs_)
         exclusive_[output] = false;
+}
+
+at::Tensor TorchNetwork::arranged(const at::Tensor& tensor) const {
+    return tensor.contiguous(backend_.layout());
 }
 
 at::Tensor TorchNetwork::forward(const at::Tensor& images) const {
@@ -317,13 +319,13 @@ at::Tensor TorchNetwork::apply(std::size_t index, std::vector<at::Tensor>& value
     case Operator::multiply:
         return combine(node, values, may_overwrite(index, mode));
     case Operator::concat:
-        return channels_last(join(node, values));
+        return arranged(join(node, values));
     case Operator::slice:
-        return channels_last(input.narrow(1, node.first_channel, node.output_channels));
+        return arranged(input.narrow(1, node.first_channel, node.output_channels));
     case Operator::channel_shuffle:
-        return channels_last(shuffle(node, input));
+        return arranged(shuffle(node, input));
     case Operator::pad:
-        return channels_last(pad(node, input));
+        return arranged(pad(node, input));
     case Operator::max_pool:
     case Operator::average_pool:
         return pool(node, input);
@@ -345,18 +347,18 @@ at::Tensor TorchNetwork::normalise(std::size_t index, const at::Tensor& input, M
                                    double momentum) const {
     const NodeParameters& own = parameters_[index];
     const double epsilon = network_.nodes[index].epsilon;
-    if (mode == Mode::training)
+    if (mode == Mode::training && backend_.own_kernels)
         return BatchNormFunction::apply(input, own.weight, own.bias, own.running_mean,
                                         own.running_var, epsilon, momentum);
-    return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var, false,
-                          0.0, epsilon, false);
+    return at::batch_norm(input, own.weight, own.bias, own.running_mean, own.running_var,
+                          mode == Mode::training, momentum, epsilon, backend_.device.is_cuda());
 }
 
 void TorchNetwork::store(network::Weights& weights) const {
     for (std::size_t i = 0; i < network_.nodes.size(); ++i)
         for (const auto& [suffix, member] : suffixes) {
             if (!(parameters_[i].*member).defined()) continue;
-            const at::Tensor tensor = (parameters_[i].*member).detach().contiguous();
+            const at::Tensor tensor = (parameters_[i].*member).detach().to(at::kCPU).contiguous();
             const float* const values = tensor.data_ptr<float>();
             weights.at(network_.nodes[i].name + suffix)
                 .values.assign(values, values + tensor.numel());

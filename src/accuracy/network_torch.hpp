@@ -19,12 +19,25 @@ struct NodeParameters {
     at::Tensor running_var;  ///< batch_norm
 };
 
-/// A network that LibTorch executes. Values between the layers are channels-last tensors of
-/// [images][channels][height][width].
+/// Where and how a network is executed.
+struct Backend {
+    at::Device device{at::kCPU};
+    /// Channels-last tensors and batch norms of our own, on the CPU alone; else LibTorch's
+    /// defaults.
+    bool own_kernels = true;
+
+    [[nodiscard]] at::MemoryFormat layout() const noexcept {
+        return own_kernels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    }
+};
+
+/// A network that LibTorch executes. Values between the layers are tensors of
+/// [images][channels][height][width] in the backend's layout.
 class TorchNetwork {
   public:
     /// Throws DataError when the weights do not fit.
-    TorchNetwork(network::Network network, const network::Weights& weights);
+    TorchNetwork(network::Network network, const network::Weights& weights,
+                 const Backend& backend = {});
 
     /// Logits, [images][classes]: the first output. Batch norms use their running statistics.
     [[nodiscard]] at::Tensor forward(const at::Tensor& images) const;
@@ -53,7 +66,11 @@ class TorchNetwork {
     at::Tensor normalise(std::size_t index, const at::Tensor& input, Mode mode,
                          double momentum) const;
 
+    /// In the backend's layout.
+    [[nodiscard]] at::Tensor arranged(const at::Tensor& tensor) const;
+
     network::Network network_;
+    Backend backend_;
     std::vector<NodeParameters> parameters_;
     std::vector<std::size_t> outputs_;
     std::vector<int> consumers_;  ///< per node: how often its output is read, outputs included

@@ -7,6 +7,7 @@
 #include "network_torch.hpp"
 #include "training_batches.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -85,14 +86,27 @@ std::vector<Entry> entries_of(TorchNetwork& network, double weight_decay) {
 
 /// `values` as a tensor of the shape and memory order of `like`.
 at::Tensor view_of(float* values, const at::Tensor& like) {
-    return at::from_blob(values, like.sizes(), like.strides(), like.options());
+    return at::from_blob(values, like.sizes(), like.strides(), at::kFloat);
 }
 
-/// What a thread needs of its own: gradients, running statistics, a teacher. It reads the weights
-/// of the network that is trained.
+Backend backend_of(const std::string& device) {
+    const bool has_cuda = at::globalContext().hasCUDA();
+    if (device == "cpu" || (device == "auto" && !has_cuda)) return {};
+    if (device == "reference") return {.device = at::kCPU, .own_kernels = false};
+    if (device != "auto" && device != "cuda")
+        throw core::ConfigError("training: unknown device '" + device +
+                                "'; known: " + core::join(training_devices()));
+    if (!has_cuda)
+        throw core::ConfigError("training: device is cuda, but LibTorch finds none here");
+    return {.device = at::Device(at::kCUDA, 0), .own_kernels = false};
+}
+
+/// What a thread needs of its own: gradients, running statistics, a teacher. On the CPU it reads
+/// the weights of the network that is trained; for another backend it has copies.
 struct Worker {
     TorchNetwork network;
-    std::optional<Engine> teacher;
+    std::optional<Engine> teacher; ///< the teacher on the CPU
+    std::optional<TorchNetwork> teacher_elsewhere;
 };
 
 double share_right(const at::Tensor& logits, const at::Tensor& labels) {
@@ -111,6 +125,7 @@ struct Training::State {
           const TrainingParameters& own_parameters,
           const std::optional<network::PrunedNetwork>& own_teacher)
         : parameters(own_parameters), start(own_start), teacher(own_teacher),
+          backend(backend_of(parameters.device)),
           network(network::without_final_softmax(start.network), start.weights),
           entries(entries_of(network, parameters.weight_decay)), batches(own_images, parameters),
           rate(parameters, batches.per_epoch()), images(own_images),
@@ -136,27 +151,41 @@ struct Training::State {
     }
 
     void add_worker() {
-        Worker worker{TorchNetwork(network.network(), start.weights), std::nullopt};
-        for (const Entry& entry : entries)
-            if (entry.trained)
-                tensor(worker.network, entry) =
-                    tensor(network, entry).detach().set_requires_grad(true);
-        if (parameters.distillation > 0.0)
-            worker.teacher.emplace(network::without_final_softmax(teacher->network),
-                                   teacher->weights, largest_shard(), NormMode::running);
+        Worker worker{TorchNetwork(network.network(), start.weights, backend), {}, {}};
+        for (const Entry& entry : entries) {
+            if (!entry.trained) continue;
+            at::Tensor& value = tensor(worker.network, entry);
+            if (backend.own_kernels) value = tensor(network, entry).detach();
+            value.set_requires_grad(true);
+        }
+        if (parameters.distillation > 0.0) {
+            const network::Network imitated = network::without_final_softmax(teacher->network);
+            if (backend.own_kernels)
+                worker.teacher.emplace(imitated, teacher->weights, largest_shard(),
+                                       NormMode::running);
+            else
+                worker.teacher_elsewhere.emplace(imitated, teacher->weights, backend);
+        }
         workers.push_back(std::move(worker));
     }
 
-    /// A batch norm moves its running statistics from where they were before the step.
-    void reset_statistics(Worker& worker) {
+    /// Brings what a worker does not share to where the training stands: a batch norm moves its
+    /// running statistics from where they were before the step.
+    void refresh(Worker& worker) {
         const c10::AutoGradMode no_gradients(false);
         for (const Entry& entry : entries)
-            if (!entry.trained) tensor(worker.network, entry).copy_(tensor(network, entry));
+            if (!entry.trained || !backend.own_kernels)
+                tensor(worker.network, entry).copy_(tensor(network, entry));
     }
 
     /// The teacher's logits for images of [count][height][width][channels].
-    static at::Tensor teacher_logits(Engine& engine, const at::Tensor& images,
+    static at::Tensor teacher_logits(Worker& worker, const at::Tensor& images,
                                      std::int64_t classes) {
+        if (worker.teacher_elsewhere) {
+            const c10::AutoGradMode no_gradients(false);
+            return worker.teacher_elsewhere->forward(images);
+        }
+        Engine& engine = *worker.teacher;
         std::copy_n(images.data_ptr<float>(), images.numel(), engine.images());
         engine.run();
         at::Tensor logits = at::empty({images.size(0), classes}, at::kFloat);
@@ -174,8 +203,7 @@ struct Training::State {
                                           parameters.label_smoothing);
         if (d == 0.0) return loss;
         const double t = parameters.distillation_temperature;
-        const at::Tensor soft =
-            at::softmax(teacher_logits(*worker.teacher, pixels, logits.size(1)) / t, 1);
+        const at::Tensor soft = at::softmax(teacher_logits(worker, pixels, logits.size(1)) / t, 1);
         // Summed and divided: the mean of kl_div would be over classes, too.
         const at::Tensor divergence =
             at::kl_div(at::log_softmax(logits / t, 1), soft, at::Reduction::Sum) *
@@ -190,17 +218,19 @@ struct Training::State {
         const std::int64_t count = first_image(shard + 1) - first;
         const double share =
             static_cast<double>(count) / static_cast<double>(batches.images_per_batch());
-        const at::Tensor pixels = empty_batch(count, images);
-        const at::Tensor labels = at::empty({count}, at::kLong);
+        at::Tensor pixels = empty_batch(count, images);
+        at::Tensor labels = at::empty({count}, at::kLong);
         batches.write(first, count, pixels.data_ptr<float>(), labels.data_ptr<std::int64_t>());
-        reset_statistics(worker);
+        pixels = pixels.contiguous(backend.layout()).to(backend.device);
+        labels = labels.to(backend.device);
+        refresh(worker);
         const at::Tensor logits = worker.network.forward_training(pixels);
         const at::Tensor loss = loss_of(worker, logits, pixels, labels) * share;
         loss.backward();
         const c10::AutoGradMode no_gradients(false);
         for (const Entry& entry : entries) {
             at::Tensor& value = tensor(worker.network, entry);
-            at::Tensor target = view_of(contribution + entry.first, value.detach());
+            at::Tensor target = view_of(contribution + entry.first, tensor(network, entry));
             if (!entry.trained)
                 target.copy_(value).mul_(share);
             else if (value.grad().defined())
@@ -281,7 +311,8 @@ struct Training::State {
     TrainingParameters parameters;
     network::PrunedNetwork start;
     std::optional<network::PrunedNetwork> teacher;
-    TorchNetwork network; ///< what is trained
+    Backend backend;      ///< of the workers
+    TorchNetwork network; ///< what is trained, on the CPU
     std::vector<Entry> entries;
     std::vector<at::Tensor> velocity; ///< of the trained entries
     TrainingBatches batches;
@@ -310,6 +341,11 @@ void check_finite(const network::Weights& weights, const TrainingParameters& par
 }
 
 } // namespace
+
+const std::vector<std::string>& training_devices() {
+    static const std::vector<std::string> names{"auto", "cpu", "cuda", "reference"};
+    return names;
+}
 
 Training::Training(const network::PrunedNetwork& start, const ImageData& images,
                    const TrainingParameters& parameters,

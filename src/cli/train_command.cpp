@@ -304,6 +304,11 @@ void add_training_options(CLI::App& command, accuracy::TrainingParameters& train
     add_number(command, "--crop-padding", training.crop_padding, 0.0, 0.5,
                "How far crops reach beyond the image, a share of its height; 0: flips only");
     command.add_flag("!--no-augment", training.augment, "No random flips and crops");
+    command
+        .add_option("--device", training.device,
+                    "auto: a GPU where LibTorch finds one; reference: LibTorch's own kernels")
+        ->check(CLI::IsMember(accuracy::training_devices()))
+        ->capture_default_str();
     add_number(command, "--seed", training.seed, 0, 1e15,
                "Of the first weights, the images' order and their variations");
 }

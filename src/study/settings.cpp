@@ -168,6 +168,8 @@ void describe_finetune(Settings& s, SettingVisitor& v) {
            "Weight of imitating the unpruned network, beside the labels");
     v.real("distillation_temperature", training.distillation_temperature, {0.0, 100.0, true},
            "Of both networks' softmax");
+    v.text("device", training.device, accuracy::training_devices(),
+           "auto: a GPU where LibTorch finds one; reference: LibTorch's own kernels, slower");
     v.boolean("augment", training.augment, "Random flips and padded crops");
     v.real("crop_padding", training.crop_padding, {0.0, 0.5},
            "How far crops reach beyond the image, as a share of its height; 0: flips only");

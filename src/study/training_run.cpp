@@ -29,6 +29,7 @@ std::string parameters_text(const accuracy::TrainingParameters& p) {
           p.distillation, p.distillation_temperature, p.augment ? 1.0 : 0.0, p.crop_padding})
         parts.push_back(core::shortest(value));
     parts.push_back(p.schedule);
+    parts.push_back(p.device);
     parts.push_back(std::to_string(p.seed));
     return core::join(parts);
 }

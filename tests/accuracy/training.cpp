@@ -212,6 +212,7 @@ TEST_CASE("parameters out of their range and images that do not fit are refused"
     CHECK_THROWS_AS(run({.shard = 1}), core::ConfigError);
     CHECK_THROWS_AS(run({.distillation = 1.1}), core::ConfigError);
     CHECK_THROWS_AS(run({.distillation_temperature = 0.0}), core::ConfigError);
+    CHECK_THROWS_WITH(run({.device = "gpu"}), Contains("unknown device 'gpu'"));
     CHECK_THROWS_WITH(run({.schedule = "cosin"}),
                       Contains("'cosin'") && Contains("cosine, linear, step, constant"));
     PrunedNetwork lacking = small_start();
@@ -227,6 +228,8 @@ TEST_CASE("one step goes down the gradient of the plain loss", "[training]") {
         if (!subject) continue;
         TrainingParameters parameters = one_plain_step;
         parameters.label_smoothing = smoothing;
+        // LibTorch's own kernels, too, which a GPU would use.
+        parameters.device = seed % 3 == 0 ? "reference" : "cpu";
         check_step(
             subject->weights,
             train({subject->trained, subject->weights}, subject->images, parameters, {}),
@@ -243,17 +246,18 @@ TEST_CASE("with a teacher, a step goes down the mixed loss", "[training]") {
     PrunedNetwork teacher = start;
     teacher.weights = network::testing::random_weights(teacher.network, 7);
     const auto wanted = logits(teacher.network, teacher.weights, images, {});
-    for (const double weight : {0.4, 1.0}) {
-        CAPTURE(weight);
+    for (const auto& [weight, device] : {std::pair{0.4, "cpu"}, {1.0, "cpu"}, {0.4, "reference"}}) {
+        CAPTURE(weight, device);
         TrainingParameters parameters = one_plain_step;
+        parameters.device = device;
         parameters.distillation = weight;
         parameters.distillation_temperature = 3.0;
         // The images of a batch come in another order, which changes no loss.
         check_step(
             start.weights, train(start, images, parameters, {}, teacher),
-            [&](const Weights& weights) {
-                return (1.0 - weight) * reference_loss(start.network, weights, images, 0.0) +
-                       weight * reference_divergence(start.network, weights, images, wanted, 3.0);
+            [&, share = weight](const Weights& weights) {
+                return (1.0 - share) * reference_loss(start.network, weights, images, 0.0) +
+                       share * reference_divergence(start.network, weights, images, wanted, 3.0);
             },
             1);
     }

@@ -34,7 +34,13 @@ struct TrainingParameters {
     bool augment = true;                   ///< random flips, left to right, and random crops
     double crop_padding = 0.125; ///< the black border that crops reach, of the height; [0, 0.5]
     std::uint64_t seed = 1;
+    std::string device = "auto"; ///< one of training_devices
 };
+
+/// Of TrainingParameters::device: "cpu"; "cuda", the first GPU that the process sees; "auto", cuda
+/// where LibTorch finds one, else cpu; "reference", LibTorch's own kernels on the CPU, with which a
+/// GPU's shares all code but the device: slower, to compare with.
+const std::vector<std::string>& training_devices();
 
 /// Of TrainingParameters::schedule:
 /// "cosine" falls from the peak to zero along half a wave; "linear" along a straight line; "step"
