@@ -31,7 +31,8 @@ const std::vector<Benchmark>& benchmarks() {
         {"costs", "multiply-accumulates, parameters and memory of candidates",
          network::bench_costs},
         {"sort", "non-dominated sorting and hypervolume against pagmo2", search::bench_sort},
-        {"surrogate", "forest prediction against XGBoost", surrogate::bench_surrogate}};
+        {"surrogate", "forest prediction against XGBoost", surrogate::bench_surrogate},
+        {"training", "steps of training against plain LibTorch loops", accuracy::bench_training}};
     return all;
 }
 

@@ -20,4 +20,16 @@ namespace hdap::accuracy {
 /// that agree to 1e-3. Throws InternalError when they do not. Takes about a minute.
 std::vector<core::BenchmarkResult> bench_accuracy(bool verify);
 
+/// Times steps of training ResNet20 on 32 × 32 images in batches of 128, in interleaved rounds.
+///
+/// - training_resnet20_pipeline: a step with all that belongs to it, on one thread, against a loop
+///   of forward, backward and update with the same kernels on one batch that lies ready: what
+///   reading, varying and normalising images costs.
+/// - training_resnet20_vs_libtorch: against that loop with LibTorch's own batch norms and layout.
+/// - training_scaling_2: two shards on two threads against the same two on one (wall time).
+///
+/// With `verify`, one and two threads must first give the same weights. Throws InternalError when
+/// they do not. Takes half a minute.
+std::vector<core::BenchmarkResult> bench_training(bool verify);
+
 } // namespace hdap::accuracy
