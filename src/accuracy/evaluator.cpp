@@ -68,18 +68,27 @@ std::int64_t rank_of_label(const float* logits, std::int64_t classes, std::int32
     return rank;
 }
 
-std::optional<double> share_of_right(Engine& engine, const ImageData& images,
-                                     const std::stop_token& cancelled) {
+std::optional<CandidateAccuracy> share_of_right(Engine& engine, const ImageData& images,
+                                                const EarlyStop& rule,
+                                                const std::stop_token& cancelled) {
+    const Normaliser normaliser(images);
+    const std::int64_t batches = batches_of(engine, images);
     std::int64_t right = 0;
-    const bool finished = for_each_batch(
-        engine, images, cancelled,
-        [&](std::int64_t first, std::int64_t count, const float* logits) {
-            for (std::int64_t i = 0; i < count; ++i)
-                right += rank_of_label(logits + i * images.classes, images.classes,
+    std::int64_t seen = 0;
+    for (std::int64_t b = 0; b < batches; ++b) {
+        if (cancelled.stop_requested()) return std::nullopt;
+        if (b > 0 && is_hopeless(rule, right, seen, images.count, batches))
+            return CandidateAccuracy{static_cast<double>(right) / static_cast<double>(seen), seen};
+        run_batch(engine, normaliser, images, b,
+                  [&](std::int64_t first, std::int64_t count, const float* logits) {
+                      for (std::int64_t i = 0; i < count; ++i)
+                          right += rank_of_label(
+                                       logits + i * images.classes, images.classes,
                                        images.labels[static_cast<std::size_t>(first + i)]) == 0;
-        });
-    if (!finished) return std::nullopt;
-    return static_cast<double>(right) / static_cast<double>(images.count);
+                      seen += count;
+                  });
+    }
+    return CandidateAccuracy{static_cast<double>(right) / static_cast<double>(seen), 0};
 }
 
 /// Sums of the statistics that the batch norms saw.
@@ -239,11 +248,12 @@ Evaluator::Evaluator(Evaluator&&) noexcept = default;
 Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 
 double Evaluator::accuracy(const network::Genome& genome) const {
-    return accuracy(genome, std::stop_token()).value();
+    return accuracy(genome, {}, {}).value().value;
 }
 
-std::optional<double> Evaluator::accuracy(const network::Genome& genome,
-                                          const std::stop_token& cancelled) const {
+std::optional<CandidateAccuracy> Evaluator::accuracy(const network::Genome& genome,
+                                                     const EarlyStop& rule,
+                                                     const std::stop_token& cancelled) const {
     const network::PrunedNetwork pruned = network::prune(
         state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
     const auto weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
@@ -251,7 +261,7 @@ std::optional<double> Evaluator::accuracy(const network::Genome& genome,
     if (!weights) return std::nullopt;
     Engine engine =
         inference_engine(pruned.network, *weights, state_->held_out, state_->parameters.batch);
-    return share_of_right(engine, state_->held_out, cancelled);
+    return share_of_right(engine, state_->held_out, rule, cancelled);
 }
 
 network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const {
@@ -274,7 +284,8 @@ std::optional<double> top1_accuracy(const network::Network& network,
                                     const std::stop_token& cancelled) {
     check(network, images, parameters);
     Engine engine = inference_engine(network, weights, images, parameters.batch);
-    return share_of_right(engine, images, cancelled);
+    const auto found = share_of_right(engine, images, {}, cancelled);
+    return found ? std::optional(found->value) : std::nullopt;
 }
 
 double top1_accuracy(const network::Network& network, const network::Weights& weights,

@@ -76,6 +76,9 @@ std::string EvaluationLog::defect(const Evaluation& evaluation) const {
     if (evaluation.generation < 0) {
         return "the generation is " + std::to_string(evaluation.generation) + ", not at least 0";
     }
+    if (evaluation.given_up_after < 0) {
+        return "it was given up after " + std::to_string(evaluation.given_up_after) + " images";
+    }
     for (const Column& column : columns) {
         const double value = evaluation.figures.*column.member;
         if (!(value >= column.low && value <= column.high)) {
@@ -122,10 +125,12 @@ std::optional<std::size_t> EvaluationLog::index_of(const network::Genome& genome
 void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) const {
     std::vector<std::int32_t> genomes;
     std::vector<std::int32_t> generations;
+    std::vector<std::int64_t> given_up_after;
     std::vector<double> cluster_latency_ms;
     for (const Evaluation& entry : evaluations_) {
         genomes.insert(genomes.end(), entry.genome.begin(), entry.genome.end());
         generations.push_back(entry.generation);
+        given_up_after.push_back(entry.given_up_after);
         cluster_latency_ms.insert(cluster_latency_ms.end(), entry.cluster_latency_ms.begin(),
                                   entry.cluster_latency_ms.end());
     }
@@ -134,6 +139,8 @@ void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) 
     file.write(prefix + "/genomes", genomes, {size(), genes});
     file.attribute(prefix + "/genomes", "unit", std::string("channels"));
     file.write(prefix + "/generation", generations);
+    file.write(prefix + "/given_up_after", given_up_after);
+    file.attribute(prefix + "/given_up_after", "unit", std::string("images"));
     file.write(prefix + "/cluster_latency_ms", cluster_latency_ms, {size(), clusters});
     file.attribute(prefix + "/cluster_latency_ms", "unit", std::string("ms"));
     std::vector<double> values(size());
@@ -154,6 +161,11 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
     const std::size_t clusters = table_shape(file, clusters_path).second;
     const auto genomes = file.read<std::int32_t>(genomes_path, {n, genes});
     const auto generations = file.read<std::int32_t>(prefix + "/generation", {n});
+    // Files from before version 0.2 have no such column.
+    const std::string given_up_path = prefix + "/given_up_after";
+    const auto given_up_after = file.contains(given_up_path)
+                                    ? file.read<std::int64_t>(given_up_path, {n})
+                                    : std::vector<std::int64_t>(n, 0);
     const auto cluster_latency_ms = file.read<double>(clusters_path, {n, clusters});
     std::vector<std::vector<double>> figures;
     for (const Column& column : columns) {
@@ -164,6 +176,7 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
         Evaluation entry;
         entry.genome = row_of(genomes, i, genes);
         entry.generation = generations[i];
+        entry.given_up_after = given_up_after[i];
         entry.cluster_latency_ms = row_of(cluster_latency_ms, i, clusters);
         for (std::size_t c = 0; c < columns.size(); ++c) {
             entry.figures.*columns[c].member = figures[c][i];

@@ -230,6 +230,7 @@ void validate(const Nsga2Parameters& parameters) {
     check("crossover_eta", parameters.crossover_eta, 0, 1000);
     check("mutation_probability", parameters.mutation_probability, 0, 1);
     check("mutation_eta", parameters.mutation_eta, 0, 1000);
+    check("give_up_confidence", parameters.give_up_confidence, 0, 1 - 1e-9);
 }
 
 std::vector<Genome> initial_population(const SearchSpace& space,

@@ -135,15 +135,16 @@ class Nsga2Run {
             parallel::partition(batch_.size(), communicator_.size(), communicator_.rank());
         const std::vector<double> latencies = communicator_.all_gather(cluster_latencies_ms(
             problem_, std::span(batch_).subspan(part.first, part.size()), threads_));
-        std::vector<double> accuracies;
-        const bool finished = measure_accuracies(accuracies);
+        std::vector<accuracy::CandidateAccuracy> accuracies;
+        const bool finished = measure_accuracies(latencies, accuracies);
         if (finished) communicator_.on_root([&] { log_batch(latencies, accuracies); });
         return finished;
     }
 
     /// Indices into batch_ whose accuracy is not known from an interrupted job, costliest first.
-    std::vector<std::uint64_t> missing_accuracies(std::vector<double>& accuracies) const {
-        std::map<Genome, double> known;
+    std::vector<std::uint64_t>
+    missing_accuracies(std::vector<accuracy::CandidateAccuracy>& accuracies) const {
+        std::map<Genome, accuracy::CandidateAccuracy> known;
         for (const PendingAccuracy& pending : state_.pending)
             known[pending.genome] = pending.accuracy;
         std::vector<std::uint64_t> missing;
@@ -152,7 +153,7 @@ class Nsga2Run {
             if (found != known.end())
                 accuracies[i] = found->second;
             else if (const auto elsewhere = known_elsewhere(batch_[i]))
-                accuracies[i] = *elsewhere;
+                accuracies[i] = {*elsewhere};
             else
                 missing.push_back(i);
         }
@@ -163,69 +164,106 @@ class Nsga2Run {
     }
 
     std::optional<double> known_elsewhere(const Genome& genome) const {
-        return hooks_.known_accuracy ? hooks_.known_accuracy(genome) : std::nullopt;
+        return hooks_.known_accuracy && !gives_up() ? hooks_.known_accuracy(genome) : std::nullopt;
     }
 
-    /// The accuracy and how long it took in seconds; nothing when cancelled.
-    std::vector<double> timed_accuracy(const Genome& genome,
+    [[nodiscard]] bool gives_up() const { return parameters_.give_up_confidence > 0.0; }
+
+    /// For each of `items` the accuracy below which it is dominated for certain: the best of the
+    /// front's members that are no worse in any other objective. On the root.
+    std::vector<double> needed_accuracies(const std::vector<std::uint64_t>& items,
+                                          std::span<const double> latencies) const {
+        std::vector<double> needed(items.size(), 0.0);
+        if (!gives_up() || state_.log.empty()) return needed;
+        const std::vector<std::size_t> front = current_front(problem_, state_.log);
+        const std::size_t clusters = problem_.cluster_weight.size();
+        for (std::size_t k = 0; k < items.size(); ++k) {
+            const auto row = latencies.subspan(items[k] * clusters, clusters);
+            // With the worst of accuracies, so that the other objectives alone decide.
+            const CandidateFigures figures =
+                candidate_figures(problem_, batch_[items[k]], row, 0.0, 1.0);
+            for (const std::size_t member : front) {
+                const CandidateFigures& other = state_.log[member].figures;
+                const bool no_worse = std::ranges::all_of(problem_.objectives, [&](Figure figure) {
+                    return value_of(other, figure) <= value_of(figures, figure);
+                });
+                if (no_worse) needed[k] = std::max(needed[k], other.accuracy);
+            }
+        }
+        return needed;
+    }
+
+    /// The accuracy, after how many images it was given up, and how long that took in seconds;
+    /// nothing when cancelled.
+    std::vector<double> timed_accuracy(const Genome& genome, double needed,
                                        const std::stop_token& cancelled) const {
         using clock = std::chrono::steady_clock;
         const auto start = clock::now();
-        const auto accuracy = problem_.accuracy(genome, cancelled);
+        const auto accuracy =
+            problem_.accuracy(genome, {needed, parameters_.give_up_confidence}, cancelled);
         if (!accuracy) return {};
-        return {*accuracy, std::chrono::duration<double>(clock::now() - start).count()};
+        return {accuracy->value, static_cast<double>(accuracy->given_up_after),
+                std::chrono::duration<double>(clock::now() - start).count()};
     }
 
-    bool measure_accuracies(std::vector<double>& accuracies) {
+    bool measure_accuracies(std::span<const double> latencies,
+                            std::vector<accuracy::CandidateAccuracy>& accuracies) {
         std::vector<std::uint64_t> items;
+        std::vector<double> needed;
         communicator_.on_root([&] {
-            accuracies.assign(batch_.size(), 0.0);
+            accuracies.assign(batch_.size(), {});
             items = missing_accuracies(accuracies);
+            needed = needed_accuracies(items, latencies);
         });
         communicator_.broadcast(items);
+        communicator_.broadcast(needed);
         const auto outcome = parallel::dispatch(
-            communicator_, {.items = items.size(),
-                            .threads = threads_,
-                            .evaluate =
-                                [&](std::size_t item, const std::stop_token& cancelled) {
-                                    return timed_accuracy(batch_[items[item]], cancelled);
-                                },
-                            .on_result =
-                                [&](std::size_t item, std::span<const double> result) {
-                                    accuracies[items[item]] = result[0];
-                                    state_.pending.push_back({batch_[items[item]], result[0]});
-                                    present_cost().accuracy_seconds += result[1];
-                                    ++present_cost().accuracies_measured;
-                                    if (hooks_.evaluated) hooks_.evaluated(result[1]);
-                                    show_progress();
-                                },
-                            .should_stop = hooks_.should_stop,
-                            .should_cancel = hooks_.should_cancel,
-                            .on_wait =
-                                [&] {
-                                    const bool due =
-                                        hooks_.checkpoint_due && hooks_.checkpoint_due();
-                                    if (due || checkpoint_requested_) write_checkpoint();
-                                },
-                            .has_notice = hooks_.checkpoint_requested,
-                            // A signal may reach all ranks: one checkpoint answers them together.
-                            .on_notice = [&] { checkpoint_requested_ = true; }});
+            communicator_,
+            {.items = items.size(),
+             .threads = threads_,
+             .evaluate =
+                 [&](std::size_t item, const std::stop_token& cancelled) {
+                     return timed_accuracy(batch_[items[item]], needed[item], cancelled);
+                 },
+             .on_result =
+                 [&](std::size_t item, std::span<const double> result) {
+                     const accuracy::CandidateAccuracy found{result[0],
+                                                             static_cast<std::int64_t>(result[1])};
+                     accuracies[items[item]] = found;
+                     state_.pending.push_back({batch_[items[item]], found});
+                     present_cost().accuracy_seconds += result[2];
+                     ++present_cost().accuracies_measured;
+                     if (hooks_.evaluated) hooks_.evaluated(result[2]);
+                     show_progress();
+                 },
+             .should_stop = hooks_.should_stop,
+             .should_cancel = hooks_.should_cancel,
+             .on_wait =
+                 [&] {
+                     const bool due = hooks_.checkpoint_due && hooks_.checkpoint_due();
+                     if (due || checkpoint_requested_) write_checkpoint();
+                 },
+             .has_notice = hooks_.checkpoint_requested,
+             // A signal may reach all ranks: one checkpoint answers them together.
+             .on_notice = [&] { checkpoint_requested_ = true; }});
         return outcome == parallel::DispatchOutcome::complete;
     }
 
     // ---- root: results --------------------------------------------------------------------
 
-    void log_batch(std::span<const double> latencies, std::span<const double> accuracies) {
+    void log_batch(std::span<const double> latencies,
+                   std::span<const accuracy::CandidateAccuracy> accuracies) {
         const std::size_t clusters = problem_.cluster_weight.size();
         const double unpruned_accuracy =
-            state_.log.empty() ? accuracies[0] : state_.log[0].figures.accuracy;
+            state_.log.empty() ? accuracies[0].value : state_.log[0].figures.accuracy;
         for (std::size_t i = 0; i < batch_.size(); ++i) {
             const auto row = latencies.subspan(i * clusters, clusters);
             state_.log.append({.genome = batch_[i],
-                               .figures = candidate_figures(problem_, batch_[i], row, accuracies[i],
-                                                            unpruned_accuracy),
+                               .figures = candidate_figures(problem_, batch_[i], row,
+                                                            accuracies[i].value, unpruned_accuracy),
                                .cluster_latency_ms = {row.begin(), row.end()},
-                               .generation = static_cast<std::int32_t>(state_.generations_done)});
+                               .generation = static_cast<std::int32_t>(state_.generations_done),
+                               .given_up_after = accuracies[i].given_up_after});
         }
         state_.pending.clear();
     }
@@ -463,14 +501,18 @@ void write_search_state(storage::Hdf5Writer& file, const SearchState& state, std
     file.write<double>("/history/hypervolume", hypervolume_column);
     std::vector<std::int32_t> pending_genomes;
     std::vector<double> pending_accuracy;
+    std::vector<std::int64_t> pending_given_up_after;
     for (const PendingAccuracy& pending : state.pending) {
         pending_genomes.insert(pending_genomes.end(), pending.genome.begin(), pending.genome.end());
-        pending_accuracy.push_back(pending.accuracy);
+        pending_accuracy.push_back(pending.accuracy.value);
+        pending_given_up_after.push_back(pending.accuracy.given_up_after);
     }
     file.write<std::int32_t>("/pending/genomes", pending_genomes, {state.pending.size(), genes});
     file.attribute("/pending/genomes", "unit", "channels");
     file.write<double>("/pending/accuracy", pending_accuracy);
     file.attribute("/pending/accuracy", "unit", "1");
+    file.write<std::int64_t>("/pending/given_up_after", pending_given_up_after);
+    file.attribute("/pending/given_up_after", "unit", "images");
     write_costs(file, state.costs);
     file.attribute("/", "generations_done", state.generations_done);
     file.attribute("/", "complete", std::int64_t{state.complete ? 1 : 0});
@@ -499,8 +541,13 @@ SearchState read_search_state(const storage::Hdf5Reader& file) {
     if (shape.size() != 2 || shape[0] != accuracy.size())
         throw core::DataError(file.name() + ": /pending/genomes and /pending/accuracy disagree");
     const auto genomes = unflattened(file.read<std::int32_t>("/pending/genomes"), shape[1]);
+    // Files from before version 0.2 have no such column.
+    const auto given_up_after =
+        file.contains("/pending/given_up_after")
+            ? file.read<std::int64_t>("/pending/given_up_after", {accuracy.size()})
+            : std::vector<std::int64_t>(accuracy.size(), 0);
     for (std::size_t i = 0; i < accuracy.size(); ++i)
-        state.pending.push_back({genomes[i], accuracy[i]});
+        state.pending.push_back({genomes[i], {accuracy[i], given_up_after[i]}});
     state.costs = read_costs(file);
     state.generations_done = file.attribute_int("/", "generations_done");
     state.complete = file.attribute_int("/", "complete") != 0;

@@ -137,7 +137,7 @@ class ReportBuilder {
         const auto latencies = search::cluster_latencies_ms(problem_, one, 1);
         return row(result.id, report::NetworkKind::uniform, result.genome,
                    search::candidate_figures(problem_, result.genome, latencies,
-                                             problem_.accuracy(result.genome, {}).value(),
+                                             problem_.accuracy(result.genome, {}, {}).value().value,
                                              state_.log[0].figures.accuracy));
     }
 

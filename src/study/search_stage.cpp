@@ -61,20 +61,26 @@ search::SearchState resume(const StudyContext& context, const RunDirectory& run,
     return {};
 }
 
-/// All accuracies that a search knows.
+/// All accuracies that a search knows, without those that it gave up.
 Accuracies accuracies_of(const search::SearchState& state) {
     Accuracies accuracies;
     for (std::size_t i = 0; i < state.log.size(); ++i)
-        accuracies[state.log[i].genome] = state.log[i].figures.accuracy;
+        if (state.log[i].given_up_after == 0)
+            accuracies[state.log[i].genome] = state.log[i].figures.accuracy;
     for (const search::PendingAccuracy& pending : state.pending)
-        accuracies[pending.genome] = pending.accuracy;
+        if (pending.accuracy.given_up_after == 0)
+            accuracies[pending.genome] = pending.accuracy.value;
     return accuracies;
 }
 
 std::string front_summary(const search::SearchProblem& problem, const search::SearchState& state) {
     const auto& last = state.history.back();
-    return "search: " + std::to_string(state.log.size()) + " candidates evaluated, front of " +
-           std::to_string(last.front_size) + ", hypervolume " +
+    std::size_t given_up = 0;
+    for (std::size_t i = 0; i < state.log.size(); ++i)
+        given_up += state.log[i].given_up_after > 0 ? 1 : 0;
+    return "search: " + std::to_string(state.log.size()) + " candidates evaluated" +
+           (given_up > 0 ? " (" + std::to_string(given_up) + " given up early)" : std::string()) +
+           ", front of " + std::to_string(last.front_size) + ", hypervolume " +
            core::significant(last.hypervolume) +
            (problem.constraints.empty()
                 ? std::string()
@@ -85,11 +91,9 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
 
 namespace {
 
-using Accuracy =
-    std::function<std::optional<double>(const network::Genome&, const std::stop_token& cancelled)>;
-
 /// What measures candidates: top-1 on held-out images, or a program of the user's.
-Accuracy make_accuracy(const Settings& settings, const Workpiece& workpiece) {
+decltype(search::SearchProblem::accuracy) make_accuracy(const Settings& settings,
+                                                        const Workpiece& workpiece) {
     std::optional<accuracy::ImageData> recalibration;
     if (workpiece.train.count > 0)
         recalibration = accuracy::slice(workpiece.train, 0, settings.data.recalibration_images);
@@ -99,16 +103,20 @@ Accuracy make_accuracy(const Settings& settings, const Workpiece& workpiece) {
             [evaluator = std::make_shared<const accuracy::CommandEvaluator>(
                  workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
                  std::move(recalibration), settings.data.evaluation, settings.accuracy)](
-                const network::Genome& genome, const std::stop_token& cancelled) {
-                return evaluator->accuracy(genome, cancelled);
+                const network::Genome& genome, const accuracy::EarlyStop&,
+                const std::stop_token& cancelled) -> std::optional<accuracy::CandidateAccuracy> {
+                const auto accuracy = evaluator->accuracy(genome, cancelled);
+                if (!accuracy) return std::nullopt;
+                return accuracy::CandidateAccuracy{*accuracy, 0};
             };
     return [evaluator = std::make_shared<const accuracy::Evaluator>(
                 workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
                 std::move(recalibration.value()),
                 accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
                 settings.data.evaluation)](const network::Genome& genome,
+                                           const accuracy::EarlyStop& rule,
                                            const std::stop_token& cancelled) {
-        return evaluator->accuracy(genome, cancelled);
+        return evaluator->accuracy(genome, rule, cancelled);
     };
 }
 

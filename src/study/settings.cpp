@@ -143,6 +143,8 @@ void describe_search(Settings& s, SettingVisitor& v) {
     v.real("mutation_probability", nsga2.mutation_probability, {0.0, 1.0},
            "Of each gene; 0 stands for 1 / genes");
     v.real("mutation_eta", nsga2.mutation_eta, {0.0, 1000.0}, "Larger: smaller steps");
+    v.real("give_up_confidence", nsga2.give_up_confidence, {0.0, 0.999999},
+           "Give up evaluating a candidate that is dominated with this confidence; 0: never");
 }
 
 void describe_finetune(Settings& s, SettingVisitor& v) {

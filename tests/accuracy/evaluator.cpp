@@ -235,15 +235,37 @@ TEST_CASE("a candidate's accuracy is that of the network it hands out", "[evalua
     }
 }
 
+TEST_CASE("a candidate that cannot reach the needed accuracy is given up after some batches",
+          "[evaluator]") {
+    const SmallProblem problem;
+    const Evaluator evaluator = problem.evaluator();
+    const network::Genome genome = problem.space.unpruned();
+    const double exact = evaluator.accuracy(genome);
+    const auto found = [&](double needed, double confidence) {
+        return evaluator.accuracy(genome, {.needed = needed, .confidence = confidence}, {}).value();
+    };
+    // Nothing reaches more than 100 %: after the first batch that is certain.
+    const CandidateAccuracy given_up = found(1.5, 0.9);
+    CHECK(given_up.given_up_after == 25);
+    const network::PrunedNetwork candidate = evaluator.candidate(genome);
+    CHECK(given_up.value == top1_accuracy(candidate.network, candidate.weights,
+                                          slice(problem.held_out, 0, 25), {.batch = 25}));
+    for (const CandidateAccuracy& whole : {found(1.5, 0.0), found(exact, 0.9)}) {
+        CHECK(whole.given_up_after == 0);
+        CHECK(whole.value == exact);
+    }
+}
+
 TEST_CASE("a cancelled evaluation gives nothing, another one its accuracy", "[evaluator]") {
     const SmallProblem problem;
     const Evaluator evaluator = problem.evaluator();
     const network::Genome genome = problem.space.unpruned();
     std::stop_source cancellation;
-    CHECK(evaluator.accuracy(genome, cancellation.get_token()) == evaluator.accuracy(genome));
+    CHECK(evaluator.accuracy(genome, {}, cancellation.get_token()).value().value ==
+          evaluator.accuracy(genome));
     const network::PrunedNetwork candidate = evaluator.candidate(genome);
     cancellation.request_stop();
-    CHECK_FALSE(evaluator.accuracy(genome, cancellation.get_token()));
+    CHECK_FALSE(evaluator.accuracy(genome, {}, cancellation.get_token()));
     CHECK_FALSE(top1_accuracy(candidate.network, candidate.weights, problem.held_out, {.batch = 25},
                               cancellation.get_token()));
 }

@@ -21,3 +21,23 @@ TEST_CASE("a study has the same bits on 1, 2, 3 and 4 ranks with 1 and 2 threads
         CHECK(differences(study / "alone", study / name) == std::vector<std::string>{});
     }
 }
+
+TEST_CASE(
+    "candidates that are given up early are the same ones on any number of ranks, and after a "
+    "kill",
+    "[mpi]") {
+    const TinyStudy study;
+    const Arguments early{"--set", "search.give_up_confidence=0.9", "--set", "data.batch=10",
+                          "--set", "search.generations=8"};
+    const Outcome alone = study.run({.ranks = 0, .threads = 1}, "alone", early);
+    INFO(alone.errors);
+    REQUIRE(alone.exit_code == 0);
+    CHECK_THAT(alone.errors, Catch::Contains("given up early)"));
+    Process job = study.start_run({.ranks = 2}, "killed", early);
+    job.wait_until([&] { return std::filesystem::exists(study / "killed/search.h5"); });
+    job.kill_all();
+    const Outcome killed = study.run({.ranks = 3, .threads = 2}, "killed", early);
+    INFO(killed.errors);
+    REQUIRE(killed.exit_code == 0);
+    CHECK(differences(study / "alone", study / "killed") == std::vector<std::string>{});
+}

@@ -22,7 +22,8 @@ namespace {
 const CandidateFigures unpruned{20, 30, 0.9, 0, 1000, 500, 64};
 
 Evaluation entry(std::int32_t gene, double latency_ms, double drop) {
-    return {{gene, 16}, {latency_ms, 2 * latency_ms, 0.9 - drop, drop, 500, 400, 32}, {1, 2, 3}, 4};
+    return {
+        {gene, 16}, {latency_ms, 2 * latency_ms, 0.9 - drop, drop, 500, 400, 32}, {1, 2, 3}, 4, 0};
 }
 
 EvaluationLog sample_log() {
@@ -32,6 +33,7 @@ EvaluationLog sample_log() {
         Evaluation evaluation = entry(i + 1, random.uniform(), random.uniform() / 2);
         evaluation.cluster_latency_ms = {random.uniform(), 0, random.uniform()};
         evaluation.generation = i / 8;
+        evaluation.given_up_after = i % 3 == 0 ? 100 * i : 0;
         log.append(evaluation);
     }
     return log;
@@ -90,6 +92,7 @@ TEST_CASE("the log refuses an entry that is wrong or does not fit") {
              with([](E& e) { e.genome = {24}; }),
              with([](E& e) { e.genome[1] = 0; }),
              with([](E& e) { e.generation = -1; }),
+             with([](E& e) { e.given_up_after = -1; }),
              with([](E& e) { e.cluster_latency_ms = {1}; }),
              with([&](E& e) { e.cluster_latency_ms[1] = nan; }),
              with([](E& e) { e.cluster_latency_ms[1] = -1; }),

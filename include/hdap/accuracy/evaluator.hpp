@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/accuracy/early_stop.hpp"
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/network/prune.hpp"
 
@@ -15,6 +16,14 @@ namespace hdap::accuracy {
 /// How the accuracy of a candidate is measured.
 struct EvaluationParameters {
     std::int64_t batch = 100; ///< images per forward pass; [1, 100000]
+};
+
+/// What was found of a candidate's accuracy.
+struct CandidateAccuracy {
+    double value = 0.0; ///< share of the images got right, [0, 1]
+    /// 0: all images were classified. Else the candidate was given up after so many, which `value`
+    /// is the share of.
+    std::int64_t given_up_after = 0;
 };
 
 /// Makes LibTorch and its BLAS run every operator in the calling thread alone, in the whole
@@ -46,10 +55,12 @@ class Evaluator {
     Evaluator& operator=(Evaluator&&) noexcept;
 
     /// Share of the held-out images that the candidate classifies rightly, in [0, 1]. Nothing when
-    /// `cancelled` was requested before it was known; it is looked at between batches.
-    /// Throws DataError when the genome is not one of the search space.
-    [[nodiscard]] std::optional<double> accuracy(const network::Genome& genome,
-                                                 const std::stop_token& cancelled) const;
+    /// `cancelled` was requested before it was known. That and `rule` are looked at between
+    /// batches: the images are taken to be in a random order. Throws DataError when the genome is
+    /// not one of the search space.
+    [[nodiscard]] std::optional<CandidateAccuracy> accuracy(const network::Genome& genome,
+                                                            const EarlyStop& rule,
+                                                            const std::stop_token& cancelled) const;
     [[nodiscard]] double accuracy(const network::Genome& genome) const;
 
     /// The candidate itself, with recomputed batch-norm statistics: where fine-tuning starts.

@@ -20,6 +20,8 @@ struct Evaluation {
     CandidateFigures figures;               ///< finite
     std::vector<double> cluster_latency_ms; ///< predicted, one per device cluster; may be empty
     std::int32_t generation = 0;            ///< the one that asked for it first; from 0
+    /// 0, or after how many images the evaluation was given up; the accuracy is of these.
+    std::int64_t given_up_after = 0;
     bool operator==(const Evaluation&) const = default;
 };
 
@@ -41,9 +43,9 @@ class EvaluationLog {
     [[nodiscard]] std::optional<std::size_t> index_of(const network::Genome& genome) const;
 
     /// Writes the log as columns below `prefix`, e.g. "/log":
-    /// genomes int32 [n][genes], generation int32 [n], one float64 [n] per figure with the names
-    /// of CandidateFigures, cluster_latency_ms float64 [n][clusters]. Those with a unit have it in
-    /// the attribute `unit`.
+    /// genomes int32 [n][genes], generation int32 [n], given_up_after int64 [n], one float64 [n]
+    /// per figure with the names of CandidateFigures, cluster_latency_ms float64 [n][clusters].
+    /// Those with a unit have it in the attribute `unit`.
     void write(storage::Hdf5Writer& file, const std::string& prefix) const;
 
     /// Reads what `write` wrote.

@@ -27,6 +27,8 @@ struct Nsga2Parameters {
     double crossover_eta = 15;          ///< larger: children nearer to their parents; [0, 1000]
     double mutation_probability = 0;    ///< of each gene; [0, 1]; 0 stands for 1 ÷ genes
     double mutation_eta = 20;           ///< larger: smaller steps; [0, 1000]
+    /// That a candidate whose evaluation is given up is dominated; 0: none is given up; [0, 1)
+    double give_up_confidence = 0;
     Offspring offspring = Offspring::of_parents;
     std::uint64_t seed = 1;
 };

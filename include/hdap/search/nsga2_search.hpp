@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/accuracy/evaluator.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/search_space.hpp"
@@ -28,9 +29,10 @@ struct SearchProblem {
     surrogate::ClusterSurrogates surrogates;
     std::vector<double> cluster_weight;     ///< [cluster], sums to 1
     std::vector<double> cluster_mean_ratio; ///< [cluster] devices' mean latency ÷ representatives'
-    /// Accuracy of a candidate in [0, 1]; nothing when `cancelled` was requested meanwhile.
-    /// Thread-safe, and the same bits in any thread and rank.
-    std::function<std::optional<double>(const network::Genome&, const std::stop_token& cancelled)>
+    /// Accuracy of a candidate; nothing when `cancelled` was requested meanwhile. It may be given
+    /// up by the rule. Thread-safe, and the same bits in any thread and rank.
+    std::function<std::optional<accuracy::CandidateAccuracy>(
+        const network::Genome&, const accuracy::EarlyStop& rule, const std::stop_token& cancelled)>
         accuracy;
     double chance_accuracy = 0.0; ///< of guessing: where the hypervolume's accuracy axis begins
     std::vector<Figure> objectives;
@@ -57,7 +59,7 @@ struct GenerationCost {
 /// An accuracy that was measured in a generation that is not complete yet.
 struct PendingAccuracy {
     network::Genome genome;
-    double accuracy = 0.0;
+    accuracy::CandidateAccuracy accuracy;
 };
 
 /// All that a search knows; lives on the root. What a checkpoint holds, and all that it needs to.
@@ -76,6 +78,7 @@ struct SearchHooks {
     std::function<bool()> should_stop;   ///< every rank: end early with a checkpoint
     std::function<bool()> should_cancel; ///< every rank: give up evaluations under way, too
     /// Root: an accuracy that is known already, from another study of the same network and images.
+    /// Not asked where candidates are given up early, as results would depend on what is known.
     std::function<std::optional<double>(const network::Genome&)> known_accuracy;
     std::function<void(double seconds)> evaluated;            ///< root: how long an accuracy took
     std::function<bool()> checkpoint_requested;               ///< every rank: write one soon
@@ -89,8 +92,10 @@ enum class SearchOutcome { complete, stopped };
 /// Runs NSGA-II from `state` (a new one, or one from a checkpoint) until `parameters.generations`
 /// are done. Every rank evaluates its share of each generation on the surrogates of all clusters
 /// with `threads` threads; accuracies are handed out dynamically over all threads of all ranks;
-/// the root selects. The state after the last generation has the same bits for any number of
-/// ranks and threads, and however often it was stopped and continued. Collective.
+/// the root selects. With `parameters.give_up_confidence`, a candidate's evaluation ends early once
+/// it is that certain to be dominated by the front of the generations before. The state after the
+/// last generation has the same bits for any number of ranks and threads, and however often it was
+/// stopped and continued. Collective.
 ///
 /// Throws (an AgreedError of the kind of) InfeasibleError when a constraint lies below what the
 /// smallest candidate needs, before anything is evaluated.
