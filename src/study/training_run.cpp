@@ -47,13 +47,14 @@ storage::FileIdentity identity_of(const TrainingTask& task) {
 /// The columns of a history, as checkpoints and CSV files name them.
 struct Column {
     const char* name;
+    const char* unit;
     double EpochRecord::*member;
 };
-constexpr Column columns[] = {{"learning_rate", &EpochRecord::learning_rate},
-                              {"loss", &EpochRecord::loss},
-                              {"train_accuracy", &EpochRecord::train_accuracy},
-                              {"held_out_accuracy", &EpochRecord::held_out_accuracy},
-                              {"seconds", &EpochRecord::seconds}};
+constexpr Column columns[] = {{"learning_rate", "", &EpochRecord::learning_rate},
+                              {"loss", "", &EpochRecord::loss},
+                              {"train_accuracy", "1", &EpochRecord::train_accuracy},
+                              {"held_out_accuracy", "1", &EpochRecord::held_out_accuracy},
+                              {"seconds", "s", &EpochRecord::seconds}};
 
 struct Checkpoint {
     accuracy::TrainingState state;
@@ -84,7 +85,9 @@ void write_checkpoint(const TrainingTask& task, const storage::FileIdentity& ide
                 std::vector<double> values;
                 for (const EpochRecord& record : checkpoint.history)
                     values.push_back(record.*column.member);
-                file.write<double>("/history/" + std::string(column.name), values);
+                const std::string path = "/history/" + std::string(column.name);
+                file.write<double>(path, values);
+                if (*column.unit != '\0') file.attribute(path, "unit", column.unit);
             }
         },
         previous_of(task.checkpoint));

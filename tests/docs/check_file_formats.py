@@ -360,9 +360,22 @@ class FileFormats(unittest.TestCase):
                   "--held-out", "40", "--weights", "../my-weights.h5", "--epochs", "1e-6",
                   "--batch", "10", "--out", "trained.h5")
         self.check_file("trained.h5", {})
+        self.check_training_files()
         self.hdap("fleet", "measure", "../study.toml", "--rounds", "2", "--quiet",
                   "--out", "measured.h5")
         self.check_file("measured.h5", {"devices": 1, "benchmarks": 3, "rounds": 2})
+
+    def check_training_files(self):
+        """What a training writes that its time limit ends."""
+        stopped = subprocess.run(
+            [self.program, "train", "mobilenet_v1", "--width", "0.25", "--data", "../my-images.h5",
+             "--held-out", "40", "--epochs", "10000", "--batch", "10", "--time-limit", "3s",
+             "--out", "stopped.h5"], capture_output=True, text=True)
+        self.assertEqual(stopped.returncode, 75, stopped.stderr)
+        self.check_file("stopped.h5.checkpoint", {})
+        documented = [code(row[0])[0]
+                      for row in self.section("History of a training").tables["column"]]
+        self.assertEqual(Path("stopped.h5.csv").read_text().splitlines()[0].split(","), documented)
 
     @staticmethod
     def write_png(path, width, height):
