@@ -294,8 +294,9 @@ void add_training_options(CLI::App& command, accuracy::TrainingParameters& train
         ->capture_default_str();
     add_number(command, "--warmup", training.warmup, 0.0, 0.5,
                "Share of the steps with a rising rate");
-    add_number(command, "--momentum", training.momentum, 0.0, 0.9999, "Nesterov's, unless");
-    command.add_flag("!--classical-momentum", training.nesterov, "Not Nesterov's");
+    add_number(command, "--momentum", training.momentum, 0.0, 0.9999,
+               "Of the gradients, as Nesterov takes it");
+    command.add_flag("!--classical-momentum", training.nesterov, "Without Nesterov's look ahead");
     add_number(command, "--weight-decay", training.weight_decay, 0.0, 1.0,
                "On weights, not on batch norm");
     add_number(command, "--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");

@@ -154,7 +154,7 @@ void describe_finetune(Settings& s, SettingVisitor& v) {
     v.integer("images", s.finetune.images, {0, 100'000'000},
               "Training images used; 0: all that are not held out");
     v.real("epochs", training.epochs, {0.0, 10'000.0, true}, "Passes over these images");
-    v.integer("batch", training.batch, {1, 65'536}, "Images a step");
+    v.integer("batch", training.batch, {2, 65'536}, "Images a step");
     v.integer("shard", training.shard, {2, 65'536},
               "Images that batch norms see together. batch < 2 shard: a network a thread; else a "
               "network on all ranks, a shard a thread");

@@ -169,11 +169,8 @@ class Run {
             step();
             if (progress) show(*progress);
             if (done() % training_->steps_per_epoch() == 0 || done() == steps()) end_epoch();
-            const bool asked = crew_.communicator.any(crew_.control.take_checkpoint_request());
-            const bool due =
-                asked || Clock::now() - last_checkpoint > Seconds(task_.checkpoint_seconds);
-            if (crew_.communicator.is_root() && due && done() < steps()) {
-                save_on_root();
+            if (checkpoint_due(Clock::now() - last_checkpoint) && done() < steps()) {
+                save();
                 last_checkpoint = Clock::now();
             }
         }
@@ -186,6 +183,14 @@ class Run {
   private:
     [[nodiscard]] std::int64_t done() const { return training_->progress().step; }
     [[nodiscard]] std::int64_t steps() const { return training_->progress().steps; }
+
+    /// Whether the root's time is up, or any rank was asked.
+    [[nodiscard]] bool checkpoint_due(Seconds since_last) const {
+        const bool asked = crew_.control.take_checkpoint_request();
+        const bool late =
+            crew_.communicator.is_root() && since_last > Seconds(task_.checkpoint_seconds);
+        return crew_.communicator.any(asked || late);
+    }
 
     void restore() {
         identity_ = identity_of(task_);
@@ -201,6 +206,7 @@ class Run {
                 storage::Hdf5Reader::from_bytes(std::move(bytes), task_.checkpoint.string()));
             training_->restore(checkpoint.state);
             history_ = std::move(checkpoint.history);
+            saved_step_ = done();
         });
         if (crew_.communicator.is_root())
             crew_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
@@ -267,21 +273,21 @@ class Run {
                        .detail = detail});
     }
 
-    void save_on_root() {
-        const auto start = Clock::now();
-        // A step that broke the weights must not replace a good checkpoint; the next step tells it.
-        std::optional<accuracy::TrainingState> state;
-        try {
-            state = training_->state();
-        } catch (const core::InternalError&) {
-            return;
-        }
-        write_checkpoint(task_, identity_, {std::move(*state), history_});
-        saved_step_ = done();
-        crew_.control.walltime().saw_checkpoint(Clock::now() - start);
-    }
     void save() {
-        crew_.communicator.on_root([&] { save_on_root(); });
+        const auto start = Clock::now();
+        crew_.communicator.on_root([&] {
+            // A step that broke the weights must not replace a good checkpoint; the next step
+            // tells it.
+            std::optional<accuracy::TrainingState> state;
+            try {
+                state = training_->state();
+            } catch (const core::InternalError&) {
+                return;
+            }
+            write_checkpoint(task_, identity_, {std::move(*state), history_});
+            saved_step_ = done();
+        });
+        crew_.control.walltime().saw_checkpoint(Clock::now() - start);
     }
 
     const TrainingCrew& crew_;
