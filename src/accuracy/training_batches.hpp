@@ -15,6 +15,7 @@ class TrainingBatches {
     /// Keeps a reference to `images`.
     TrainingBatches(const ImageData& images, const TrainingParameters& parameters);
 
+    [[nodiscard]] const ImageData& images() const noexcept { return images_; }
     [[nodiscard]] std::int64_t images_per_batch() const noexcept { return batch_; }
     [[nodiscard]] std::int64_t per_epoch() const noexcept { return images_.count / batch_; }
 
