@@ -4,14 +4,14 @@
 #include "hdap/core/error.hpp"
 #include "hdap/network/fold_batch_norm.hpp"
 #include "lane_kernels.hpp"
+#include "lane_layer.hpp"
+#include "row_chain.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <limits>
 #include <map>
 #include <utility>
 
@@ -21,31 +21,6 @@ namespace {
 using network::Node;
 using network::Operator;
 using network::TensorShape;
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-struct FreeMemory {
-    void operator()(float* pointer) const noexcept { std::free(pointer); }
-};
-using Buffer = std::unique_ptr<float, FreeMemory>;
-
-/// Memory at the boundary of a cache line, filled with zeros: lanes without an image must not hold
-/// numbers that slow the arithmetic down.
-Buffer make_buffer(std::int64_t elements) {
-    constexpr std::size_t line = 64;
-    const std::size_t bytes =
-        (static_cast<std::size_t>(elements) * sizeof(float) + line - 1) / line * line;
-    Buffer buffer(static_cast<float*>(std::aligned_alloc(line, std::max(bytes, line))));
-    if (!buffer)
-        throw core::InternalError("no memory for " + std::to_string(bytes) +
-                                  " bytes of activations");
-    std::memset(buffer.get(), 0, bytes);
-    return buffer;
-}
-
-std::int64_t pixels_of(const TensorShape& shape) {
-    return shape.extent.height * shape.extent.width;
-}
 
 /// w·(x − mean)/√(var + ε) + b as a factor and an offset per channel.
 struct NormFactors {
@@ -73,61 +48,6 @@ NormFactors running_factors(const Node& norm, const network::Weights& weights) {
     const std::vector<float>& variance = weights.at(norm.name + ".running_var").values;
     return norm_factors(norm, weights,
                         {{mean.begin(), mean.end()}, {variance.begin(), variance.end()}});
-}
-
-/// The order of LaneKernels::Convolution::weights, for `channels` channels from `first` on.
-std::vector<float> packed(const std::vector<float>& weight, std::int64_t first,
-                          std::int64_t channels, std::int64_t taps, int channel_tile) {
-    std::vector<float> result;
-    result.reserve(static_cast<std::size_t>(channels * taps));
-    const std::int64_t tiles = convolution_tiles(channels, channel_tile);
-    for (std::int64_t i = 0; i < tiles; ++i)
-        for (std::int64_t t = 0; t < taps; ++t)
-            for (std::int64_t c = channels * i / tiles; c < channels * (i + 1) / tiles; ++c)
-                result.push_back(weight[static_cast<std::size_t>((first + c) * taps + t)]);
-    return result;
-}
-
-/// What a layer's result is clamped to by the activation that is done in the same pass.
-struct Clamp {
-    float low = -infinity;
-    float high = infinity;
-};
-
-bool is_clamp(Operator op) {
-    return op == Operator::relu || op == Operator::relu6;
-}
-
-Clamp clamp_of(const Node& activation) {
-    if (activation.op == Operator::relu) return {0.0F, infinity};
-    if (activation.op == Operator::relu6) return {0.0F, 6.0F};
-    return {};
-}
-
-/// How a convolution or linear layer reads its input.
-struct Taps {
-    TensorShape padded;                ///< of one group's input with its padding
-    std::vector<std::int64_t> offsets; ///< [taps], in floats
-    std::vector<std::int64_t> pixels;  ///< [output pixels], in floats
-};
-
-Taps taps_of(const Node& node, const TensorShape& input, const TensorShape& output, int lanes) {
-    Taps taps;
-    taps.padded = {input.channels / node.groups,
-                   {input.extent.height + 2 * node.padding.height,
-                    input.extent.width + 2 * node.padding.width}};
-    const std::int64_t height = taps.padded.extent.height;
-    const std::int64_t width = taps.padded.extent.width;
-    for (std::int64_t c = 0; c < taps.padded.channels; ++c)
-        for (std::int64_t y = 0; y < node.kernel.height; ++y)
-            for (std::int64_t x = 0; x < node.kernel.width; ++x)
-                taps.offsets.push_back(
-                    ((c * height + y * node.dilation.height) * width + x * node.dilation.width) *
-                    lanes);
-    for (std::int64_t y = 0; y < output.extent.height; ++y)
-        for (std::int64_t x = 0; x < output.extent.width; ++x)
-            taps.pixels.push_back((y * node.stride.height * width + x * node.stride.width) * lanes);
-    return taps;
 }
 
 /// The two source pixels that a pixel of a resized image lies between, and the share of the second;
@@ -169,16 +89,6 @@ interpolation_table(const Node& node, const TensorShape& from, const TensorShape
                   row.share * (1.0F - column.share), row.share * column.share}});
         }
     return table;
-}
-
-LaneKernels::Padding padding_of(const Node& node, const TensorShape& from,
-                                const network::Extent& to) {
-    return {.height = from.extent.height,
-            .width = from.extent.width,
-            .top = node.padding.height,
-            .left = node.padding.width,
-            .output_height = to.height,
-            .output_width = to.width};
 }
 
 LaneKernels::Pooling pooling_of(const Node& node, const TensorShape& from, const TensorShape& to) {
@@ -270,12 +180,13 @@ struct Engine::State {
         const std::int64_t channels = shape(0).channels;
         const std::int64_t pixels = pixels_of(shape(0));
         float* const target = data(0, block);
-        for (std::int64_t l = 0; l < images_in(block); ++l) {
-            const float* const image = images.data() + (block * lanes + l) * elements(0);
-            for (std::int64_t c = 0; c < channels; ++c)
-                for (std::int64_t p = 0; p < pixels; ++p)
-                    target[(c * pixels + p) * lanes + l] = image[p * channels + c];
-        }
+        const float* const first = images.data() + block * lanes * elements(0);
+        const std::int64_t image = elements(0);
+        const std::int64_t count = images_in(block);
+        for (std::int64_t c = 0; c < channels; ++c)
+            for (std::int64_t p = 0; p < pixels; ++p)
+                for (std::int64_t l = 0; l < count; ++l)
+                    target[(c * pixels + p) * lanes + l] = first[l * image + p * channels + c];
     }
 
     void write_outputs(std::int64_t block) {
@@ -320,6 +231,8 @@ struct Engine::State {
     }
 
     bool add_layer(const Step& step, const Node& node);
+    bool add_depthwise(const Step& step, const Node& node);
+    bool add_chain(const Step& step);
     bool add_norm(const Step& step, const Node& node);
     void measure_and_normalise(const Node& node, std::size_t in, std::size_t out,
                                const Clamp& clamp, BatchStatistics& found);
@@ -347,10 +260,10 @@ struct Engine::State {
     int lanes;
     std::int64_t blocks;
     ExecutionPlan plan;
-    std::vector<Buffer> buffers;
+    std::vector<LaneBuffer> buffers;
     std::vector<std::int64_t> block_strides; ///< per buffer; 0 where there is one block at a time
     std::int64_t padded_elements = 0;
-    Buffer padded;                           ///< a layer's input with its padding
+    LaneBuffer padded;                       ///< a layer's input with its padding
     std::vector<float> images;               ///< [batch][height][width][channels]
     std::vector<std::vector<float>> outputs; ///< the same, per output
     std::vector<Operation> operations;
@@ -358,9 +271,11 @@ struct Engine::State {
 };
 
 bool Engine::State::add_layer(const Step& step, const Node& node) {
+    if (!step.before.empty()) return add_chain(step);
+    if (!step.added_tensor && has_depthwise_rows(node, shape(step.inputs[0]).channels))
+        return add_depthwise(step, node);
     const std::vector<float>& weight = weights.at(node.name + ".weight").values;
-    std::vector<float> bias(static_cast<std::size_t>(node.output_channels), 0.0F);
-    if (node.bias) bias = weights.at(node.name + ".bias").values;
+    const std::vector<float> bias = bias_of(node, weights);
     TensorShape input = shape(step.inputs[0]);
     if (node.op == Operator::linear) input = {elements(step.inputs[0]), {1, 1}};
     const TensorShape output = shape(step.output);
@@ -370,11 +285,11 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
     const std::int64_t group_outputs = output.channels / node.groups;
     if (pads)
         padded_elements = std::max(padded_elements, taps.padded.channels * pixels_of(taps.padded));
-    std::vector<std::vector<float>> packed_weights;
+    std::vector<std::vector<float>> group_weights;
     const auto tap_count = static_cast<std::int64_t>(taps.offsets.size());
     for (std::int64_t g = 0; g < node.groups; ++g)
-        packed_weights.push_back(
-            packed(weight, g * group_outputs, group_outputs, tap_count, kernels.channel_tile));
+        group_weights.push_back(packed_weights(weight, g * group_outputs, group_outputs, tap_count,
+                                               kernels.channel_tile));
     const auto [clamp, activated] = fused_clamp(step);
     each_block([=, this, in = step.inputs[0], out = step.output,
                 accumulate = step.added_tensor.has_value(),
@@ -382,7 +297,7 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
                 limits = clamp](std::int64_t block) {
         const float* from = data(in, block);
         float* to = data(out, block);
-        for (std::size_t g = 0; g < packed_weights.size(); ++g) {
+        for (std::size_t g = 0; g < group_weights.size(); ++g) {
             const float* read = from;
             if (pads) {
                 kernels.pad(padding, from, group_input.channels, padded.get());
@@ -393,10 +308,11 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
                               .taps = tap_count,
                               .pixel_offsets = taps.pixels.data(),
                               .pixels = static_cast<std::int64_t>(taps.pixels.size()),
-                              .weights = packed_weights[g].data(),
+                              .weights = group_weights[g].data(),
                               .bias = bias.data() + static_cast<std::int64_t>(g) * group_outputs,
                               .channels = group_outputs,
                               .output = to,
+                              .output_stride = pixels_of(output) * lanes,
                               .accumulate = accumulate,
                               .low = limits.low,
                               .high = limits.high});
@@ -405,6 +321,38 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
         }
     });
     return activated;
+}
+
+bool Engine::State::add_depthwise(const Step& step, const Node& node) {
+    const auto [clamp, activated] = fused_clamp(step);
+    const TensorShape& from = shape(step.inputs[0]);
+    const TensorShape& to = shape(step.output);
+    each_block([this, in = step.inputs[0], out = step.output,
+                layer = depthwise_layer(node, weights, from, to, clamp)](std::int64_t block) {
+        const TensorRows input = all_rows(data(in, block), layer.input, lanes);
+        const TensorRows output = all_rows(data(out, block), layer.output, lanes);
+        for (std::int64_t y = 0; y < layer.output.extent.height; ++y)
+            run_depthwise_row(kernels, layer, input, y, output.row(y), output.channel_stride,
+                              LaneKernels::group_pixels * lanes);
+    });
+    return activated;
+}
+
+bool Engine::State::add_chain(const Step& step) {
+    std::vector<RowChain::Layer> layers;
+    const auto add_layer_of = [&](const Step& part) {
+        layers.push_back({&network.nodes[part.node], shape(part.inputs[0]), shape(part.output),
+                          fused_clamp(part).first});
+    };
+    for (const Step& part : step.before)
+        add_layer_of(part);
+    add_layer_of(step);
+    each_block([this, in = step.before.front().inputs[0], out = step.output,
+                accumulate = step.added_tensor.has_value(),
+                chain = std::make_shared<RowChain>(layers, weights, kernels)](std::int64_t block) {
+        chain->run(data(in, block), data(out, block), accumulate);
+    });
+    return fused_clamp(step).second;
 }
 
 bool Engine::State::add_norm(const Step& step, const Node& node) {

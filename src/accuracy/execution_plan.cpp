@@ -1,5 +1,7 @@
 #include "execution_plan.hpp"
 
+#include "lane_layer.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -12,6 +14,12 @@ using network::Operator;
 using network::TensorShape;
 
 constexpr std::size_t none = ~std::size_t{0};
+
+/// How many images pass through the network at a time, on processors whose caches matter most.
+constexpr std::int64_t block_images = 16;
+
+/// The numbers that a chain of layers may keep in the second-level cache.
+constexpr std::int64_t most_chain_elements = 384 * 1024;
 
 /// First the steps with what is fused into them, then the buffers.
 class Planner {
@@ -34,6 +42,7 @@ class Planner {
             if (!done_[i]) add_step(i);
         for (const std::size_t output : network::output_nodes(network_))
             plan_.outputs.push_back(tensor_of_[output]);
+        chain_steps();
         assign_buffers();
         return std::move(plan_);
     }
@@ -110,6 +119,13 @@ class Planner {
         return tensor_of_[other];
     }
 
+    void chain_steps();
+    void count_reads();
+    [[nodiscard]] bool feeds(const Step& layer, const Step& reader) const;
+    [[nodiscard]] bool is_pair(const Step& depthwise, const Step& pointwise) const;
+    [[nodiscard]] bool continues(const Step& chain, const Step& pair) const;
+    [[nodiscard]] std::int64_t chain_elements(const Step& step) const;
+
     void assign_buffers();
     std::size_t take_buffer(std::int64_t elements);
     [[nodiscard]] std::size_t overwritten_input(const Step& step) const;
@@ -120,12 +136,90 @@ class Planner {
     std::vector<std::size_t> tensor_of_;            ///< per node, once its step is there
     std::vector<bool> done_;
     ExecutionPlan plan_;
+    std::vector<int> reads_;             ///< per tensor: how often it is read
     std::vector<bool> free_;             ///< per buffer
     std::vector<std::size_t> last_step_; ///< per tensor: the last that reads it
 };
 
 std::int64_t elements_of(const TensorShape& shape) {
     return shape.channels * shape.extent.height * shape.extent.width;
+}
+
+void Planner::count_reads() {
+    reads_.assign(plan_.tensors.size(), 0);
+    for (const Step& step : plan_.steps) {
+        for (const std::size_t input : step.inputs)
+            ++reads_[input];
+        if (step.added_tensor) ++reads_[*step.added_tensor];
+    }
+    for (const std::size_t output : plan_.outputs)
+        ++reads_[output];
+}
+
+/// Whether `reader` alone reads what the layer computes, whose own pass does all.
+bool Planner::feeds(const Step& layer, const Step& reader) const {
+    return network_.nodes[layer.node].op == Operator::conv2d && !layer.added_tensor &&
+           (!layer.activation || is_clamp(network_.nodes[*layer.activation].op)) &&
+           layer.output == reader.inputs[0] && reads_[layer.output] == 1;
+}
+
+/// Whether these are a depthwise and a pointwise convolution that gain from running row by row. The
+/// weights are read again for every row, so they must be fewer than the numbers that come from the
+/// cache instead of from memory.
+bool Planner::is_pair(const Step& depthwise, const Step& pointwise) const {
+    const Node& node = network_.nodes[pointwise.node];
+    const network::Extent one{1, 1};
+    const bool is_pointwise = node.op == Operator::conv2d && node.groups == 1 &&
+                              node.kernel == one && node.stride == one &&
+                              node.padding == network::Extent{0, 0};
+    const network::Extent extent = plan_.tensors[pointwise.output].shape.extent;
+    return is_pointwise && feeds(depthwise, pointwise) &&
+           has_depthwise_rows(network_.nodes[depthwise.node],
+                              plan_.tensors[depthwise.inputs[0]].shape.channels) &&
+           node.output_channels < block_images * extent.height * extent.width;
+}
+
+/// The numbers that a chain goes back to for every row: weights and the last rows of its tensors.
+std::int64_t Planner::chain_elements(const Step& step) const {
+    const std::int64_t inputs = plan_.tensors[step.inputs[0]].shape.channels;
+    const TensorShape& output = plan_.tensors[step.output].shape;
+    const Node& node = network_.nodes[step.node];
+    std::int64_t elements =
+        3 * output.channels * output.extent.width * block_images +
+        inputs / node.groups * output.channels * node.kernel.height * node.kernel.width;
+    for (const Step& part : step.before)
+        elements += chain_elements(part);
+    return elements;
+}
+
+/// Whether the layers of `pair` should run with those of `chain`.
+bool Planner::continues(const Step& chain, const Step& pair) const {
+    return network_.nodes[chain.node].groups == 1 && feeds(chain, pair.before.front()) &&
+           chain_elements(chain) + chain_elements(pair) <= most_chain_elements;
+}
+
+/// Puts the last of `steps`, with what runs before it, before `step`.
+void take_before(std::vector<Step>& steps, Step& step) {
+    Step last = std::move(steps.back());
+    steps.pop_back();
+    std::vector<Step> before = std::exchange(last.before, {});
+    before.push_back(std::move(last));
+    before.insert(before.end(), step.before.begin(), step.before.end());
+    step.before = std::move(before);
+}
+
+/// Puts steps that run row by row into the last of them.
+void Planner::chain_steps() {
+    count_reads();
+    std::vector<Step> steps;
+    for (Step& step : plan_.steps) {
+        if (!steps.empty() && is_pair(steps.back(), step)) {
+            take_before(steps, step);
+            if (!steps.empty() && continues(steps.back(), step)) take_before(steps, step);
+        }
+        steps.push_back(std::move(step));
+    }
+    plan_.steps = std::move(steps);
 }
 
 /// A free buffer, the smallest that is large enough or else the largest, enlarged.
@@ -154,15 +248,10 @@ std::size_t Planner::take_buffer(std::int64_t elements) {
 
 /// The input whose memory the step may write its output to, or `none`.
 std::size_t Planner::overwritten_input(const Step& step) const {
-    const Node& node = network_.nodes[step.node];
-    const Operator op = node.op;
+    const Operator op = network_.nodes[step.node].op;
     const bool by_element = network::is_activation(op) || op == Operator::batch_norm ||
                             op == Operator::add || op == Operator::multiply;
-    // A padded depthwise convolution works on a copy of its channel.
-    const bool by_channel =
-        network::is_depthwise(node, plan_.tensors[step.inputs[0]].shape.channels) &&
-        node.padding != network::Extent{0, 0};
-    if (!(by_element || by_channel) || step.inputs[0] == 0) return none;
+    if (!by_element || step.inputs[0] == 0) return none;
     const std::size_t input = step.inputs[0];
     const auto step_index = static_cast<std::size_t>(&step - plan_.steps.data());
     const bool same_shape = plan_.tensors[input].shape == plan_.tensors[step.output].shape;
@@ -173,7 +262,7 @@ void Planner::assign_buffers() {
     const std::size_t end = plan_.steps.size();
     last_step_.assign(plan_.tensors.size(), 0);
     for (std::size_t s = 0; s < end; ++s) {
-        for (const std::size_t input : plan_.steps[s].inputs)
+        for (const std::size_t input : plan_.steps[s].buffered_inputs())
             last_step_[input] = s;
         if (plan_.steps[s].added_tensor) last_step_[*plan_.steps[s].added_tensor] = s;
     }
@@ -187,8 +276,8 @@ void Planner::assign_buffers() {
         std::size_t reused = overwritten_input(step);
         if (step.added_tensor) {
             const std::size_t added = *step.added_tensor;
-            const bool also_input =
-                std::find(step.inputs.begin(), step.inputs.end(), added) != step.inputs.end();
+            const std::vector<std::size_t>& inputs = step.buffered_inputs();
+            const bool also_input = std::find(inputs.begin(), inputs.end(), added) != inputs.end();
             if (last_step_[added] == s && added != 0 && !also_input)
                 reused = added;
             else
@@ -196,7 +285,7 @@ void Planner::assign_buffers() {
         }
         output.buffer =
             reused != none ? plan_.tensors[reused].buffer : take_buffer(elements_of(output.shape));
-        std::vector<std::size_t> read = step.inputs;
+        std::vector<std::size_t> read = step.buffered_inputs();
         if (step.added_tensor) read.push_back(*step.added_tensor);
         for (const std::size_t tensor : read)
             if (last_step_[tensor] == s && tensor != reused)

@@ -17,12 +17,18 @@ struct Step {
     std::vector<std::size_t> inputs;         ///< tensors
     std::size_t output = 0;                  ///< tensor
     bool copies_added_tensor = false;        ///< into the output's buffer, before the step
+    std::vector<Step> before; ///< layers that run with this one, row by row; see RowChain
+
+    /// The tensors that are read from buffers, but for the added one.
+    [[nodiscard]] const std::vector<std::size_t>& buffered_inputs() const {
+        return before.empty() ? inputs : before.front().inputs;
+    }
 };
 
 /// A tensor of one image, [channels][height][width] in memory, and the buffer that it lies in.
 struct PlannedTensor {
     network::TensorShape shape;
-    std::size_t buffer = 0;
+    std::size_t buffer = 0; ///< of no meaning between the layers of a chain
 };
 
 /// The operations of a network in their order, as few of them as possible, in as little memory as
@@ -39,6 +45,8 @@ struct ExecutionPlan {
 /// - an addition to a convolution or linear layer, of a tensor that is there already, is
 /// accumulated
 ///   in the layer's own pass, and activations are applied in that of the operation before them;
+/// - a depthwise convolution and the pointwise one behind it run row by row, and so do as many such
+///   pairs, with the convolution before them, as fit into the cache;
 /// - identities vanish, and so does flattening before linear layers;
 /// - an operation that can overwrites a tensor that nothing reads later, and buffers are used
 /// again.

@@ -21,6 +21,9 @@ struct LaneKernels {
     /// The most output channels that `convolve` computes at a time.
     int channel_tile;
 
+    /// How many pixels of a row `depthwise_row` computes at a time.
+    static constexpr std::int64_t group_pixels = 4;
+
     /// A convolution or linear layer of one group, as a sum over taps: an input channel at one
     /// place of the kernel.
     struct Convolution {
@@ -32,12 +35,33 @@ struct LaneKernels {
         const float* weights; ///< [tile][taps][channels of the tile], see convolution_tiles
         const float* bias;    ///< [channels]
         std::int64_t channels;
-        float* output;   ///< [channels][pixels][lanes]
-        bool accumulate; ///< adds to what is in the output
+        float* output;              ///< [channels][pixels][lanes]
+        std::int64_t output_stride; ///< from a channel to the next, in floats
+        bool accumulate;            ///< adds to what is in the output
         float low;
         float high;
     };
     void (*convolve)(const Convolution&);
+
+    /// One row of a depthwise 3 × 3 convolution with a padding of 1, which is read as zeros without
+    /// being there.
+    struct DepthwiseRow {
+        const float* rows[3];      ///< of the first channel; null is a row of padding
+        std::int64_t input_stride; ///< from a channel to the next, in floats
+        std::int64_t width;        ///< of the input
+        std::int64_t stride;       ///< 1 or 2
+        const float* weights;      ///< [channels][3][3]
+        const float* bias;         ///< [channels]
+        std::int64_t channels;
+        /// [output_width / group_pixels][channels][group_pixels][lanes], with the strides below.
+        float* output;
+        std::int64_t output_width;
+        std::int64_t output_stride; ///< from a channel to the next, in floats
+        std::int64_t group_stride;  ///< from a group of pixels to the next, in floats
+        float low;
+        float high;
+    };
+    void (*depthwise_row)(const DepthwiseRow&);
 
     /// An image in the middle of zeros.
     struct Padding {

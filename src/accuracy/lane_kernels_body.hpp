@@ -28,27 +28,21 @@ inline Vector clamped(Vector x, Vector low, Vector high) {
 
 // ------------------------------------------------------------------------------ convolution
 
-/// The sums over some taps for Channels × Pixels vectors of the output, all in registers.
+/// The sums over all taps for Channels × Pixels vectors of the output, all in registers.
 template <int Channels, int Pixels>
-void convolve_tile(const LaneKernels::Convolution& c, const float* weights, std::int64_t first_tap,
-                   std::int64_t last_tap, const std::int64_t* pixel_offsets, const float* bias,
-                   float* output, bool ends) {
+void convolve_tile(const LaneKernels::Convolution& c, const float* weights,
+                   const std::int64_t* pixel_offsets, const float* bias, float* output) {
     const float* inputs[Pixels];
     for (int p = 0; p < Pixels; ++p)
         inputs[p] = c.input + pixel_offsets[p];
-    const std::int64_t channel_stride = c.pixels * lanes;
     Vector sum[Channels][Pixels];
 #pragma GCC unroll 16
     for (int k = 0; k < Channels; ++k)
 #pragma GCC unroll 16
-        for (int p = 0; p < Pixels; ++p) {
-            const float* const before = output + k * channel_stride + p * lanes;
-            // Later taps go on from the earlier ones' sums.
-            sum[k][p] = first_tap > 0 ? load(before)
-                                      : (c.accumulate ? load(before) + bias[k] : all(bias[k]));
-        }
-    weights += first_tap * Channels;
-    for (std::int64_t t = first_tap; t < last_tap; ++t, weights += Channels) {
+        for (int p = 0; p < Pixels; ++p)
+            sum[k][p] = c.accumulate ? load(output + k * c.output_stride + p * lanes) + bias[k]
+                                     : all(bias[k]);
+    for (std::int64_t t = 0; t < c.taps; ++t, weights += Channels) {
         const std::int64_t offset = c.tap_offsets[t];
         Vector x[Pixels];
 #pragma GCC unroll 16
@@ -68,12 +62,11 @@ void convolve_tile(const LaneKernels::Convolution& c, const float* weights, std:
     for (int k = 0; k < Channels; ++k)
 #pragma GCC unroll 16
         for (int p = 0; p < Pixels; ++p)
-            at(output + k * channel_stride + p * lanes) =
-                ends ? clamped(sum[k][p], low, high) : sum[k][p];
+            at(output + k * c.output_stride + p * lanes) = clamped(sum[k][p], low, high);
 }
 
-using TileFunction = void (*)(const LaneKernels::Convolution&, const float*, std::int64_t,
-                              std::int64_t, const std::int64_t*, const float*, float*, bool);
+using TileFunction = void (*)(const LaneKernels::Convolution&, const float*, const std::int64_t*,
+                              const float*, float*);
 
 template <int Channels, int Pixels>
 struct TileTable {
@@ -104,10 +97,9 @@ TileFunction tile_of(int channels, int pixels, int& tile_pixels) {
     return nullptr;
 }
 
-/// All pixels of one tile of channels.
+/// Some pixels of one tile of channels.
 void convolve_channels(const LaneKernels::Convolution& c, std::int64_t first_channel,
-                       std::int64_t channels, std::int64_t first_tap, std::int64_t last_tap,
-                       std::int64_t first_pixel, std::int64_t last_pixel) {
+                       std::int64_t channels, std::int64_t first_pixel, std::int64_t last_pixel) {
     // A tile's weights lie behind those of all channels before it.
     const float* const weights = c.weights + first_channel * c.taps;
     for (std::int64_t p = first_pixel; p < last_pixel;) {
@@ -115,27 +107,91 @@ void convolve_channels(const LaneKernels::Convolution& c, std::int64_t first_cha
         const auto left = static_cast<int>(last_pixel - p);
         const TileFunction tile =
             tile_of<HDAP_CHANNEL_TILE>(static_cast<int>(channels), left, tile_pixels);
-        tile(c, weights, first_tap, last_tap, c.pixel_offsets + p, c.bias + first_channel,
-             c.output + (first_channel * c.pixels + p) * lanes, last_tap == c.taps);
+        tile(c, weights, c.pixel_offsets + p, c.bias + first_channel,
+             c.output + first_channel * c.output_stride + p * lanes);
         p += left < tile_pixels ? left : tile_pixels;
     }
 }
 
 void convolve(const LaneKernels::Convolution& c) {
-    // What a few pixels read should stay in the first-level cache for all tiles of channels; but
-    // where the weights are larger than the input, these should come from memory only once.
-    constexpr std::int64_t most_taps = 192;
-    const std::int64_t pixel_block = c.channels > c.pixels * lanes ? c.pixels : 12;
-    const std::int64_t tap_blocks = (c.taps + most_taps - 1) / most_taps;
+    // What a few pixels read should stay in the cache for all tiles of channels; but where the
+    // weights are larger than the input, these should come from memory only once.
+    const std::int64_t pixel_block = c.channels > c.pixels * lanes ? c.pixels : 24;
     const std::int64_t tiles = convolution_tiles(c.channels, HDAP_CHANNEL_TILE);
-    for (std::int64_t b = 0; b < tap_blocks; ++b)
-        for (std::int64_t p = 0; p < c.pixels; p += pixel_block)
-            for (std::int64_t i = 0; i < tiles; ++i) {
-                const std::int64_t first = c.channels * i / tiles;
-                convolve_channels(c, first, c.channels * (i + 1) / tiles - first,
-                                  c.taps * b / tap_blocks, c.taps * (b + 1) / tap_blocks, p,
-                                  p + pixel_block < c.pixels ? p + pixel_block : c.pixels);
+    for (std::int64_t p = 0; p < c.pixels; p += pixel_block)
+        for (std::int64_t i = 0; i < tiles; ++i) {
+            const std::int64_t first = c.channels * i / tiles;
+            convolve_channels(c, first, c.channels * (i + 1) / tiles - first, p,
+                              p + pixel_block < c.pixels ? p + pixel_block : c.pixels);
+        }
+}
+
+/// Pixels of a row from `x` on, in all channels. Left and Right tell that the first and the last
+/// column that they read are padding.
+template <int Stride, int Pixels, bool Left, bool Right>
+void depthwise_tile(const LaneKernels::DepthwiseRow& d, std::int64_t x, float* output) {
+    constexpr int columns = (Pixels - 1) * Stride + 3;
+    const Vector low = all(d.low);
+    const Vector high = all(d.high);
+    std::int64_t offset = (x * Stride - 1) * lanes;
+    const float* weights = d.weights;
+    for (std::int64_t c = 0; c < d.channels; ++c) {
+        Vector sum[Pixels];
+#pragma GCC unroll 16
+        for (int p = 0; p < Pixels; ++p)
+            sum[p] = all(d.bias[c]);
+#pragma GCC unroll 3
+        for (int r = 0; r < 3; ++r) {
+            if (!d.rows[r]) continue;
+            const float* const row = d.rows[r] + offset;
+            Vector value[columns];
+#pragma GCC unroll 16
+            for (int j = Left; j < columns - Right; ++j)
+                value[j] = load(row + j * lanes);
+#pragma GCC unroll 3
+            for (int k = 0; k < 3; ++k) {
+                const Vector w = all(weights[r * 3 + k]);
+#pragma GCC unroll 16
+                for (int p = 0; p < Pixels; ++p) {
+                    const int j = p * Stride + k;
+                    if (j >= Left && j < columns - Right) sum[p] += w * value[j];
+                }
             }
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < Pixels; ++p)
+            at(output + p * lanes) = clamped(sum[p], low, high);
+        offset += d.input_stride;
+        output += d.output_stride;
+        weights += 9;
+    }
+}
+
+using DepthwiseTile = void (*)(const LaneKernels::DepthwiseRow&, std::int64_t, float*);
+
+template <int Stride, int Pixels>
+DepthwiseTile depthwise_tile_of(std::int64_t pixels, bool left, bool right) {
+    if (pixels == Pixels) {
+        if (left)
+            return right ? depthwise_tile<Stride, Pixels, true, true>
+                         : depthwise_tile<Stride, Pixels, true, false>;
+        return right ? depthwise_tile<Stride, Pixels, false, true>
+                     : depthwise_tile<Stride, Pixels, false, false>;
+    }
+    if constexpr (Pixels > 1) return depthwise_tile_of<Stride, Pixels - 1>(pixels, left, right);
+    return nullptr;
+}
+
+void depthwise_row(const LaneKernels::DepthwiseRow& d) {
+    constexpr std::int64_t group = LaneKernels::group_pixels;
+    for (std::int64_t x = 0; x < d.output_width; x += group) {
+        const std::int64_t pixels = d.output_width - x < group ? d.output_width - x : group;
+        const bool right = (x + pixels - 1) * d.stride + 1 >= d.width;
+        const DepthwiseTile tile = d.stride == 1
+                                       ? depthwise_tile_of<1, group>(pixels, x == 0, right)
+                                       : depthwise_tile_of<2, group>(pixels, x == 0, right);
+        tile(d, x, d.output + x / group * d.group_stride);
+    }
 }
 
 inline float* zero(float* output, std::int64_t count) {
@@ -363,6 +419,7 @@ void interpolate(const float* input, std::int64_t input_pixels, std::int64_t cha
 constexpr LaneKernels kernels{.lanes = HDAP_LANES,
                               .channel_tile = HDAP_CHANNEL_TILE,
                               .convolve = convolve,
+                              .depthwise_row = depthwise_row,
                               .pad = pad,
                               .scale = scale,
                               .sums = sums,

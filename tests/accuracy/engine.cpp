@@ -1,7 +1,10 @@
 #include "accuracy/engine.hpp"
 
+#include "accuracy/execution_plan.hpp"
 #include "accuracy/lane_kernels.hpp"
+#include "accuracy/lane_layer.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/network/fold_batch_norm.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
 #include "network/reference_forward.hpp"
@@ -80,6 +83,36 @@ double largest_error(const std::vector<float>& values, const network::Network& n
     return worst;
 }
 
+/// What a depthwise convolution gives for one channel, pixel and lane.
+double depthwise_value(const LaneKernels::DepthwiseRow& d, std::int64_t lanes, std::int64_t channel,
+                       std::int64_t x, std::int64_t lane) {
+    auto sum = static_cast<double>(d.bias[channel]);
+    for (std::int64_t r = 0; r < 3; ++r)
+        for (std::int64_t k = 0; k < 3; ++k) {
+            const std::int64_t column = x * d.stride + k - 1;
+            if (!d.rows[r] || column < 0 || column >= d.width) continue;
+            const float value = d.rows[r][channel * d.input_stride + column * lanes + lane];
+            sum += static_cast<double>(d.weights[channel * 9 + r * 3 + k]) *
+                   static_cast<double>(value);
+        }
+    return std::clamp(sum, static_cast<double>(d.low), static_cast<double>(d.high));
+}
+
+/// The largest difference of a row from depthwise_value.
+double largest_error(const LaneKernels::DepthwiseRow& d, std::int64_t lanes) {
+    constexpr std::int64_t group = LaneKernels::group_pixels;
+    double worst = 0.0;
+    for (std::int64_t c = 0; c < d.channels; ++c)
+        for (std::int64_t x = 0; x < d.output_width; ++x)
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                const float value = d.output[x / group * d.group_stride + c * d.output_stride +
+                                             x % group * lanes + lane];
+                worst = std::max(worst, std::abs(static_cast<double>(value) -
+                                                 depthwise_value(d, lanes, c, x, lane)));
+            }
+    return worst;
+}
+
 } // namespace
 
 TEST_CASE("the kernels of every processor compute random networks as plain loops do", "[engine]") {
@@ -93,6 +126,80 @@ TEST_CASE("the kernels of every processor compute random networks as plain loops
                 random_images(network::infer_shapes(network)[0], kernels->lanes + 1, seed);
             Engine engine(network, weights, kernels->lanes + 1, NormMode::running, *kernels);
             CHECK(largest_error(run(engine, network, images), network, weights, images) < 2e-4);
+        }
+}
+
+TEST_CASE("rows of depthwise convolutions are those of plain loops", "[engine]") {
+    constexpr std::int64_t channels = 3;
+    core::RandomStream random(4, core::StreamId::testing, 6);
+    const auto fill = [&random](float* values, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i)
+            values[i] = static_cast<float>(random.normal());
+    };
+    for (const LaneKernels* kernels : every_kernels())
+        for (const std::int64_t stride : {1, 2})
+            for (std::int64_t width = 1; width <= 10; ++width) {
+                CAPTURE(kernels->lanes, stride, width);
+                const std::int64_t lanes = kernels->lanes;
+                const std::int64_t output_width = (width - 1) / stride + 1;
+                const LaneBuffer input = make_buffer(3 * channels * width * lanes);
+                const LaneBuffer output = make_buffer(channels * (output_width + 3) * lanes);
+                std::vector<float> weights(channels * 9);
+                std::vector<float> bias(channels);
+                fill(input.get(), 3 * channels * width * lanes);
+                fill(weights.data(), channels * 9);
+                fill(bias.data(), channels);
+                LaneKernels::DepthwiseRow row{.rows = {},
+                                              .input_stride = width * lanes,
+                                              .width = width,
+                                              .stride = stride,
+                                              .weights = weights.data(),
+                                              .bias = bias.data(),
+                                              .channels = channels,
+                                              .output = output.get(),
+                                              .output_width = output_width,
+                                              .output_stride = LaneKernels::group_pixels * lanes,
+                                              .group_stride =
+                                                  channels * LaneKernels::group_pixels * lanes,
+                                              .low = -1.0F,
+                                              .high = 2.0F};
+                for (const std::int64_t first : {0, 1}) { // with and without a row of padding
+                    for (std::int64_t r = first; r < 3; ++r)
+                        row.rows[r] = input.get() + r * channels * width * lanes;
+                    if (first > 0) row.rows[0] = nullptr;
+                    kernels->depthwise_row(row);
+                    CHECK(largest_error(row, lanes) < 1e-5);
+                }
+            }
+}
+
+TEST_CASE("layers that run row by row give the bits that they give one after the other",
+          "[engine]") {
+    for (const char* name : {"mobilenet_v1", "mobilenet_v2"})
+        for (const std::int64_t size : {33, 50}) {
+            const network::Network network = network::make_network(
+                {.name = name, .width = 0.25, .classes = 10, .input_extent = {size, size + 3}});
+            const network::Weights weights = network::testing::random_weights(network, 7);
+            const network::PrunedNetwork folded = network::fold_batch_norms(network, weights);
+            const ExecutionPlan plan = plan_execution(folded.network);
+            const auto longest = std::max_element(
+                plan.steps.begin(), plan.steps.end(),
+                [](const Step& a, const Step& b) { return a.before.size() < b.before.size(); });
+            CHECK(longest->before.size() >= 2);
+            // A depthwise convolution's tensor that the caller sees must be there as a whole.
+            network::Network open = folded.network;
+            open.outputs = {open.nodes.size() - 1};
+            for (std::size_t i = 0; i < open.nodes.size(); ++i)
+                if (open.nodes[i].groups > 1) open.outputs.push_back(i);
+            for (const LaneKernels* kernels : every_kernels()) {
+                CAPTURE(name, size, kernels->lanes);
+                const auto images =
+                    random_images(network::infer_shapes(network)[0], kernels->lanes + 1, 8);
+                Engine rows(folded.network, folded.weights, kernels->lanes + 1, NormMode::running,
+                            *kernels);
+                Engine whole(open, folded.weights, kernels->lanes + 1, NormMode::running, *kernels);
+                CHECK(run(rows, folded.network, images) == run(whole, open, images));
+            }
         }
 }
 
