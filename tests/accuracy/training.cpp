@@ -425,7 +425,8 @@ TEST_CASE("the observer sees every step and can stop", "[training]") {
 }
 
 TEST_CASE("a loss that is not a number leaves the weights before it", "[training]") {
-    Training training(small_start(), small_images(), {.batch = 16, .shard = 16});
+    const ImageData images = small_images();
+    Training training(small_start(), images, {.batch = 16, .shard = 16});
     take_steps(training, 1, 1, 2);
     const TrainingState before = training.state();
     training.compute(0, 1, 1);

@@ -88,6 +88,9 @@ class Training {
     Training(const network::PrunedNetwork& start, const ImageData& images,
              const TrainingParameters& parameters,
              const std::optional<network::PrunedNetwork>& teacher = std::nullopt);
+    Training(const network::PrunedNetwork& start, ImageData&& images,
+             const TrainingParameters& parameters,
+             const std::optional<network::PrunedNetwork>& teacher = std::nullopt) = delete;
     ~Training();
     Training(Training&&) noexcept;
     Training& operator=(Training&&) noexcept;
