@@ -185,7 +185,7 @@ void check_options(TrainOptions& options) {
     if (options.teacher.empty() && options.distillation.value_or(0.0) > 0.0)
         throw core::UsageError("--distillation needs a --teacher");
     if (!options.teacher.empty())
-        options.training.distillation = options.distillation.value_or(0.5);
+        options.training.distillation = options.distillation.value_or(0.9);
     const fs::path folder = fs::absolute(options.output).parent_path();
     if (!fs::is_directory(folder))
         throw core::UsageError("--out " + options.output + ": there is no folder " +
@@ -347,7 +347,7 @@ void add_train_command(CLI::App& app, Action& action) {
     command->add_option("--teacher-weights", options->teacher_weights, "Its weights");
     command
         ->add_option("--distillation", options->distillation,
-                     "Weight of the teacher's share in the loss (default: 0.5 with a --teacher)")
+                     "Weight of the teacher's share in the loss (default: 0.9 with a --teacher)")
         ->check(CLI::Range(0.0, 1.0));
     add_number(*command, "--held-out", options->held_out, 0, 1e8,
                "Last training images, not trained on; 0: train on all");

@@ -110,7 +110,7 @@ TinyStudy::TinyStudy(Weights weights) {
     const Outcome training = call(
         {.ranks = 0}, {"train", "mobilenet_v1", "--width", "0.25", "--data", folder_ / "images.h5",
                        "--held-out", "200", "--epochs", "2", "--batch", "16", "--learning-rate",
-                       "0.05", "--no-augment", "--out", folder_ / "weights.h5"});
+                       "0.05", "--no-augment", "--seed", "2", "--out", folder_ / "weights.h5"});
     if (training.exit_code != 0) throw std::runtime_error("hdap train: " + training.errors);
 }
 

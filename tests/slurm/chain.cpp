@@ -96,10 +96,12 @@ TEST_CASE("a chain whose jobs make no progress ends after three of them") {
     const TinyStudy study;
     Cluster cluster(study);
     // What comes before the search is there, and no job lives to write a checkpoint of it.
-    REQUIRE(study.call({.ranks = 0}, {"surrogate", "fit", study.config(), "--out", study / "run"})
-                .exit_code == 0);
-    const auto jobs = submit_chain(cluster, study, 6, {"--set", "run.checkpoint_seconds=3600"},
-                                   write_program(study, dies_early));
+    const Arguments endless{"--set", "run.checkpoint_seconds=3600", "--set",
+                            "search.generations=1000"};
+    Arguments fit{"surrogate", "fit", study.config(), "--out", study / "run"};
+    fit.insert(fit.end(), endless.begin(), endless.end());
+    REQUIRE(study.call({.ranks = 0}, fit).exit_code == 0);
+    const auto jobs = submit_chain(cluster, study, 6, endless, write_program(study, dies_early));
     for (std::size_t link = 0; link < 3; ++link) {
         const JobState end = cluster.wait(jobs[link]);
         INFO(cluster.log(jobs[link]));
