@@ -42,14 +42,12 @@ struct ExecutionPlan {
 
 /// Plans the execution of `network`:
 ///
-/// - an addition to a convolution or linear layer, of a tensor that is there already, is
-/// accumulated
-///   in the layer's own pass, and activations are applied in that of the operation before them;
+/// - an addition to a convolution or linear layer is accumulated in the layer's own pass where the
+///   other tensor is there already; activations are applied in the pass of what they read;
 /// - a depthwise convolution and the pointwise one behind it run row by row, and so do as many such
 ///   pairs, with the convolution before them, as fit into the cache;
 /// - identities vanish, and so does flattening before linear layers;
-/// - an operation that can overwrites a tensor that nothing reads later, and buffers are used
-/// again.
+/// - an operation that can overwrites a tensor that nothing reads later; buffers are used again.
 ExecutionPlan plan_execution(const network::Network& network);
 
 } // namespace hdap::accuracy

@@ -161,7 +161,7 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
     const std::size_t clusters = table_shape(file, clusters_path).second;
     const auto genomes = file.read<std::int32_t>(genomes_path, {n, genes});
     const auto generations = file.read<std::int32_t>(prefix + "/generation", {n});
-    // Files from before version 0.2 have no such column.
+    // Files of earlier builds have no such column.
     const std::string given_up_path = prefix + "/given_up_after";
     const auto given_up_after = file.contains(given_up_path)
                                     ? file.read<std::int64_t>(given_up_path, {n})

@@ -541,7 +541,7 @@ SearchState read_search_state(const storage::Hdf5Reader& file) {
     if (shape.size() != 2 || shape[0] != accuracy.size())
         throw core::DataError(file.name() + ": /pending/genomes and /pending/accuracy disagree");
     const auto genomes = unflattened(file.read<std::int32_t>("/pending/genomes"), shape[1]);
-    // Files from before version 0.2 have no such column.
+    // Files of earlier builds have no such column.
     const auto given_up_after =
         file.contains("/pending/given_up_after")
             ? file.read<std::int64_t>("/pending/given_up_after", {accuracy.size()})

@@ -238,6 +238,9 @@ void check_consistency(const Settings& s, const std::string& file) {
     if (s.data.file.empty() && s.network.criterion == "taylor")
         fail("network.criterion = \"taylor\" needs data.file");
     if (!measures_itself) accuracy::check_command(s.accuracy);
+    if (!measures_itself && s.search.nsga2.give_up_confidence > 0.0)
+        fail("search.give_up_confidence needs hdap's own accuracy, as accuracy.command measures "
+             "each candidate whole: set it to 0");
     if (s.network.weights.empty() && s.network.file.empty())
         fail("network.weights is missing: make them with `hdap train`, or name a network.file");
     if (s.data.evaluation_images > s.data.held_out)

@@ -1,13 +1,12 @@
 #include "hdap/study/settings.hpp"
 
 #include "hdap/core/error.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <filesystem>
 #include <fstream>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap;
 using Catch::Contains;
@@ -43,6 +42,9 @@ TEST_CASE("settings that contradict each other are refused with both values") {
     CHECK_THROWS_WITH(ConfigFolder("").load({"data.held_out=100"}),
                       Contains("data.evaluation_images = 2000 is more than data.held_out = 100"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.objectives=[]"}), Contains("is empty"));
+    CHECK_THROWS_WITH(ConfigFolder("").load(
+                          {"accuracy.command=\"eval {network}\"", "search.give_up_confidence=0.9"}),
+                      Contains("search.give_up_confidence") && Contains("accuracy.command"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.objectives=[\"latency\"]"}),
                       Contains("latency"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),
