@@ -49,17 +49,6 @@ TrainingParameters parameters(std::int64_t shard) {
     return {.epochs = 1e4, .batch = batch, .shard = shard, .learning_rate = 1e-6};
 }
 
-/// One step as hdap takes it: images read, varied and normalised, gradients added, weights moved.
-void take_step(Training& training, int threads) {
-    training.compute(0, training.shards(), threads);
-    const std::span<const float> parts = training.contributions();
-    const std::span<float> total = training.total();
-    std::copy_n(parts.begin(), total.size(), total.begin());
-    for (std::size_t i = total.size(); i < parts.size(); ++i)
-        total[i % total.size()] += parts[i];
-    training.apply();
-}
-
 /// The loop that a user of LibTorch writes, on one batch that is there already: forward, backward,
 /// SGD with Nesterov momentum, a tensor at a time.
 class PlainLoop {
@@ -123,8 +112,8 @@ void verify_threads(const network::PrunedNetwork& start, const ImageData& images
     Training one(start, images, parameters(batch / 4));
     Training two(start, images, parameters(batch / 4));
     for (int step = 0; step < 3; ++step) {
-        take_step(one, 1);
-        take_step(two, 2);
+        one.take_step(1);
+        two.take_step(2);
     }
     const network::Weights expected = one.state().weights;
     for (const auto& [name, tensor] : two.state().weights)
@@ -146,7 +135,7 @@ std::vector<core::BenchmarkResult> bench_training(bool verify) {
         PlainLoop libtorch(start, images, {.device = at::kCPU, .own_kernels = false});
         Training sharded(start, images, parameters(batch / 2));
         std::vector<core::BenchmarkResult> results;
-        const auto step = [&] { take_step(training, 1); };
+        const auto step = [&] { training.take_step(1); };
         results.push_back(compared("training_resnet20_pipeline",
                                    "the same kernels, one batch again and again", 0.85,
                                    core::Clock::thread, step, [&] { same_kernels.run(); }));
@@ -155,7 +144,7 @@ std::vector<core::BenchmarkResult> bench_training(bool verify) {
                                    0.85, core::Clock::thread, step, [&] { libtorch.run(); }));
         results.push_back(compared(
             "training_scaling_2", "one thread", 1.8, core::Clock::wall,
-            [&] { take_step(sharded, 2); }, [&] { take_step(sharded, 1); }));
+            [&] { sharded.take_step(2); }, [&] { sharded.take_step(1); }));
         return results;
     });
 }

@@ -213,6 +213,17 @@ void Training::apply() {
     state_->apply();
 }
 
+void Training::take_step(int threads) {
+    compute(0, shards(), threads);
+    std::vector<float>& total = state_->total;
+    const std::vector<float>& parts = state_->contributions;
+    std::copy_n(parts.begin(), total.size(), total.begin());
+    for (std::size_t first = total.size(); first < parts.size(); first += total.size())
+        for (std::size_t i = 0; i < total.size(); ++i)
+            total[i] += parts[first + i];
+    apply();
+}
+
 TrainingState Training::state() const {
     return translate_errors([&] {
         TrainingState result{state_->progress, state_->start.weights, {}};
@@ -263,13 +274,7 @@ network::Weights train(const network::PrunedNetwork& start, const ImageData& ima
                        const std::optional<network::PrunedNetwork>& teacher) {
     Training training(start, images, parameters, teacher);
     while (training.progress().step < training.progress().steps) {
-        training.compute(0, training.shards(), 1);
-        const std::span<float> total = training.total();
-        const std::span<const float> contributions = training.contributions();
-        std::copy_n(contributions.begin(), total.size(), total.begin());
-        for (std::size_t i = total.size(); i < contributions.size(); ++i)
-            total[i % total.size()] += contributions[i];
-        training.apply();
+        training.take_step(1);
         if (observer && !observer(training.progress())) break;
     }
     return training.state().weights;

@@ -118,6 +118,9 @@ class Training {
     /// weights then stay as they are.
     void apply();
 
+    /// All of a step, for a process that trains alone. Throws as the others do.
+    void take_step(int threads);
+
     /// Throws InternalError when a weight is not a number, as the last step may have broken it,
     /// with no loss after it to show it.
     [[nodiscard]] TrainingState state() const;
