@@ -9,12 +9,13 @@
 
 namespace hdap::test {
 
-/// A disk of a few megabytes, in memory; mounting one takes root's rights.
+/// A disk in memory, small to fill but with room for every tiny study, whichever networks its search
+/// finds on this processor. Mounting one takes root's rights.
 class SmallDisk {
   public:
     explicit SmallDisk(std::filesystem::path folder) : folder_(std::move(folder)) {
         std::filesystem::create_directory(folder_);
-        mounted_ = ::mount("hdap-test", folder_.c_str(), "tmpfs", 0, "size=4m") == 0;
+        mounted_ = ::mount("hdap-test", folder_.c_str(), "tmpfs", 0, "size=16m") == 0;
     }
     ~SmallDisk() {
         if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
