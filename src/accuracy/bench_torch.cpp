@@ -3,10 +3,13 @@
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/prune.hpp"
 #include "hdap/network/zoo.hpp"
+#include "lane_kernels.hpp"
+#include "lane_layer.hpp"
 #include "network_torch.hpp"
 
 #include <ATen/ops/conv2d.h>
@@ -98,8 +101,9 @@ class EagerNetwork {
     at::Tensor images_;
 };
 
-Engine make_engine(const network::PrunedNetwork& pruned) {
-    Engine engine(pruned.network, pruned.weights, batch, NormMode::running);
+Engine make_engine(const network::PrunedNetwork& pruned,
+                   const LaneKernels& kernels = lane_kernels()) {
+    Engine engine(pruned.network, pruned.weights, batch, NormMode::running, kernels);
     const network::TensorShape shape = network::infer_shapes(pruned.network).front();
     const std::vector<float> values = random_images(shape);
     const std::int64_t pixels = shape.extent.height * shape.extent.width;
@@ -157,6 +161,84 @@ core::BenchmarkResult against_eager(const Subject& subject, bool verify) {
             .target = subject.target};
 }
 
+double macs_of(const network::Network& network) {
+    const auto structure = network::find_pruning_structure(network);
+    return static_cast<double>(
+        network::CostModel(network, structure).total(network::unpruned_genome(structure)).macs);
+}
+
+core::BenchmarkResult machine_share(const Subject& subject) {
+    std::vector<Engine> engines;
+    double macs = 0.0;
+    for (const network::PrunedNetwork& pruned : networks_of(subject)) {
+        engines.push_back(make_engine(pruned));
+        macs += static_cast<double>(batch) * macs_of(pruned.network);
+    }
+    const LaneKernels& kernels = lane_kernels();
+    const LaneBuffer values = make_buffer(kernels.lanes);
+    constexpr std::int64_t vectors = 12'000'000;
+    const std::vector<std::function<void()>> contenders{
+        [&] {
+            for (Engine& engine : engines)
+                engine.run();
+        },
+        [&] { kernels.multiply_add_registers(vectors, values.get()); }};
+    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const double ours = 2e-9 * macs / seconds[0];
+    const double limit = 2e-9 * static_cast<double>(vectors * kernels.lanes) / seconds[1];
+    return {.name = "accuracy_" + subject.label + "_machine_share",
+            .value = ours,
+            .unit = "GFLOP/s",
+            .baseline = "multiply-adds in registers alone",
+            .baseline_value = limit,
+            .ratio = ours / limit,
+            .target = std::nullopt};
+}
+
+/// Rounding must not change more than the last digits of logits.
+void compare_precisions(const std::string& label, Engine& rounded, Engine& exact,
+                        std::int64_t classes) {
+    rounded.run();
+    exact.run();
+    double squares = 0.0;
+    double difference_squares = 0.0;
+    for (std::int64_t i = 0; i < batch * classes; ++i) {
+        const auto logit = static_cast<double>(exact.output()[i]);
+        squares += logit * logit;
+        difference_squares += std::pow(static_cast<double>(rounded.output()[i]) - logit, 2);
+    }
+    if (!(difference_squares <= 0.05 * 0.05 * squares))
+        throw core::InternalError("bfloat16 changes the logits of " + label + " by " +
+                                  core::significant(std::sqrt(difference_squares / squares)) +
+                                  " of their size");
+}
+
+core::BenchmarkResult bfloat16_against_float32(const Subject& subject, bool verify) {
+    std::vector<Engine> rounded;
+    std::vector<Engine> exact;
+    for (const network::PrunedNetwork& pruned : networks_of(subject)) {
+        rounded.push_back(make_engine(pruned, *bfloat16_lane_kernels()));
+        exact.push_back(make_engine(pruned));
+        if (verify) compare_precisions(subject.label, rounded.back(), exact.back(), 10);
+    }
+    const auto run_all = [](std::vector<Engine>& engines) {
+        return [&engines] {
+            for (Engine& engine : engines)
+                engine.run();
+        };
+    };
+    const std::vector<std::function<void()>> contenders{run_all(rounded), run_all(exact)};
+    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const double images = static_cast<double>(batch) * static_cast<double>(exact.size());
+    return {.name = "accuracy_" + subject.label + "_bfloat16",
+            .value = images / seconds[0],
+            .unit = "images/s",
+            .baseline = "the same engine in float32",
+            .baseline_value = images / seconds[1],
+            .ratio = seconds[1] / seconds[0],
+            .target = std::nullopt};
+}
+
 /// The 3 × 3 convolutions of ResNet56's three stages, as LibTorch computes them at its best:
 /// channels-last, without anything around them.
 class StageConvolutions {
@@ -189,15 +271,12 @@ core::BenchmarkResult peak_share() {
     const std::vector<std::function<void()>> contenders{[&] { whole.run(); },
                                                         [&] { stages.run(); }};
     const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
-    const auto structure = network::find_pruning_structure(network);
-    const double network_macs = static_cast<double>(
-        network::CostModel(network, structure).total(network::unpruned_genome(structure)).macs);
     // All three stages' convolutions have the same number of multiply-accumulates.
     constexpr double stage_macs = 3.0 * 16 * 16 * 9 * 32 * 32;
     const auto gflops = [](double macs, double s) {
         return 2e-9 * static_cast<double>(batch) * macs / s;
     };
-    const double ours = gflops(network_macs, seconds[0]);
+    const double ours = gflops(macs_of(network), seconds[0]);
     const double peak = gflops(stage_macs, seconds[1]);
     return {.name = "accuracy_resnet56_peak_share",
             .value = ours,
@@ -249,7 +328,12 @@ std::vector<core::BenchmarkResult> bench_accuracy(bool verify) {
         for (const Subject& subject : subjects())
             results.push_back(against_eager(subject, verify));
         results.push_back(peak_share());
+        for (const Subject& subject : subjects())
+            results.push_back(machine_share(subject));
         results.push_back(scaling());
+        if (bfloat16_lane_kernels())
+            for (const Subject& subject : subjects())
+                results.push_back(bfloat16_against_float32(subject, verify));
         return results;
     });
 }

@@ -127,7 +127,7 @@ struct Engine::State {
             outputs.emplace_back(static_cast<std::size_t>(batch * elements(output)));
         for (const Step& step : plan.steps)
             add(step);
-        padded = make_buffer(padded_elements * lanes);
+        packed = make_buffer(packed_elements * lanes);
     }
 
     /// What a step does to one block, or to all of them together.
@@ -262,8 +262,8 @@ struct Engine::State {
     ExecutionPlan plan;
     std::vector<LaneBuffer> buffers;
     std::vector<std::int64_t> block_strides; ///< per buffer; 0 where there is one block at a time
-    std::int64_t padded_elements = 0;
-    LaneBuffer padded;                       ///< a layer's input with its padding
+    std::int64_t packed_elements = 0;
+    LaneBuffer packed;                       ///< a layer's input as words, with its padding
     std::vector<float> images;               ///< [batch][height][width][channels]
     std::vector<std::vector<float>> outputs; ///< the same, per output
     std::vector<Operation> operations;
@@ -279,17 +279,19 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
     TensorShape input = shape(step.inputs[0]);
     if (node.op == Operator::linear) input = {elements(step.inputs[0]), {1, 1}};
     const TensorShape output = shape(step.output);
-    const Taps taps = taps_of(node, input, output, lanes);
-    const bool pads = node.padding != network::Extent{0, 0};
-    const TensorShape group_input{taps.padded.channels, input.extent};
+    const Taps taps = taps_of(node, input, output, kernels);
+    const bool packs = kernels.packed_channels > 1 || node.padding != network::Extent{0, 0};
+    const TensorShape group_input{input.channels / node.groups, input.extent};
     const std::int64_t group_outputs = output.channels / node.groups;
-    if (pads)
-        padded_elements = std::max(padded_elements, taps.padded.channels * pixels_of(taps.padded));
+    if (packs)
+        packed_elements = std::max(packed_elements, taps.padded.channels * pixels_of(taps.padded));
     std::vector<std::vector<float>> group_weights;
-    const auto tap_count = static_cast<std::int64_t>(taps.offsets.size());
     for (std::int64_t g = 0; g < node.groups; ++g)
-        group_weights.push_back(packed_weights(weight, g * group_outputs, group_outputs, tap_count,
-                                               kernels.channel_tile));
+        group_weights.push_back(
+            packed_weights(weight,
+                           {g * group_outputs, group_outputs, group_input.channels,
+                            node.kernel.height * node.kernel.width},
+                           kernels));
     const auto [clamp, activated] = fused_clamp(step);
     each_block([=, this, in = step.inputs[0], out = step.output,
                 accumulate = step.added_tensor.has_value(),
@@ -299,13 +301,13 @@ bool Engine::State::add_layer(const Step& step, const Node& node) {
         float* to = data(out, block);
         for (std::size_t g = 0; g < group_weights.size(); ++g) {
             const float* read = from;
-            if (pads) {
-                kernels.pad(padding, from, group_input.channels, padded.get());
-                read = padded.get();
+            if (packs) {
+                kernels.pack(padding, from, group_input.channels, packed.get());
+                read = packed.get();
             }
             kernels.convolve({.input = read,
                               .tap_offsets = taps.offsets.data(),
-                              .taps = tap_count,
+                              .taps = static_cast<std::int64_t>(taps.offsets.size()),
                               .pixel_offsets = taps.pixels.data(),
                               .pixels = static_cast<std::int64_t>(taps.pixels.size()),
                               .weights = group_weights[g].data(),

@@ -2,6 +2,7 @@
 
 #include "engine.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/core/provenance.hpp"
 #include "image_check.hpp"
 #include "lane_kernels.hpp"
 #include "normaliser.hpp"
@@ -16,16 +17,23 @@
 namespace hdap::accuracy {
 namespace {
 
-void check_parameters(const EvaluationParameters& parameters) {
-    if (parameters.batch < 1 || parameters.batch > 100'000)
-        throw core::ConfigError("evaluation batch is " + std::to_string(parameters.batch) +
-                                ", must be in [1, 100000]");
+const LaneKernels& kernels_of(const EvaluationParameters& parameters) {
+    if (parameters.precision == "float32") return lane_kernels();
+    if (parameters.precision != "bfloat16")
+        throw core::ConfigError("precision is '" + parameters.precision +
+                                "', must be float32 or bfloat16");
+    const LaneKernels* const kernels = bfloat16_lane_kernels();
+    if (!kernels)
+        throw core::ConfigError("precision is bfloat16, but this processor (" +
+                                core::processor_name() + ") has no AVX512-BF16; set it to float32");
+    return *kernels;
 }
 
 /// The network for inference.
 Engine inference_engine(const network::Network& network, const network::Weights& weights,
-                        const ImageData& images, std::int64_t batch) {
-    return {network, weights, std::min(batch, images.count), NormMode::running};
+                        const ImageData& images, const EvaluationParameters& parameters) {
+    return {network, weights, std::min(parameters.batch, images.count), NormMode::running,
+            kernels_of(parameters)};
 }
 
 /// Gives `visit` the logits of images [first, first + count), [count][classes].
@@ -113,8 +121,10 @@ void add_statistics(const BatchStatistics& statistics, std::int64_t values, Stat
 /// unbiased variance. Nothing when `cancelled` was requested.
 std::optional<network::Weights> recalibrated(const network::Network& network,
                                              const network::Weights& weights,
-                                             const ImageData& images, std::int64_t batch,
+                                             const ImageData& images,
+                                             const EvaluationParameters& parameters,
                                              const std::stop_token& cancelled) {
+    const std::int64_t batch = parameters.batch;
     // The variance of a single value is not defined, so no batch has fewer than two images.
     const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
     if (batches < 1)
@@ -132,7 +142,10 @@ std::optional<network::Weights> recalibrated(const network::Network& network,
         const std::int64_t count = images.count * (b + 1) / batches - first;
         auto engine = engines.find(count);
         if (engine == engines.end())
-            engine = engines.emplace(count, Engine(network, weights, count, NormMode::batch)).first;
+            engine = engines
+                         .emplace(count, Engine(network, weights, count, NormMode::batch,
+                                                kernels_of(parameters)))
+                         .first;
         for (std::int64_t i = 0; i < count; ++i)
             normaliser.write(first + i, {}, engine->second.images() + i * image);
         engine->second.run();
@@ -187,12 +200,12 @@ BatchSums sums_of(const float* logits, std::int64_t count, const ImageData& imag
 /// Every batch's sums, the batches handed to `threads` threads in turn.
 std::vector<BatchSums> sums_of_batches(const network::Network& network,
                                        const network::Weights& weights, const ImageData& images,
-                                       std::int64_t batch, int threads) {
+                                       const EvaluationParameters& parameters, int threads) {
     const Normaliser normaliser(images);
-    const std::int64_t size = std::min(batch, images.count);
+    const std::int64_t size = std::min(parameters.batch, images.count);
     std::vector<BatchSums> sums(static_cast<std::size_t>((images.count + size - 1) / size));
     const auto run = [&](std::size_t thread) {
-        Engine engine = inference_engine(network, weights, images, batch);
+        Engine engine = inference_engine(network, weights, images, parameters);
         for (std::size_t b = thread; b < sums.size(); b += static_cast<std::size_t>(threads))
             run_batch(engine, normaliser, images, static_cast<std::int64_t>(b),
                       [&](std::int64_t first, std::int64_t count, const float* logits) {
@@ -210,7 +223,7 @@ std::vector<BatchSums> sums_of_batches(const network::Network& network,
 
 void check(const network::Network& network, const ImageData& images,
            const EvaluationParameters& parameters) {
-    check_parameters(parameters);
+    check_evaluation(parameters);
     check_fit(network, images, "images");
 }
 
@@ -237,7 +250,7 @@ Evaluator::Evaluator(network::Network network, network::Weights weights, network
                                            .held_out = std::move(held_out),
                                            .parameters = parameters,
                                            .ranked_channels = std::move(ranked_channels)})) {
-    check_parameters(parameters);
+    check_evaluation(parameters);
     check_fit(state_->network, state_->recalibration, "images for recalibration");
     check_fit(state_->network, state_->held_out, "held-out images");
     network::check_weights(state_->network, state_->weights);
@@ -257,20 +270,32 @@ std::optional<CandidateAccuracy> Evaluator::accuracy(const network::Genome& geno
     const network::PrunedNetwork pruned = network::prune(
         state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
     const auto weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
-                                      state_->parameters.batch, cancelled);
+                                      state_->parameters, cancelled);
     if (!weights) return std::nullopt;
     Engine engine =
-        inference_engine(pruned.network, *weights, state_->held_out, state_->parameters.batch);
+        inference_engine(pruned.network, *weights, state_->held_out, state_->parameters);
     return share_of_right(engine, state_->held_out, rule, cancelled);
 }
 
 network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const {
     network::PrunedNetwork pruned = network::prune(state_->network, state_->weights, state_->space,
                                                    state_->ranked_channels, genome);
-    pruned.weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
-                                  state_->parameters.batch, {})
-                         .value();
+    pruned.weights =
+        recalibrated(pruned.network, pruned.weights, state_->recalibration, state_->parameters, {})
+            .value();
     return pruned;
+}
+
+const std::vector<std::string>& evaluation_precisions() {
+    static const std::vector<std::string> names{"float32", "bfloat16"};
+    return names;
+}
+
+void check_evaluation(const EvaluationParameters& parameters) {
+    if (parameters.batch < 1 || parameters.batch > 100'000)
+        throw core::ConfigError("evaluation batch is " + std::to_string(parameters.batch) +
+                                ", must be in [1, 100000]");
+    (void)kernels_of(parameters);
 }
 
 std::string evaluation_engine() {
@@ -283,7 +308,7 @@ std::optional<double> top1_accuracy(const network::Network& network,
                                     const EvaluationParameters& parameters,
                                     const std::stop_token& cancelled) {
     check(network, images, parameters);
-    Engine engine = inference_engine(network, weights, images, parameters.batch);
+    Engine engine = inference_engine(network, weights, images, parameters);
     const auto found = share_of_right(engine, images, {}, cancelled);
     return found ? std::optional(found->value) : std::nullopt;
 }
@@ -300,7 +325,7 @@ Metrics measure(const network::Network& network, const network::Weights& weights
     check(network, images, parameters);
     Metrics result{.images = images.count};
     for (const BatchSums& sums : sums_of_batches(network::without_final_softmax(network), weights,
-                                                 images, parameters.batch, threads)) {
+                                                 images, parameters, threads)) {
         result.top1 += static_cast<double>(sums.top1);
         result.top5 += static_cast<double>(sums.top5);
         result.loss += sums.loss;
@@ -315,7 +340,7 @@ Metrics measure(const network::Network& network, const network::Weights& weights
 std::vector<float> logits(const network::Network& network, const network::Weights& weights,
                           const ImageData& images, const EvaluationParameters& parameters) {
     check(network, images, parameters);
-    Engine engine = inference_engine(network, weights, images, parameters.batch);
+    Engine engine = inference_engine(network, weights, images, parameters);
     std::vector<float> result;
     for_each_batch(engine, images, {}, [&](std::int64_t, std::int64_t count, const float* values) {
         result.insert(result.end(), values, values + count * images.classes);
@@ -327,7 +352,7 @@ network::Weights recalibrate_batch_norm(const network::Network& network,
                                         const network::Weights& weights, const ImageData& images,
                                         const EvaluationParameters& parameters) {
     check(network, images, parameters);
-    return recalibrated(network, weights, images, parameters.batch, {}).value();
+    return recalibrated(network, weights, images, parameters, {}).value();
 }
 
 } // namespace hdap::accuracy

@@ -21,18 +21,35 @@ struct LaneKernels {
     /// The most output channels that `convolve` computes at a time.
     int channel_tile;
 
+    /// How many input channels `convolve` takes at a time, in one *word*, which has the size of a
+    /// float: 1 is a float, 2 are two bfloat16, the lower channel in the lower half. A channel that
+    /// is not there is 0. Sums, biases and outputs are floats.
+    int packed_channels;
+
     /// How many pixels of a row `depthwise_row` computes at a time.
     static constexpr std::int64_t group_pixels = 4;
 
-    /// A convolution or linear layer of one group, as a sum over taps: an input channel at one
-    /// place of the kernel.
+    /// An image in the middle of zeros.
+    struct Padding {
+        std::int64_t height, width; ///< of the input
+        std::int64_t top, left;     ///< rows and columns of zeros
+        std::int64_t output_height, output_width;
+    };
+    void (*pad)(const Padding&, const float* input, std::int64_t channels, float* output);
+
+    /// The same as words, [channels / packed_channels, rounded up][pixels][lanes]: what `convolve`
+    /// reads. Without padding and with packed_channels = 1 that is the input itself.
+    void (*pack)(const Padding&, const float* input, std::int64_t channels, float* output);
+
+    /// A convolution or linear layer of one group, as a sum over taps: the input channels of a word
+    /// at one place of the kernel.
     struct Convolution {
-        const float* input;
-        const std::int64_t* tap_offsets; ///< [taps], in floats
+        const float* input;              ///< words, from `pack`
+        const std::int64_t* tap_offsets; ///< [taps], in words
         std::int64_t taps;
         const std::int64_t* pixel_offsets; ///< [pixels], of the first tap of an output pixel
         std::int64_t pixels;
-        const float* weights; ///< [tile][taps][channels of the tile], see convolution_tiles
+        const float* weights; ///< words, [tile][taps][channels of the tile]; see convolution_tiles
         const float* bias;    ///< [channels]
         std::int64_t channels;
         float* output;              ///< [channels][pixels][lanes]
@@ -62,14 +79,6 @@ struct LaneKernels {
         float high;
     };
     void (*depthwise_row)(const DepthwiseRow&);
-
-    /// An image in the middle of zeros.
-    struct Padding {
-        std::int64_t height, width; ///< of the input
-        std::int64_t top, left;     ///< rows and columns of zeros
-        std::int64_t output_height, output_width;
-    };
-    void (*pad)(const Padding&, const float* input, std::int64_t channels, float* output);
 
     /// Per channel input · factor + offset, clamped. `output` may be `input`.
     void (*scale)(const float* input, std::int64_t channels, std::int64_t pixels,
@@ -120,12 +129,20 @@ struct LaneKernels {
     };
     void (*interpolate)(const float* input, std::int64_t input_pixels, std::int64_t channels,
                         const Interpolation* table, std::int64_t output_pixels, float* output);
+
+    /// For benchmarks, the processor's limit: so many vectors of multiply-adds, and up to 11 more,
+    /// that read and write nothing but registers. `values`, one vector, is both operands and keeps
+    /// the result.
+    void (*multiply_add_registers)(std::int64_t count, float* values);
 };
 
 /// The kernels for this processor.
 const LaneKernels& lane_kernels();
 
-/// All that this processor can run, the plainest first, for tests.
+/// Those that take bfloat16, null where this processor has none (AVX512-BF16).
+const LaneKernels* bfloat16_lane_kernels();
+
+/// All that take floats and that this processor can run, the plainest first, for tests.
 struct LaneKernelSet {
     const LaneKernels* kernels[3];
     int count;

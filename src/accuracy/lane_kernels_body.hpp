@@ -1,130 +1,22 @@
-// The kernels of lane_kernels.hpp for vectors of HDAP_LANES floats. Files that include this are
-// compiled for different processors: nothing here may come from the standard library's templates,
-// or the linker could give one processor another one's code.
+// The kernels of lane_kernels.hpp for vectors of HDAP_LANES floats. Nothing here may come from the
+// standard library's templates; see lane_vector.hpp.
+#include "lane_convolution.hpp"
 #include "lane_kernels.hpp"
+#include "lane_vector.hpp"
 
 namespace hdap::accuracy {
 namespace {
 
-constexpr std::int64_t lanes = HDAP_LANES;
-
-typedef float Vector __attribute__((vector_size(lanes * 4)));
-typedef std::int32_t IntVector __attribute__((vector_size(lanes * 4)));
-
-inline const Vector& load(const float* values) {
-    return *reinterpret_cast<const Vector*>(values);
-}
-inline Vector& at(float* values) {
-    return *reinterpret_cast<Vector*>(values);
-}
-inline Vector all(float value) {
-    return value - Vector{};
-}
-/// Written so that not-a-number stays.
-inline Vector clamped(Vector x, Vector low, Vector high) {
-    x = low > x ? low : x;
-    return high < x ? high : x;
-}
-
 // ------------------------------------------------------------------------------ convolution
 
-/// The sums over all taps for Channels × Pixels vectors of the output, all in registers.
-template <int Channels, int Pixels>
-void convolve_tile(const LaneKernels::Convolution& c, const float* weights,
-                   const std::int64_t* pixel_offsets, const float* bias, float* output) {
-    const float* inputs[Pixels];
-    for (int p = 0; p < Pixels; ++p)
-        inputs[p] = c.input + pixel_offsets[p];
-    Vector sum[Channels][Pixels];
-#pragma GCC unroll 16
-    for (int k = 0; k < Channels; ++k)
-#pragma GCC unroll 16
-        for (int p = 0; p < Pixels; ++p)
-            sum[k][p] = c.accumulate ? load(output + k * c.output_stride + p * lanes) + bias[k]
-                                     : all(bias[k]);
-    for (std::int64_t t = 0; t < c.taps; ++t, weights += Channels) {
-        const std::int64_t offset = c.tap_offsets[t];
-        Vector x[Pixels];
-#pragma GCC unroll 16
-        for (int p = 0; p < Pixels; ++p)
-            x[p] = load(inputs[p] + offset);
-#pragma GCC unroll 16
-        for (int k = 0; k < Channels; ++k) {
-            const Vector w = all(weights[k]);
-#pragma GCC unroll 16
-            for (int p = 0; p < Pixels; ++p)
-                sum[k][p] += w * x[p];
-        }
-    }
-    const Vector low = all(c.low);
-    const Vector high = all(c.high);
-#pragma GCC unroll 16
-    for (int k = 0; k < Channels; ++k)
-#pragma GCC unroll 16
-        for (int p = 0; p < Pixels; ++p)
-            at(output + k * c.output_stride + p * lanes) = clamped(sum[k][p], low, high);
-}
-
-using TileFunction = void (*)(const LaneKernels::Convolution&, const float*, const std::int64_t*,
-                              const float*, float*);
-
-template <int Channels, int Pixels>
-struct TileTable {
-    static TileFunction find(int pixels) {
-        if (pixels == Pixels) return convolve_tile<Channels, Pixels>;
-        if constexpr (Pixels > 1) return TileTable<Channels, Pixels - 1>::find(pixels);
-        return nullptr;
+struct Float32Products {
+    static constexpr std::int64_t channels = 1;
+    static Vector word(const float* input, const float*) { return load(input); }
+    static Vector repeat(const float* weight) { return all(*weight); }
+    static Vector multiply_add(Vector sum, Vector weight, Vector input) {
+        return sum + weight * input;
     }
 };
-
-/// With few channels a tile has more pixels, so that there are sums enough to hide the time that
-/// an addition takes.
-template <int Channels>
-constexpr int pixels_of_tile() {
-    constexpr int sums = HDAP_CHANNEL_TILE * HDAP_PIXEL_TILE;
-    constexpr int most = HDAP_LANES == 16 ? 12 : 8;
-    return sums / Channels < most ? sums / Channels : most;
-}
-
-template <int Channels>
-TileFunction tile_of(int channels, int pixels, int& tile_pixels) {
-    if (channels == Channels) {
-        tile_pixels = pixels_of_tile<Channels>();
-        return TileTable<Channels, pixels_of_tile<Channels>()>::find(
-            pixels < tile_pixels ? pixels : tile_pixels);
-    }
-    if constexpr (Channels > 1) return tile_of<Channels - 1>(channels, pixels, tile_pixels);
-    return nullptr;
-}
-
-/// Some pixels of one tile of channels.
-void convolve_channels(const LaneKernels::Convolution& c, std::int64_t first_channel,
-                       std::int64_t channels, std::int64_t first_pixel, std::int64_t last_pixel) {
-    // A tile's weights lie behind those of all channels before it.
-    const float* const weights = c.weights + first_channel * c.taps;
-    for (std::int64_t p = first_pixel; p < last_pixel;) {
-        int tile_pixels = 0;
-        const auto left = static_cast<int>(last_pixel - p);
-        const TileFunction tile =
-            tile_of<HDAP_CHANNEL_TILE>(static_cast<int>(channels), left, tile_pixels);
-        tile(c, weights, c.pixel_offsets + p, c.bias + first_channel,
-             c.output + first_channel * c.output_stride + p * lanes);
-        p += left < tile_pixels ? left : tile_pixels;
-    }
-}
-
-void convolve(const LaneKernels::Convolution& c) {
-    // What a few pixels read should stay in the cache for all tiles of channels; but where the
-    // weights are larger than the input, these should come from memory only once.
-    const std::int64_t pixel_block = c.channels > c.pixels * lanes ? c.pixels : 24;
-    const std::int64_t tiles = convolution_tiles(c.channels, HDAP_CHANNEL_TILE);
-    for (std::int64_t p = 0; p < c.pixels; p += pixel_block)
-        for (std::int64_t i = 0; i < tiles; ++i) {
-            const std::int64_t first = c.channels * i / tiles;
-            convolve_channels(c, first, c.channels * (i + 1) / tiles - first, p,
-                              p + pixel_block < c.pixels ? p + pixel_block : c.pixels);
-        }
-}
 
 /// Pixels of a row from `x` on, in all channels. Left and Right tell that the first and the last
 /// column that they read are padding.
@@ -191,29 +83,6 @@ void depthwise_row(const LaneKernels::DepthwiseRow& d) {
                                        ? depthwise_tile_of<1, group>(pixels, x == 0, right)
                                        : depthwise_tile_of<2, group>(pixels, x == 0, right);
         tile(d, x, d.output + x / group * d.group_stride);
-    }
-}
-
-inline float* zero(float* output, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; ++i, output += lanes)
-        at(output) = Vector{};
-    return output;
-}
-
-/// By vectors: the library's functions would take longer for the short rows of small images than
-/// the convolution itself.
-void pad(const LaneKernels::Padding& p, const float* input, std::int64_t channels, float* output) {
-    const std::int64_t right = p.output_width - p.left - p.width;
-    const std::int64_t bottom = p.output_height - p.top - p.height;
-    for (std::int64_t c = 0; c < channels; ++c) {
-        output = zero(output, p.top * p.output_width);
-        for (std::int64_t y = 0; y < p.height; ++y) {
-            output = zero(output, p.left);
-            for (std::int64_t x = 0; x < p.width; ++x, input += lanes, output += lanes)
-                at(output) = load(input);
-            output = zero(output, right);
-        }
-        output = zero(output, bottom * p.output_width);
     }
 }
 
@@ -416,11 +285,28 @@ void interpolate(const float* input, std::int64_t input_pixels, std::int64_t cha
         }
 }
 
+void multiply_add_registers(std::int64_t count, float* values) {
+    constexpr int chains = 12; // enough to hide the time that one takes
+    const Vector x = load(values);
+    Vector sum[chains];
+    for (int i = 0; i < chains; ++i)
+        sum[i] = x;
+    for (std::int64_t done = 0; done < count; done += chains)
+#pragma GCC unroll 16
+        for (int i = 0; i < chains; ++i)
+            sum[i] = sum[i] * x + x;
+    for (int i = 1; i < chains; ++i)
+        sum[0] += sum[i];
+    at(values) = sum[0];
+}
+
 constexpr LaneKernels kernels{.lanes = HDAP_LANES,
                               .channel_tile = HDAP_CHANNEL_TILE,
-                              .convolve = convolve,
+                              .packed_channels = 1,
+                              .pad = pack<Float32Products>,
+                              .pack = pack<Float32Products>,
+                              .convolve = convolve<Float32Products>,
                               .depthwise_row = depthwise_row,
-                              .pad = pad,
                               .scale = scale,
                               .sums = sums,
                               .add = add,
@@ -435,6 +321,7 @@ constexpr LaneKernels kernels{.lanes = HDAP_LANES,
                               .softmax = softmax,
                               .max_pool = max_pool,
                               .average_pool = average_pool,
-                              .interpolate = interpolate};
+                              .interpolate = interpolate,
+                              .multiply_add_registers = multiply_add_registers};
 
 } // namespace

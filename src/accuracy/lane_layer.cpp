@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -43,21 +45,55 @@ std::vector<float> bias_of(const Node& node, const network::Weights& weights) {
     return std::vector<float>(static_cast<std::size_t>(node.output_channels), 0.0F);
 }
 
-std::vector<float> packed_weights(const std::vector<float>& weight, std::int64_t first,
-                                  std::int64_t channels, std::int64_t taps, int channel_tile) {
-    std::vector<float> result;
-    result.reserve(static_cast<std::size_t>(channels * taps));
-    const std::int64_t tiles = convolution_tiles(channels, channel_tile);
-    for (std::int64_t i = 0; i < tiles; ++i)
-        for (std::int64_t t = 0; t < taps; ++t)
-            for (std::int64_t c = channels * i / tiles; c < channels * (i + 1) / tiles; ++c)
-                result.push_back(weight[static_cast<std::size_t>((first + c) * taps + t)]);
-    return result;
+std::int64_t words_of(std::int64_t channels, const LaneKernels& kernels) {
+    return (channels + kernels.packed_channels - 1) / kernels.packed_channels;
 }
 
-Taps taps_of(const Node& node, const TensorShape& input, const TensorShape& output, int lanes) {
+std::uint16_t bfloat16_of(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    constexpr std::uint32_t quiet = 0x0040; // or rounding could make infinity of not-a-number
+    if (std::isnan(value)) return static_cast<std::uint16_t>(bits >> 16 | quiet);
+    const std::uint32_t half_or_less_if_even = 0x7FFF + (bits >> 16 & 1);
+    return static_cast<std::uint16_t>((bits + half_or_less_if_even) >> 16);
+}
+
+namespace {
+
+/// The word of `channel` and, where a word has two, of the next one, in `filter`, which is
+/// [input channels][kernel pixels], at one place of the kernel.
+float word_of(const float* filter, const Filters& filters, std::int64_t channel, std::int64_t place,
+              const LaneKernels& kernels) {
+    const float* const lower = filter + channel * filters.kernel_pixels + place;
+    if (kernels.packed_channels == 1) return *lower;
+    const bool alone = channel + 1 == filters.input_channels;
+    const std::uint32_t upper = alone ? 0U : bfloat16_of(lower[filters.kernel_pixels]);
+    return std::bit_cast<float>(upper << 16 | bfloat16_of(*lower));
+}
+
+} // namespace
+
+std::vector<float> packed_weights(const std::vector<float>& weight, const Filters& filters,
+                                  const LaneKernels& kernels) {
+    const std::int64_t tiles = convolution_tiles(filters.channels, kernels.channel_tile);
+    const std::int64_t filter = filters.input_channels * filters.kernel_pixels;
+    std::vector<float> words;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        const std::int64_t begin = filters.channels * tile / tiles;
+        const std::int64_t end = filters.channels * (tile + 1) / tiles;
+        for (std::int64_t i = 0; i < filters.input_channels; i += kernels.packed_channels)
+            for (std::int64_t place = 0; place < filters.kernel_pixels; ++place)
+                for (std::int64_t c = begin; c < end; ++c)
+                    words.push_back(word_of(weight.data() + (filters.first + c) * filter, filters,
+                                            i, place, kernels));
+    }
+    return words;
+}
+
+Taps taps_of(const Node& node, const TensorShape& input, const TensorShape& output,
+             const LaneKernels& kernels) {
+    const int lanes = kernels.lanes;
     Taps taps;
-    taps.padded = {input.channels / node.groups,
+    taps.padded = {words_of(input.channels / node.groups, kernels),
                    {input.extent.height + 2 * node.padding.height,
                     input.extent.width + 2 * node.padding.width}};
     const std::int64_t height = taps.padded.extent.height;

@@ -40,20 +40,34 @@ Clamp clamp_of(const network::Node& activation);
 /// The bias of a layer, zeros where it has none.
 std::vector<float> bias_of(const network::Node& node, const network::Weights& weights);
 
-/// The order of LaneKernels::Convolution::weights, for `channels` channels from `first` on of
-/// `weight`, which is [channels][taps].
-std::vector<float> packed_weights(const std::vector<float>& weight, std::int64_t first,
-                                  std::int64_t channels, std::int64_t taps, int channel_tile);
+/// How many words so many input channels take; see LaneKernels::packed_channels.
+std::int64_t words_of(std::int64_t channels, const LaneKernels& kernels);
+
+/// `value` as bfloat16: its sign, its exponent and the upper seven bits of its fraction, rounded to
+/// nearest, ties to even.
+std::uint16_t bfloat16_of(float value);
+
+/// Filters of a layer's weight, which is [output channels][input channels][kernel pixels].
+struct Filters {
+    std::int64_t first;    ///< output channel
+    std::int64_t channels; ///< output channels
+    std::int64_t input_channels;
+    std::int64_t kernel_pixels;
+};
+
+/// Filters as words, in the order of LaneKernels::Convolution::weights.
+std::vector<float> packed_weights(const std::vector<float>& weight, const Filters& filters,
+                                  const LaneKernels& kernels);
 
 /// How a convolution or linear layer reads its input.
 struct Taps {
-    network::TensorShape padded;       ///< of one group's input with its padding
-    std::vector<std::int64_t> offsets; ///< [taps], in floats
-    std::vector<std::int64_t> pixels;  ///< [output pixels], in floats
+    network::TensorShape padded;       ///< of one group's input with its padding, in words
+    std::vector<std::int64_t> offsets; ///< [taps], in words
+    std::vector<std::int64_t> pixels;  ///< [output pixels], in words
 };
 
 Taps taps_of(const network::Node& node, const network::TensorShape& input,
-             const network::TensorShape& output, int lanes);
+             const network::TensorShape& output, const LaneKernels& kernels);
 
 /// The padding that gives an input the extent `to`.
 LaneKernels::Padding padding_of(const network::Node& node, const network::TensorShape& from,

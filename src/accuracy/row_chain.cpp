@@ -10,14 +10,16 @@ using network::TensorShape;
 
 constexpr std::int64_t group = LaneKernels::group_pixels;
 
-/// How a pointwise convolution reads a depthwise row in [width / group][channels][group][lanes]: a
+/// How a pointwise convolution reads a depthwise row in [width / group][words][group][lanes]: a
 /// tile of pixels has its inputs side by side.
-Taps group_taps(const TensorShape& input, int lanes) {
+Taps group_taps(const TensorShape& input, const LaneKernels& kernels) {
+    const std::int64_t words = words_of(input.channels, kernels);
+    const int lanes = kernels.lanes;
     Taps taps;
-    for (std::int64_t c = 0; c < input.channels; ++c)
-        taps.offsets.push_back(c * group * lanes);
+    for (std::int64_t w = 0; w < words; ++w)
+        taps.offsets.push_back(w * group * lanes);
     for (std::int64_t x = 0; x < input.extent.width; ++x)
-        taps.pixels.push_back((x / group * input.channels * group + x % group) * lanes);
+        taps.pixels.push_back((x / group * words * group + x % group) * lanes);
     return taps;
 }
 
@@ -41,16 +43,17 @@ RowChain::RowChain(const std::vector<Layer>& layers, const network::Weights& wei
         if (s + 1 < stages_.size()) keep_last_rows(stages_[s]);
     }
     row_ = make_buffer(longest_row * kernels.lanes);
+    if (kernels.packed_channels > 1) packed_row_ = make_buffer(longest_row * kernels.lanes);
 }
 
 /// The first layer, which reads a whole tensor.
 void RowChain::add_dense(const Layer& layer, const network::Weights& weights) {
     Stage stage = make_stage(layer, weights);
-    stage.taps = taps_of(*layer.node, layer.input, layer.output, kernels_.lanes);
-    if (layer.node->padding != network::Extent{0, 0}) {
+    stage.taps = taps_of(*layer.node, layer.input, layer.output, kernels_);
+    if (kernels_.packed_channels > 1 || layer.node->padding != network::Extent{0, 0}) {
         const TensorShape& padded = stage.taps.padded;
-        stage.padding = padding_of(*layer.node, layer.input, padded.extent);
-        padded_ = make_buffer(padded.channels * pixels_of(padded) * kernels_.lanes);
+        stage.packing = padding_of(*layer.node, layer.input, padded.extent);
+        packed_ = make_buffer(padded.channels * pixels_of(padded) * kernels_.lanes);
     }
     stages_.push_back(std::move(stage));
 }
@@ -60,7 +63,7 @@ void RowChain::add_pair(const Layer& depthwise, const Layer& pointwise,
     Stage stage = make_stage(pointwise, weights);
     stage.depthwise = depthwise_layer(*depthwise.node, weights, depthwise.input, depthwise.output,
                                       depthwise.clamp);
-    stage.taps = group_taps(stage.input, kernels_.lanes);
+    stage.taps = group_taps(stage.input, kernels_);
     stages_.push_back(std::move(stage));
 }
 
@@ -78,9 +81,10 @@ RowChain::Stage RowChain::make_stage(const Layer& layer, const network::Weights&
     Stage stage;
     stage.input = layer.input;
     stage.output = layer.output;
-    stage.weights =
-        packed_weights(weight, 0, channels, static_cast<std::int64_t>(weight.size()) / channels,
-                       kernels_.channel_tile);
+    stage.weights = packed_weights(
+        weight,
+        {0, channels, layer.input.channels, layer.node->kernel.height * layer.node->kernel.width},
+        kernels_);
     stage.bias = bias_of(*layer.node, weights);
     stage.clamp = layer.clamp;
     return stage;
@@ -110,14 +114,31 @@ void RowChain::make_row(std::size_t index, const TensorRows& input) {
         run_depthwise_row(kernels_, *stage.depthwise, index > 0 ? stages_[index - 1].rows : input,
                           stage.made, row_.get(), group * kernels_.lanes,
                           stage.input.channels * group * kernels_.lanes);
-        make_dense_row(stage, row_.get(), stage.taps.pixels.data());
+        make_dense_row(stage, packed_row(stage.input), stage.taps.pixels.data());
     } else {
-        if (stage.padding && stage.made == 0)
-            kernels_.pad(*stage.padding, input.first, stage.input.channels, padded_.get());
-        make_dense_row(stage, stage.padding ? padded_.get() : input.first,
+        if (stage.packing && stage.made == 0)
+            kernels_.pack(*stage.packing, input.first, stage.input.channels, packed_.get());
+        make_dense_row(stage, stage.packing ? packed_.get() : input.first,
                        stage.taps.pixels.data() + stage.made * stage.output.extent.width);
     }
     ++stage.made;
+}
+
+/// What a pointwise convolution of such an input reads of the row that a depthwise one has left.
+const float* RowChain::packed_row(const TensorShape& input) const {
+    if (kernels_.packed_channels == 1) return row_.get();
+    constexpr LaneKernels::Padding none{.height = 1,
+                                        .width = group,
+                                        .top = 0,
+                                        .left = 0,
+                                        .output_height = 1,
+                                        .output_width = group};
+    const std::int64_t groups = (input.extent.width + group - 1) / group;
+    const std::int64_t vectors = group * kernels_.lanes;
+    for (std::int64_t g = 0; g < groups; ++g)
+        kernels_.pack(none, row_.get() + g * input.channels * vectors, input.channels,
+                      packed_row_.get() + g * words_of(input.channels, kernels_) * vectors);
+    return packed_row_.get();
 }
 
 void RowChain::make_dense_row(const Stage& stage, const float* input,

@@ -39,7 +39,7 @@ class RowChain {
         std::vector<float> weights;
         std::vector<float> bias;
         Clamp clamp;
-        std::optional<LaneKernels::Padding> padding; ///< of the dense layer's input
+        std::optional<LaneKernels::Padding> packing; ///< of what the dense layer reads
         LaneBuffer buffer;                           ///< of `rows`
         TensorRows rows;                             ///< of the output
         std::int64_t made = 0;                       ///< rows of the output
@@ -51,12 +51,14 @@ class RowChain {
     void add_pair(const Layer& depthwise, const Layer& pointwise, const network::Weights& weights);
     void keep_last_rows(Stage& stage) const;
     void make_row(std::size_t stage, const TensorRows& input);
+    [[nodiscard]] const float* packed_row(const network::TensorShape& input) const;
     void make_dense_row(const Stage& stage, const float* input, const std::int64_t* pixels) const;
 
     const LaneKernels& kernels_;
     std::vector<Stage> stages_;
-    LaneBuffer row_;    ///< of a depthwise layer's output
-    LaneBuffer padded_; ///< the first layer's input with its padding
+    LaneBuffer row_;        ///< of a depthwise layer's output
+    LaneBuffer packed_row_; ///< the same as words, where these are no floats
+    LaneBuffer packed_;     ///< the first layer's input as words, with its padding
 };
 
 } // namespace hdap::accuracy

@@ -41,7 +41,7 @@ struct EvalOptions {
     std::string data;
     std::string split = "test";
     std::int64_t images = 0;
-    std::int64_t batch = 100;
+    accuracy::EvaluationParameters evaluation;
     int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     bool json = false;
 };
@@ -270,7 +270,7 @@ ExitCode evaluate(EvalOptions options) {
     if (normalisation) accuracy::use_normalisation(images, *normalisation, network.network.name);
     const auto start = std::chrono::steady_clock::now();
     const accuracy::Metrics metrics = accuracy::measure(network.network, network.weights, images,
-                                                        {.batch = options.batch}, options.threads);
+                                                        options.evaluation, options.threads);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     const double rate = static_cast<double>(metrics.images) / taken.count();
     if (options.json) {
@@ -278,6 +278,7 @@ ExitCode evaluate(EvalOptions options) {
                                          {"data", options.data},
                                          {"split", options.split},
                                          {"images", metrics.images},
+                                         {"precision", options.evaluation.precision},
                                          {"top1", metrics.top1},
                                          {"top5", metrics.top5},
                                          {"loss", metrics.loss},
@@ -414,7 +415,13 @@ void add_eval_command(CLI::App& group, Action& action) {
     command->add_option("--images", options->images, "Only the first so many; 0: all")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    command->add_option("--batch", options->batch, "Images a forward pass")->capture_default_str();
+    command->add_option("--batch", options->evaluation.batch, "Images a forward pass")
+        ->capture_default_str();
+    command
+        ->add_option("--precision", options->evaluation.precision,
+                     "Of the layers' products: float32 or bfloat16")
+        ->check(CLI::IsMember(accuracy::evaluation_precisions()))
+        ->capture_default_str();
     command->add_option("--threads", options->threads, "Threads")->capture_default_str();
     command->add_flag("--json", options->json, "Print JSON");
     command->callback(

@@ -109,13 +109,14 @@ decltype(search::SearchProblem::accuracy) make_accuracy(const Settings& settings
                 if (!accuracy) return std::nullopt;
                 return accuracy::CandidateAccuracy{*accuracy, 0};
             };
+    accuracy::EvaluationParameters evaluation = settings.data.evaluation;
+    evaluation.precision = settings.search.precision;
     return [evaluator = std::make_shared<const accuracy::Evaluator>(
                 workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
                 std::move(recalibration.value()),
                 accuracy::slice(workpiece.held_out, 0, settings.data.evaluation_images),
-                settings.data.evaluation)](const network::Genome& genome,
-                                           const accuracy::EarlyStop& rule,
-                                           const std::stop_token& cancelled) {
+                evaluation)](const network::Genome& genome, const accuracy::EarlyStop& rule,
+                             const std::stop_token& cancelled) {
         return evaluator->accuracy(genome, rule, cancelled);
     };
 }

@@ -145,6 +145,9 @@ void describe_search(Settings& s, SettingVisitor& v) {
     v.real("mutation_eta", nsga2.mutation_eta, {0.0, 1000.0}, "Larger: smaller steps");
     v.real("give_up_confidence", nsga2.give_up_confidence, {0.0, 0.999999},
            "Give up evaluating a candidate that is dominated with this confidence; 0: never");
+    v.text("precision", s.search.precision, accuracy::evaluation_precisions(),
+           "Of the layers' products when candidates are evaluated; bfloat16 is faster on some "
+           "processors");
 }
 
 void describe_finetune(Settings& s, SettingVisitor& v) {
@@ -241,6 +244,8 @@ void check_consistency(const Settings& s, const std::string& file) {
     if (!measures_itself && s.search.nsga2.give_up_confidence > 0.0)
         fail("search.give_up_confidence needs hdap's own accuracy, as accuracy.command measures "
              "each candidate whole: set it to 0");
+    if (!measures_itself && s.search.precision != "float32")
+        fail("search.precision needs hdap's own accuracy, not accuracy.command: set it to float32");
     if (s.network.weights.empty() && s.network.file.empty())
         fail("network.weights is missing: make them with `hdap train`, or name a network.file");
     if (s.data.evaluation_images > s.data.held_out)

@@ -115,6 +115,7 @@ Workpiece load_workpiece(const StudyContext& context) {
     const auto network_file = network_on_every_rank(context, network_source(settings, images));
     std::optional<Workpiece> workpiece;
     context.communicator.on_every_rank([&] {
+        accuracy::check_evaluation({.precision = settings.search.precision});
         auto [network, weights] = network::read_network(network_file);
         auto normalisation = network::read_normalisation(network_file);
         if (normalisation)
@@ -180,8 +181,9 @@ StageIdentities stage_identities(const Settings& settings, const Workpiece& work
         core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
     // Accuracies are shared between jobs, so they must come from the same kind of processor.
     std::vector<std::string> accuracy_keys{
-        "network.criterion",      "accuracy.command",          "accuracy.format", "data.held_out",
-        "data.evaluation_images", "data.recalibration_images", "data.batch"};
+        "network.criterion", "accuracy.command",       "accuracy.format",
+        "data.held_out",     "data.evaluation_images", "data.recalibration_images",
+        "data.batch",        "search.precision"};
     if (settings.network.criterion == "random") accuracy_keys.emplace_back("study.seed");
     ids.accuracies = {accuracies_schema,
                       core::sha256_hex(std::string_view(

@@ -12,7 +12,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 using namespace hdap;
 using namespace hdap::accuracy;
@@ -65,6 +68,59 @@ std::vector<float> run(Engine& engine, const network::Network& network,
 std::vector<const LaneKernels*> every_kernels() {
     const LaneKernelSet set = all_lane_kernels();
     return {set.kernels, set.kernels + set.count};
+}
+
+/// The same with those that take bfloat16, where this processor has them.
+std::vector<const LaneKernels*> every_kernels_and_bfloat16() {
+    std::vector<const LaneKernels*> kernels = every_kernels();
+    if (bfloat16_lane_kernels()) kernels.push_back(bfloat16_lane_kernels());
+    return kernels;
+}
+
+float rounded_to_bfloat16(float value) {
+    return std::bit_cast<float>(std::uint32_t{bfloat16_of(value)} << 16);
+}
+
+/// A network of one layer.
+network::Network network_of(network::Node layer, const network::TensorShape& input) {
+    network::Network network{"one layer", input.extent, {}, {}};
+    network.nodes.resize(1);
+    network.nodes[0].name = "input";
+    network.nodes[0].output_channels = input.channels;
+    layer.name = "layer";
+    layer.inputs = {0};
+    network.nodes.push_back(std::move(layer));
+    return network;
+}
+
+/// Convolutions with odd and even channels, one to several groups, and a linear layer.
+std::vector<network::Network> networks_of_one_layer() {
+    std::vector<network::Network> networks;
+    const auto add = [&](std::int64_t channels, std::int64_t outputs, std::int64_t groups,
+                         std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
+        network::Node layer;
+        layer.op = network::Operator::conv2d;
+        layer.output_channels = outputs;
+        layer.groups = groups;
+        layer.kernel = {kernel, kernel};
+        layer.stride = {stride, stride};
+        layer.padding = {padding, padding};
+        layer.bias = true;
+        networks.push_back(network_of(layer, {channels, {9, 7}}));
+    };
+    for (const std::int64_t channels : {1, 2, 3, 13})
+        for (const std::int64_t kernel : {1, 3, 5})
+            for (const std::int64_t stride : {1, 2})
+                add(channels, 7, 1, kernel, stride, kernel / 2);
+    add(6, 4, 2, 3, 1, 1);
+    add(5, 5, 5, 5, 1, 2); // depthwise, but not by rows
+    add(7, 20, 1, 3, 1, 0);
+    network::Node linear;
+    linear.op = network::Operator::linear;
+    linear.output_channels = 10;
+    linear.bias = true;
+    networks.push_back(network_of(linear, {27, {1, 1}}));
+    return networks;
 }
 
 /// The largest difference from plain loops, for the first image and the last two.
@@ -173,6 +229,68 @@ TEST_CASE("rows of depthwise convolutions are those of plain loops", "[engine]")
             }
 }
 
+TEST_CASE("numbers are rounded to the nearest bfloat16, to the even one of two", "[engine]") {
+    core::RandomStream random(9, core::StreamId::testing, 6);
+    for (int draw = 0; draw < 100'000; ++draw) {
+        const auto lower = static_cast<std::uint32_t>(random.below(0x7F7F)); // finite
+        const float below = std::bit_cast<float>(lower << 16);
+        const float above = std::bit_cast<float>((lower + 1) << 16);
+        const float between =
+            std::bit_cast<float>(lower << 16 | static_cast<std::uint32_t>(random.below(0x10000)));
+        const bool up = between - below > above - between ||
+                        (between - below == above - between && lower % 2 == 1);
+        REQUIRE(bfloat16_of(between) == lower + (up ? 1 : 0));
+        REQUIRE(bfloat16_of(-between) == (0x8000 | (lower + (up ? 1 : 0))));
+    }
+    CHECK(bfloat16_of(1.0F + 0x1p-8F) == bfloat16_of(1.0F));
+    CHECK(bfloat16_of(1.0F + 3 * 0x1p-8F) == bfloat16_of(1.0F + 0x1p-6F));
+    CHECK(rounded_to_bfloat16(std::numeric_limits<float>::max()) ==
+          std::numeric_limits<float>::infinity());
+    CHECK(std::isnan(rounded_to_bfloat16(std::numeric_limits<float>::quiet_NaN())));
+    CHECK(std::isnan(rounded_to_bfloat16(std::bit_cast<float>(0x7F800001U))));
+}
+
+TEST_CASE("with bfloat16 a layer is that of plain loops on rounded weights and images",
+          "[engine]") {
+    const LaneKernels* const kernels = bfloat16_lane_kernels();
+    if (!kernels) {
+        WARN("skipped: this processor has no AVX512-BF16");
+        return;
+    }
+    std::uint32_t seed = 0;
+    for (const network::Network& network : networks_of_one_layer()) {
+        CAPTURE(seed, network.nodes[0].output_channels);
+        const network::Weights weights = network::testing::random_weights(network, ++seed);
+        auto images = random_images(network::infer_shapes(network)[0], 17, seed);
+        Engine engine(network, weights, 17, NormMode::running, *kernels);
+        const std::vector<float> values = run(engine, network, images);
+        CHECK(largest_error(values, network, weights, images) > 1e-4); // as nothing was rounded
+        network::Weights rounded = weights;
+        for (float& weight : rounded.at("layer.weight").values)
+            weight = rounded_to_bfloat16(weight);
+        for (FeatureMap& image : images)
+            for (double& value : image)
+                value = static_cast<double>(rounded_to_bfloat16(static_cast<float>(value)));
+        CHECK(largest_error(values, network, rounded, images) < 1e-5);
+    }
+}
+
+TEST_CASE("with bfloat16 whole networks stay near those with floats", "[engine]") {
+    const LaneKernels* const kernels = bfloat16_lane_kernels();
+    if (!kernels) {
+        WARN("skipped: this processor has no AVX512-BF16");
+        return;
+    }
+    for (std::uint32_t seed = 0; seed < 120; ++seed) {
+        CAPTURE(seed);
+        const network::Network network = network::testing::random_network(seed);
+        const network::Weights weights = network::testing::random_weights(network, seed);
+        const auto images = random_images(network::infer_shapes(network)[0], 17, seed);
+        Engine engine(network, weights, 17, NormMode::running, *kernels);
+        CHECK(largest_error(run(engine, network, images), network, weights, images) < 0.1);
+    }
+}
+
 TEST_CASE("layers that run row by row give the bits that they give one after the other",
           "[engine]") {
     for (const char* name : {"mobilenet_v1", "mobilenet_v2"})
@@ -191,8 +309,8 @@ TEST_CASE("layers that run row by row give the bits that they give one after the
             open.outputs = {open.nodes.size() - 1};
             for (std::size_t i = 0; i < open.nodes.size(); ++i)
                 if (open.nodes[i].groups > 1) open.outputs.push_back(i);
-            for (const LaneKernels* kernels : every_kernels()) {
-                CAPTURE(name, size, kernels->lanes);
+            for (const LaneKernels* kernels : every_kernels_and_bfloat16()) {
+                CAPTURE(name, size, kernels->lanes, kernels->packed_channels);
                 const auto images =
                     random_images(network::infer_shapes(network)[0], kernels->lanes + 1, 8);
                 Engine rows(folded.network, folded.weights, kernels->lanes + 1, NormMode::running,
@@ -209,8 +327,8 @@ TEST_CASE("an image's result has the same bits whatever the batch and the images
         {.name = "resnet20", .width = 0.5, .classes = 10, .input_extent = {16, 16}});
     const network::Weights weights = network::testing::random_weights(network, 2);
     const auto images = random_images(network::infer_shapes(network)[0], 40, 3);
-    for (const LaneKernels* kernels : every_kernels()) {
-        CAPTURE(kernels->lanes);
+    for (const LaneKernels* kernels : every_kernels_and_bfloat16()) {
+        CAPTURE(kernels->lanes, kernels->packed_channels);
         Engine whole(network, weights, 40, NormMode::running, *kernels);
         const std::vector<float> expected = run(whole, network, images);
         for (const std::int64_t batch : {1, 3, 17}) {

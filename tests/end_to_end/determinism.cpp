@@ -41,3 +41,22 @@ TEST_CASE(
     REQUIRE(killed.exit_code == 0);
     CHECK(differences(study / "alone", study / "killed") == std::vector<std::string>{});
 }
+
+TEST_CASE("a study that searches in bfloat16 has the same bits on 1 and 3 ranks, or the processor "
+          "that lacks it is "
+          "named",
+          "[mpi]") {
+    const TinyStudy study;
+    const Arguments bfloat16{"--set", "search.precision=bfloat16"};
+    const Outcome alone = study.run({.ranks = 0, .threads = 1}, "alone", bfloat16);
+    INFO(alone.errors);
+    if (alone.exit_code != 0) {
+        CHECK(alone.exit_code == 2);
+        CHECK_THAT(alone.errors, Catch::Contains("has no AVX512-BF16; set it to float32"));
+        return;
+    }
+    const Outcome three = study.run({.ranks = 3, .threads = 1}, "three", bfloat16);
+    INFO(three.errors);
+    REQUIRE(three.exit_code == 0);
+    CHECK(differences(study / "alone", study / "three") == std::vector<std::string>{});
+}

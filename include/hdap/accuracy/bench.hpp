@@ -14,10 +14,15 @@ namespace hdap::accuracy {
 ///   unpruned and three random genomes of each; images a second of all four together.
 /// - accuracy_resnet56_peak_share: the engine's GFLOP/s on the unpruned ResNet56 against those of
 ///   LibTorch's dense 3 × 3 convolutions of its three sizes, channels-last, alone.
+/// - accuracy_NETWORK_machine_share: the engine's GFLOP/s on those networks against multiply-adds
+///   that read and write nothing but registers: the limit of the processor.
 /// - accuracy_scaling_2: two candidates on two threads against one after the other (wall time).
+/// - accuracy_NETWORK_bfloat16, where the processor has AVX512-BF16: the engine with it against
+///   itself in float32.
 ///
-/// With `verify`, both must first give the same classes for all images of all networks, and logits
-/// that agree to 1e-3. Throws InternalError when they do not. Takes about a minute.
+/// With `verify`, engine and LibTorch must first give the same classes for all images of all
+/// networks, and logits that agree to 1e-3; with bfloat16 logits must agree to 5 % of their root
+/// mean square. Throws InternalError when they do not. Takes about two minutes.
 std::vector<core::BenchmarkResult> bench_accuracy(bool verify);
 
 /// Times steps of training ResNet20 on 32 × 32 images in batches of 128, in interleaved rounds.

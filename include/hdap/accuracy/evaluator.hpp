@@ -15,8 +15,18 @@ namespace hdap::accuracy {
 
 /// How the accuracy of a candidate is measured.
 struct EvaluationParameters {
-    std::int64_t batch = 100; ///< images per forward pass; [1, 100000]
+    std::int64_t batch = 100;          ///< images per forward pass; [1, 100000]
+    std::string precision = "float32"; ///< of evaluation_precisions()
 };
+
+/// "float32", or "bfloat16": the weights and inputs of all layers but 3 × 3 depthwise ones are
+/// rounded to bfloat16, and their products added in float32. That takes a processor with
+/// AVX512-BF16; on others it is a ConfigError. Batch norms, activations, additions and pooling are
+/// float32 in both.
+const std::vector<std::string>& evaluation_precisions();
+
+/// Throws ConfigError when a parameter is out of its range, or this processor lacks the precision.
+void check_evaluation(const EvaluationParameters& parameters);
 
 /// What was found of a candidate's accuracy.
 struct CandidateAccuracy {
@@ -81,7 +91,8 @@ std::optional<double> top1_accuracy(const network::Network& network,
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
 
-/// What computes accuracies: "hdap engine 1, 16 lanes". Another text may mean other bits.
+/// What computes accuracies: "hdap engine 1, 16 lanes". Another text may mean other bits, and so
+/// does another precision.
 std::string evaluation_engine();
 
 /// How well a network classifies.

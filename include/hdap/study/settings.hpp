@@ -73,6 +73,7 @@ struct Settings {
         search::Nsga2Parameters nsga2;
         std::vector<std::string> objectives{"latency.mean", "accuracy_drop"};
         std::vector<std::string> constraints{"flops <= 0.6x"};
+        std::string precision = "float32";
     } search;
 
     struct Finetune {
