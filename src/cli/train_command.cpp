@@ -243,9 +243,11 @@ ExitCode train(const parallel::Communicator& world, TrainOptions options) {
     std::optional<storage::FileLock> lock;
     world.on_root([&] { lock.emplace(lock_output(options)); });
     Images images = read_images(world, options);
-    const Networks networks = networks_on_every_rank(world, options, images.train);
+    Networks networks = networks_on_every_rank(world, options, images.train);
     world.on_every_rank([&] {
-        if (networks.normalisation)
+        if (!networks.normalisation) // the file will tell what the network was trained on
+            networks.normalisation = {images.train.mean, images.train.deviation};
+        else
             for (accuracy::ImageData* split : {&images.train, &images.held_out, &images.test})
                 if (split->count > 0)
                     accuracy::use_normalisation(*split, *networks.normalisation,

@@ -55,8 +55,8 @@ LoadedNetwork read_network_file(const NetworkSource& source) {
     case Format::hdf5:
         return read_hdf5(source.network);
     case Format::torchscript: {
-        PrunedNetwork read = read_torchscript(source.network, source.input);
-        return {std::move(read.network), std::move(read.weights), std::nullopt};
+        NetworkWithWeights read = read_torchscript(source.network, source.input);
+        return {std::move(read.network), std::move(read.weights), std::move(read.normalisation)};
     }
     case Format::onnx:
         break;
@@ -64,8 +64,8 @@ LoadedNetwork read_network_file(const NetworkSource& source) {
     OnnxImportParameters parameters;
     if (source.input) parameters.input_extent = source.input->extent;
     parameters.outputs = source.stop_at;
-    PrunedNetwork read = read_onnx(source.network, parameters);
-    return {std::move(read.network), std::move(read.weights), std::nullopt};
+    NetworkWithWeights read = read_onnx(source.network, parameters);
+    return {std::move(read.network), std::move(read.weights), std::move(read.normalisation)};
 }
 
 /// Throws DataError when `source` asks for other images than the network's.
@@ -126,8 +126,10 @@ void check_network_file_name(const std::filesystem::path& file) {
 void save_network(const std::filesystem::path& file, const PrunedNetwork& network,
                   const std::optional<Normalisation>& normalisation) {
     check_network_file_name(file);
-    if (file.extension() == ".onnx") return write_onnx(file, network.network, network.weights);
-    if (file.extension() == ".pt") return write_torchscript(file, network.network, network.weights);
+    if (file.extension() == ".onnx")
+        return write_onnx(file, network.network, network.weights, {.normalisation = normalisation});
+    if (file.extension() == ".pt")
+        return write_torchscript(file, network.network, network.weights, normalisation);
     storage::Hdf5Writer writer;
     storage::write_identity(writer,
                             {.schema = network_schema, .config_sha256 = "", .input_sha256 = ""});

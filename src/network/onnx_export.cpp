@@ -496,7 +496,15 @@ void check_size(const Network& network) {
                               "channels, or write another format");
 }
 
-onnx::ModelProto make_model(const Network& network, const Weights& weights, std::int64_t opset) {
+void add_metadata(onnx::ModelProto& model, const char* key, const std::vector<double>& values) {
+    onnx::StringStringEntryProto* const entry = model.add_metadata_props();
+    entry->set_key(key);
+    entry->set_value(normalisation_text(values));
+}
+
+onnx::ModelProto make_model(const Network& network, const Weights& weights,
+                            const OnnxExportParameters& parameters) {
+    const std::int64_t opset = parameters.opset;
     onnx::ModelProto model;
     const core::Provenance provenance = core::current_provenance();
     model.set_ir_version(ir_version(opset));
@@ -504,6 +512,10 @@ onnx::ModelProto make_model(const Network& network, const Weights& weights, std:
     model.set_producer_version(provenance.software_version);
     model.add_opset_import()->set_version(opset);
     GraphWriter(network, weights, opset, *model.mutable_graph()).write();
+    if (parameters.normalisation) {
+        add_metadata(model, onnx_mean_key, parameters.normalisation->mean);
+        add_metadata(model, onnx_deviation_key, parameters.normalisation->deviation);
+    }
     return model;
 }
 
@@ -522,7 +534,7 @@ std::vector<std::byte> encode_onnx(const Network& network, const Weights& weight
     }
     check_size(network);
     check_weights(network, weights);
-    const onnx::ModelProto model = make_model(network, weights, parameters.opset);
+    const onnx::ModelProto model = make_model(network, weights, parameters);
     try {
         onnx::checker::check_model(model);
     } catch (const std::exception& error) {

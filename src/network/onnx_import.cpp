@@ -17,7 +17,7 @@ std::string printable(std::string message) {
 
 /// Calls import(), with the file's name before what goes wrong.
 template <class Import>
-PrunedNetwork with_name(const std::string& name, Import import) {
+NetworkWithWeights with_name(const std::string& name, Import import) {
     try {
         return import();
     } catch (const core::DataError& error) {
@@ -25,17 +25,25 @@ PrunedNetwork with_name(const std::string& name, Import import) {
     }
 }
 
-PrunedNetwork import_model(const OnnxModel& model, std::size_t bytes,
-                           const std::filesystem::path& folder,
-                           const OnnxImportParameters& parameters) {
+std::optional<Normalisation> normalisation_of(const OnnxModel& model) {
+    const std::string* const mean = model.metadata(onnx_mean_key);
+    const std::string* const deviation = model.metadata(onnx_deviation_key);
+    if (!mean && !deviation) return std::nullopt;
+    return parse_normalisation(mean ? *mean : "", deviation ? *deviation : "", "its metadata");
+}
+
+NetworkWithWeights import_model(const OnnxModel& model, std::size_t bytes,
+                                const std::filesystem::path& folder,
+                                const OnnxImportParameters& parameters) {
     MemoryBudget budget(bytes);
     TensorReader reader(folder, budget);
-    return OnnxImporter(model, reader, budget, parameters).run();
+    return {OnnxImporter(model, reader, budget, parameters).run(), normalisation_of(model)};
 }
 
 } // namespace
 
-PrunedNetwork read_onnx(const std::filesystem::path& path, const OnnxImportParameters& parameters) {
+NetworkWithWeights read_onnx(const std::filesystem::path& path,
+                             const OnnxImportParameters& parameters) {
     std::error_code error;
     const std::uintmax_t size = std::filesystem::file_size(path, error);
     if (!error && size > max_onnx_bytes)
@@ -51,8 +59,8 @@ PrunedNetwork read_onnx(const std::filesystem::path& path, const OnnxImportParam
     });
 }
 
-PrunedNetwork decode_onnx(std::span<const std::byte> bytes, const std::string& name,
-                          const OnnxImportParameters& parameters) {
+NetworkWithWeights decode_onnx(std::span<const std::byte> bytes, const std::string& name,
+                               const OnnxImportParameters& parameters) {
     return with_name(name,
                      [&] { return import_model(OnnxModel(bytes), bytes.size(), {}, parameters); });
 }

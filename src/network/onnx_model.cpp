@@ -79,6 +79,12 @@ OnnxModel::OnnxModel(std::span<const std::byte> bytes)
                               "'; inline them (onnx.inliner), or export with opset 17 or older");
 }
 
+const std::string* OnnxModel::metadata(std::string_view key) const {
+    for (const onnx::StringStringEntryProto& entry : proto_->metadata_props())
+        if (entry.key() == key) return &entry.value();
+    return nullptr;
+}
+
 std::string OnnxNode::description() const {
     return "node '" + name() + "' (" + op() + ")";
 }

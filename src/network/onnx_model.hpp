@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hdap::network {
@@ -23,6 +24,9 @@ class OnnxModel {
 
     /// The version of the standard operators.
     [[nodiscard]] std::int64_t opset() const noexcept { return opset_; }
+
+    /// Text that exporters leave beside the graph; null where there is none by this key.
+    [[nodiscard]] const std::string* metadata(std::string_view key) const;
 
   private:
     std::unique_ptr<char[]> block_; ///< all that the arena may use

@@ -325,12 +325,18 @@ jit::Module make_module(const Network& network, const Weights& weights) {
 
 } // namespace
 
-std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& weights) {
+std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& weights,
+                                         const std::optional<Normalisation>& normalisation) {
     check_weights(network, weights);
     const TensorShape input = infer_shapes(network).front();
+    jit::ExtraFilesMap records{{input_shape_record, input_shape_text(input)}};
+    if (normalisation) {
+        records.emplace(mean_record, normalisation_text(normalisation->mean));
+        records.emplace(deviation_record, normalisation_text(normalisation->deviation));
+    }
     try {
         std::ostringstream stream;
-        make_module(network, weights).save(stream, {{input_shape_record, input_shape_text(input)}});
+        make_module(network, weights).save(stream, records);
         const std::string text = std::move(stream).str();
         std::vector<std::byte> bytes(text.size());
         std::memcpy(bytes.data(), text.data(), text.size());
@@ -343,8 +349,8 @@ std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& 
 }
 
 void write_torchscript(const std::filesystem::path& path, const Network& network,
-                       const Weights& weights) {
-    storage::write_atomically(path, torchscript_bytes(network, weights));
+                       const Weights& weights, const std::optional<Normalisation>& normalisation) {
+    storage::write_atomically(path, torchscript_bytes(network, weights, normalisation));
 }
 
 } // namespace hdap::network

@@ -32,8 +32,8 @@ bool all_begin_with(const Weights& weights, std::string_view prefix) {
 
 } // namespace
 
-PrunedNetwork parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
-                                const std::optional<TensorShape>& input) {
+NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
+                                     const std::optional<TensorShape>& input) {
     const LoadedModule loaded = load_module(bytes, name);
     NetworkAssembly assembly(std::filesystem::path(name).stem().string(),
                              input_of(loaded, name, input),
@@ -41,16 +41,17 @@ PrunedNetwork parse_torchscript(std::span<const std::byte> bytes, const std::str
     std::vector<std::size_t> outputs = as_data_error(name, "read the program", [&] {
         return torchscript::Reader(name, assembly).run(loaded.module);
     });
-    return std::move(assembly).finish(std::move(outputs));
+    return {std::move(assembly).finish(std::move(outputs)), loaded.normalisation};
 }
 
-PrunedNetwork read_torchscript(const std::filesystem::path& path,
-                               const std::optional<TensorShape>& input) {
+NetworkWithWeights read_torchscript(const std::filesystem::path& path,
+                                    const std::optional<TensorShape>& input) {
     return parse_torchscript(storage::read_sealed(path, storage::Seal::optional), path.string(),
                              input);
 }
 
-Weights parse_torchscript_weights(std::span<const std::byte> bytes, const std::string& name) {
+TorchscriptWeights parse_torchscript_weights(std::span<const std::byte> bytes,
+                                             const std::string& name) {
     const LoadedModule loaded = load_module(bytes, name);
     return as_data_error(name, "read the tensors", [&] {
         Weights weights;
@@ -68,7 +69,7 @@ Weights parse_torchscript_weights(std::span<const std::byte> bytes, const std::s
                 unwrapped.emplace(key.substr(wrapper.size()), std::move(tensor));
             weights = std::move(unwrapped);
         }
-        return weights;
+        return TorchscriptWeights{std::move(weights), loaded.normalisation};
     });
 }
 

@@ -14,10 +14,15 @@ LoadedModule load_module(std::span<const std::byte> bytes, const std::string& na
     return as_data_error(name, "load the module", [&] {
         std::istringstream stream(
             std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-        torch::jit::ExtraFilesMap extra{{input_shape_record, ""}};
-        LoadedModule loaded{torch::jit::load(stream, c10::Device(c10::kCPU), extra), std::nullopt};
+        torch::jit::ExtraFilesMap extra{
+            {input_shape_record, ""}, {mean_record, ""}, {deviation_record, ""}};
+        LoadedModule loaded{torch::jit::load(stream, c10::Device(c10::kCPU), extra), {}, {}};
         loaded.module.eval();
         loaded.input = parse_input_shape(extra.at(input_shape_record));
+        const std::string& mean = extra.at(mean_record);
+        const std::string& deviation = extra.at(deviation_record);
+        if (!mean.empty() || !deviation.empty())
+            loaded.normalisation = parse_normalisation(mean, deviation, name);
         return loaded;
     });
 }

@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/network/graph.hpp"
+#include "hdap/network/normalisation.hpp"
 #include "hdap/network/weights.hpp"
 
 #include <torch/csrc/jit/api/module.h>
@@ -18,7 +19,8 @@ namespace hdap::network {
 /// A module from a TorchScript archive, in evaluation mode, its tensors in the processor's memory.
 struct LoadedModule {
     torch::jit::Module module;
-    std::optional<TensorShape> input; ///< of an image, where the archive tells it
+    std::optional<TensorShape> input;           ///< of an image, where the archive tells it
+    std::optional<Normalisation> normalisation; ///< where the archive tells it
 };
 
 /// Loads a module from the bytes of an archive, after check_torchscript_archive. Throws DataError.

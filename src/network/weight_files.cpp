@@ -83,9 +83,10 @@ bool is_torchscript(const Bytes& bytes) {
 }
 
 WeightFile read_torchscript(Bytes bytes, const std::string& name) {
+    TorchscriptWeights read = parse_torchscript_weights(bytes, name);
     return {.format = "TorchScript",
-            .weights = parse_torchscript_weights(bytes, name),
-            .normalisation = std::nullopt};
+            .weights = std::move(read.weights),
+            .normalisation = std::move(read.normalisation)};
 }
 
 // ------------------------------------------------------------------------------------------ ONNX
@@ -96,9 +97,10 @@ bool is_onnx(const Bytes& bytes) {
 }
 
 WeightFile read_onnx_weights(Bytes bytes, const std::string& name) {
+    NetworkWithWeights read = decode_onnx(bytes, name);
     return {.format = "ONNX",
-            .weights = decode_onnx(bytes, name).weights,
-            .normalisation = std::nullopt};
+            .weights = std::move(read.weights),
+            .normalisation = std::move(read.normalisation)};
 }
 
 // --------------------------------------------------------------------------------------- formats
@@ -208,13 +210,7 @@ std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file)
         return std::nullopt;
     Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
                          .deviation = file.attribute_doubles("/", "normalize_std")};
-    const auto finite = [](double value) { return std::isfinite(value); };
-    const auto usable = [](double value) { return std::isfinite(value) && value >= 1e-6; };
-    if (result.mean.empty() || result.mean.size() != result.deviation.size() ||
-        !std::all_of(result.mean.begin(), result.mean.end(), finite) ||
-        !std::all_of(result.deviation.begin(), result.deviation.end(), usable))
-        throw core::DataError(file.name() + ": normalize_mean and normalize_std must have a finite "
-                                            "number for each channel, the latter 1e-6 or more");
+    check_normalisation(result, file.name());
     return result;
 }
 

@@ -54,8 +54,9 @@ void export_networks(const std::filesystem::path& folder,
             const fs::path file = fs::path(source).replace_extension("." + format);
             if (fs::exists(file) && fs::last_write_time(file) >= fs::last_write_time(source))
                 continue;
-            network::save_network(
-                file, network::read_network(open_stage(source, network::network_schema)));
+            const auto reader = open_stage(source, network::network_schema);
+            network::save_network(file, network::read_network(reader),
+                                  network::read_normalisation(reader));
         }
 }
 

@@ -118,7 +118,9 @@ Workpiece load_workpiece(const StudyContext& context) {
         accuracy::check_evaluation({.precision = settings.search.precision});
         auto [network, weights] = network::read_network(network_file);
         auto normalisation = network::read_normalisation(network_file);
-        if (normalisation)
+        if (!normalisation && train.count > 0)
+            normalisation = {train.mean, train.deviation};
+        else if (normalisation)
             for (accuracy::ImageData* split : {&train, &test})
                 if (split->count > 0)
                     accuracy::use_normalisation(*split, *normalisation, network.name);

@@ -169,7 +169,8 @@ TEST_CASE("A random network survives TorchScript, pruned and not") {
 }
 
 TEST_CASE("PyTorch's own files are read: traced, scripted and frozen") {
-    const Weights state_dict = parse_torchscript_weights(bytes_of_file("scripted.pt"), "s.pt");
+    const Weights state_dict =
+        parse_torchscript_weights(bytes_of_file("scripted.pt"), "s.pt").weights;
     for (const std::string name : {"traced.pt", "scripted.pt", "frozen.pt"}) {
         CAPTURE(name);
         const auto bytes = bytes_of_file(name);
@@ -616,7 +617,7 @@ TEST_CASE(
                   .forward = forward("return x")};
     const Module wrapped =
         Program{.parts = {{"module", inner.make()}}, .forward = forward("return x")}.make();
-    const Weights weights = parse_torchscript_weights(saved(wrapped), "w.pt");
+    const Weights weights = parse_torchscript_weights(saved(wrapped), "w.pt").weights;
     REQUIRE(weights.size() == 2);
     CHECK(weights.at("weight").values == values_of(inner.tensors.at("weight")));
     CHECK(weights.at("half").values == std::vector<float>{1.0F, 1.0F});

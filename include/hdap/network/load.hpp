@@ -35,7 +35,8 @@ struct LoadedNetwork {
 
 /// Reads a network and its weights.
 /// Throws ConfigError when `source.network` is neither a file nor a name of the zoo (says the
-/// nearest), values are out of range or `stop_at` is not for such a file, DataError when a file cannot be read or weights do not fit.
+/// nearest), values are out of range or `stop_at` is not for such a file, DataError when a file
+/// cannot be read or weights do not fit.
 LoadedNetwork load_network(const NetworkSource& source);
 
 /// The formats that save_network knows, by their file names' ends.
@@ -44,8 +45,8 @@ std::vector<std::string> network_file_formats();
 /// Throws ConfigError when the name of `file` does not end in one of network_file_formats.
 void check_network_file_name(const std::filesystem::path& file);
 
-/// Writes a network in the format that the file's name asks for, atomically. HDF5 files keep the
-/// normalisation, too.
+/// Writes a network in the format that the file's name asks for, atomically, with the
+/// normalisation.
 /// Throws ConfigError as check_network_file_name, InternalError when the file cannot be written.
 void save_network(const std::filesystem::path& file, const PrunedNetwork& network,
                   const std::optional<Normalisation>& normalisation = std::nullopt);

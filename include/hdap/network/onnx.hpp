@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/network/graph.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/normalisation.hpp"
 #include "hdap/network/weights.hpp"
 
 #include <cstddef>
@@ -18,6 +18,9 @@ namespace hdap::network {
 struct OnnxExportParameters {
     std::int64_t opset = 13;      ///< version of the standard operators; [13, 17]
     bool fold_batch_norm = false; ///< into the layers before them, see fold_batch_norms
+    /// Kept as the metadata "normalize_mean" and "normalize_std", JSON lists of a number per
+    /// channel: what a user's program must do with images before the model sees them.
+    std::optional<Normalisation> normalisation = {};
 };
 
 /// Writes `network` as an ONNX model of standard operators, atomically.
@@ -58,13 +61,14 @@ struct OnnxImportParameters {
 ///
 /// The batch may be open or any number, and the network works with any. External data must lie in
 /// the folder of the file. Memory: a small multiple of the file's bytes.
+/// The normalisation is that of the metadata which write_onnx makes.
 /// Throws DataError, naming the file, the ONNX node and its operator, for what cannot be read or is
 /// not supported, and says what to do about it.
-PrunedNetwork read_onnx(const std::filesystem::path& path,
-                        const OnnxImportParameters& parameters = {});
+NetworkWithWeights read_onnx(const std::filesystem::path& path,
+                             const OnnxImportParameters& parameters = {});
 
 /// The same from memory; `name` stands for the file in messages. External data is refused.
-PrunedNetwork decode_onnx(std::span<const std::byte> bytes, const std::string& name,
-                          const OnnxImportParameters& parameters = {});
+NetworkWithWeights decode_onnx(std::span<const std::byte> bytes, const std::string& name,
+                               const OnnxImportParameters& parameters = {});
 
 } // namespace hdap::network

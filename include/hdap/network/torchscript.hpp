@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/network/graph.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/normalisation.hpp"
 #include "hdap/network/weights.hpp"
 
 #include <cstddef>
@@ -19,14 +19,19 @@ namespace hdap::network {
 /// output has an extent of 1 × 1, else [N, C, H, W]; a tuple where there are several outputs. N may
 /// be any, C, H and W are those of `network`. Batch norms use their running statistics, in training
 /// mode, too. The state dict has the names of `weights`; tensors that the network does not use are
-/// left out. The input's shape is kept in the archive, so that read_torchscript need not be told.
+/// left out. The input's shape is kept in the archive, so that read_torchscript need not be told,
+/// and so is the normalisation: extra files "normalize_mean" and "normalize_std", JSON lists of a
+/// number per channel.
 /// Throws DataError when the weights do not fit, or a name cannot be one of a module's.
-std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& weights);
+std::vector<std::byte>
+torchscript_bytes(const Network& network, const Weights& weights,
+                  const std::optional<Normalisation>& normalisation = std::nullopt);
 
 /// Writes torchscript_bytes atomically.
 /// Throws as these, and InternalError when the disk is full or not writable.
 void write_torchscript(const std::filesystem::path& path, const Network& network,
-                       const Weights& weights);
+                       const Weights& weights,
+                       const std::optional<Normalisation>& normalisation = std::nullopt);
 
 /// The network of a TorchScript archive, with its weights: what torch.jit.trace or torch.jit.script
 /// made of a network in evaluation mode, frozen by torch.jit.freeze or not. `name` stands for the
@@ -52,17 +57,24 @@ void write_torchscript(const std::filesystem::path& path, const Network& network
 /// Throws DataError, naming operator, module and source line, for an operator that networks here do
 /// not have, and says what to do instead; for files that are damaged or have another structure; and
 /// as infer_shapes does.
-PrunedNetwork parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
-                                const std::optional<TensorShape>& input);
+NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
+                                     const std::optional<TensorShape>& input);
 
 /// Reads the file at `path`; see parse_torchscript.
-PrunedNetwork read_torchscript(const std::filesystem::path& path,
-                               const std::optional<TensorShape>& input = std::nullopt);
+NetworkWithWeights read_torchscript(const std::filesystem::path& path,
+                                    const std::optional<TensorShape>& input = std::nullopt);
+
+/// The weights in a TorchScript archive, and the normalisation that torchscript_bytes keeps there.
+struct TorchscriptWeights {
+    Weights weights;
+    std::optional<Normalisation> normalisation;
+};
 
 /// The floating-point parameters, buffers and other tensors of the module in a TorchScript archive,
 /// by their names in its state dict; without "module." where all names begin with it. `name` stands
 /// for the file in messages. The same warning as for parse_torchscript holds.
 /// Throws DataError.
-Weights parse_torchscript_weights(std::span<const std::byte> bytes, const std::string& name);
+TorchscriptWeights parse_torchscript_weights(std::span<const std::byte> bytes,
+                                             const std::string& name);
 
 } // namespace hdap::network

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/network/graph.hpp"
+#include "hdap/network/normalisation.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/hdf5.hpp"
 
@@ -11,13 +12,6 @@
 #include <vector>
 
 namespace hdap::network {
-
-/// What the images of a trained network are normalised by, per channel: (pixel/255 −
-/// mean)/deviation.
-struct Normalisation {
-    std::vector<double> mean;
-    std::vector<double> deviation;
-};
 
 /// What a file of weights holds.
 struct WeightFile {
@@ -41,7 +35,8 @@ void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normali
 ///   "normalize_mean" and "normalize_std", lists of a number per channel, tell the normalisation.
 /// - safetensors; see parse_safetensors.
 /// - TorchScript archives; see parse_torchscript_weights, and its warning.
-/// - ONNX models, whose weights are named as read_onnx names them.
+/// - ONNX models, whose weights are named as read_onnx names them. Those of write_onnx and
+///   write_torchscript tell the normalisation that they were given.
 ///
 /// Integers (PyTorch's counters "num_batches_tracked") are skipped. Whether the tensors fit a
 /// network is for fit_weights to say.
