@@ -12,7 +12,7 @@ namespace hdap::accuracy {
 struct LaneKernels;
 
 /// To be raised with every change that changes bits: accuracies are shared between jobs by it.
-inline constexpr int engine_version = 1;
+inline constexpr int engine_version = 2;
 
 /// What batch norms do when an engine runs.
 enum class NormMode {

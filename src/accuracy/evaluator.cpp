@@ -204,6 +204,7 @@ std::vector<BatchSums> sums_of_batches(const network::Network& network,
     const Normaliser normaliser(images);
     const std::int64_t size = std::min(parameters.batch, images.count);
     std::vector<BatchSums> sums(static_cast<std::size_t>((images.count + size - 1) / size));
+    threads = static_cast<int>(std::min(static_cast<std::size_t>(threads), sums.size()));
     const auto run = [&](std::size_t thread) {
         Engine engine = inference_engine(network, weights, images, parameters);
         for (std::size_t b = thread; b < sums.size(); b += static_cast<std::size_t>(threads))

@@ -255,7 +255,11 @@ std::size_t Planner::overwritten_input(const Step& step) const {
     const std::size_t input = step.inputs[0];
     const auto step_index = static_cast<std::size_t>(&step - plan_.steps.data());
     const bool same_shape = plan_.tensors[input].shape == plan_.tensors[step.output].shape;
-    return same_shape && last_step_[input] == step_index ? input : none;
+    // Operands are taken one after another: one that comes again later must still be there then.
+    const bool comes_again =
+        step.inputs.size() > 2 &&
+        std::find(step.inputs.begin() + 2, step.inputs.end(), input) != step.inputs.end();
+    return same_shape && !comes_again && last_step_[input] == step_index ? input : none;
 }
 
 void Planner::assign_buffers() {

@@ -25,6 +25,10 @@ void average(double& mean, double value, std::int64_t step) {
 
 } // namespace
 
+std::int64_t shards_of(const TrainingParameters& parameters, std::int64_t images) {
+    return std::max<std::int64_t>(1, std::min(parameters.batch, images) / parameters.shard);
+}
+
 struct Training::State {
     State(const network::PrunedNetwork& own_start, const ImageData& own_images,
           const TrainingParameters& own_parameters,
@@ -34,7 +38,7 @@ struct Training::State {
           network(network::without_final_softmax(start.network), start.weights),
           parts(contribution_parts(network, parameters.weight_decay)),
           batches(own_images, parameters), rate(parameters, batches.per_epoch()),
-          shards(std::max<std::int64_t>(1, batches.images_per_batch() / parameters.shard)) {
+          shards(shards_of(parameters, own_images.count)) {
         progress.steps = rate.steps();
         for (const ContributionPart& part : parts) {
             total.resize(total.size() + static_cast<std::size_t>(part.count));
@@ -57,12 +61,23 @@ struct Training::State {
         }
     }
 
+    void make_room(std::size_t own_shards) {
+        try {
+            contributions.resize(own_shards * total.size());
+        } catch (const std::bad_alloc&) {
+            const double gigabytes = 4e-9 * static_cast<double>(own_shards * total.size());
+            throw core::ConfigError("no memory for the gradients of " + std::to_string(own_shards) +
+                                    " shards, " + core::significant(gigabytes, 2) +
+                                    " GB on this rank: use a larger shard, or more ranks");
+        }
+    }
+
     void compute(std::int64_t first, std::int64_t last, int threads) {
         const std::int64_t count = last - first;
         threads = static_cast<int>(std::clamp<std::int64_t>(count, 1, threads));
         add_workers(static_cast<std::size_t>(threads));
         batches.begin(progress.step);
-        contributions.resize(static_cast<std::size_t>(count) * total.size());
+        make_room(static_cast<std::size_t>(count));
         std::vector<std::exception_ptr> failures(static_cast<std::size_t>(count));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
         for (std::int64_t i = 0; i < count; ++i) {
@@ -101,7 +116,7 @@ struct Training::State {
     void apply() {
         const auto loss = static_cast<double>(total[total.size() - 2]);
         if (!std::isfinite(loss))
-            throw core::InternalError(
+            throw core::ConfigError(
                 "training network '" + network.network().name + "' diverged: the loss is " +
                 core::shortest(loss) + " in step " + std::to_string(progress.step + 1) + " of " +
                 std::to_string(progress.steps) + " at a learning rate of " +
@@ -146,7 +161,7 @@ void check_finite(const network::Weights& weights, const TrainingParameters& par
     for (const auto& [name, tensor] : weights)
         for (const float value : tensor.values)
             if (!std::isfinite(value))
-                throw core::InternalError(
+                throw core::ConfigError(
                     "training diverged: '" + name + "' holds " +
                     core::shortest(static_cast<double>(value)) + " after step " +
                     std::to_string(progress.step) + " of " + std::to_string(progress.steps) +

@@ -19,10 +19,11 @@ using nlohmann::ordered_json;
 constexpr std::uintmax_t most_bytes = 16U << 20U;
 
 std::string read_text(const std::string& file) {
-    std::ifstream input(file, std::ios::binary);
     std::error_code error;
     const std::uintmax_t size = std::filesystem::file_size(file, error);
-    if (!input || error) throw core::DataError("cannot read the genome " + file);
+    if (error) throw core::DataError("cannot read the genome " + file + ": " + error.message());
+    std::ifstream input(file, std::ios::binary);
+    if (!input) throw core::DataError("cannot read the genome " + file);
     if (size > most_bytes)
         throw core::DataError(file + ": a genome has at most 16 MB, this file has " +
                               std::to_string(size) + " bytes");

@@ -9,6 +9,7 @@
 #include "hdap/network/prune.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "option_checks.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,7 @@ using nlohmann::ordered_json;
 
 /// Which network, and what it takes. Of a file, channels count only with an image size.
 struct SourceOptions {
+    const CLI::App* command = nullptr;
     network::NetworkSource source;
     std::vector<std::int64_t> image_size; ///< one number, or height and width
     std::int64_t channels = 3;
@@ -75,6 +77,7 @@ void add_source_options(CLI::App& command, SourceOptions& options, bool needs_we
                              "has its own"
                            : "Weights to check against the network");
     command.add_option("--width", options.source.zoo.width, "Zoo: multiplies all channel counts")
+        ->check(within(1e-6, 4.0))
         ->capture_default_str();
     command.add_option("--classes", options.source.zoo.classes,
                        "Zoo: classes; default: as published");
@@ -92,6 +95,14 @@ void add_source_options(CLI::App& command, SourceOptions& options, bool needs_we
                     "A,B or several times")
         ->delimiter(',')
         ->allow_extra_args(false);
+    options.command = &command;
+}
+
+/// Throws UsageError when one of `names` was given; `why` it says nothing here.
+void refuse_options(const SourceOptions& options, std::initializer_list<const char*> names,
+                    const std::string& why) {
+    for (const char* name : names)
+        if (options.command->count(name) > 0) throw core::UsageError(name + (": " + why));
 }
 
 /// The images that `--image-size` and `--channels` describe.
@@ -101,6 +112,9 @@ network::TensorShape image_shape(const SourceOptions& options) {
 }
 
 network::LoadedNetwork load(const SourceOptions& options) {
+    if (!network::is_in_zoo(options.source.network))
+        refuse_options(options, {"--width", "--classes"},
+                       "is for networks of the zoo; '" + options.source.network + "' is none");
     network::NetworkSource source = options.source;
     source.zoo.input_channels = options.channels;
     if (!options.image_size.empty()) {
@@ -133,6 +147,8 @@ accuracy::ImageData read_split(const std::string& file, const std::string& split
 }
 
 void fit_to_images(SourceOptions& options, const accuracy::ImageData& images) {
+    refuse_options(options, {"--classes", "--channels", "--image-size"},
+                   "the images of --data tell that");
     options.source.zoo.classes = images.classes;
     options.channels = images.channels;
     options.image_size = {images.height, images.width};
@@ -264,6 +280,10 @@ ExitCode info(const InfoOptions& options) {
 
 ExitCode evaluate(EvalOptions options) {
     accuracy::ImageData images = read_split(options.data, options.split);
+    if (options.images > images.count)
+        throw core::UsageError("--images " + std::to_string(options.images) + ": split '" +
+                               options.split + "' of " + options.data + " has " +
+                               std::to_string(images.count));
     if (options.images > 0) images = accuracy::slice(images, 0, options.images);
     fit_to_images(options.network, images);
     const auto [network, normalisation] = load_with_weights(options.network);
@@ -331,13 +351,21 @@ std::vector<std::vector<std::int32_t>> ranked_channels(const PruneOptions& optio
     return network::rank_channels(network.network, network.weights, space, parameters);
 }
 
+/// Every output must be a file of a known format that destroys nothing.
+void check_outputs(const std::vector<std::string>& outputs, const SourceOptions& network,
+                   const std::string& data = {}) {
+    for (const std::string& output : outputs) {
+        network::check_network_file_name(output);
+        check_output_file("--out", output, {network.source.network, network.source.weights, data});
+    }
+}
+
 ExitCode prune(PruneOptions options) {
     if (int(options.keep.has_value()) + int(options.macs.has_value()) +
             int(!options.genome.empty()) !=
         1)
         throw core::UsageError("say what to keep: --keep, --macs or --genome, one of them");
-    for (const std::string& output : options.outputs)
-        network::check_network_file_name(output);
+    check_outputs(options.outputs, options.network, options.data);
     accuracy::ImageData images;
     if (!options.data.empty()) {
         const auto train = read_split(options.data, "train");
@@ -368,8 +396,7 @@ ExitCode prune(PruneOptions options) {
 }
 
 ExitCode convert(const ConvertOptions& options) {
-    for (const std::string& output : options.outputs)
-        network::check_network_file_name(output);
+    check_outputs(options.outputs, options.network);
     const auto [network, normalisation] = load_with_weights(options.network);
     for (const std::string& output : options.outputs) {
         network::save_network(output, network, normalisation);
@@ -436,11 +463,11 @@ void add_prune_command(CLI::App& group, Action& action) {
                     "      --data cifar10.h5 --out small.onnx --out small.pt");
     add_source_options(*command, options->network, true);
     command->add_option("--keep", options->keep, "The same share of every group's channels")
-        ->check(CLI::Range(1e-9, 1.0));
+        ->check(within(1e-9, 1.0));
     command
         ->add_option("--macs", options->macs,
                      "The uniform width with at most this share of the MACs")
-        ->check(CLI::Range(1e-9, 1.0));
+        ->check(within(1e-9, 1.0));
     command->add_option("--genome", options->genome,
                         "Channels kept in each group: a JSON list or object by group names, or a "
                         "network of a study (.h5)");
@@ -488,7 +515,7 @@ void add_network_commands(CLI::App& app, Action& action) {
     add_convert_command(*group, "import", "Read a network from another tool's file.",
                         "hdap network import my-network.onnx --out my-network.h5", action);
     add_convert_command(*group, "export", "Write a network for other tools.",
-                        "hdap network export resnet20 --weights resnet20.h5 --out resnet20.h5",
+                        "hdap network export resnet20 --weights resnet20.h5 --out resnet20.onnx",
                         action);
 }
 

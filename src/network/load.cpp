@@ -17,11 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_in_zoo(const std::string& name) {
-    const std::vector<std::string> names = zoo_names();
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 enum class Format { hdf5, torchscript, onnx };
 
 /// By the file's first bytes. Protobuf, and so ONNX, has no mark of its own.
@@ -32,7 +27,11 @@ Format format_of(const std::string& file) {
     stream.read(reinterpret_cast<char*>(start.data()), enough);
     start.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
     if (storage::is_hdf5(start)) return Format::hdf5;
-    return is_zip(start) ? Format::torchscript : Format::onnx;
+    if (is_zip(start)) return Format::torchscript;
+    if (fs::path(file).extension() == ".h5" || fs::path(file).extension() == ".pt")
+        throw core::DataError(file + ": is not what its name says, or truncated: " +
+                              "neither HDF5 nor a TorchScript archive");
+    return Format::onnx;
 }
 
 [[noreturn]] void refuse_stop(const NetworkSource& source) {

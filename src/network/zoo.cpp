@@ -4,6 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "zoo_builder.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace hdap::network {
@@ -68,6 +69,11 @@ std::vector<std::string> zoo_names() {
     for (const Entry& entry : zoo)
         names.emplace_back(entry.name);
     return names;
+}
+
+bool is_in_zoo(const std::string& name) {
+    return std::any_of(zoo.begin(), zoo.end(),
+                       [&](const Entry& entry) { return name == entry.name; });
 }
 
 Network make_network(const ZooRequest& request) {

@@ -1,5 +1,6 @@
 #include "hdap/parallel/communicator.hpp"
 
+#include <new>
 #include <climits>
 #include <mpi.h>
 
@@ -36,6 +37,8 @@ std::optional<Failure> run_caught(const std::function<void()>& work) {
         return std::nullopt;
     } catch (const core::Error& error) {
         return Failure{error.kind(), error.what()};
+    } catch (const std::bad_alloc&) {
+        return Failure{core::ErrorKind::internal, "out of memory"};
     } catch (const std::exception& error) {
         return Failure{core::ErrorKind::internal, error.what()};
     }

@@ -7,23 +7,41 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
 
 namespace hdap::storage {
 
+namespace {
+
+/// Whether the file that is called `path` now is the one that was opened.
+bool is_open_as(const std::filesystem::path& path, int descriptor) {
+    struct ::stat named = {};
+    struct ::stat opened = {};
+    return ::stat(path.c_str(), &named) == 0 && ::fstat(descriptor, &opened) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+} // namespace
+
 std::optional<FileLock> FileLock::try_acquire(const std::filesystem::path& path) {
     const auto fail = [&](const char* what) {
         throw core::DataError(std::string("cannot ") + what + " " + path.string() + ": " +
                               std::strerror(errno));
     };
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor < 0) fail("make");
-    FileLock lock(descriptor);
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
-    if (errno != EWOULDBLOCK) fail("lock");
-    return std::nullopt;
+    for (;;) {
+        const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (descriptor < 0) fail("make");
+        FileLock lock(descriptor);
+        if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
+            if (is_open_as(path, descriptor)) return lock;
+            continue; // an owner removed it meanwhile; the next one locks another file
+        }
+        if (errno != EWOULDBLOCK) fail("lock");
+        return std::nullopt;
+    }
 }
 
 std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path,

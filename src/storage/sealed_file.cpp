@@ -91,6 +91,12 @@ bool keep_as(const fs::path& path, const fs::path& previous) {
     return false;
 }
 
+/// What a failure to write `path` has done to it.
+std::string what_is_left(const fs::path& path) {
+    std::error_code error;
+    return fs::exists(path, error) ? "; the file that was there before is unchanged" : "";
+}
+
 /// Writes the parts to a temporary file and renames it to `path`.
 void replace_file(const fs::path& path, std::span<const std::byte> head,
                   std::span<const std::byte> body, const fs::path& previous) {
@@ -99,7 +105,7 @@ void replace_file(const fs::path& path, std::span<const std::byte> head,
         const std::string why = reason();
         ::unlink(temporary.c_str());
         throw core::InternalError("cannot " + action + " " + path.string() + ": " + why +
-                                  "; the file that was there before is unchanged");
+                                  what_is_left(path));
     };
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (file.number() < 0) fail("create");
@@ -227,7 +233,7 @@ void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::p
     const auto check = [&](bool ok) {
         if (!ok)
             throw core::InternalError("cannot write " + path.string() + ": " + reason() +
-                                      "; the file that was there before is unchanged");
+                                      what_is_left(path));
     };
     Descriptor file(temporary, O_RDWR);
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&

@@ -132,35 +132,42 @@ class Finetuner {
         network::PrunedNetwork start;
         communicator.on_every_rank([&] { start = evaluator_.candidate(selection.genome); });
         const auto checkpoint = checkpoint_file(context_.run_directory, selection.id);
+        const accuracy::TrainingParameters& parameters = context_.settings.finetune.training;
+        storage::FileIdentity training;
+        communicator.on_root(
+            [&] { training = training_identity(start, teacher_, images_, parameters); });
+        const TrainingCrew crew{communicator, context_.log, context_.control, context_.threads};
         const auto trained =
-            run_training({communicator, context_.log, context_.control, context_.threads},
-                         {.label = selection.id,
-                          .start = start,
-                          .teacher = teacher_,
-                          .images = images_,
-                          .held_out = workpiece_.held_out,
-                          .parameters = context_.settings.finetune.training,
-                          .checkpoint = checkpoint,
-                          .checkpoint_seconds = context_.settings.run.checkpoint_seconds});
+            run_training(crew, {.label = selection.id,
+                                .start = start,
+                                .teacher = teacher_,
+                                .images = images_,
+                                .held_out = workpiece_.held_out,
+                                .parameters = parameters,
+                                .identity = training,
+                                .checkpoint = checkpoint,
+                                .checkpoint_seconds = context_.settings.run.checkpoint_seconds});
         if (!trained) return false;
+        const double before =
+            accuracy_on_all_ranks(crew, start.network, start.weights, workpiece_.held_out);
+        const double test =
+            accuracy_on_all_ranks(crew, start.network, trained->weights, workpiece_.test);
         communicator.on_root([&] {
-            const auto accuracy = [&](const network::Weights& weights,
-                                      const accuracy::ImageData& images) {
-                return accuracy::measure(start.network, weights, images,
-                                         context_.settings.data.evaluation, context_.threads)
-                    .top1;
-            };
-            write_network(
-                network_file(context_.run_directory, selection.id), identity,
-                {.id = selection.id,
-                 .genome = selection.genome,
-                 .held_out_accuracy = accuracy(start.weights, workpiece_.held_out),
-                 .finetuned_held_out_accuracy = accuracy(trained->weights, workpiece_.held_out),
-                 .test_accuracy = accuracy(trained->weights, workpiece_.test)},
-                {start.network, trained->weights}, workpiece_.normalisation);
+            write_network(network_file(context_.run_directory, selection.id), identity,
+                          {.id = selection.id,
+                           .genome = selection.genome,
+                           .held_out_accuracy = before,
+                           .finetuned_held_out_accuracy = trained->history.back().held_out_accuracy,
+                           .test_accuracy = test},
+                          {start.network, trained->weights}, workpiece_.normalisation);
             remove_checkpoint(checkpoint);
         });
         return true;
+    }
+
+    /// Whether a step of training has parts for several workers.
+    [[nodiscard]] bool has_shards() const {
+        return accuracy::shards_of(context_.settings.finetune.training, images_.count) > 1;
     }
 
   private:
@@ -170,12 +177,6 @@ class Finetuner {
     accuracy::Evaluator evaluator_;
     std::optional<network::PrunedNetwork> teacher_;
 };
-
-/// Whether a step of training has parts for several workers.
-bool trains_together(const Settings& settings) {
-    const accuracy::TrainingParameters& training = settings.finetune.training;
-    return training.batch >= 2 * training.shard;
-}
 
 /// Genomes by rank 0's choice, on every rank.
 std::vector<Selection> broadcast_selection(const parallel::Communicator& communicator,
@@ -259,7 +260,7 @@ std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& co
         if (!remaining.empty()) finetuner.emplace(context, workpiece);
     });
     const bool complete =
-        trains_together(context.settings)
+        finetuner && finetuner->has_shards()
             ? std::all_of(remaining.begin(), remaining.end(),
                           [&](const Selection& entry) {
                               return finetuner->finetune_together(entry, identity);

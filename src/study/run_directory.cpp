@@ -74,15 +74,14 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
 }
 
 void require_same_identity(const fs::path& file, const storage::FileIdentity& found,
-                           const storage::FileIdentity& expected) {
+                           const storage::FileIdentity& expected, const std::string& advice) {
     if (found.config_sha256 == expected.config_sha256 &&
         found.input_sha256 == expected.input_sha256)
         return;
     const bool settings_differ = found.config_sha256 != expected.config_sha256;
     throw core::ConfigError(file.string() + " was made from other " +
                             (settings_differ ? "settings" : "input files (weights or images)") +
-                            "; it is not written over. Choose another run directory with --out, "
-                            "or move the file away");
+                            "; it is not written over: " + advice);
 }
 
 bool is_up_to_date(const fs::path& file, const storage::FileIdentity& expected, core::Log& log) {

@@ -4,6 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/checkpoint.hpp"
 #include "stages.hpp"
 
 #include <chrono>
@@ -23,42 +24,14 @@ storage::Hdf5Reader stage_on_every_rank(const StudyContext& context, const RunDi
     return storage::Hdf5Reader::from_bytes(std::move(bytes), name);
 }
 
-/// Reads a checkpoint; nothing when there is none.
-/// Throws CorruptFileError or DataError when it is damaged.
-std::optional<search::SearchState> read_checkpoint(const fs::path& file,
-                                                   const storage::FileIdentity& identity) {
-    if (!fs::exists(file)) return std::nullopt;
-    const auto reader = open_stage(file, identity.schema);
-    require_same_identity(file, storage::read_identity(reader, identity.schema), identity);
-    return search::read_search_state(reader);
-}
-
 /// The state to go on from: that of search.h5, else of search.prev.h5, else a new one.
 search::SearchState resume(const StudyContext& context, const RunDirectory& run,
                            const storage::FileIdentity& identity) {
-    const fs::path current = run / "search.h5";
-    const fs::path previous = run / "search.prev.h5";
-    std::string damage;
-    for (const fs::path& file : {current, previous}) {
-        try {
-            auto state = read_checkpoint(file, identity);
-            if (!state) continue;
-            if (!damage.empty()) context.log.warning(damage + "; going on from " + file.string());
-            return std::move(*state);
-        } catch (const core::Error& error) {
-            if (error.kind() != core::ErrorKind::corrupt_file &&
-                error.kind() != core::ErrorKind::data)
-                throw;
-            damage = error.what();
-            // Out of the way, so that the next checkpoint does not keep it as the previous one.
-            fs::rename(file, file.string() + ".damaged");
-        }
-    }
-    if (!damage.empty())
-        throw core::CorruptFileError(
-            damage + "; there is no other checkpoint. The damaged files end in .damaged now: "
-                     "run the command again to search from the beginning");
-    return {};
+    search::SearchState state;
+    newest_checkpoint(
+        run / "search.h5", run / "search.prev.h5", identity, another_run_directory, context.log,
+        [&](const storage::Hdf5Reader& reader) { state = search::read_search_state(reader); });
+    return state;
 }
 
 /// All accuracies that a search knows, without those that it gave up.

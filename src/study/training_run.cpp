@@ -7,6 +7,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/checkpoint.hpp"
 #include "hdap/study/run_directory.hpp"
 
 #include <chrono>
@@ -34,16 +35,6 @@ std::string parameters_text(const accuracy::TrainingParameters& p) {
     return core::join(parts);
 }
 
-/// Of all that the result depends on.
-storage::FileIdentity identity_of(const TrainingTask& task) {
-    core::Sha256 inputs;
-    add_network(inputs, task.start);
-    if (task.teacher) add_network(inputs, *task.teacher);
-    add_images(inputs, task.images);
-    return {training_schema, core::sha256_hex(std::string_view(parameters_text(task.parameters))),
-            inputs.hex_digest()};
-}
-
 /// The columns of a history, as checkpoints and CSV files name them.
 struct Column {
     const char* name;
@@ -66,10 +57,9 @@ std::filesystem::path previous_of(std::filesystem::path checkpoint) {
 }
 
 /// Writes `checkpoint`; the one before it is kept.
-void write_checkpoint(const TrainingTask& task, const storage::FileIdentity& identity,
-                      const Checkpoint& checkpoint) {
+void write_checkpoint(const TrainingTask& task, const Checkpoint& checkpoint) {
     write_stage(
-        task.checkpoint, identity,
+        task.checkpoint, task.identity,
         [&](storage::Hdf5Writer& file) {
             const accuracy::TrainingProgress& progress = checkpoint.state.progress;
             file.attribute("/", "step", progress.step);
@@ -113,39 +103,12 @@ Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
             result.history[i].*column.member = values[i];
         }
     }
+    if (result.state.progress.step == result.state.progress.steps && result.history.empty())
+        throw core::DataError(file.name() + ": is of the end of a training, but has no epochs");
     return result;
 }
 
-/// The newest usable checkpoint of this task; empty when there is none.
-std::filesystem::path usable_checkpoint(const TrainingTask& task,
-                                        const storage::FileIdentity& identity, core::Log& log) {
-    for (const std::filesystem::path& file : {task.checkpoint, previous_of(task.checkpoint)})
-        if (is_up_to_date(file, identity, log)) return file;
-    return {};
-}
-
 // --------------------------------------------------------------------------------------- steps
-
-/// Share of the held-out images that are classified rightly; each rank measures its share of them.
-double held_out_accuracy(const TrainingCrew& crew, const TrainingTask& task,
-                         const network::Weights& weights) {
-    const auto mine = parallel::partition(static_cast<std::size_t>(task.held_out.count),
-                                          crew.communicator.size(), crew.communicator.rank());
-    double right = 0.0;
-    crew.communicator.on_every_rank([&] {
-        if (mine.size() == 0) return;
-        const auto images = accuracy::slice(task.held_out, static_cast<std::int64_t>(mine.first),
-                                            static_cast<std::int64_t>(mine.size()));
-        const accuracy::Metrics metrics =
-            accuracy::measure(task.start.network, weights, images, {}, crew.threads);
-        right = std::round(metrics.top1 * static_cast<double>(metrics.images));
-    });
-    double all_right = 0.0;
-    for (const double value : crew.communicator.all_gather(std::vector<double>{right}))
-        all_right += value;
-    return task.held_out.count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                                    : all_right / static_cast<double>(task.held_out.count);
-}
 
 /// A training that all ranks do together.
 class Run {
@@ -161,6 +124,7 @@ class Run {
         if (crew_.communicator.is_root())
             progress.emplace(crew_.log, done() * training_->images_per_step());
         auto last_checkpoint = Clock::now();
+        const bool was_done = done() == steps();
         while (done() < steps()) {
             if (crew_.communicator.any(crew_.control.stop_requested())) {
                 save();
@@ -175,6 +139,7 @@ class Run {
             }
         }
         progress.reset();
+        if (!was_done) save(); // what follows may fail, or be killed
         TrainedNetwork result{{}, history_};
         crew_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
         return result;
@@ -193,10 +158,15 @@ class Run {
     }
 
     void restore() {
-        identity_ = identity_of(task_);
         std::vector<std::byte> bytes;
         crew_.communicator.on_root([&] {
-            const auto file = usable_checkpoint(task_, identity_, crew_.log);
+            const auto file =
+                newest_checkpoint(task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
+                                  "train with the settings and inputs that it was made with, or "
+                                  "move it away to begin anew",
+                                  crew_.log, [](const storage::Hdf5Reader& reader) {
+                                      (void)read_checkpoint(reader);
+                                  });
             if (!file.empty()) bytes = storage::read_sealed(file);
         });
         crew_.communicator.broadcast(bytes);
@@ -227,19 +197,32 @@ class Run {
         crew_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
-    /// Adds to an error's message where the last good state is.
+    /// The message of an error, with where the last good state is.
+    [[nodiscard]] std::string with_checkpoint(const std::string& message) const {
+        if (saved_step_ == 0) return message;
+        return message + "; the state after step " + std::to_string(saved_step_) + " is kept in " +
+               task_.checkpoint.string();
+    }
+
     void with_checkpoint_told(const std::function<void()>& work) const {
         try {
             work();
-        } catch (const core::InternalError& error) {
-            if (saved_step_ == 0) throw;
-            throw core::InternalError(std::string(error.what()) + "; the state after step " +
-                                      std::to_string(saved_step_) + " is kept in " +
-                                      task_.checkpoint.string());
+        } catch (const core::ConfigError& error) {
+            throw core::ConfigError(with_checkpoint(error.what()));
+        }
+    }
+
+    /// Of the epoch that ends with such weights. Collective.
+    [[nodiscard]] double held_out_accuracy(const network::Weights& weights) const {
+        try {
+            return accuracy_on_all_ranks(crew_, task_.start.network, weights, task_.held_out);
+        } catch (const parallel::AgreedError& error) {
+            throw parallel::AgreedError(error.kind(), with_checkpoint(error.what()));
         }
     }
 
     void end_epoch() {
+        const auto start = Clock::now();
         network::Weights weights;
         crew_.communicator.on_every_rank(
             [&] { with_checkpoint_told([&] { weights = training_->state().weights; }); });
@@ -248,11 +231,13 @@ class Run {
                            .learning_rate = training_->learning_rate(progress.step - 1),
                            .loss = progress.loss,
                            .train_accuracy = progress.train_accuracy,
-                           .held_out_accuracy = held_out_accuracy(crew_, task_, weights),
+                           .held_out_accuracy = held_out_accuracy(weights),
                            .seconds = epoch_time_.count()};
         epoch_time_ = {};
         history_.push_back(record);
         if (task_.on_epoch) crew_.communicator.on_root([&] { task_.on_epoch(history_); });
+        // It is not interrupted, so the end of the job's time must leave room for it.
+        crew_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
     void show(core::Progress& progress) const {
@@ -281,10 +266,10 @@ class Run {
             std::optional<accuracy::TrainingState> state;
             try {
                 state = training_->state();
-            } catch (const core::InternalError&) {
+            } catch (const core::ConfigError&) {
                 return;
             }
-            write_checkpoint(task_, identity_, {std::move(*state), history_});
+            write_checkpoint(task_, {std::move(*state), history_});
             saved_step_ = done();
         });
         crew_.control.walltime().saw_checkpoint(Clock::now() - start);
@@ -292,7 +277,6 @@ class Run {
 
     const TrainingCrew& crew_;
     const TrainingTask& task_;
-    storage::FileIdentity identity_;
     std::optional<accuracy::Training> training_;
     std::vector<EpochRecord> history_;
     Seconds epoch_time_{};
@@ -300,6 +284,42 @@ class Run {
 };
 
 } // namespace
+
+storage::FileIdentity training_identity(const network::PrunedNetwork& start,
+                                        const std::optional<network::PrunedNetwork>& teacher,
+                                        const accuracy::ImageData& images,
+                                        const accuracy::TrainingParameters& parameters) {
+    core::Sha256 inputs;
+    add_network(inputs, start);
+    if (teacher) add_network(inputs, *teacher);
+    add_images(inputs, images);
+    return {training_schema, core::sha256_hex(std::string_view(parameters_text(parameters))),
+            inputs.hex_digest()};
+}
+
+double accuracy_on_all_ranks(const TrainingCrew& crew, const network::Network& network,
+                             const network::Weights& weights, const accuracy::ImageData& images) {
+    const auto mine = parallel::partition(static_cast<std::size_t>(images.count),
+                                          crew.communicator.size(), crew.communicator.rank());
+    double right = 0.0;
+    crew.communicator.on_every_rank([&] {
+        if (mine.size() == 0) return;
+        const accuracy::Metrics metrics =
+            accuracy::measure(network, weights,
+                              accuracy::slice(images, static_cast<std::int64_t>(mine.first),
+                                              static_cast<std::int64_t>(mine.size())),
+                              {}, crew.threads);
+        if (!std::isfinite(metrics.loss))
+            throw core::ConfigError("training diverged: what network '" + network.name +
+                                    "' computes is not a number; try a lower learning_rate");
+        right = std::round(metrics.top1 * static_cast<double>(metrics.images));
+    });
+    double all_right = 0.0;
+    for (const double value : crew.communicator.all_gather(std::vector<double>{right}))
+        all_right += value;
+    return images.count == 0 ? std::numeric_limits<double>::quiet_NaN()
+                             : all_right / static_cast<double>(images.count);
+}
 
 std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task) {
     return Run(crew, task).run();

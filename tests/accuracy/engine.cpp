@@ -185,6 +185,32 @@ TEST_CASE("the kernels of every processor compute random networks as plain loops
         }
 }
 
+TEST_CASE("sums and products of several operands may name one of them more than once", "[engine]") {
+    for (const network::Operator op : {network::Operator::add, network::Operator::multiply})
+        for (const std::vector<std::size_t>& operands :
+             {std::vector<std::size_t>{1, 2, 1}, {1, 1, 2}, {2, 1, 1}, {1, 1, 1}, {1, 2, 2, 1}}) {
+            network::Node relu;
+            relu.op = network::Operator::relu;
+            network::Network network = network_of(relu, {2, {3, 5}});
+            network::Node tanh;
+            tanh.name = "tanh";
+            tanh.op = network::Operator::tanh;
+            tanh.inputs = {0};
+            network.nodes.push_back(tanh);
+            network::Node combination;
+            combination.name = "combination";
+            combination.op = op;
+            combination.inputs = operands;
+            network.nodes.push_back(combination);
+            CAPTURE(operands);
+            for (const LaneKernels* kernels : every_kernels()) {
+                const auto images = random_images(network::infer_shapes(network)[0], 3, 1);
+                Engine engine(network, {}, 3, NormMode::running, *kernels);
+                CHECK(largest_error(run(engine, network, images), network, {}, images) < 1e-5);
+            }
+        }
+}
+
 TEST_CASE("rows of depthwise convolutions are those of plain loops", "[engine]") {
     constexpr std::int64_t channels = 3;
     core::RandomStream random(4, core::StreamId::testing, 6);

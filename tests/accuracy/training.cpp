@@ -12,6 +12,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <thread>
 
@@ -222,10 +223,12 @@ TEST_CASE("parameters out of their range and images that do not fit are refused"
 
 TEST_CASE("one step goes down the gradient of the plain loss", "[training]") {
     constexpr double smoothing = 0.1;
+    int subjects = 0;
     for (std::uint32_t seed = 0; seed < 30; ++seed) {
         CAPTURE(seed);
         const std::optional<Subject> subject = random_subject(seed, 6);
         if (!subject) continue;
+        ++subjects;
         TrainingParameters parameters = one_plain_step;
         parameters.label_smoothing = smoothing;
         // LibTorch's own kernels, too, which a GPU would use.
@@ -238,6 +241,77 @@ TEST_CASE("one step goes down the gradient of the plain loss", "[training]") {
             },
             seed);
     }
+    CHECK(subjects >= 15);
+}
+
+TEST_CASE("momentum and decay move the weights as their formulas say, batch norms without decay",
+          "[training]") {
+    const PrunedNetwork start = small_start();
+    const ImageData images = small_images(48);
+    for (const bool nesterov : {true, false}) {
+        CAPTURE(nesterov);
+        TrainingParameters parameters{.epochs = 3.0,
+                                      .batch = 16,
+                                      .shard = 16,
+                                      .learning_rate = 0.05,
+                                      .schedule = "constant",
+                                      .momentum = 0.8,
+                                      .nesterov = nesterov,
+                                      .weight_decay = 0.1,
+                                      .warmup = 0.0};
+        TrainingParameters plain = parameters; // to learn the gradient from
+        plain.momentum = plain.weight_decay = 0.0;
+        Training training(start, images, parameters);
+        std::map<std::string, std::vector<double>> velocity;
+        for (int step = 0; step < 5; ++step) {
+            const TrainingState before = training.state();
+            Training gradient_only(start, images, plain);
+            gradient_only.restore(before);
+            gradient_only.take_step(1);
+            const Weights moved = gradient_only.state().weights;
+            training.take_step(1);
+            const Weights after = training.state().weights;
+            double worst = 0.0;
+            for (const auto& [name, tensor] : before.weights) {
+                const bool statistic = name.find(".running_") != std::string::npos;
+                const bool decays = name.ends_with(".weight") && tensor.shape.size() > 1;
+                velocity[name].resize(tensor.values.size());
+                for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+                    const auto weight = static_cast<double>(tensor.values[i]);
+                    const auto there = static_cast<double>(moved.at(name).values[i]);
+                    double expected = there;
+                    if (!statistic) {
+                        const double g = (weight - there) / 0.05 + (decays ? 0.1 * weight : 0.0);
+                        double& v = velocity[name][i];
+                        v = 0.8 * v + g;
+                        expected = weight - 0.05 * (nesterov ? g + 0.8 * v : v);
+                    }
+                    worst = std::max(
+                        worst, std::abs(static_cast<double>(after.at(name).values[i]) - expected) /
+                                   (1.0 + std::abs(expected)));
+                }
+            }
+            CHECK(worst < 2e-6);
+        }
+    }
+}
+
+TEST_CASE("running statistics move by a tenth towards those of the batch", "[training]") {
+    const PrunedNetwork start = small_start();
+    const ImageData images = small_images(16);
+    const Weights after =
+        train(start, images, {.epochs = 1.0, .batch = 16, .shard = 16, .augment = false}, {});
+    // With weights that have not moved yet, those of the batch are what recalibration finds.
+    const Weights batch =
+        recalibrate_batch_norm(start.network, start.weights, images, {.batch = 16});
+    int statistics = 0;
+    for (const auto& [name, tensor] : start.weights) {
+        if (name.find(".running_") == std::string::npos) continue;
+        for (std::size_t i = 0; i < tensor.values.size(); ++i, ++statistics)
+            CHECK(after.at(name).values[i] ==
+                  Approx(0.9F * tensor.values[i] + 0.1F * batch.at(name).values[i]).margin(1e-5));
+    }
+    CHECK(statistics > 100);
 }
 
 TEST_CASE("with a teacher, a step goes down the mixed loss", "[training]") {

@@ -129,25 +129,59 @@ TEST_CASE("a training that is killed or stopped goes on to the undisturbed weigh
     CHECK_FALSE(fs::exists(study / "disturbed.h5.lock"));
 }
 
-TEST_CASE("of a damaged checkpoint the one before it is used, and without any it begins anew") {
+TEST_CASE("of a damaged checkpoint the one before it is used, and only damaged ones end with 3") {
     const TinyStudy study(TinyStudy::Weights::initial);
     REQUIRE(trained(study, "undisturbed.h5", longer).exit_code == 0);
     const fs::path checkpoint = study / "damaged.h5.checkpoint";
     const fs::path previous = study / "damaged.h5.checkpoint.previous";
-    for (const bool both : {false, true}) {
+    const auto interrupt = [&] {
         Process job = study.start({.ranks = 0}, training(study, "damaged.h5", longer));
         REQUIRE(job.wait_until([&] { return fs::exists(previous) && fs::exists(checkpoint); }));
         job.kill_all();
         flip_byte(checkpoint, 0.5);
-        if (both) fs::resize_file(previous, fs::file_size(previous) / 2);
-        const Outcome outcome = trained(study, "damaged.h5", longer);
-        INFO(outcome.errors);
-        REQUIRE(outcome.exit_code == 0);
-        CHECK_THAT(outcome.errors, Contains("damaged.h5.checkpoint"));
-        CHECK((outcome.errors.find("going on after step") == std::string::npos) == both);
-        CHECK(same_weights(study / "undisturbed.h5", study / "damaged.h5"));
-        fs::remove(study / "damaged.h5");
-    }
+    };
+    interrupt();
+    const Outcome went_on = trained(study, "damaged.h5", longer);
+    INFO(went_on.errors);
+    REQUIRE(went_on.exit_code == 0);
+    CHECK_THAT(went_on.errors, Contains("damaged.h5.checkpoint") && Contains("going on from") &&
+                                   Contains("going on after step"));
+    CHECK(same_weights(study / "undisturbed.h5", study / "damaged.h5"));
+
+    fs::remove(study / "damaged.h5");
+    interrupt();
+    fs::resize_file(previous, fs::file_size(previous) / 2);
+    const Outcome refused = trained(study, "damaged.h5", longer);
+    INFO(refused.errors);
+    CHECK(refused.exit_code == 3);
+    CHECK_THAT(refused.errors, Contains("there is no other checkpoint") && Contains("begin anew"));
+    CHECK(fs::exists(checkpoint.string() + ".damaged"));
+    CHECK(fs::exists(previous.string() + ".damaged"));
+    CHECK_FALSE(fs::exists(study / "damaged.h5.lock"));
+    const Outcome anew = trained(study, "damaged.h5", longer);
+    INFO(anew.errors);
+    REQUIRE(anew.exit_code == 0);
+    CHECK(anew.errors.find("going on") == std::string::npos);
+    CHECK(same_weights(study / "undisturbed.h5", study / "damaged.h5"));
+}
+
+TEST_CASE("a training that is done says so, and one with other settings does not write over it") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const Outcome first = trained(study, "done.h5");
+    REQUIRE(first.exit_code == 0);
+    const auto written = fs::last_write_time(study / "done.h5");
+    const Outcome again = trained(study, "done.h5");
+    CHECK(again.exit_code == 0);
+    CHECK(again.output == "complete: " + first.output);
+    const Outcome other = trained(study, "done.h5", {"--epochs", "3"});
+    CHECK(other.exit_code == 2);
+    CHECK_THAT(other.errors, Contains("done.h5 was made from other settings") &&
+                                 Contains("choose another --out, or remove it"));
+    CHECK(fs::last_write_time(study / "done.h5") == written);
+    CHECK(trained(study, "done.onnx").exit_code == 0);
+    const Outcome onnx = trained(study, "done.onnx");
+    CHECK(onnx.exit_code == 2);
+    CHECK_THAT(onnx.errors, Contains("done.onnx is there already"));
 }
 
 TEST_CASE("a checkpoint of another training is not used and not written over") {
@@ -168,7 +202,7 @@ TEST_CASE("a loss that is not a number ends the training and keeps the last good
     refuses(study,
             {"--learning-rate", "100", "--weight-decay", "1", "--warmup", "0.5", "--epochs", "100",
              "--checkpoint-seconds", "0.01"},
-            1, {"diverged", "learning_rate", "the state after step", "refused.h5.checkpoint"});
+            2, {"diverged", "learning_rate", "the state after step", "refused.h5.checkpoint"});
     CHECK(fs::exists(study / "refused.h5.checkpoint"));
 }
 
@@ -179,9 +213,35 @@ TEST_CASE("bad options of a training are refused with what to do") {
     refuses(study, {"--held-out", "100000"}, 2, {"--held-out 100000", "training images"});
     refuses(study, {"--schedule", "cosin"}, 2, {"--schedule"});
     refuses(study, {"--weights", study / "images.h5"}, 3, {"images.h5"});
+    refuses(study, {"--teacher-weights", "x.h5"}, 2, {"--teacher-weights needs a --teacher"});
+    refuses(study, {"--teacher", ""}, 2, {"--teacher is empty"});
+    for (const char* option : {"--learning-rate", "--epochs", "--checkpoint-seconds", "--width"})
+        refuses(study, {option, "nan"}, 2, {option, "'nan' is not a finite number"});
+    refuses(study, {"--momentum", "1"}, 2, {"--momentum", "'1' is not in [0 - 0.9999]"});
     const Outcome outcome = trained(study, "no-such-folder/weights.h5");
     CHECK(outcome.exit_code == 2);
     CHECK_THAT(outcome.errors, Contains("there is no folder") && Contains("no-such-folder"));
+    CHECK(trained(study, "weights.txt").exit_code == 2);
+    fs::create_directory(study / "folder.h5");
+    const Outcome folder = trained(study, "folder.h5");
+    CHECK(folder.exit_code == 2);
+    CHECK_THAT(folder.errors, Contains("folder.h5: is a folder, not a file"));
+}
+
+TEST_CASE("nothing that is read is written over") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string images = text_of(study / "images.h5");
+    const Outcome training = trained(study, "images.h5");
+    CHECK(training.exit_code == 2);
+    CHECK_THAT(training.errors, Contains("images.h5: would destroy") && Contains("another file"));
+    const Outcome pruning = study.call(
+        {.ranks = 0}, {"network", "prune", "mobilenet_v1", "--width", "0.25", "--weights",
+                       study / "weights.h5", "--keep", "0.5", "--data", study / "images.h5",
+                       "--out", study / "other.h5", "--out", study / "tmp" / ".." / "images.h5"});
+    CHECK(pruning.exit_code == 2);
+    CHECK_THAT(pruning.errors, Contains("would destroy"));
+    CHECK_FALSE(std::filesystem::exists(study / "other.h5"));
+    CHECK(text_of(study / "images.h5") == images);
 }
 
 TEST_CASE("a pruned network is fine-tuned from its file to files of all formats") {

@@ -91,7 +91,7 @@ std::optional<double> top1_accuracy(const network::Network& network,
 double top1_accuracy(const network::Network& network, const network::Weights& weights,
                      const ImageData& images, const EvaluationParameters& parameters);
 
-/// What computes accuracies: "hdap engine 1, 16 lanes". Another text may mean other bits, and so
+/// What computes accuracies: "hdap engine 2, 16 lanes". Another text may mean other bits, and so
 /// does another precision.
 std::string evaluation_engine();
 

@@ -47,6 +47,9 @@ const std::vector<std::string>& training_devices();
 /// is divided by ten at half and at three quarters of the steps (He et al., CVPR 2016); "constant".
 const std::vector<std::string>& learning_rate_schedules();
 
+/// Into how many shards a batch is split when there are so many images: 1 or more.
+std::int64_t shards_of(const TrainingParameters& parameters, std::int64_t images);
+
 /// Where training stands.
 struct TrainingProgress {
     std::int64_t step = 0; ///< steps done
@@ -114,14 +117,14 @@ class Training {
     [[nodiscard]] std::span<float> total() noexcept;
 
     /// Takes the step that total() describes.
-    /// Throws InternalError when the loss is not a number: says the step and the learning rate. The
+    /// Throws ConfigError when the loss is not a number: says the step and the learning rate. The
     /// weights then stay as they are.
     void apply();
 
     /// All of a step, for a process that trains alone. Throws as the others do.
     void take_step(int threads);
 
-    /// Throws InternalError when a weight is not a number, as the last step may have broken it,
+    /// Throws ConfigError when a weight is not a number, as the last step may have broken it,
     /// with no loss after it to show it.
     [[nodiscard]] TrainingState state() const;
 

@@ -19,6 +19,9 @@ struct ZooRequest {
 /// The names that `make_network` knows.
 std::vector<std::string> zoo_names();
 
+/// Whether it is one of these.
+bool is_in_zoo(const std::string& name);
+
 /// Builds a network of the zoo.
 ///
 /// - mobilenet_v1: Howard et al., "MobileNets" (arXiv 1704.04861), with ReLU6. mobilenet_v2:

@@ -37,10 +37,15 @@ class RunDirectory {
 bool is_up_to_date(const std::filesystem::path& file, const storage::FileIdentity& expected,
                    core::Log& log);
 
+/// What to do when a run directory's file was made from something else.
+inline constexpr const char* another_run_directory =
+    "choose another run directory with --out, or move the file away";
+
 /// Whether an output that has identity `found` is the one that `expected` describes; throws
-/// ConfigError when it was made from other settings or inputs.
+/// ConfigError, which ends in `advice`, when it was made from other settings or inputs.
 void require_same_identity(const std::filesystem::path& file, const storage::FileIdentity& found,
-                           const storage::FileIdentity& expected);
+                           const storage::FileIdentity& expected,
+                           const std::string& advice = another_run_directory);
 
 /// Writes a stage's output: `content` fills it, the identity and the seal are added.
 void write_stage(const std::filesystem::path& file, const storage::FileIdentity& identity,

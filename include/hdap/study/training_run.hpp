@@ -4,6 +4,7 @@
 #include "hdap/core/log.hpp"
 #include "hdap/parallel/communicator.hpp"
 #include "hdap/parallel/run_control.hpp"
+#include "hdap/storage/schema.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -34,6 +35,7 @@ struct TrainingTask {
     const accuracy::ImageData& images;
     const accuracy::ImageData& held_out; ///< measured after every epoch; may be empty
     accuracy::TrainingParameters parameters;
+    storage::FileIdentity identity;   ///< training_identity; only the root's is looked at
     std::filesystem::path checkpoint; ///< file, written by the root; its folder must be there
     double checkpoint_seconds = 60.0; ///< between two of them
     /// Called on the root after every epoch, with all epochs so far, earlier jobs' included.
@@ -53,14 +55,26 @@ struct TrainedNetwork {
     std::vector<EpochRecord> history;
 };
 
+/// Of all that the result of a training depends on. Complexity: O(bytes of the images).
+storage::FileIdentity training_identity(const network::PrunedNetwork& start,
+                                        const std::optional<network::PrunedNetwork>& teacher,
+                                        const accuracy::ImageData& images,
+                                        const accuracy::TrainingParameters& parameters);
+
 /// Trains over all ranks, each shard of a batch on one thread of one rank, to the same bits on any
-/// number of them. Goes on from the checkpoint where there is one of the same task; a damaged one
-/// counts as absent, with a warning. When the result is safe, remove_checkpoint.
+/// number of them. Goes on from the checkpoint where there is one of the same task; see
+/// newest_checkpoint for damaged ones. When the result is safe, remove_checkpoint.
 ///
 /// Nothing when it was asked to stop; the checkpoint then holds what there is. Collective.
-/// Throws an AgreedError where Training throws, and of ConfigError's kind when the checkpoint
-/// belongs to another task. A loss that is not a number leaves the last good checkpoint.
+/// Throws an AgreedError where Training and newest_checkpoint throw. A loss that is not a number
+/// leaves the last good checkpoint.
 std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task);
+
+/// Share of the images that the network gets right, each rank measuring its part of them; not a
+/// number where there are none. Collective. Throws an AgreedError of ConfigError's kind when what
+/// the network computes is not a number.
+double accuracy_on_all_ranks(const TrainingCrew& crew, const network::Network& network,
+                             const network::Weights& weights, const accuracy::ImageData& images);
 
 /// Removes a checkpoint and the one before it.
 void remove_checkpoint(const std::filesystem::path& checkpoint);

@@ -1,0 +1,40 @@
+#include "option_checks.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+
+#include <cmath>
+#include <filesystem>
+
+namespace hdap::cli {
+
+namespace fs = std::filesystem;
+
+CLI::Validator within(double low, double high) {
+    const std::string range = "[" + core::shortest(low) + " - " + core::shortest(high) + "]";
+    return {[low, high, range](std::string& text) {
+                double value = 0.0;
+                if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))
+                    return "'" + text + "' is not a finite number";
+                if (value < low || value > high) return "'" + text + "' is not in " + range;
+                return std::string();
+            },
+            "in " + range};
+}
+
+void check_output_file(const std::string& option, const std::string& file,
+                       const std::vector<std::string>& inputs) {
+    const fs::path folder = fs::absolute(file).parent_path();
+    if (!fs::is_directory(folder))
+        throw core::UsageError(option + " " + file + ": there is no folder " + folder.string());
+    if (fs::is_directory(file))
+        throw core::UsageError(option + " " + file + ": is a folder, not a file");
+    for (const std::string& input : inputs) {
+        std::error_code not_there;
+        if (!input.empty() && fs::equivalent(file, input, not_there))
+            throw core::UsageError(option + " " + file + ": would destroy " + input +
+                                   ", which is read; write to another file");
+    }
+}
+
+} // namespace hdap::cli

@@ -1,0 +1,124 @@
+#include "training_inputs.hpp"
+
+#include "hdap/accuracy/image_file.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/network/network_file.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/study/open_on_every_rank.hpp"
+
+#include <utility>
+#include <vector>
+
+namespace hdap::cli {
+namespace {
+
+void read_images(const parallel::Communicator& world, const TrainingInputOptions& options,
+                 TrainingInputs& inputs) {
+    const auto file = study::open_on_every_rank(world, options.data);
+    world.on_every_rank([&] {
+        storage::read_identity(file, accuracy::images_schema);
+        accuracy::ImageData train = accuracy::read_images(file, "train");
+        const std::int64_t trained_on = train.count - options.held_out;
+        if (trained_on < 2)
+            throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
+                                   options.data + " has only " + std::to_string(train.count) +
+                                   " training images");
+        if (options.held_out > 0)
+            inputs.held_out = accuracy::slice(train, trained_on, options.held_out);
+        inputs.train =
+            options.held_out > 0 ? accuracy::slice(train, 0, trained_on) : std::move(train);
+        inputs.test = accuracy::read_images(file, "test");
+    });
+}
+
+network::LoadedNetwork load(const std::string& network, const std::string& weights, double width,
+                            const accuracy::ImageData& images) {
+    return network::load_network({.network = network,
+                                  .zoo = {.width = width,
+                                          .classes = images.classes,
+                                          .input_channels = images.channels,
+                                          .input_extent = {images.height, images.width}},
+                                  .input = {{images.channels, {images.height, images.width}}},
+                                  .weights = weights});
+}
+
+/// Networks as they are read, by the root.
+struct Networks {
+    network::PrunedNetwork start;
+    std::optional<network::PrunedNetwork> teacher;
+    std::optional<network::Normalisation> normalisation;
+};
+
+Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
+                       const accuracy::ImageData& images) {
+    Networks result;
+    auto start = load(options.network, options.weights, options.width, images);
+    result.normalisation = start.normalisation;
+    if (!start.weights) start.weights = network::initial_weights(start.network, seed);
+    result.start = {std::move(start.network), std::move(*start.weights)};
+    if (options.teacher.empty()) return result;
+    auto teacher = load(options.teacher, options.teacher_weights, 1.0, images);
+    if (!teacher.weights)
+        throw core::UsageError("the teacher '" + options.teacher +
+                               "' has no weights of its own; name a file with --teacher-weights");
+    const auto& wanted = teacher.normalisation;
+    if (result.normalisation && wanted && result.normalisation != wanted)
+        throw core::UsageError("the teacher '" + options.teacher +
+                               "' takes images that are normalised otherwise than those of '" +
+                               options.network + "'");
+    if (!result.normalisation) result.normalisation = wanted;
+    result.teacher = {std::move(teacher.network), std::move(*teacher.weights)};
+    return result;
+}
+
+/// The root reads the networks; every rank gets them as HDF5 images.
+std::optional<network::Normalisation> read_networks(const parallel::Communicator& world,
+                                                    const TrainingInputOptions& options,
+                                                    std::uint64_t seed, TrainingInputs& inputs) {
+    std::vector<std::byte> start;
+    std::vector<std::byte> teacher;
+    const auto packed = [](const network::PrunedNetwork& network,
+                           const std::optional<network::Normalisation>& normalisation) {
+        storage::Hdf5Writer writer;
+        network::write_network(writer, network);
+        if (normalisation) network::write_normalisation(writer, *normalisation);
+        return writer.finish();
+    };
+    world.on_root([&] {
+        const Networks networks = load_networks(options, seed, inputs.train);
+        start = packed(networks.start, networks.normalisation);
+        if (networks.teacher) teacher = packed(*networks.teacher, std::nullopt);
+    });
+    world.broadcast(start);
+    world.broadcast(teacher);
+    std::optional<network::Normalisation> normalisation;
+    world.on_every_rank([&] {
+        const auto reader = storage::Hdf5Reader::from_bytes(std::move(start), options.network);
+        inputs.start = network::read_network(reader);
+        normalisation = network::read_normalisation(reader);
+        if (!teacher.empty())
+            inputs.teacher = network::read_network(
+                storage::Hdf5Reader::from_bytes(std::move(teacher), options.teacher));
+    });
+    return normalisation;
+}
+
+} // namespace
+
+TrainingInputs read_training_inputs(const parallel::Communicator& world,
+                                    const TrainingInputOptions& options, std::uint64_t seed) {
+    TrainingInputs inputs;
+    read_images(world, options, inputs);
+    const auto normalisation = read_networks(world, options, seed, inputs);
+    world.on_every_rank([&] {
+        if (normalisation)
+            for (accuracy::ImageData* split : {&inputs.train, &inputs.held_out, &inputs.test})
+                if (split->count > 0)
+                    accuracy::use_normalisation(*split, *normalisation, inputs.start.network.name);
+        inputs.normalisation = {inputs.train.mean, inputs.train.deviation};
+    });
+    return inputs;
+}
+
+} // namespace hdap::cli
