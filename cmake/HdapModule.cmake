@@ -25,14 +25,14 @@ endif()
 set(HDAP_MODULES "")
 
 # hdap_module(NAME [USES module...] [LINKS library...])
-# makes the static library hdap_NAME from src/NAME/*.cpp.
+# makes the static library hdap_NAME from src/NAME and the folders in it.
 function(hdap_module name)
   cmake_parse_arguments(MODULE "" "" "USES;LINKS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cpp")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cpp")
   add_library(hdap_${name} STATIC ${sources})
   add_library(hdap::${name} ALIAS hdap_${name})
   set_target_properties(hdap_${name} PROPERTIES EXPORT_NAME ${name})
-  target_include_directories(hdap_${name} PUBLIC
+  target_include_directories(hdap_${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

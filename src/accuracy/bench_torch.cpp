@@ -1,4 +1,6 @@
-#include "engine.hpp"
+#include "accuracy/engine/engine.hpp"
+#include "accuracy/engine/lane_kernels.hpp"
+#include "accuracy/engine/lane_layer.hpp"
 #include "hdap/accuracy/bench.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/inference.hpp"
@@ -8,8 +10,6 @@
 #include "hdap/network/importance.hpp"
 #include "hdap/network/prune.hpp"
 #include "hdap/network/zoo.hpp"
-#include "lane_kernels.hpp"
-#include "lane_layer.hpp"
 #include "network_torch.hpp"
 
 #include <ATen/ops/conv2d.h>

@@ -1,3 +1,4 @@
+#include "accuracy/training/training_batches.hpp"
 #include "hdap/accuracy/bench.hpp"
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/inference.hpp"
@@ -5,7 +6,6 @@
 #include "hdap/core/random.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network_torch.hpp"
-#include "training_batches.hpp"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>

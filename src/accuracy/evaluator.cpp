@@ -1,11 +1,11 @@
 #include "hdap/accuracy/evaluator.hpp"
 
-#include "engine.hpp"
+#include "accuracy/engine/engine.hpp"
+#include "accuracy/engine/lane_kernels.hpp"
+#include "accuracy/images/image_check.hpp"
+#include "accuracy/images/normaliser.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
-#include "image_check.hpp"
-#include "lane_kernels.hpp"
-#include "normaliser.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
+#include "accuracy/images/image_check.hpp"
+#include "accuracy/images/normaliser.hpp"
 #include "hdap/accuracy/gradients.hpp"
-#include "image_check.hpp"
 #include "network_torch.hpp"
-#include "normaliser.hpp"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>

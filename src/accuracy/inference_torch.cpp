@@ -1,4 +1,4 @@
-#include "engine.hpp"
+#include "accuracy/engine/engine.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/network/fold_batch_norm.hpp"
 #include "network_torch.hpp"

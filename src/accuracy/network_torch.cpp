@@ -1,7 +1,7 @@
 #include "network_torch.hpp"
 
-#include "channel_statistics.hpp"
-#include "normaliser.hpp"
+#include "accuracy/images/normaliser.hpp"
+#include "accuracy/training/channel_statistics.hpp"
 
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/add.h>

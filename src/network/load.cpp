@@ -7,7 +7,7 @@
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
-#include "torchscript_archive.hpp"
+#include "network/torchscript/archive.hpp"
 
 #include <algorithm>
 #include <fstream>

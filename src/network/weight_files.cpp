@@ -6,8 +6,8 @@
 #include "hdap/network/safetensors.hpp"
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "network/torchscript/archive.hpp"
 #include "tensor_check.hpp"
-#include "torchscript_archive.hpp"
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
-#include "zoo_builder.hpp"
+#include "network/zoo/builder.hpp"
 
 #include <algorithm>
 #include <array>

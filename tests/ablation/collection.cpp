@@ -1,7 +1,7 @@
 #include "hdap/ablation/collection.hpp"
 
+#include "ablation/synthetic_cells.hpp"
 #include "hdap/core/version.hpp"
-#include "synthetic_cells.hpp"
 
 #include <catch2/catch.hpp>
 

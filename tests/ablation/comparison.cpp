@@ -1,7 +1,7 @@
 #include "hdap/ablation/comparison.hpp"
 
+#include "ablation/synthetic_cells.hpp"
 #include "hdap/core/error.hpp"
-#include "synthetic_cells.hpp"
 
 #include <catch2/catch.hpp>
 

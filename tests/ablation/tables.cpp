@@ -1,6 +1,6 @@
 #include "hdap/ablation/tables.hpp"
 
-#include "synthetic_cells.hpp"
+#include "ablation/synthetic_cells.hpp"
 
 #include <catch2/catch.hpp>
 

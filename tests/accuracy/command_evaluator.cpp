@@ -1,6 +1,6 @@
 #include "hdap/accuracy/command_evaluator.hpp"
 
-#include "accuracy/synthetic_images.hpp"
+#include "accuracy/images/synthetic_images.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"

@@ -1,7 +1,7 @@
 #include "hdap/accuracy/evaluator.hpp"
 
+#include "accuracy/images/synthetic_images.hpp"
 #include "accuracy/reference_batch.hpp"
-#include "accuracy/synthetic_images.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"

@@ -1,7 +1,7 @@
 #include "hdap/accuracy/gradients.hpp"
 
+#include "accuracy/images/synthetic_images.hpp"
 #include "accuracy/reference_batch.hpp"
-#include "accuracy/synthetic_images.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"

@@ -4,8 +4,8 @@
 #include "hdap/core/random.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
-#include "network/onnx_networks.hpp"
-#include "network/onnx_operators.hpp"
+#include "network/onnx/networks.hpp"
+#include "network/onnx/operators.hpp"
 #include "network/onnxruntime.hpp"
 #include "network/random_network.hpp"
 

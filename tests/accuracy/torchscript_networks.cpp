@@ -1,7 +1,7 @@
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/network/torchscript.hpp"
 #include "hdap/network/zoo.hpp"
-#include "network/torchscript_samples.hpp"
+#include "network/torchscript/samples.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -32,6 +32,15 @@ for module in "${!allowed[@]}"; do
         "$source_folder/src/$module" 2>/dev/null || true)
 done
 
+# A private header of another module.
+for module in "${!allowed[@]}"; do
+    while IFS=: read -r file line included; do
+        name=$(sed -E 's|.*"([a-z_]+)/.*|\1|' <<<"$included")
+        [[ "$name" == "$module" || -z "${allowed[$name]:-}" ]] ||
+            fail "$file:$line: module '$module' may not include a private header of '$name'"
+    done < <(grep -rnE '#include "[a-z_]+/' "$source_folder/src/$module" 2>/dev/null || true)
+done
+
 while IFS=: read -r file line included; do
     fail "$file:$line: a public header may not have $included"
 done < <(grep -rnE '#include [<"](torch/|ATen/|c10/|mpi\.h|hdf5\.h|xgboost/|CLI/|toml|openssl/)' \

@@ -22,4 +22,6 @@ expect 1 src/core/a.cpp '"hdap/fleet/fleet.hpp"'
 expect 1 include/hdap/fleet/a.hpp '"hdap/search/nsga2.hpp"'
 expect 1 include/hdap/fleet/a.hpp '<hdf5.h>'
 expect 1 src/search/a.cpp '<ATen/ATen.h>'
+expect 0 src/fleet/a.cpp '"fleet/import/a.hpp"'
+expect 1 src/search/a.cpp '"fleet/import/a.hpp"'
 echo "the check tells forbidden includes from allowed ones"

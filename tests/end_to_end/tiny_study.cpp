@@ -1,6 +1,6 @@
 #include "end_to_end/tiny_study.hpp"
 
-#include "accuracy/synthetic_images.hpp"
+#include "accuracy/images/synthetic_images.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/schema.hpp"

@@ -1,5 +1,5 @@
 #include "hdap/core/error.hpp"
-#include "network/torchscript_archive.hpp"
+#include "network/torchscript/archive.hpp"
 
 // Whatever the bytes, the check of an archive's directory ends, or throws a DataError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,12 +1,11 @@
 #include "hdap/core/error.hpp"
+#include "report/sample_report.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <cstdlib>
 #include <limits>
-
-#include "sample_report.hpp"
 
 namespace hdap::report {
 namespace {

@@ -1,5 +1,5 @@
 #include "hdap/core/error.hpp"
-#include "sample_report.hpp"
+#include "report/sample_report.hpp"
 
 #include <catch2/catch.hpp>
 

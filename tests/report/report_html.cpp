@@ -1,10 +1,9 @@
 #include "hdap/core/error.hpp"
+#include "report/sample_report.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <limits>
-
-#include "sample_report.hpp"
 
 namespace hdap::report {
 namespace {

@@ -1,13 +1,12 @@
 #include "hdap/surrogate/cluster_surrogates.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/random_forest.hpp"
+#include "surrogate/synthetic_profile.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <limits>
-
-#include "random_forest.hpp"
-#include "synthetic_profile.hpp"
 
 using namespace hdap;
 using surrogate::ClusterSurrogates;

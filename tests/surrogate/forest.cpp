@@ -1,13 +1,12 @@
 #include "hdap/surrogate/forest.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/random_forest.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <array>
 #include <limits>
-
-#include "random_forest.hpp"
 
 using namespace hdap;
 using surrogate::Forest;

@@ -1,12 +1,11 @@
 #include "hdap/surrogate/forest_kernel.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/random_forest.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <limits>
-
-#include "random_forest.hpp"
 
 using namespace hdap;
 using surrogate::Forest;

@@ -1,13 +1,12 @@
 #include "hdap/surrogate/gbrt.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/random_forest.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <limits>
-
-#include "random_forest.hpp"
 
 using namespace hdap;
 using surrogate::Forest;

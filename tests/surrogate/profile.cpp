@@ -1,12 +1,11 @@
 #include "hdap/surrogate/profile.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/synthetic_profile.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <limits>
-
-#include "synthetic_profile.hpp"
 
 using namespace hdap;
 using surrogate::Profile;

@@ -1,0 +1,68 @@
+#include "hdap/core/error.hpp"
+#include "hdap/network/onnx.hpp"
+#include "hdap/storage/sealed_file.hpp"
+#include "importer.hpp"
+
+namespace hdap::network {
+namespace {
+
+/// Without what a file's names may hold to fool a terminal, and not endless.
+std::string printable(std::string message) {
+    constexpr std::size_t longest = 1000;
+    if (message.size() > longest) message = message.substr(0, longest) + " …";
+    for (char& c : message)
+        if ((c >= 0 && c < ' ') || c == '\x7f') c = '?';
+    return message;
+}
+
+/// Calls import(), with the file's name before what goes wrong.
+template <class Import>
+NetworkWithWeights with_name(const std::string& name, Import import) {
+    try {
+        return import();
+    } catch (const core::DataError& error) {
+        throw core::DataError(name + ": " + printable(error.what()));
+    }
+}
+
+std::optional<Normalisation> normalisation_of(const OnnxModel& model) {
+    const std::string* const mean = model.metadata(onnx_mean_key);
+    const std::string* const deviation = model.metadata(onnx_deviation_key);
+    if (!mean && !deviation) return std::nullopt;
+    return parse_normalisation(mean ? *mean : "", deviation ? *deviation : "", "its metadata");
+}
+
+NetworkWithWeights import_model(const OnnxModel& model, std::size_t bytes,
+                                const std::filesystem::path& folder,
+                                const OnnxImportParameters& parameters) {
+    MemoryBudget budget(bytes);
+    TensorReader reader(folder, budget);
+    return {OnnxImporter(model, reader, budget, parameters).run(), normalisation_of(model)};
+}
+
+} // namespace
+
+NetworkWithWeights read_onnx(const std::filesystem::path& path,
+                             const OnnxImportParameters& parameters) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    if (!error && size > max_onnx_bytes)
+        throw core::DataError(path.string() + ": is larger than 2 GB, which no ONNX file is; keep "
+                                              "the weights as external data");
+    std::vector<std::byte> bytes = storage::read_sealed(path, storage::Seal::optional);
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    return with_name(path.string(), [&] {
+        const OnnxModel model(bytes);
+        const std::size_t count = bytes.size();
+        bytes = {}; // the model has its own copy
+        return import_model(model, count, folder, parameters);
+    });
+}
+
+NetworkWithWeights decode_onnx(std::span<const std::byte> bytes, const std::string& name,
+                               const OnnxImportParameters& parameters) {
+    return with_name(name,
+                     [&] { return import_model(OnnxModel(bytes), bytes.size(), {}, parameters); });
+}
+
+} // namespace hdap::network

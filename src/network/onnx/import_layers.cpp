@@ -1,0 +1,172 @@
+#include "hdap/core/error.hpp"
+#include "importer.hpp"
+#include "network/tensor_check.hpp"
+#include "window.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+/// One number for each of `count` channels, or one for all.
+std::vector<float> channel_parameter(const Constant& constant, std::int64_t count) {
+    const std::vector<float>& values = constant.floats();
+    const auto size = static_cast<std::size_t>(count);
+    if (values.size() == 1) return std::vector<float>(size, values[0]);
+    if (values.size() != size || *std::max_element(constant.shape.begin(), constant.shape.end()) !=
+                                     static_cast<std::int64_t>(size))
+        throw core::DataError("tensor '" + constant.name + "' of shape " +
+                              shape_text(constant.shape) + " does not fit " +
+                              std::to_string(count) + " channels");
+    return values;
+}
+
+void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(3);
+    Constant weight = importer.constant(node.input(1), "weight");
+    const std::vector<std::int64_t> shape = weight.shape;
+    if (shape.size() != 4)
+        throw core::DataError("the weight '" + weight.name + "' has shape " + shape_text(shape) +
+                              "; only convolutions of images, with 4 dimensions, are supported");
+    Node layer;
+    layer.op = Operator::conv2d;
+    layer.output_channels = shape[0];
+    layer.groups = node.integer("group", 1);
+    layer.kernel = {shape[2], shape[3]};
+    if (extent_attribute(node, "kernel_shape", 1, layer.kernel) != layer.kernel)
+        throw core::DataError("attribute 'kernel_shape' is not that of the weight " +
+                              shape_text(shape));
+    std::size_t input = importer.image(node.input(0));
+    Window window = read_window(node, layer.kernel, importer.shape(input).extent);
+    layer.stride = window.stride;
+    layer.dilation = window.dilation;
+    const std::string name = layer_name(node, weight);
+    if (window.before == window.after)
+        layer.padding = window.before;
+    else
+        input = append_padding(importer, input, window, name + ".pad");
+    layer.inputs = {input};
+    layer.bias = node.has_input(2);
+    const std::size_t index = importer.append(std::move(layer), name);
+    // append has checked the groups.
+    const std::int64_t inputs = importer.shape(input).channels / importer.node(index).groups;
+    if (shape[1] != inputs)
+        throw core::DataError("the weight '" + weight.name + "' has shape " + shape_text(shape) +
+                              ", its filters should read " + std::to_string(inputs) + " channels");
+    importer.add_parameter(index, ".weight", shape, std::move(weight).take_floats());
+    if (node.has_input(2))
+        importer.add_parameter(
+            index, ".bias", {shape[0]},
+            channel_parameter(importer.constant(node.input(2), "bias"), shape[0]));
+    importer.define_node(node.output(0), index, false);
+}
+
+std::vector<float> transposed(const std::vector<float>& values, std::int64_t rows,
+                              std::int64_t columns) {
+    std::vector<float> result;
+    result.reserve(values.size());
+    for (std::int64_t c = 0; c < columns; ++c)
+        for (std::int64_t r = 0; r < rows; ++r)
+            result.push_back(values[static_cast<std::size_t>(r * columns + c)]);
+    return result;
+}
+
+void scale(std::vector<float>& values, double factor) {
+    if (factor == 1.0) return;
+    for (float& value : values)
+        value = static_cast<float>(static_cast<double>(value) * factor);
+}
+
+/// Appends a linear layer with this weight, [out, in], or [in, out] if `transpose`.
+std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant weight,
+                          bool transpose, double factor, bool bias) {
+    const Feature& input = importer.tensor(node.input(0));
+    if (input.dims.size() != 1)
+        throw core::DataError("reads '" + node.input(0) + "' of shape " + shape_text(input.dims) +
+                              " without the batch; a linear layer needs [batch, channels]");
+    if (weight.shape.size() != 2)
+        throw core::DataError("the weight '" + weight.name + "' has shape " +
+                              shape_text(weight.shape) + ", must have 2 dimensions");
+    const std::int64_t outputs = weight.shape[transpose ? 1 : 0];
+    const std::int64_t inputs = weight.shape[transpose ? 0 : 1];
+    if (inputs != input.dims[0])
+        throw core::DataError("the weight '" + weight.name + "' of shape " +
+                              shape_text(weight.shape) + " does not fit an input of " +
+                              std::to_string(input.dims[0]) + " channels");
+    Node layer;
+    layer.op = Operator::linear;
+    layer.inputs = {input.node};
+    layer.output_channels = outputs;
+    layer.bias = bias;
+    const std::size_t index = importer.append(std::move(layer), layer_name(node, weight));
+    std::vector<float> values = std::move(weight).take_floats();
+    if (transpose) {
+        importer.budget().take(outputs * inputs, sizeof(float));
+        values = transposed(values, inputs, outputs);
+    }
+    scale(values, factor);
+    importer.add_parameter(index, ".weight", {outputs, inputs}, std::move(values));
+    return index;
+}
+
+void import_gemm(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(3);
+    if (node.flag("transA", false))
+        throw core::DataError("attribute 'transA' is set; export the layer as Linear or Dense");
+    const bool transpose = !node.flag("transB", false);
+    const std::size_t index =
+        append_linear(importer, node, importer.constant(node.input(1), "weight"), transpose,
+                      node.number("alpha", 1.0), node.has_input(2));
+    const double beta = node.number("beta", 1.0);
+    if (node.has_input(2)) {
+        const std::int64_t channels = importer.shape(index).channels;
+        std::vector<float> bias =
+            channel_parameter(importer.constant(node.input(2), "bias"), channels);
+        scale(bias, beta);
+        importer.add_parameter(index, ".bias", {channels}, std::move(bias));
+    }
+    importer.define_node(node.output(0), index, true);
+}
+
+void import_matmul(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    const std::size_t index =
+        append_linear(importer, node, importer.constant(node.input(1), "weight"), true, 1.0, false);
+    importer.define_node(node.output(0), index, true);
+}
+
+void import_batch_norm(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(5);
+    node.ignore("momentum");
+    if (node.flag("training_mode", false))
+        throw core::DataError("is in training mode; export the network for inference");
+    if (!node.flag("spatial", true))
+        throw core::DataError("normalises every pixel by itself (spatial = 0), which is not "
+                              "supported; train with one scale a channel");
+    const Feature input = importer.tensor(node.input(0));
+    const Constant scale = importer.constant(node.input(1), "scale");
+    Node norm;
+    norm.op = Operator::batch_norm;
+    norm.inputs = {input.node};
+    norm.epsilon = node.number("epsilon", 1e-5);
+    const std::size_t index = importer.append(std::move(norm), layer_name(node, scale));
+    const std::int64_t channels = importer.shape(index).channels;
+    constexpr const char* suffixes[] = {".weight", ".bias", ".running_mean", ".running_var"};
+    for (std::size_t i = 0; i < std::size(suffixes); ++i)
+        importer.add_parameter(
+            index, suffixes[i], {channels},
+            channel_parameter(importer.constant(node.input(i + 1), "parameter"), channels));
+    importer.define_node(node.output(0), index, input.dims.size() == 1);
+}
+
+} // namespace
+
+std::map<std::string, ImportOperator> layer_operators() {
+    return {{"BatchNormalization", import_batch_norm},
+            {"Conv", import_convolution},
+            {"Gemm", import_gemm},
+            {"MatMul", import_matmul}};
+}
+
+} // namespace hdap::network

@@ -1,0 +1,352 @@
+#include "folding.hpp"
+#include "hdap/core/error.hpp"
+#include "importer.hpp"
+#include "network/tensor_check.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+using Dims = std::vector<std::int64_t>;
+
+[[noreturn]] void fail_axis(const char* what) {
+    throw core::DataError(
+        std::string(what) +
+        " another axis than the channels, which is not supported; stop before it (--stop-at)");
+}
+
+/// The sizes after the batch, as Reshape and Expand are told them.
+Dims without_batch(const Constant& shape) {
+    const std::vector<Integer>& sizes = shape.integers();
+    std::vector<Integer> rest(sizes.begin() + 1, sizes.end());
+    const auto count = static_cast<std::int64_t>(rest.size());
+    return plain_integers(make_constant(shape.name, {count}, std::move(rest)));
+}
+
+/// The groups of a channel shuffle, where `feature` is [g, n] channels transposed to [n, g].
+std::int64_t shuffled_groups(const Feature& feature, const TensorShape& shape) {
+    Dims before(feature.dims.size());
+    for (std::size_t i = 0; i < feature.dims.size(); ++i)
+        before[feature.order[i]] = feature.dims[i];
+    std::vector<std::size_t> order = feature.order;
+    // Axes of size 1 may be anywhere.
+    std::erase_if(order, [&before](std::size_t axis) { return before[axis] == 1; });
+    std::vector<std::size_t> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    if (sorted.size() >= 2 && before[sorted[0]] * before[sorted[1]] == shape.channels) {
+        std::swap(sorted[0], sorted[1]);
+        if (order == sorted) return before[sorted[1]];
+    }
+    throw core::DataError("transposes channels and positions; of transposed tensors only channel "
+                          "shuffles are supported");
+}
+
+/// Makes a transposed tensor a channel shuffle, if it is one, and defines `node`'s output as that,
+/// reshaped.
+void define_shuffle(OnnxImporter& importer, const OnnxNode& node, const Feature& feature,
+                    Dims dims) {
+    Node shuffle;
+    shuffle.op = Operator::channel_shuffle;
+    shuffle.inputs = {feature.node};
+    shuffle.groups = shuffled_groups(feature, importer.shape(feature.node));
+    Feature result{importer.append(std::move(shuffle), node.name()), std::move(dims)};
+    importer.define(node.output(0), std::move(result));
+}
+
+void import_reshape(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    const Constant target = importer.constant(node.input(1), "shape");
+    const bool zero_is_size = node.flag("allowzero", false);
+    const Feature feature = importer.feature(node.input(0));
+    if (target.size() == 0) throw core::DataError("reshapes to a single number");
+    const Integer batch = target.integers()[0];
+    Dims dims = without_batch(target);
+    const bool open = batch == Integer{-1};
+    // With -1 for the batch, the sizes after it must be all of an image.
+    const bool keeps_batch =
+        open || importer.is_batch(batch) || (batch == Integer{0} && !zero_is_size);
+    if (!keeps_batch || (open && std::find(dims.begin(), dims.end(), -1) != dims.end()))
+        throw core::DataError("moves values between images of a batch (to " +
+                              std::to_string(batch.value) + " images), which is not supported");
+    dims = reshape_target(std::move(dims), feature.dims, zero_is_size);
+    if (feature.order.empty()) return importer.define_view(node, node.input(0), std::move(dims));
+    define_shuffle(importer, node, feature, std::move(dims));
+}
+
+void import_flatten(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(1);
+    const Dims& dims = importer.plain(node.input(0)).dims;
+    const std::int64_t axis = node.integer("axis", 1);
+    if (axis != 1 && axis != -static_cast<std::int64_t>(dims.size())) fail_axis("flattens from");
+    importer.define_view(node, node.input(0), {element_count(dims)});
+}
+
+/// Axes are an attribute or, since opset 13, an input. Counted from the front of a tensor with the
+/// batch.
+std::vector<std::size_t> axes_of(OnnxImporter& importer, const OnnxNode& node, std::size_t rank) {
+    node.check_inputs(2);
+    const Dims axes = node.has_input(1) ? plain_integers(importer.constant(node.input(1), "axes"))
+                                        : node.integers("axes", {});
+    constexpr std::size_t most_axes = 16;
+    if (axes.size() > most_axes)
+        throw core::DataError("has " + std::to_string(axes.size()) +
+                              " axes, at most 16 are "
+                              "supported");
+    std::vector<std::size_t> result;
+    for (const std::int64_t axis : axes) {
+        result.push_back(
+            normalised_axis(axis, rank + (node.op() == "Unsqueeze" ? axes.size() : 0)));
+        if (result.back() == 0) throw core::DataError("changes the axis of the batch");
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+}
+
+void import_squeeze(OnnxImporter& importer, const OnnxNode& node) {
+    Dims dims = importer.plain(node.input(0)).dims;
+    std::vector<std::size_t> axes = axes_of(importer, node, dims.size() + 1);
+    if (axes.empty()) throw core::DataError("does not say which axes to remove");
+    for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+        if (*axis > dims.size() || dims[*axis - 1] != 1)
+            throw core::DataError("removes an axis whose size is not 1");
+        dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(*axis) - 1);
+    }
+    importer.define_view(node, node.input(0), std::move(dims));
+}
+
+void import_unsqueeze(OnnxImporter& importer, const OnnxNode& node) {
+    Dims dims = importer.plain(node.input(0)).dims;
+    for (const std::size_t axis : axes_of(importer, node, dims.size() + 1)) {
+        if (axis > dims.size() + 1) throw core::DataError("adds one axis twice");
+        dims.insert(dims.begin() + static_cast<std::ptrdiff_t>(axis) - 1, 1);
+    }
+    (void)element_count(dims); // bounds the number of axes
+    importer.define_view(node, node.input(0), std::move(dims));
+}
+
+/// Whether all axes but those of size 1 are in their places.
+bool is_in_order(const std::vector<std::size_t>& order, const Dims& dims) {
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        if (dims[i] == 1) continue;
+        if (order[i] < last) return false;
+        last = order[i];
+    }
+    return true;
+}
+
+void import_transpose(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(1);
+    Feature feature = importer.feature(node.input(0));
+    const bool in_order = feature.order.empty();
+    if (in_order) {
+        feature = importer.plain(node.input(0));
+        feature.order.resize(feature.dims.size());
+        std::iota(feature.order.begin(), feature.order.end(), 0);
+    }
+    const std::size_t rank = feature.dims.size() + 1;
+    Dims permutation(rank);
+    std::iota(permutation.rbegin(), permutation.rend(), 0);
+    permutation = node.integers("perm", permutation);
+    if (in_order && feature.node == 0 && permutation == Dims{0, 3, 1, 2})
+        throw core::DataError("the input has its channels last; export the network with the "
+                              "channels first (tf2onnx: --inputs-as-nchw)");
+    if (permutation.size() != rank || permutation[0] != 0)
+        throw core::DataError("moves the axis of the batch, which is not supported");
+    std::vector<bool> seen(rank, false);
+    Feature result = feature;
+    for (std::size_t i = 1; i < rank; ++i) {
+        const std::size_t axis = normalised_axis(permutation[i], rank);
+        if (axis == 0 || seen[axis]) throw core::DataError("attribute 'perm' is not a permutation");
+        seen[axis] = true;
+        result.dims[i - 1] = feature.dims[axis - 1];
+        result.order[i - 1] = feature.order[axis - 1];
+    }
+    if (is_in_order(result.order, result.dims)) result.order.clear();
+    result.exclusive = false;
+    importer.define(node.output(0), std::move(result));
+}
+
+void import_expand(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    const Constant target = importer.constant(node.input(1), "shape");
+    const Feature& feature = importer.plain(node.input(0));
+    const TensorShape& shape = importer.shape(feature.node);
+    const bool same_rank = target.size() == feature.dims.size() + 1;
+    Dims dims =
+        same_rank && importer.is_batch(target.integers()[0]) ? without_batch(target) : Dims{};
+    for (std::size_t i = 0; i < dims.size(); ++i)
+        if (dims[i] == 1) dims[i] = feature.dims[i];
+    if (dims == feature.dims) return importer.define_view(node, node.input(0), dims);
+    if (dims.size() != 3 || dims[0] != shape.channels || feature.dims != Dims{shape.channels, 1, 1})
+        throw core::DataError("repeats a tensor in other ways than one value a channel over an "
+                              "image, which is not supported");
+    Node resize;
+    resize.op = Operator::resize_nearest;
+    resize.inputs = {feature.node};
+    resize.size = {dims[1], dims[2]};
+    importer.define_node(node.output(0), importer.append(std::move(resize), node.name()), false);
+}
+
+void import_shape(OnnxImporter& importer, const OnnxNode& node) {
+    const Dims& dims = importer.feature(node.input(0)).dims;
+    std::vector<Integer> sizes{{1, 1}};
+    for (const std::int64_t size : dims)
+        sizes.push_back({size});
+    const auto rank = static_cast<std::int64_t>(sizes.size());
+    const SliceRange range =
+        slice_ranges({{node.integer("start", 0)}, {node.integer("end", rank)}, {0}, {}}, {rank})[0];
+    sizes = {sizes.begin() + range.first, sizes.begin() + range.first + range.count};
+    importer.define(node.output(0), make_constant(node.output(0), {range.count}, sizes));
+}
+
+void import_concat(OnnxImporter& importer, const OnnxNode& node) {
+    Node join;
+    join.op = Operator::concat;
+    std::size_t rank = 0;
+    for (std::size_t i = 0; i < node.input_count(); ++i) {
+        const Feature& input = importer.tensor(node.input(i));
+        if (i > 0 && input.dims.size() + 1 != rank)
+            throw core::DataError("joins tensors of different ranks");
+        rank = input.dims.size() + 1;
+        join.inputs.push_back(input.node);
+    }
+    if (normalised_axis(node.integer("axis", 1), rank) != 1) fail_axis("joins along");
+    importer.define_node(node.output(0), importer.append(std::move(join), node.name()), rank == 2);
+}
+
+/// The channels [first, first + count) of `from`; itself for all of them.
+std::size_t append_slice(OnnxImporter& importer, std::size_t from, std::int64_t first,
+                         std::int64_t count, const std::string& name) {
+    if (first == 0 && count == importer.shape(from).channels) return from;
+    Node slice;
+    slice.op = Operator::slice;
+    slice.inputs = {from};
+    slice.first_channel = first;
+    slice.output_channels = count;
+    return importer.append(std::move(slice), name);
+}
+
+/// The channels of each part of a Split.
+Dims split_sizes(OnnxImporter& importer, const OnnxNode& node, std::int64_t channels) {
+    if (node.has_input(1)) return plain_integers(importer.constant(node.input(1), "split"));
+    if (node.has("split")) return node.integers("split", {});
+    const auto parts = static_cast<std::int64_t>(node.output_count());
+    if (node.integer("num_outputs", parts) != parts)
+        throw core::DataError("attribute 'num_outputs' is not the number of outputs");
+    const std::int64_t size = (channels + parts - 1) / parts; // the last may be smaller
+    Dims sizes(node.output_count(), size);
+    sizes.back() = channels - size * (parts - 1);
+    return sizes;
+}
+
+void import_split(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    const Feature input = importer.tensor(node.input(0));
+    if (normalised_axis(node.integer("axis", 0), input.dims.size() + 1) != 1) fail_axis("splits");
+    const Dims sizes = split_sizes(importer, node, input.dims[0]);
+    if (sizes.size() != node.output_count())
+        throw core::DataError("has " + std::to_string(node.output_count()) + " outputs and " +
+                              std::to_string(sizes.size()) + " sizes");
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (sizes[i] < 0 || sizes[i] > input.dims[0] - first)
+            throw core::DataError("splits " + std::to_string(input.dims[0]) +
+                                  " channels into parts of " + shape_text(sizes));
+        if (importer.uses(node.output(i)) > 0)
+            importer.define_node(node.output(i),
+                                 append_slice(importer, input.node, first, sizes[i],
+                                              node.name() + "." + std::to_string(i)),
+                                 input.dims.size() == 1);
+        first += sizes[i];
+    }
+}
+
+/// Every `stride`th pixel, as ResNet's shortcuts without parameters take them.
+std::size_t append_subsampling(OnnxImporter& importer, std::size_t from, const Extent& stride,
+                               const std::string& name) {
+    if (stride == Extent{1, 1}) return from;
+    Node pool;
+    pool.op = Operator::max_pool;
+    pool.inputs = {from};
+    pool.stride = stride;
+    return importer.append(std::move(pool), name);
+}
+
+SliceBounds slice_bounds(OnnxImporter& importer, const OnnxNode& node) {
+    if (node.input_count() == 1) return slice_attributes(node);
+    const auto numbers = [&](std::size_t input) {
+        return node.has_input(input) ? plain_integers(importer.constant(node.input(input), "bound"))
+                                     : Dims{};
+    };
+    return {numbers(1), numbers(2), numbers(3), numbers(4)};
+}
+
+void import_slice(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(5);
+    const Feature input = importer.tensor(node.input(0));
+    Dims shape = input.dims;
+    constexpr std::int64_t any_batch = std::int64_t{1} << 16; // "all" is written as a large number
+    shape.insert(shape.begin(), any_batch);
+    std::size_t from = input.node;
+    Extent stride;
+    for (const SliceRange& range : slice_ranges(slice_bounds(importer, node), shape)) {
+        const std::int64_t size = shape[range.axis];
+        const bool from_first = range.first == 0 && range.step > 0 && range.step <= size &&
+                                range.count == (size + range.step - 1) / range.step;
+        if (range.axis == 1 && range.step == 1) {
+            from = append_slice(importer, from, range.first, range.count, node.name());
+        } else if (!from_first || (range.axis == 0 && range.step != 1)) {
+            throw core::DataError("cuts " +
+                                  std::string(range.axis == 0 ? "the batch" : "an image") +
+                                  "; only ranges of channels, and every nth pixel from the first "
+                                  "on, are supported");
+        } else if (range.axis == 1) {
+            fail_axis("takes every nth of");
+        } else if (range.axis > 1) {
+            (range.axis == 2 ? stride.height : stride.width) = range.step;
+        }
+    }
+    from = append_subsampling(importer, from, stride, node.name());
+    importer.define_node(node.output(0), from, input.dims.size() == 1);
+}
+
+void import_gather(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    const Feature input = importer.tensor(node.input(0));
+    const Constant places = importer.constant(node.input(1), "indices");
+    if (normalised_axis(node.integer("axis", 0), input.dims.size() + 1) != 1)
+        fail_axis("selects from");
+    Dims channels = plain_integers(places);
+    for (std::int64_t& channel : channels)
+        channel = static_cast<std::int64_t>(
+            normalised_axis(channel, static_cast<std::size_t>(input.dims[0])));
+    for (std::size_t i = 1; i < channels.size(); ++i)
+        if (channels[i] != channels[i - 1] + 1)
+            throw core::DataError("selects channels that do not follow each other, which is not "
+                                  "supported");
+    if (channels.empty() || places.shape.size() > 1)
+        throw core::DataError("selects channels into a shape of " + shape_text(places.shape));
+    const std::size_t from = append_slice(importer, input.node, channels.front(),
+                                          static_cast<std::int64_t>(channels.size()), node.name());
+    Feature result{from, input.dims};
+    result.dims[0] = importer.shape(from).channels;
+    if (places.shape.empty()) result.dims.erase(result.dims.begin());
+    importer.define(node.output(0), std::move(result));
+}
+
+} // namespace
+
+std::map<std::string, ImportOperator> shape_operators() {
+    return {{"Concat", import_concat},      {"Expand", import_expand},
+            {"Flatten", import_flatten},    {"Gather", import_gather},
+            {"Reshape", import_reshape},    {"Shape", import_shape},
+            {"Slice", import_slice},        {"Split", import_split},
+            {"Squeeze", import_squeeze},    {"Transpose", import_transpose},
+            {"Unsqueeze", import_unsqueeze}};
+}
+
+} // namespace hdap::network

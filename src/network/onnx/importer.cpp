@@ -1,0 +1,485 @@
+#include "importer.hpp"
+
+#include "folding.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "network/tensor_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+namespace hdap::network {
+namespace {
+
+/// What a user can do about an operator that we have none for.
+std::string workaround(const std::string& op) {
+    static const std::map<std::string, std::string> known{
+        {"ConvTranspose", "replace it by Resize and Conv"},
+        {"PRelu", "train with ReLU, LeakyReLU or SiLU"},
+        {"Elu", "train with ReLU, LeakyReLU or SiLU"},
+        {"Selu", "train with ReLU, LeakyReLU or SiLU"},
+        {"Celu", "train with ReLU, LeakyReLU or SiLU"},
+        {"Softplus", "train with ReLU, SiLU or HardSwish instead of Mish"},
+        {"Mish", "train with ReLU, SiLU or HardSwish"},
+        {"Erf", "train with SiLU instead of GELU"},
+        {"Gelu", "train with SiLU instead of GELU"},
+        {"InstanceNormalization", "train with BatchNormalization"},
+        {"LayerNormalization", "train with BatchNormalization"},
+        {"GroupNormalization", "train with BatchNormalization"},
+        {"LpNormalization", "stop before it (--stop-at), and normalise the output afterwards"},
+        {"LRN", "train with BatchNormalization"},
+        {"LogSoftmax", "stop before it (--stop-at): the logits have the same order"},
+        {"ArgMax", "stop before it (--stop-at), and take the largest output afterwards"},
+        {"TopK", "stop before it (--stop-at), and take the largest outputs afterwards"},
+        {"NonMaxSuppression", "stop before it (--stop-at), and select the boxes afterwards"},
+        {"QuantizeLinear", "import the network before it is quantised"},
+        {"DequantizeLinear", "import the network before it is quantised"},
+        {"DynamicQuantizeLinear", "import the network before it is quantised"},
+        {"QLinearConv", "import the network before it is quantised"},
+        {"QLinearMatMul", "import the network before it is quantised"},
+        {"ConvInteger", "import the network before it is quantised"},
+        {"MatMulInteger", "import the network before it is quantised"},
+        {"If", "export it for inference with constant folding, or simplify it (onnxsim)"},
+        {"Loop", "unroll it: export it for inference, or simplify it (onnxsim)"},
+        {"Scan", "unroll it: export it for inference, or simplify it (onnxsim)"},
+        {"LSTM", "only convolutional networks can be pruned"},
+        {"GRU", "only convolutional networks can be pruned"},
+        {"RNN", "only convolutional networks can be pruned"},
+        {"Einsum", "only convolutional networks can be pruned"},
+        {"DepthToSpace", "replace it by Resize and Conv"},
+        {"SpaceToDepth", "replace it by a Conv with a stride"},
+    };
+    const auto found = known.find(op);
+    return found != known.end() ? found->second : "stop before it (--stop-at)";
+}
+
+const std::map<std::string, ImportOperator>& operators() {
+    static const std::map<std::string, ImportOperator> table = [] {
+        std::map<std::string, ImportOperator> all = layer_operators();
+        all.merge(elementwise_operators());
+        all.merge(image_operators());
+        all.merge(shape_operators());
+        return all;
+    }();
+    return table;
+}
+
+bool all_are(const std::vector<double>& values, double value) {
+    return std::all_of(values.begin(), values.end(), [value](double v) { return v == value; });
+}
+
+/// A name that files of ours can hold: '/' separates groups in HDF5, and reports print names.
+std::string storable(const std::string& wanted, const char* otherwise) {
+    constexpr std::size_t longest = 200;
+    const std::size_t first = wanted.find_first_not_of('/');
+    if (first == std::string::npos) return otherwise;
+    std::string name = wanted.substr(first, longest);
+    for (char& c : name)
+        if (c == '/')
+            c = '.';
+        else if (c <= ' ' || c > '~')
+            c = '_';
+    return name;
+}
+
+/// The only input that is not a weight: old files list those, too.
+const onnx::ValueInfoProto&
+only_input(const onnx::GraphProto& graph,
+           const std::unordered_map<std::string, const onnx::TensorProto*>& initializers) {
+    const onnx::ValueInfoProto* input = nullptr;
+    for (const onnx::ValueInfoProto& candidate : graph.input()) {
+        if (initializers.contains(candidate.name())) continue;
+        if (input != nullptr)
+            throw core::DataError("the network has several inputs, as '" + input->name() +
+                                  "' and '" + candidate.name() +
+                                  "'; only networks of one image are supported");
+        input = &candidate;
+    }
+    if (input == nullptr) throw core::DataError("the network has no input");
+    return *input;
+}
+
+/// Batch, channels, height and width; 0 for those that are open.
+std::array<std::int64_t, 4> input_sizes(const onnx::TypeProto::Tensor& type) {
+    if (type.elem_type() != onnx::TensorProto::FLOAT &&
+        type.elem_type() != onnx::TensorProto::DOUBLE &&
+        type.elem_type() != onnx::TensorProto::FLOAT16 &&
+        type.elem_type() != onnx::TensorProto::BFLOAT16)
+        throw core::DataError("holds no floating-point numbers; export the network with an input "
+                              "of type FLOAT");
+    if (type.shape().dim_size() != 4)
+        throw core::DataError("has " + std::to_string(type.shape().dim_size()) +
+                              " dimensions, must have 4: batch, channels, height, width");
+    std::array<std::int64_t, 4> sizes{};
+    for (int axis = 0; axis < 4; ++axis)
+        sizes[static_cast<std::size_t>(axis)] =
+            std::max<std::int64_t>(0, type.shape().dim(axis).dim_value());
+    if (sizes[1] == 0)
+        throw core::DataError("does not say how many channels it has; export it with a fixed "
+                              "number of channels");
+    return sizes;
+}
+
+/// The image's extent: the file's, or what was asked for where the file leaves it open.
+Extent choose_extent(const Extent& of_file, const std::optional<Extent>& wanted) {
+    if (!wanted) {
+        if (of_file.height > 0 && of_file.width > 0) return of_file;
+        throw core::DataError("does not fix the height and width of images; say which to import "
+                              "it for, or export it for a fixed size");
+    }
+    if ((of_file.height > 0 && of_file.height != wanted->height) ||
+        (of_file.width > 0 && of_file.width != wanted->width))
+        throw core::DataError(
+            "is " + std::to_string(of_file.height) + " x " + std::to_string(of_file.width) + ", " +
+            std::to_string(wanted->height) + " x " + std::to_string(wanted->width) +
+            " was asked for; export the network for that size");
+    return *wanted;
+}
+
+/// The nodes that the outputs need, with their places.
+void drop_unused(Network& network) {
+    std::vector<bool> used(network.nodes.size(), false);
+    used[0] = true;
+    for (const std::size_t output : network.outputs)
+        used[output] = true;
+    for (std::size_t i = network.nodes.size(); i-- > 0;)
+        if (used[i])
+            for (const std::size_t input : network.nodes[i].inputs)
+                used[input] = true;
+    std::vector<std::size_t> place(network.nodes.size(), 0);
+    std::vector<Node> kept;
+    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+        if (!used[i]) continue;
+        place[i] = kept.size();
+        kept.push_back(std::move(network.nodes[i]));
+        for (std::size_t& input : kept.back().inputs)
+            input = place[input];
+    }
+    network.nodes = std::move(kept);
+    for (std::size_t& output : network.outputs)
+        output = place[output];
+}
+
+} // namespace
+
+bool Affine::is_identity() const noexcept {
+    return all_are(scale, 1.0) && all_are(shift, 0.0);
+}
+
+bool Affine::is_uniform() const noexcept {
+    return scale.size() == 1 && shift.size() == 1;
+}
+
+bool Affine::is_factor() const noexcept {
+    return scale.size() == 1 && all_are(shift, 0.0);
+}
+
+OnnxImporter::OnnxImporter(const OnnxModel& model, TensorReader& reader, MemoryBudget& budget,
+                           const OnnxImportParameters& parameters)
+    : model_(model), reader_(reader), budget_(budget), parameters_(parameters) {}
+
+PrunedNetwork OnnxImporter::run() {
+    network_.name = storable(model_.graph().name(), "network");
+    find_tensors();
+    find_input();
+    const std::vector<std::string> outputs = output_names();
+    std::set<std::string> available{input_name_};
+    for (const auto& [name, tensor] : initializers_)
+        available.insert(name);
+    const std::vector<std::size_t> order = evaluation_order(model_.graph(), available, outputs);
+    count_uses(order, outputs);
+    for (const std::size_t i : order) {
+        const OnnxNode node(model_.graph().node(static_cast<int>(i)));
+        try {
+            import_node(node);
+        } catch (const core::DataError& error) {
+            const std::string reads =
+                node.has_input(0) ? ", which reads '" + node.input(0) + "'" : "";
+            throw core::DataError(node.description() + reads + ": " + error.what());
+        }
+    }
+    return finish(outputs);
+}
+
+void OnnxImporter::find_tensors() {
+    for (const onnx::TensorProto& tensor : model_.graph().initializer())
+        if (!initializers_.emplace(tensor.name(), &tensor).second)
+            throw core::DataError("there are two initializers named '" + tensor.name() + "'");
+}
+
+void OnnxImporter::find_input() {
+    const onnx::ValueInfoProto& input = only_input(model_.graph(), initializers_);
+    input_name_ = input.name();
+    try {
+        const auto [batch, channels, height, width] = input_sizes(input.type().tensor_type());
+        fixed_batch_ = batch;
+        network_.input_extent = choose_extent({height, width}, parameters_.input_extent);
+        Node node;
+        node.output_channels = channels;
+        define_node(input_name_, append(std::move(node), input_name_), false);
+    } catch (const core::DataError& error) {
+        throw core::DataError("input '" + input_name_ + "': " + error.what());
+    }
+}
+
+std::vector<std::string> OnnxImporter::output_names() const {
+    std::vector<std::string> names = parameters_.outputs;
+    if (!names.empty()) {
+        std::vector<std::string> known;
+        for (const onnx::NodeProto& node : model_.graph().node())
+            known.insert(known.end(), node.output().begin(), node.output().end());
+        for (const std::string& name : names)
+            if (std::find(known.begin(), known.end(), name) == known.end())
+                throw core::DataError("no tensor is named '" + name + "'" +
+                                      core::did_you_mean(name, known));
+        return names;
+    }
+    for (const onnx::ValueInfoProto& output : model_.graph().output())
+        names.push_back(output.name());
+    if (names.empty()) throw core::DataError("the network has no output");
+    return names;
+}
+
+void OnnxImporter::count_uses(const std::vector<std::size_t>& order,
+                              const std::vector<std::string>& outputs) {
+    for (const std::string& output : outputs)
+        ++uses_[output];
+    for (const std::size_t i : order)
+        for (const std::string& input : model_.graph().node(static_cast<int>(i)).input())
+            ++uses_[input];
+}
+
+void OnnxImporter::import_node(const OnnxNode& node) {
+    if (!import_constants(node)) {
+        const auto found = operators().find(node.op());
+        if (found == operators().end())
+            throw core::DataError("the operator is not supported; " + workaround(node.op()));
+        found->second(*this, node);
+    }
+    for (std::size_t i = 1; i < node.output_count(); ++i)
+        if (uses(node.output(i)) > 0 && !values_.contains(node.output(i)))
+            throw core::DataError("output " + std::to_string(i) + " ('" + node.output(i) +
+                                  "') is not supported; export the network for inference");
+    node.check_attributes();
+}
+
+bool OnnxImporter::import_constants(const OnnxNode& node) {
+    std::vector<Constant> constants(node.input_count());
+    std::vector<const Constant*> inputs;
+    for (std::size_t i = 0; i < node.input_count(); ++i)
+        if (node.has_input(i) && !is_constant(node.input(i))) return false;
+    for (std::size_t i = 0; i < node.input_count(); ++i) {
+        if (node.has_input(i)) constants[i] = constant(node.input(i), "input");
+        inputs.push_back(node.has_input(i) ? &constants[i] : nullptr);
+    }
+    std::optional<Constant> result = fold_constants(node, inputs, reader_, budget_);
+    // An operator that is not known at all is somebody else's to refuse, and so are no inputs.
+    if (!result && (node.input_count() == 0 || !operators().contains(node.op()))) return false;
+    if (!result)
+        throw core::DataError("works on constants only; simplify the model before (onnxsim)");
+    define(node.output(0), std::move(*result));
+    return true;
+}
+
+bool OnnxImporter::is_batch(const Integer& size) const noexcept {
+    if (size.batches == 1) return size.value == 1;
+    return size.batches == 0 && (size.value == 1 || (size.value > 0 && size.value == fixed_batch_));
+}
+
+bool OnnxImporter::is_constant(const std::string& tensor) const {
+    const auto found = values_.find(tensor);
+    return found != values_.end() ? found->second.index() == 0 : initializers_.contains(tensor);
+}
+
+Constant OnnxImporter::constant(const std::string& tensor, const char* what) {
+    const auto found = values_.find(tensor);
+    if (found != values_.end() && found->second.index() == 0) return std::get<0>(found->second);
+    const auto initializer = initializers_.find(tensor);
+    if (initializer == initializers_.end())
+        throw core::DataError(std::string(what) + " '" + tensor +
+                              "' is computed from the image, must be constant");
+    Constant constant = reader_.read(*initializer->second);
+    // Large ones are weights of one layer each, which takes them over.
+    constexpr std::size_t most_kept = std::size_t{1} << 12;
+    if (constant.size() <= most_kept) values_.emplace(tensor, constant);
+    return constant;
+}
+
+const Feature& OnnxImporter::feature(const std::string& tensor) const {
+    const auto found = values_.find(tensor);
+    if (found == values_.end() || found->second.index() != 1)
+        throw core::DataError("input '" + tensor +
+                              "' is constant, must be computed from the image");
+    return std::get<1>(found->second);
+}
+
+Feature& OnnxImporter::find_feature(const std::string& tensor) {
+    return const_cast<Feature&>(feature(tensor));
+}
+
+const Feature& OnnxImporter::plain(const std::string& tensor) {
+    Feature& feature = find_feature(tensor);
+    if (!feature.order.empty())
+        throw core::DataError("reads '" + tensor +
+                              "', in which channels and positions are transposed; of transposed "
+                              "tensors only channel shuffles are supported");
+    if (!feature.affine.is_identity()) make_affine_node(feature);
+    return feature;
+}
+
+const Feature& OnnxImporter::tensor(const std::string& tensor) {
+    const Feature& feature = plain(tensor);
+    const auto& [channels, extent] = shapes_[feature.node];
+    const bool flat = extent == Extent{1, 1} && feature.dims == std::vector{channels};
+    if (!flat && feature.dims != std::vector{channels, extent.height, extent.width})
+        throw core::DataError("reads '" + tensor + "' of shape " + shape_text(feature.dims) +
+                              " without the batch, in which the " + std::to_string(channels) +
+                              " channels of " + std::to_string(extent.height) + " x " +
+                              std::to_string(extent.width) +
+                              " are arranged in another way; stop before it (--stop-at)");
+    return feature;
+}
+
+std::size_t OnnxImporter::image(const std::string& tensor) {
+    const Feature& feature = this->tensor(tensor);
+    if (feature.dims.size() != 3)
+        throw core::DataError("reads '" + tensor + "', which is [batch, channels], as an image");
+    return feature.node;
+}
+
+std::size_t OnnxImporter::uses(const std::string& tensor) const {
+    const auto found = uses_.find(tensor);
+    return found == uses_.end() ? 0 : found->second;
+}
+
+void OnnxImporter::define(const std::string& tensor, Feature feature) {
+    const bool pending = !feature.affine.is_identity();
+    values_.insert_or_assign(tensor, std::move(feature));
+    // Only a tensor with one reader may stay what it is not yet: else two of them might each change
+    // the layer's bias.
+    if (pending && uses(tensor) > 1) (void)plain(tensor);
+}
+
+void OnnxImporter::define(const std::string& tensor, Constant constant) {
+    values_.insert_or_assign(tensor, std::move(constant));
+}
+
+void OnnxImporter::define_node(const std::string& tensor, std::size_t node, bool flat) {
+    const auto& [channels, extent] = shapes_[node];
+    Feature feature{node, {channels}};
+    if (!flat) feature.dims = {channels, extent.height, extent.width};
+    define(tensor, std::move(feature));
+}
+
+void OnnxImporter::define_view(const OnnxNode& node, const std::string& source,
+                               std::vector<std::int64_t> dims) {
+    Feature view = feature(source).order.empty() ? feature(source) : plain(source);
+    view.exclusive = view.exclusive && uses(source) == 1;
+    const TensorShape& shape = shapes_[view.node];
+    const std::int64_t elements = shape.channels * shape.extent.height * shape.extent.width;
+    const bool channels_only = std::all_of(dims.begin() + (dims.empty() ? 0 : 1), dims.end(),
+                                           [](std::int64_t size) { return size == 1; });
+    if (shape.extent != Extent{1, 1} && channels_only && dims != view.dims) {
+        if (dims.empty() || dims[0] != elements)
+            throw core::DataError("makes " + shape_text(dims) + " of " + shape_text(view.dims));
+        view = plain(source);
+        view.node = append(Operator::flatten, view.node, node.name());
+    }
+    view.dims = std::move(dims);
+    define(node.output(0), std::move(view));
+}
+
+std::size_t OnnxImporter::append(Node node, const std::string& name) {
+    node.name = unique_name(name);
+    network_.nodes.push_back(std::move(node));
+    shapes_.push_back(infer_shape(network_, network_.nodes.size() - 1, shapes_));
+    return network_.nodes.size() - 1;
+}
+
+std::size_t OnnxImporter::append(Operator op, std::size_t input, const std::string& name) {
+    Node node;
+    node.op = op;
+    node.inputs = {input};
+    return append(std::move(node), name);
+}
+
+void OnnxImporter::add_parameter(std::size_t node, const char* suffix,
+                                 std::vector<std::int64_t> shape, std::vector<float> values) {
+    budget_.take(static_cast<std::int64_t>(values.size()), sizeof(float));
+    weights_.insert_or_assign(network_.nodes[node].name + suffix,
+                              Tensor{std::move(shape), std::move(values)});
+}
+
+void OnnxImporter::make_affine_node(Feature& feature) {
+    const Operator op = network_.nodes[feature.node].op;
+    const bool layer = op == Operator::conv2d || op == Operator::linear;
+    if (layer && feature.exclusive && all_are(feature.affine.scale, 1.0)) {
+        add_to_bias(feature);
+    } else {
+        feature.node = append(Operator::batch_norm, feature.node, feature.affine_name);
+        const std::int64_t channels = shapes_[feature.node].channels;
+        budget_.take(4 * channels, sizeof(float));
+        const auto parameter = [&](const char* suffix, const std::vector<double>& values) {
+            std::vector<float> all(static_cast<std::size_t>(channels),
+                                   static_cast<float>(values[0]));
+            if (values.size() > 1) std::copy(values.begin(), values.end(), all.begin());
+            add_parameter(feature.node, suffix, {channels}, std::move(all));
+        };
+        parameter(".weight", feature.affine.scale);
+        parameter(".bias", feature.affine.shift);
+        parameter(".running_mean", {0.0});
+        // So that the variance and epsilon are 1 together.
+        parameter(".running_var", {1.0 - network_.nodes[feature.node].epsilon});
+    }
+    feature.affine = {};
+}
+
+void OnnxImporter::add_to_bias(const Feature& feature) {
+    Node& layer = network_.nodes[feature.node];
+    const std::vector<double>& shift = feature.affine.shift;
+    const std::int64_t channels = shapes_[feature.node].channels;
+    budget_.take(channels, sizeof(float));
+    Tensor& bias = weights_[layer.name + ".bias"];
+    if (!layer.bias)
+        bias = {{channels}, std::vector<float>(static_cast<std::size_t>(channels), 0.0F)};
+    layer.bias = true;
+    for (std::size_t c = 0; c < bias.values.size(); ++c)
+        bias.values[c] = static_cast<float>(static_cast<double>(bias.values[c]) +
+                                            shift[shift.size() == 1 ? 0 : c]);
+}
+
+std::string OnnxImporter::unique_name(const std::string& wanted) {
+    const std::string base = storable(wanted, "node");
+    std::string name = base;
+    int& number = last_number_.emplace(base, 1).first->second;
+    while (!names_.insert(name).second)
+        name = base + "_" + std::to_string(++number);
+    return name;
+}
+
+PrunedNetwork OnnxImporter::finish(const std::vector<std::string>& outputs) {
+    for (const std::string& output : outputs) {
+        try {
+            network_.outputs.push_back(tensor(output).node);
+        } catch (const core::DataError& error) {
+            throw core::DataError("output '" + output + "': " + error.what());
+        }
+    }
+    drop_unused(network_);
+    if (network_.outputs == std::vector{network_.nodes.size() - 1}) network_.outputs.clear();
+    (void)infer_shapes(network_);
+    const auto expected = expected_shapes(network_);
+    std::erase_if(weights_, [&](const auto& weight) { return !expected.contains(weight.first); });
+    check_weights(network_, weights_);
+    return {std::move(network_), std::move(weights_)};
+}
+
+std::string layer_name(const OnnxNode& node, const Constant& weight) {
+    constexpr std::string_view suffix = ".weight";
+    if (weight.name.size() <= suffix.size() || !weight.name.ends_with(suffix)) return node.name();
+    return weight.name.substr(0, weight.name.size() - suffix.size());
+}
+
+} // namespace hdap::network
