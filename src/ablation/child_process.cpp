@@ -1,5 +1,6 @@
 #include "child_process.hpp"
 
+#include "hdap/core/command.hpp"
 #include "hdap/core/error.hpp"
 
 #include <cerrno>
@@ -15,14 +16,6 @@ namespace hdap::ablation {
 namespace {
 
 constexpr int no_such_program = 127;
-
-std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
-    std::vector<char*> pointers;
-    for (const std::string& argument : command)
-        pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
-    return pointers;
-}
 
 [[noreturn]] void fail(const std::string& what) {
     throw core::InternalError(what + ": " + std::strerror(errno));
@@ -54,7 +47,7 @@ std::optional<int> wait_for(pid_t id, int options) {
 
 ChildProcess::ChildProcess(const std::vector<std::string>& command,
                            const std::filesystem::path& log, int inherited) {
-    const std::vector<char*> arguments = argument_pointers(command);
+    const std::vector<char*> arguments = core::argument_pointers(command);
     const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (output < 0)
         throw core::DataError("cannot open " + log.string() + ": " + std::strerror(errno));

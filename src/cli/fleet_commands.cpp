@@ -7,6 +7,7 @@
 #include "hdap/fleet/measured_fleet.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "option_checks.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -182,7 +183,7 @@ void add_cluster(CLI::App& group, Action& action) {
         ->check(CLI::IsMember({"nearest_cluster", "drop"}))
         ->capture_default_str();
     command->add_option("--eps", options->parameters.eps, "Radius in log latency; 0: automatic")
-        ->check(CLI::Range(0.0, 10.0))
+        ->check(within(0.0, 10.0))
         ->capture_default_str();
     command
         ->add_option("--min-points", options->parameters.min_points,

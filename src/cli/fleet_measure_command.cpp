@@ -1,6 +1,7 @@
 #include "commands.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
+#include "option_checks.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -134,7 +135,7 @@ void add_protocol_options(CLI::App& command, fleet::MeasurementParameters& param
     command
         .add_option("--quantile", parameters.quantile,
                     "A network's latency is this quantile of its rounds")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(within(0.0, 1.0))
         ->capture_default_str();
 }
 

@@ -10,8 +10,18 @@ namespace hdap::cli {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Whole numbers with all their digits.
+std::string bound_text(double value) {
+    const bool whole = value == std::floor(value) && std::abs(value) < 1e18;
+    return whole ? std::to_string(static_cast<long long>(value)) : core::shortest(value);
+}
+
+} // namespace
+
 CLI::Validator within(double low, double high) {
-    const std::string range = "[" + core::shortest(low) + " - " + core::shortest(high) + "]";
+    const std::string range = "[" + bound_text(low) + " - " + bound_text(high) + "]";
     return {[low, high, range](std::string& text) {
                 double value = 0.0;
                 if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))

@@ -78,14 +78,6 @@ class Pipe {
     ::_exit(no_such_program);
 }
 
-std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
-    std::vector<char*> pointers;
-    for (const std::string& argument : command)
-        pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 /// A program whose whole process group dies with this object.
 class Program {
   public:
@@ -128,6 +120,14 @@ class Program {
 };
 
 } // namespace
+
+std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
+    std::vector<char*> pointers;
+    for (const std::string& argument : command)
+        pointers.push_back(const_cast<char*>(argument.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
 
 CommandOutcome run_command(const std::vector<std::string>& command, double timeout_seconds,
                            const std::stop_token& cancelled) {
