@@ -8,6 +8,7 @@
 #include "hdap/parallel/run_control.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "option_checks.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -63,6 +64,7 @@ ExitCode report_packed(const std::string& file) {
 }
 
 ExitCode pack_image_folder(const PackOptions& options) {
+    check_output_file("OUT", options.output, {});
     accuracy::ImageFolderParameters parameters = options.folder;
     parameters.short_side = options.resize == 0 ? parameters.size : options.resize;
     if (parameters.short_side < parameters.size)
@@ -199,6 +201,7 @@ void add_cifar10(CLI::App& pack, const std::shared_ptr<PackOptions>& options, Ac
                       "Take files with other than 10,000 images each: a part of the data set");
     command->callback([options, &action] {
         action = [options](Arguments) {
+            check_output_file("OUT", options->output, {});
             accuracy::pack_cifar10(options->source, options->output,
                                    options->partial ? accuracy::Cifar10Counts::any
                                                     : accuracy::Cifar10Counts::official);

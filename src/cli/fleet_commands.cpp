@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
 
 namespace hdap::cli {
@@ -42,6 +43,7 @@ storage::Hdf5Reader open_fleet(const std::string& file) {
 }
 
 ExitCode import(const ImportOptions& options) {
+    check_output_file("OUT", options.output, {options.source});
     fleet::CsvImportReport report;
     const auto imported =
         fleet::import_csv(options.source, options.sku, {.benchmarks = options.benchmarks}, &report);
@@ -63,12 +65,16 @@ ExitCode import(const ImportOptions& options) {
     return ExitCode::complete;
 }
 
-/// The value below which a share `q` of `values` lies.
+/// The quantile `q` of the values that are numbers, between two neighbours in proportion (type 7 of
+/// Hyndman and Fan, 1996); not a number when there are none.
 double quantile(std::vector<double> values, double q) {
-    const auto at = static_cast<std::size_t>(q * static_cast<double>(values.size() - 1));
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at),
-                     values.end());
-    return values[at];
+    std::erase_if(values, [](double value) { return std::isnan(value); });
+    if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+    std::sort(values.begin(), values.end());
+    const double place = q * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, values.size() - 1);
+    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
 /// What a measured fleet says about its own latencies.
@@ -139,6 +145,7 @@ ExitCode cluster(ClusterOptions options) {
         options.metric == "shape" ? fleet::SignatureMetric::shape : fleet::SignatureMetric::level;
     options.parameters.noise =
         options.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
+    if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
     const auto devices = fleet::read_fleet(open_fleet(options.fleet));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
     if (!options.output.empty()) {

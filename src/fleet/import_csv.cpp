@@ -8,6 +8,7 @@
 #include <charconv>
 #include <fstream>
 #include <limits>
+#include <set>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -300,6 +301,10 @@ Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
 /// Throws unless every selected benchmark was measured at least once.
 void check_selection(const Measurements& all, const CsvSelection& selection,
                      const std::string& name) {
+    std::set<std::string> names;
+    for (const std::string& benchmark : selection.benchmarks)
+        if (!names.insert(benchmark).second)
+            throw core::UsageError("benchmark " + shown(benchmark) + " is selected twice");
     std::vector<bool> measured(all.benchmarks.names().size(), false);
     for (const Measurement& row : all.rows)
         measured[row.benchmark] = true;

@@ -16,8 +16,8 @@ std::int64_t pixels_of(const TensorShape& shape) {
     return shape.extent.height * shape.extent.width;
 }
 
-/// Whether the node only changes its input in place: its tensor is its input's.
-bool overwrites_input(Operator op) {
+/// Whether the node is done with the layer before it, in the memory of its input where that can be.
+bool belongs_to_input(Operator op) {
     return op == Operator::batch_norm || op == Operator::flatten || is_activation(op);
 }
 
@@ -40,14 +40,35 @@ LayerKind kind_of(const Node& node, std::int64_t input_channels) {
     }
 }
 
-/// For every node the one that made the tensor it is in.
-std::vector<std::size_t> tensor_of_nodes(const Network& network) {
-    std::vector<std::size_t> tensor_of(network.nodes.size());
-    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+/// The tensors that a network's nodes are in.
+struct Tensors {
+    std::vector<std::size_t> of;          ///< per node, the one that made the tensor
+    std::vector<std::size_t> last_reader; ///< per node that made one
+};
+
+/// A batch norm or an activation overwrites its input where nothing reads that afterwards.
+/// Flattening only looks at it in another way.
+Tensors find_tensors(const Network& network) {
+    const std::size_t end = network.nodes.size();
+    std::vector<std::size_t> last_reader(end, 0); // of the node's value
+    for (std::size_t i = 1; i < end; ++i)
+        for (const std::size_t input : network.nodes[i].inputs)
+            last_reader[input] = i;
+    for (const std::size_t output : output_nodes(network))
+        last_reader[output] = end;
+    Tensors tensors{std::vector<std::size_t>(end, 0), std::vector<std::size_t>(end, 0)};
+    for (std::size_t i = 0; i < end; ++i) {
         const Node& node = network.nodes[i];
-        tensor_of[i] = overwrites_input(node.op) ? tensor_of[node.inputs[0]] : i;
+        tensors.of[i] = i;
+        if (i > 0 && belongs_to_input(node.op)) {
+            const std::size_t tensor = tensors.of[node.inputs[0]];
+            if (node.op == Operator::flatten || tensors.last_reader[tensor] <= i)
+                tensors.of[i] = tensor;
+        }
+        std::size_t& last = tensors.last_reader[tensors.of[i]];
+        last = std::max(last, last_reader[i]);
     }
-    return tensor_of;
+    return tensors;
 }
 
 /// Elements in memory as a function of the genome: group → coefficient; group -1: constant.
@@ -96,7 +117,7 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
             else
                 layers_[layer_of[from]].norms.push_back(i);
         }
-        if (overwrites_input(node.op)) continue;
+        if (belongs_to_input(node.op)) continue;
         const bool convolves = node.op == Operator::conv2d;
         layer_of[i] = layers_.size();
         Layer layer;
@@ -114,19 +135,18 @@ void CostModel::find_layers(const Network& network, const std::vector<TensorShap
 }
 
 void CostModel::find_live_tensors(const Network& network) {
-    const std::vector<std::size_t> tensor_of = tensor_of_nodes(network);
-    std::vector<std::size_t> last_reader(network.nodes.size(), 0);
-    for (std::size_t i = 1; i < network.nodes.size(); ++i)
-        for (const std::size_t input : network.nodes[i].inputs)
-            last_reader[tensor_of[input]] = i;
-    for (const std::size_t output : output_nodes(network))
-        last_reader[tensor_of[output]] = network.nodes.size();
+    const Tensors tensors = find_tensors(network);
     std::vector<std::size_t> live{0};
-    for (Layer& layer : layers_) {
-        // Tensors that the layers before were the last to read are gone.
-        std::erase_if(live, [&](std::size_t tensor) { return last_reader[tensor] < layer.output; });
-        live.push_back(layer.output);
-        layer.live = live;
+    auto layer = layers_.begin();
+    for (std::size_t i = 1; i < network.nodes.size(); ++i) {
+        if (tensors.of[i] != i) continue;
+        // Tensors that the nodes before were the last to read are gone.
+        std::erase_if(live, [&](std::size_t tensor) { return tensors.last_reader[tensor] < i; });
+        live.push_back(i);
+        if (layer != layers_.end() && layer->output == i)
+            (layer++)->live = live;
+        else
+            copies_.push_back(live);
     }
 }
 
@@ -172,10 +192,13 @@ void CostModel::collect_terms(std::int64_t image_parameters) {
 }
 
 void CostModel::collect_moments() {
+    std::vector<std::vector<std::size_t>> moments = copies_;
+    for (const Layer& layer : layers_)
+        moments.push_back(layer.live);
     std::vector<Form> forms;
-    for (const Layer& layer : layers_) {
+    for (const std::vector<std::size_t>& live : moments) {
         Form form;
-        for (const std::size_t tensor : layer.live) {
+        for (const std::size_t tensor : live) {
             if (counts_[tensor].fixed > 0) form[-1] += counts_[tensor].fixed * pixels_[tensor];
             for (const auto& [group, multiplicity] : counts_[tensor].terms)
                 form[group] += multiplicity * pixels_[tensor];

@@ -392,4 +392,9 @@ bool is_depthwise(const Node& node, std::int64_t input_channels) noexcept {
            node.output_channels == input_channels;
 }
 
+std::int64_t nearest_pixel(std::int64_t i, std::int64_t from, std::int64_t to) noexcept {
+    const float ratio = static_cast<float>(from) / static_cast<float>(to);
+    return std::min(static_cast<std::int64_t>(static_cast<float>(i) * ratio), from - 1);
+}
+
 } // namespace hdap::network

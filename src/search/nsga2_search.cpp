@@ -414,8 +414,9 @@ double normalised_hypervolume(const SearchProblem& problem, const EvaluationLog&
     std::vector<double> points;
     for (const std::size_t index : front)
         for (const Figure figure : problem.objectives) {
+            // An unpruned network that is no better than chance gives no scale.
             const double scale = figure == Figure::accuracy_drop
-                                     ? std::max(unpruned.accuracy - problem.chance_accuracy, 1e-9)
+                                     ? std::max(unpruned.accuracy - problem.chance_accuracy, 0.01)
                                      : value_of(unpruned, figure);
             points.push_back(value_of(log[index].figures, figure) / scale);
         }

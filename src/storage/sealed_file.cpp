@@ -97,9 +97,22 @@ std::string what_is_left(const fs::path& path) {
     return fs::exists(path, error) ? "; the file that was there before is unchanged" : "";
 }
 
-/// Writes the parts to a temporary file and renames it to `path`.
-void replace_file(const fs::path& path, std::span<const std::byte> head,
+/// Where to write what is called `name`: behind symbolic links. Throws DataError when something
+/// else than a file is there, which must not be replaced by one.
+fs::path target_of(const fs::path& name) {
+    std::error_code error;
+    const fs::path path = fs::is_symlink(name, error) ? fs::weakly_canonical(name) : name;
+    const fs::file_status status = fs::status(path, error);
+    if (fs::exists(status) && !fs::is_regular_file(status))
+        throw core::DataError("cannot write " + path.string() +
+                              ": is there already, and is no regular file");
+    return path;
+}
+
+/// Writes the parts to a temporary file and renames it to what `name` stands for.
+void replace_file(const fs::path& name, std::span<const std::byte> head,
                   std::span<const std::byte> body, const fs::path& previous) {
+    const fs::path path = target_of(name);
     const fs::path temporary = temporary_name(path);
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/search/nsga2_search.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/study/run_directory.hpp"
+#include "hdap/study/training_run.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -105,6 +107,15 @@ std::int64_t evaluations_of(const fs::path& file) {
     }
 }
 
+/// Steps done of a training that has a checkpoint.
+std::int64_t steps_of(const fs::path& file) {
+    try {
+        return open_stage(file, training_schema).attribute_int("/", "step");
+    } catch (const core::Error&) {
+        return 0;
+    }
+}
+
 } // namespace
 
 std::vector<Attempt> read_attempts(const fs::path& run_directory) {
@@ -165,8 +176,11 @@ std::int64_t progress_of(const fs::path& run_directory) {
         progress += fs::exists(run_directory / stage) ? 1 : 0;
     progress += evaluations_of(run_directory / "search.h5");
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(run_directory / "networks", error))
-        progress += entry.path().extension() == ".h5" ? 1 : 0;
+    for (const auto& entry : fs::directory_iterator(run_directory / "networks", error)) {
+        if (entry.path().extension() != ".h5") continue;
+        const bool in_training = entry.path().stem().extension() == ".training";
+        progress += in_training ? steps_of(entry.path()) : 1;
+    }
     return progress;
 }
 

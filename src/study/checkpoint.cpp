@@ -7,6 +7,18 @@ namespace hdap::study {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Out of the way, so that the next checkpoint does not keep it as the previous one.
+void put_aside(const fs::path& file) {
+    fs::path aside = file.string() + ".damaged";
+    for (int number = 2; fs::exists(aside); ++number)
+        aside = file.string() + ".damaged." + std::to_string(number);
+    fs::rename(file, aside);
+}
+
+} // namespace
+
 fs::path newest_checkpoint(const fs::path& current, const fs::path& previous,
                            const storage::FileIdentity& identity, const std::string& advice,
                            core::Log& log,
@@ -18,22 +30,22 @@ fs::path newest_checkpoint(const fs::path& current, const fs::path& previous,
             const auto reader = open_stage(file, identity.schema);
             require_same_identity(file, storage::read_identity(reader, identity.schema), identity,
                                   advice);
-            read(reader);
+            try {
+                read(reader);
+            } catch (const core::DataError& error) {
+                throw core::CorruptFileError(error.what());
+            }
             if (!damage.empty()) log.warning(damage + "; going on from " + file.string());
             return file;
-        } catch (const core::Error& error) {
-            if (error.kind() != core::ErrorKind::corrupt_file &&
-                error.kind() != core::ErrorKind::data)
-                throw;
+        } catch (const core::CorruptFileError& error) {
             damage = error.what();
-            // Out of the way, so that the next checkpoint does not keep it as the previous one.
-            fs::rename(file, file.string() + ".damaged");
+            put_aside(file);
         }
     }
     if (!damage.empty())
         throw core::CorruptFileError(
-            damage + "; there is no other checkpoint. The damaged files end in .damaged now: run "
-                     "the command again to begin anew");
+            damage + "; there is no other checkpoint. The damaged files have .damaged behind their "
+                     "names now: run the command again to begin anew");
     return {};
 }
 

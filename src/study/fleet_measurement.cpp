@@ -176,7 +176,9 @@ MeasuredFleet merged(const MeasuredFleet& measured, const MeasuredDevices& devic
 
 /// The right to read and write the file, for which other jobs wait.
 std::optional<storage::FileLock> lock_of(const MeasuredDevices& devices) {
-    return storage::FileLock::acquire(devices.file.string() + ".lock", {});
+    // One lock for all names of a file.
+    return storage::FileLock::acquire(
+        std::filesystem::weakly_canonical(devices.file).string() + ".lock", {});
 }
 
 /// Throws as save would for devices of these names, before anything is measured.

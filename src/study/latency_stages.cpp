@@ -84,12 +84,19 @@ void make_clusters(const StudyContext& context, const RunDirectory& run,
     const auto clustering = fleet::cluster_devices(devices, context.settings.clusters.clustering);
     write_stage(run / "clusters.h5", identity,
                 [&](storage::Hdf5Writer& file) { fleet::write_clustering(file, clustering); });
-    const auto noise =
-        std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1);
+    const auto devices_of = [&](std::int32_t cluster) {
+        return std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(),
+                          cluster);
+    };
+    const auto noise = devices_of(-1);
+    std::ptrdiff_t largest = 0;
+    for (std::size_t k = 0; k < clustering.clusters(); ++k)
+        largest = std::max(largest, devices_of(static_cast<std::int32_t>(k)));
+    const double share = static_cast<double>(largest) / static_cast<double>(devices.devices());
     context.log.info("clusters: " + std::to_string(clustering.clusters()) + ", eps " +
                      core::significant(clustering.eps) + ", largest " +
-                     core::significant(100.0 * clustering.cluster_weight[0], 3) +
-                     " % of the fleet, " + std::to_string(noise) + " noise devices");
+                     core::significant(100.0 * share, 3) + " % of the fleet, " +
+                     std::to_string(noise) + " noise devices");
     if (clustering.no_dense_group)
         context.log.warning("no dense group of devices was found, so the whole fleet is one "
                             "cluster; try a larger clusters.eps or a smaller clusters.min_points");
@@ -146,12 +153,16 @@ void make_surrogates(const StudyContext& context, const RunDirectory& run,
     const auto surrogates = surrogate::fit_surrogates(profile, context.settings.surrogate);
     write_stage(run / "surrogates.h5", identity,
                 [&](storage::Hdf5Writer& file) { surrogate::write_surrogates(file, surrogates); });
+    // By the weight of each cluster, as results.h5 has it.
+    const auto weights =
+        fleet::read_clustering(open_stage(run / "clusters.h5", fleet::clusters_schema))
+            .cluster_weight;
     double mape = 0.0;
     double tau = 0.0;
     const auto& errors = surrogates.cross_validation();
-    for (const auto& figures : errors) {
-        mape += figures.mape / static_cast<double>(errors.size());
-        tau += figures.kendall_tau / static_cast<double>(errors.size());
+    for (std::size_t k = 0; k < errors.size(); ++k) {
+        mape += weights[k] * errors[k].mape;
+        tau += weights[k] * errors[k].kendall_tau;
     }
     context.log.info("surrogates: " + std::to_string(errors.size()) +
                      " forests, cross-validated MAPE " + core::significant(100.0 * mape, 3) +

@@ -88,7 +88,9 @@ class ResultsBuilder {
         std::vector<std::size_t> indices;
         for (std::size_t i = 0; i < state_.log.size(); ++i) {
             const search::CandidateFigures& figures = state_.log[i].figures;
-            if (figures.accuracy_drop <= settings_.report.accuracy_budget &&
+            // What was given up is known by a part of the images only.
+            if (state_.log[i].given_up_after == 0 &&
+                figures.accuracy_drop <= settings_.report.accuracy_budget &&
                 search::total_violation(problem_.constraints, figures, state_.log[0].figures) <=
                     0.0)
                 indices.push_back(i);

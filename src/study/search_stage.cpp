@@ -175,6 +175,12 @@ SearchResult run_search(const StudyContext& context, const search::SearchProblem
         if (store != nullptr) store->add_accuracies(ids.accuracies, accuracies_of(result.state));
         if (result.outcome != search::SearchOutcome::complete) return;
         context.log.info(front_summary(problem, result.state));
+        const double unpruned = result.state.log[0].figures.accuracy;
+        if (unpruned <= problem.chance_accuracy + 0.01)
+            context.log.warning(
+                "the unpruned network has an accuracy of " + core::significant(100.0 * unpruned) +
+                " %, no better than chance (" + core::significant(100.0 * problem.chance_accuracy) +
+                " %): do weights, images and labels belong together?");
         if (search::current_front(problem, result.state.log).empty())
             throw core::InfeasibleError(search::infeasibility_report(problem, result.state.log));
     });

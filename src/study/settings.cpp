@@ -38,7 +38,7 @@ void describe_fleet(Settings& s, SettingVisitor& v) {
     v.section("fleet.synthetic", "How the units of a synthetic fleet differ");
     v.text("preset", synthesis.preset, fleet::device_presets(), "Device model");
     v.integer("devices", synthesis.devices, {1, 100'000'000}, "Units");
-    v.real("silicon_sigma", synthesis.silicon_sigma, {0.0, 0.5},
+    v.real("silicon_sigma", synthesis.silicon_sigma, {0.0, 0.3},
            "Spread of the chips' speed (log-normal)");
     v.real("throttled_share", synthesis.throttled_share, {0.0, 1.0},
            "Share of devices too hot for their clock");
@@ -205,7 +205,14 @@ std::string read_text(const fs::path& file) {
     if (!stream || fs::is_directory(file))
         throw core::ConfigError("cannot read the configuration " + file.string() +
                                 ": no such file, or not readable");
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    constexpr std::streamsize longest = 1 << 20;
+    std::string text(static_cast<std::size_t>(longest) + 1, '\0');
+    stream.read(text.data(), longest + 1);
+    if (stream.gcount() > longest)
+        throw core::ConfigError("the configuration " + file.string() +
+                                " is longer than 1 MB; is it the right file?");
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    return text;
 }
 
 /// The settings that are paths: key and field.

@@ -84,7 +84,7 @@ TEST_CASE("a cell has stopped when its last job was stopped or killed") {
 }
 
 TEST_CASE(
-    "a cell has failed when its last job has; failures are counted until they are forgotten") {
+    "a cell has failed when its last job has, and failures are counted until they are forgotten") {
     const OneCell one;
     for (const int exit_code : {75, 3, 1}) {
         one.start();

@@ -72,7 +72,7 @@ TEST_CASE("a squeue that does not answer is an error: cells might be submitted t
     CHECK_THROWS_AS(ablation::queued_cells(three.folder), core::UsageError);
 }
 
-TEST_CASE("what is missing becomes tasks of an array; the command says what they need") {
+TEST_CASE("what is missing becomes tasks of an array, and the command says what they need") {
     const ThreeCells three;
     const auto submission = three.planned(2);
     CHECK(submission.tasks ==

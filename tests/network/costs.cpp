@@ -1,10 +1,10 @@
 #include "hdap/network/costs.hpp"
-#include "hdap/network/search_space.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/prune.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
 
@@ -36,30 +36,39 @@ NetworkCosts unpruned_costs(const Network& network) {
 /// references, as an interpreter has them.
 template <class Elements>
 std::int64_t reference_peak(const Network& network, const Elements& elements) {
-    std::vector<std::size_t> tensor(network.nodes.size()); // the node that made it
-    std::vector<int> readers(network.nodes.size(), 0);
-    const auto in_place = [](Operator op) {
-        return op == Operator::batch_norm || op == Operator::flatten || is_activation(op);
-    };
-    for (std::size_t i = 0; i < network.nodes.size(); ++i) {
-        const Node& node = network.nodes[i];
-        tensor[i] = i > 0 && in_place(node.op) ? tensor[node.inputs[0]] : i;
-        for (const std::size_t input : node.inputs)
-            ++readers[tensor[input]];
-    }
+    const std::size_t end = network.nodes.size();
+    std::vector<int> readers(end, 0); // of a node's value, still to come
+    for (std::size_t i = 0; i < end; ++i)
+        for (const std::size_t input : network.nodes[i].inputs)
+            ++readers[input];
     for (const std::size_t output : output_nodes(network))
-        ++readers[tensor[output]];
-    std::int64_t live = elements(0);
+        ++readers[output];
+    std::vector<std::size_t> memory(end, end); // the node that made it, once there
+    memory[0] = 0;
+    const auto is_held = [&](std::size_t made) {
+        for (std::size_t i = 0; i < end; ++i)
+            if (memory[i] == made && readers[i] > 0) return true;
+        return false;
+    };
     std::int64_t peak = 0;
-    for (std::size_t i = 1; i < network.nodes.size(); ++i) {
+    std::vector<std::size_t> held{0};
+    for (std::size_t i = 1; i < end; ++i) {
         const Node& node = network.nodes[i];
-        if (tensor[i] == i) {
-            live += elements(i);
-            peak = std::max(peak, live);
-            if (readers[i] == 0) live -= elements(i);
-        }
+        const std::size_t first = memory[node.inputs[0]];
         for (const std::size_t input : node.inputs)
-            if (--readers[tensor[input]] == 0) live -= elements(tensor[input]);
+            --readers[input];
+        const bool in_place = node.op == Operator::batch_norm || is_activation(node.op);
+        if (node.op == Operator::flatten || (in_place && !is_held(first))) {
+            memory[i] = first;
+        } else {
+            memory[i] = i;
+            held.push_back(i);
+            std::int64_t live = 0;
+            for (const std::size_t made : held)
+                live += elements(made);
+            peak = std::max(peak, live);
+        }
+        std::erase_if(held, [&](std::size_t made) { return !is_held(made); });
     }
     return peak;
 }
@@ -221,6 +230,39 @@ TEST_CASE("peak memory counts a shortcut that waits, and an output until the end
     CHECK(unpruned_costs(network).peak_activation_elements == 16 * (4 + 5));
     network.outputs = {1, 3};
     CHECK(unpruned_costs(network).peak_activation_elements == 16 * (3 + 4 + 5));
+}
+
+TEST_CASE("peak memory counts an activation beside its input where that is read again") {
+    // A convolution of 4 channels, its ReLU, a convolution of 6, and the first one again.
+    Network network{"pre-activation", {4, 4}, {}, {}};
+    const auto add = [&](Operator op, std::int64_t channels, std::vector<std::size_t> inputs) {
+        Node node;
+        node.name = "n" + std::to_string(network.nodes.size());
+        node.op = op;
+        node.inputs = std::move(inputs);
+        node.output_channels = channels;
+        network.nodes.push_back(node);
+    };
+    const auto peak = [&] {
+        const auto structure = find_pruning_structure(network);
+        return CostModel(network, structure)
+            .total(unpruned_genome(structure))
+            .peak_activation_elements;
+    };
+    add(Operator::input, 1, {});
+    add(Operator::conv2d, 4, {0});
+    add(Operator::relu, 0, {1});
+    add(Operator::conv2d, 6, {2});
+    add(Operator::concat, 0, {3, 1});
+    CHECK(peak() == 16 * (4 + 6 + 10));
+    network.nodes[3].output_channels =
+        2; // while it is computed there are 4 + 4 + 2, then 2 + 4 + 6
+    CHECK(peak() == 16 * (2 + 4 + 6));
+    network.nodes[3].output_channels = 1; // 4 + 4 + 1, then 1 + 4 + 5
+    network.nodes[4].inputs = {3};
+    network.nodes[4].op = Operator::relu;
+    network.outputs = {1, 4}; // 4 + 4 + 1
+    CHECK(peak() == 16 * (4 + 4 + 1));
 }
 
 TEST_CASE("layers tells what each layer computes and moves") {

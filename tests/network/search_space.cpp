@@ -17,7 +17,6 @@ using testing::network_of;
 using testing::node;
 using testing::zoo;
 
-
 TEST_CASE("SearchSpace refuses parameters out of range and networks without groups") {
     const Network network = zoo("mobilenet_v1");
     for (const double min_keep : {0.0, -0.1, 1.1, std::numeric_limits<double>::quiet_NaN()})

@@ -107,7 +107,7 @@ TEST_CASE("an error of the root's callback does not leave the workers waiting") 
                       "disk full");
 }
 
-TEST_CASE("a request to stop on one rank cuts the work; finished items are kept") {
+TEST_CASE("a request to stop on one rank cuts the work, and finished items are kept") {
     const auto world = Communicator::world();
     const bool asks = world.rank() == world.size() - 1;
     std::atomic<int> begun{0};

@@ -2,14 +2,14 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/storage/hdf5.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
 #include <fstream>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap;
 using storage::Seal;
@@ -103,6 +103,21 @@ TEST_CASE("a folder that cannot be written leaves the old file and says why") {
     const fs::path path = folder / "missing" / "a.h5";
     CHECK_THROWS_WITH(storage::write_sealed(path, bytes_of("x")),
                       Catch::Contains("No such file or directory"));
+}
+
+TEST_CASE("a file is written behind a symbolic link, and nothing but a file is replaced") {
+    const test::TemporaryFolder folder;
+    storage::write_sealed(folder / "file.h5", bytes_of("old"));
+    fs::create_symlink(folder / "file.h5", folder / "link.h5");
+    storage::write_sealed(folder / "link.h5", bytes_of("new"));
+    CHECK(fs::is_symlink(folder / "link.h5"));
+    CHECK(storage::read_sealed(folder / "file.h5") == bytes_of("new"));
+    fs::create_directory(folder / "folder.h5");
+    REQUIRE(::mkfifo((folder / "pipe.h5").c_str(), 0600) == 0);
+    for (const char* name : {"pipe.h5", "folder.h5"})
+        CHECK_THROWS_WITH(storage::write_sealed(folder / name, bytes_of("x")),
+                          Catch::Contains(name) && Catch::Contains("no regular file"));
+    CHECK(fs::is_fifo(folder / "pipe.h5"));
 }
 
 TEST_CASE("what killed writers left is removed, and nothing else") {

@@ -52,9 +52,9 @@ inline std::int64_t weight_bytes(const NetworkCosts& costs) noexcept {
 /// norm that does not follow a layer directly counts as parameters of the layer that made its
 /// input.
 ///
-/// Memory: the layers run in the network's order; batch norm, activations and flattening overwrite
-/// their input, every other layer writes a new tensor, and a tensor stays until its last reader has
-/// run. The input image and the outputs count.
+/// Memory: the nodes run in the network's order. Batch norm and activations overwrite their input
+/// where nothing reads that afterwards, flattening is no copy, every other node writes a new
+/// tensor, and a tensor stays until its last reader has run. The input image and the outputs count.
 class CostModel {
   public:
     /// Throws DataError when `structure` belongs to another network, or when the network is so
@@ -119,6 +119,8 @@ class CostModel {
     std::vector<ChannelCount> counts_; ///< per node
     std::vector<std::int64_t> pixels_; ///< per node
     std::vector<Layer> layers_;
+    /// What is in memory while a batch norm or an activation runs that cannot overwrite its input.
+    std::vector<std::vector<std::size_t>> copies_;
     std::int64_t image_parameters_ = 0; ///< of batch norms applied to the image itself
 
     // What `total` reads, merged over the layers.

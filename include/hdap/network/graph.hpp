@@ -129,4 +129,8 @@ bool has_weights(Operator op) noexcept;
 /// `input_channels`. A convolution with a depth multiplier is grouped, not depthwise.
 bool is_depthwise(const Node& node, std::int64_t input_channels) noexcept;
 
+/// The row or column of `from` that resize_nearest takes for number `i` of `to`, as PyTorch does:
+/// i · (from / to), rounded down, in single precision.
+std::int64_t nearest_pixel(std::int64_t i, std::int64_t from, std::int64_t to) noexcept;
+
 } // namespace hdap::network

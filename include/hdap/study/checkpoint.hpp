@@ -12,9 +12,10 @@ namespace hdap::study {
 /// Gives the newest usable one of a checkpoint and the one before it to `read`, which throws
 /// DataError when the content is damaged, and returns its path; empty when there is none.
 ///
-/// A damaged one is renamed, ".damaged" at its end, with a warning, and the one before it is taken.
-/// Throws CorruptFileError, which says how to begin anew, when there are only damaged ones, so that
-/// nobody loses days of work to a disk that could not be read for a moment; ConfigError with
+/// A damaged one is renamed, ".damaged" behind its name, with a warning, and the one before it is
+/// taken. Throws CorruptFileError, which says how to begin anew, when there are only damaged ones;
+/// DataError when one cannot be opened or is of another version, which touches nothing: nobody
+/// should lose days of work to a disk that could not be read for a moment; ConfigError with
 /// `advice` when one belongs to something else (require_same_identity).
 std::filesystem::path
 newest_checkpoint(const std::filesystem::path& current, const std::filesystem::path& previous,

@@ -50,21 +50,14 @@ NormFactors running_factors(const Node& norm, const network::Weights& weights) {
                         {{mean.begin(), mean.end()}, {variance.begin(), variance.end()}});
 }
 
-/// The two source pixels that a pixel of a resized image lies between, and the share of the second;
-/// as PyTorch places them.
-struct SourcePixels {
-    std::int64_t first;
-    std::int64_t second;
-    float share;
-};
-
-SourcePixels source_pixels(const Node& node, std::int64_t i, std::int64_t from, std::int64_t to) {
-    const auto ratio = static_cast<float>(from) / static_cast<float>(to);
+/// The two source rows or columns that one of a resized image lies between, and the share of the
+/// second; as PyTorch places them.
+LaneKernels::Place place_of(const Node& node, std::int64_t i, std::int64_t from, std::int64_t to) {
     if (node.op == Operator::resize_nearest) {
-        const auto pixel =
-            std::min(static_cast<std::int64_t>(static_cast<float>(i) * ratio), from - 1);
+        const std::int64_t pixel = network::nearest_pixel(i, from, to);
         return {pixel, pixel, 0.0F};
     }
+    const auto ratio = static_cast<float>(from) / static_cast<float>(to);
     float position = std::max(0.0F, (static_cast<float>(i) + 0.5F) * ratio - 0.5F);
     if (node.align_corners)
         position = to == 1 ? 0.0F
@@ -74,21 +67,11 @@ SourcePixels source_pixels(const Node& node, std::int64_t i, std::int64_t from, 
     return {first, std::min(first + 1, from - 1), position - static_cast<float>(first)};
 }
 
-std::vector<LaneKernels::Interpolation>
-interpolation_table(const Node& node, const TensorShape& from, const TensorShape& to) {
-    std::vector<LaneKernels::Interpolation> table;
-    for (std::int64_t y = 0; y < to.extent.height; ++y)
-        for (std::int64_t x = 0; x < to.extent.width; ++x) {
-            const SourcePixels row = source_pixels(node, y, from.extent.height, to.extent.height);
-            const SourcePixels column = source_pixels(node, x, from.extent.width, to.extent.width);
-            const std::int64_t width = from.extent.width;
-            table.push_back(
-                {{row.first * width + column.first, row.first * width + column.second,
-                  row.second * width + column.first, row.second * width + column.second},
-                 {(1.0F - row.share) * (1.0F - column.share), (1.0F - row.share) * column.share,
-                  row.share * (1.0F - column.share), row.share * column.share}});
-        }
-    return table;
+std::vector<LaneKernels::Place> places_of(const Node& node, std::int64_t from, std::int64_t to) {
+    std::vector<LaneKernels::Place> places;
+    for (std::int64_t i = 0; i < to; ++i)
+        places.push_back(place_of(node, i, from, to));
+    return places;
 }
 
 LaneKernels::Pooling pooling_of(const Node& node, const TensorShape& from, const TensorShape& to) {
@@ -514,10 +497,17 @@ void Engine::State::add_other(const Step& step, const Node& node) {
     case Operator::resize_nearest:
     case Operator::resize_bilinear:
         return each_block(
-            [this, in, out, pixels,
-             table = interpolation_table(node, shape(in), shape(out))](std::int64_t block) {
-                kernels.interpolate(data(in, block), pixels, shape(in).channels, table.data(),
-                                    pixels_of(shape(out)), data(out, block));
+            [this, in, out,
+             rows = places_of(node, shape(in).extent.height, shape(out).extent.height),
+             columns = places_of(node, shape(in).extent.width, shape(out).extent.width)](
+                std::int64_t block) {
+                kernels.interpolate({.height = shape(in).extent.height,
+                                     .width = shape(in).extent.width,
+                                     .rows = rows.data(),
+                                     .row_count = shape(out).extent.height,
+                                     .columns = columns.data(),
+                                     .column_count = shape(out).extent.width},
+                                    data(in, block), shape(in).channels, data(out, block));
             });
     case Operator::softmax:
         return each_block([this, in, out, pixels](std::int64_t block) {

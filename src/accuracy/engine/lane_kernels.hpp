@@ -122,13 +122,22 @@ struct LaneKernels {
     void (*max_pool)(const Pooling&, const float* input, std::int64_t channels, float* output);
     void (*average_pool)(const Pooling&, const float* input, std::int64_t channels, float* output);
 
+    /// Where a row or column of a resized image lies: between two of the input's.
+    struct Place {
+        std::int64_t first;
+        std::int64_t second;
+        float share; ///< of the second
+    };
     /// A weighted mean of four pixels for every output pixel.
     struct Interpolation {
-        std::int64_t pixel[4]; ///< of the input
-        float weight[4];
+        std::int64_t height, width; ///< of the input
+        const Place* rows;
+        std::int64_t row_count;
+        const Place* columns;
+        std::int64_t column_count;
     };
-    void (*interpolate)(const float* input, std::int64_t input_pixels, std::int64_t channels,
-                        const Interpolation* table, std::int64_t output_pixels, float* output);
+    void (*interpolate)(const Interpolation&, const float* input, std::int64_t channels,
+                        float* output);
 
     /// For benchmarks, the processor's limit: so many vectors of multiply-adds, and up to 11 more,
     /// that read and write nothing but registers. `values`, one vector, is both operands and keeps

@@ -273,15 +273,25 @@ void average_pool(const LaneKernels::Pooling& p, const float* input, std::int64_
          });
 }
 
-void interpolate(const float* input, std::int64_t input_pixels, std::int64_t channels,
-                 const LaneKernels::Interpolation* table, std::int64_t output_pixels,
+void interpolate(const LaneKernels::Interpolation& p, const float* input, std::int64_t channels,
                  float* output) {
-    for (std::int64_t c = 0; c < channels; ++c, input += input_pixels * lanes)
-        for (std::int64_t p = 0; p < output_pixels; ++p, output += lanes) {
-            Vector sum = {};
-            for (int k = 0; k < 4; ++k)
-                sum += load(input + table[p].pixel[k] * lanes) * table[p].weight[k];
-            at(output) = sum;
+    for (std::int64_t c = 0; c < channels; ++c, input += p.height * p.width * lanes)
+        for (std::int64_t y = 0; y < p.row_count; ++y) {
+            const LaneKernels::Place& row = p.rows[y];
+            const float* const upper = input + row.first * p.width * lanes;
+            const float* const lower = input + row.second * p.width * lanes;
+            for (std::int64_t x = 0; x < p.column_count; ++x, output += lanes) {
+                const LaneKernels::Place& column = p.columns[x];
+                const std::int64_t left = column.first * lanes;
+                const std::int64_t right = column.second * lanes;
+                const float above = 1.0F - row.share;
+                const float before = 1.0F - column.share;
+                Vector sum = load(upper + left) * (above * before);
+                sum += load(upper + right) * (above * column.share);
+                sum += load(lower + left) * (row.share * before);
+                sum += load(lower + right) * (row.share * column.share);
+                at(output) = sum;
+            }
         }
 }
 

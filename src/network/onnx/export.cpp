@@ -421,11 +421,24 @@ class GraphWriter {
                    reaches_over && !rounds_up ? padding_to_last(node, from, to) : node.padding);
     }
 
+    /// ONNX computes the nearest pixel in other steps, which for some sizes gives another one.
+    void check_nearest(const Node& node, std::int64_t from, std::int64_t to) const {
+        for (std::int64_t pixel = 0; pixel < to; ++pixel)
+            if (nearest_pixel(pixel, from, to) != pixel * from / to)
+                throw core::DataError("node '" + node.name + "' resizes " + std::to_string(from) +
+                                      " to " + std::to_string(to) +
+                                      " pixels, of which ONNX takes others; write another format");
+    }
+
     void write_resize(std::size_t i) {
         const Node& node = network_.nodes[i];
         const std::string input = image(node.inputs[0]);
         std::vector<std::string> inputs{input, ""};
         const TensorShape& from = shape(node.inputs[0]);
+        if (node.op == Operator::resize_nearest) {
+            check_nearest(node, from.extent.height, node.size.height);
+            check_nearest(node, from.extent.width, node.size.width);
+        }
         const auto scale = [](std::int64_t size, std::int64_t original) {
             return static_cast<float>(static_cast<double>(size) / static_cast<double>(original));
         };

@@ -151,6 +151,7 @@ void import_divide(OnnxImporter& importer, const OnnxNode& node) {
 /// takes over.
 Feature without_factor(OnnxImporter& importer, const std::string& tensor, double& factor) {
     if (!importer.feature(tensor).affine.is_factor()) return importer.tensor(tensor);
+    importer.check_arrangement(tensor);
     Feature feature = importer.feature(tensor);
     factor *= std::exchange(feature.affine.scale, {1.0})[0];
     return feature;

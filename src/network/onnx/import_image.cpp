@@ -174,7 +174,8 @@ bool takes_pixel_before(const Sampling& sampling) {
         else
             return false;
         pixel = std::clamp(pixel, 0.0, static_cast<double>(sampling.from - 1));
-        if (static_cast<std::int64_t>(pixel) != i * sampling.from / sampling.to) return false;
+        if (static_cast<std::int64_t>(pixel) != nearest_pixel(i, sampling.from, sampling.to))
+            return false;
     }
     return true;
 }

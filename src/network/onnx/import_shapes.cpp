@@ -243,6 +243,14 @@ Dims split_sizes(OnnxImporter& importer, const OnnxNode& node, std::int64_t chan
     return sizes;
 }
 
+/// Defines a tensor as `part`, which holds some channels of `source`.
+void define_channels(OnnxImporter& importer, const std::string& tensor, const std::string& source,
+                     std::size_t part) {
+    Dims dims = importer.feature(source).dims;
+    dims[0] = importer.shape(part).channels;
+    importer.define_part(tensor, source, part, std::move(dims));
+}
+
 void import_split(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(2);
     const Feature input = importer.tensor(node.input(0));
@@ -257,10 +265,9 @@ void import_split(OnnxImporter& importer, const OnnxNode& node) {
             throw core::DataError("splits " + std::to_string(input.dims[0]) +
                                   " channels into parts of " + shape_text(sizes));
         if (importer.uses(node.output(i)) > 0)
-            importer.define_node(node.output(i),
-                                 append_slice(importer, input.node, first, sizes[i],
-                                              node.name() + "." + std::to_string(i)),
-                                 input.dims.size() == 1);
+            define_channels(importer, node.output(i), node.input(0),
+                            append_slice(importer, input.node, first, sizes[i],
+                                         node.name() + "." + std::to_string(i)));
         first += sizes[i];
     }
 }
@@ -311,7 +318,10 @@ void import_slice(OnnxImporter& importer, const OnnxNode& node) {
         }
     }
     from = append_subsampling(importer, from, stride, node.name());
-    importer.define_node(node.output(0), from, input.dims.size() == 1);
+    const auto& [channels, extent] = importer.shape(from);
+    importer.define_part(node.output(0), node.input(0), from,
+                         input.dims.size() == 1 ? Dims{channels}
+                                                : Dims{channels, extent.height, extent.width});
 }
 
 void import_gather(OnnxImporter& importer, const OnnxNode& node) {
@@ -332,10 +342,10 @@ void import_gather(OnnxImporter& importer, const OnnxNode& node) {
         throw core::DataError("selects channels into a shape of " + shape_text(places.shape));
     const std::size_t from = append_slice(importer, input.node, channels.front(),
                                           static_cast<std::int64_t>(channels.size()), node.name());
-    Feature result{from, input.dims};
-    result.dims[0] = importer.shape(from).channels;
-    if (places.shape.empty()) result.dims.erase(result.dims.begin());
-    importer.define(node.output(0), std::move(result));
+    Dims dims = input.dims;
+    dims[0] = importer.shape(from).channels;
+    if (places.shape.empty()) dims.erase(dims.begin());
+    importer.define_part(node.output(0), node.input(0), from, std::move(dims));
 }
 
 } // namespace

@@ -252,6 +252,10 @@ void OnnxImporter::count_uses(const std::vector<std::size_t>& order,
 }
 
 void OnnxImporter::import_node(const OnnxNode& node) {
+    if (!node.domain().empty() && node.domain() != "ai.onnx")
+        throw core::DataError("is an operator of '" + node.domain() +
+                              "', not a standard one; export the network with standard operators, "
+                              "or stop before it (--stop-at)");
     if (!import_constants(node)) {
         const auto found = operators().find(node.op());
         if (found == operators().end())
@@ -319,18 +323,26 @@ Feature& OnnxImporter::find_feature(const std::string& tensor) {
     return const_cast<Feature&>(feature(tensor));
 }
 
+namespace {
+
+[[noreturn]] void refuse_transposed(const std::string& tensor) {
+    throw core::DataError("reads '" + tensor +
+                          "', in which channels and positions are transposed; of transposed "
+                          "tensors only channel shuffles are supported");
+}
+
+} // namespace
+
 const Feature& OnnxImporter::plain(const std::string& tensor) {
     Feature& feature = find_feature(tensor);
-    if (!feature.order.empty())
-        throw core::DataError("reads '" + tensor +
-                              "', in which channels and positions are transposed; of transposed "
-                              "tensors only channel shuffles are supported");
+    if (!feature.order.empty()) refuse_transposed(tensor);
     if (!feature.affine.is_identity()) make_affine_node(feature);
     return feature;
 }
 
-const Feature& OnnxImporter::tensor(const std::string& tensor) {
-    const Feature& feature = plain(tensor);
+void OnnxImporter::check_arrangement(const std::string& tensor) const {
+    const Feature& feature = this->feature(tensor);
+    if (!feature.order.empty()) refuse_transposed(tensor);
     const auto& [channels, extent] = shapes_[feature.node];
     const bool flat = extent == Extent{1, 1} && feature.dims == std::vector{channels};
     if (!flat && feature.dims != std::vector{channels, extent.height, extent.width})
@@ -339,6 +351,11 @@ const Feature& OnnxImporter::tensor(const std::string& tensor) {
                               " channels of " + std::to_string(extent.height) + " x " +
                               std::to_string(extent.width) +
                               " are arranged in another way; stop before it (--stop-at)");
+}
+
+const Feature& OnnxImporter::tensor(const std::string& tensor) {
+    const Feature& feature = plain(tensor);
+    check_arrangement(tensor);
     return feature;
 }
 
@@ -371,6 +388,15 @@ void OnnxImporter::define_node(const std::string& tensor, std::size_t node, bool
     Feature feature{node, {channels}};
     if (!flat) feature.dims = {channels, extent.height, extent.width};
     define(tensor, std::move(feature));
+}
+
+void OnnxImporter::define_part(const std::string& tensor, const std::string& source,
+                               std::size_t node, std::vector<std::int64_t> dims) {
+    const Feature& whole = feature(source);
+    Feature part{node, std::move(dims)};
+    // The very tensor: others may read it through the source.
+    if (node == whole.node) part.exclusive = whole.exclusive && uses(source) == 1;
+    define(tensor, std::move(part));
 }
 
 void OnnxImporter::define_view(const OnnxNode& node, const std::string& source,

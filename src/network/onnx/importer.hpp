@@ -70,6 +70,8 @@ class OnnxImporter {
     /// The same as the tensor of a node, as [N, C, H, W], or [N, C] where that is 1 × 1.
     /// Throws DataError when it is anything else.
     const Feature& tensor(const std::string& tensor);
+    /// Throws DataError, as `tensor` does, unless its numbers lie as those of its node's tensor.
+    void check_arrangement(const std::string& tensor) const;
     /// The node whose tensor it is, as [N, C, H, W]. Throws DataError when it is anything else.
     std::size_t image(const std::string& tensor);
     /// How many nodes and outputs read the tensor.
@@ -79,6 +81,10 @@ class OnnxImporter {
     void define(const std::string& tensor, Constant constant);
     /// Defines the tensor as that of a node: [N, C] if `flat`, else [N, C, H, W].
     void define_node(const std::string& tensor, std::size_t node, bool flat);
+    /// Defines the tensor as some of the channels or pixels of `source`: the tensor of `node`,
+    /// which is that of `source` itself where nothing was left out.
+    void define_part(const std::string& tensor, const std::string& source, std::size_t node,
+                     std::vector<std::int64_t> dims);
     /// Defines `tensor` as `source` in another shape of as many elements, not transposed; makes a
     /// flatten node where pixels become channels.
     void define_view(const OnnxNode& node, const std::string& source,

@@ -44,6 +44,8 @@ class OnnxNode {
     explicit OnnxNode(const onnx::NodeProto& proto) : proto_(proto) {}
 
     [[nodiscard]] const std::string& op() const { return proto_.op_type(); }
+    /// Whose operator it is; empty or "ai.onnx": a standard one.
+    [[nodiscard]] const std::string& domain() const { return proto_.domain(); }
     /// "node 'Conv_3' (Conv)": for messages.
     [[nodiscard]] std::string description() const;
     /// The node's name, or that of its first output.

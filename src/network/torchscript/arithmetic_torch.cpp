@@ -77,6 +77,9 @@ Traced combine(const OperatorCall& call, Operator op, const Traced& first, const
         (!plain && first.sizes != second.sizes))
         call.fail("combines tensors of " + std::to_string(first.sizes.size()) + " and " +
                   std::to_string(second.sizes.size()) + " dimensions that do not correspond");
+    if (op == Operator::multiply && first.view == View::row_means)
+        call.fail("multiplies means over the width alone; take those over height and width "
+                  "together before: x.mean([2, 3])");
     if (op == Operator::multiply)
         for (const auto& [a, b] : {std::pair(first, second), std::pair(second, first)})
             if (const auto activation = activation_of_product(call.assembly(), a.node, b.node)) {

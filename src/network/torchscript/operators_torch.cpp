@@ -196,6 +196,9 @@ Traced OperatorCall::append(Node layer, std::vector<std::size_t> inputs) const {
 }
 
 Traced OperatorCall::append_alike(Node layer, const Traced& tensor) const {
+    if (tensor.view == View::row_means && is_activation(layer.op)) // a sum or a slice may wait
+        fail("is applied to means over the width alone; take those over height and width together "
+             "before: x.mean([2, 3])");
     Traced result = append(std::move(layer), {tensor.node});
     result.sizes = tensor.sizes;
     result.view = tensor.view;
@@ -207,6 +210,8 @@ Traced OperatorCall::settled(const Traced& tensor) const {
     if (!tensor.affine.is_identity()) {
         const std::int64_t channels = assembly().shape(tensor.node).channels;
         const auto numbers = [&](const std::vector<double>& values) {
+            if (values.size() != 1 && values.size() != static_cast<std::size_t>(channels))
+                fail("reads numbers that were scaled one by one, not channel by channel");
             std::vector<float> floats(values.begin(), values.end());
             floats.resize(static_cast<std::size_t>(channels), floats[0]);
             return floats;

@@ -90,7 +90,8 @@ Traced shuffled(const OperatorCall& call, const Traced& given) {
 std::optional<Traced> unflattened(const OperatorCall& call, const Traced& input,
                                   const Sizes& target) {
     const Node& node = call.assembly().node(input.node);
-    if (node.op != Operator::flatten) return std::nullopt;
+    // What was done to the flat numbers one by one cannot be said of channels.
+    if (node.op != Operator::flatten || !input.affine.is_uniform()) return std::nullopt;
     const TensorShape& before = call.assembly().shape(node.inputs[0]);
     if (target != Sizes{batch_size, before.channels, before.extent.height, before.extent.width})
         return std::nullopt;

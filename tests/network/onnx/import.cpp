@@ -269,6 +269,80 @@ TEST_CASE("an operator that is not known is named, with its node and a way out")
     CHECK_THAT(import_error(constants), Contains("works on constants only"));
 }
 
+TEST_CASE("a product of tensors that are transposed or reshaped against each other is refused") {
+    OnnxGraph transposed(13, {0, 3, 8, 8});
+    const std::string c = transposed.conv("c", "x", 3, 4, {});
+    transposed.output(transposed.add(
+        "Mul", {c, transposed.add("Transpose", {c}, {{"perm", Integers{0, 1, 3, 2}}})}));
+    CHECK_THAT(import_error(transposed), Contains("(Mul)") && Contains("transposed"));
+    OnnxGraph gate(13, {0, 3, 8, 8});
+    const std::string x = gate.conv("c", "x", 3, 4, {});
+    gate.output(gate.add("Mul", {x, gate.add("Transpose", {gate.add("Sigmoid", {x})},
+                                             {{"perm", Integers{0, 1, 3, 2}}})}));
+    CHECK_THAT(import_error(gate), Contains("(Mul)") && Contains("transposed"));
+    // [1, 8, 1] is repeated over the channels and the width, not over height and width.
+    OnnxGraph reshaped(13, {0, 3, 8, 8});
+    const std::string y = reshaped.conv("c", "x", 3, 8, {});
+    const std::string mean = reshaped.add("GlobalAveragePool", {y});
+    reshaped.output(
+        reshaped.add("Mul", {y, reshaped.add("Reshape", {mean, reshaped.integers({0, 1, 8, 1})})}));
+    CHECK_THAT(import_error(reshaped), Contains("(Mul)") && Contains("arranged in another way"));
+}
+
+TEST_CASE("a constant behind a slice, split or gather of all channels stays out of other readers") {
+    for (const char* op : {"Slice", "Split", "Gather"}) {
+        CAPTURE(op);
+        OnnxGraph graph;
+        const std::string c = graph.conv("c", "x", 3, 4, {});
+        const std::string all =
+            std::string(op) == "Slice"
+                ? graph.add("Slice",
+                            {c, graph.integers({0}), graph.integers({4}), graph.integers({1})})
+            : std::string(op) == "Split"
+                ? graph.add("Split", {c, graph.integers({4})}, {{"axis", 1}})
+                : graph.add("Gather", {c, graph.integers({0, 1, 2, 3})}, {{"axis", 1}});
+        const std::string shifted =
+            graph.add("Add", {all, graph.weight("b", {4, 1, 1}, {1.0F, 2.0F, 3.0F, 4.0F})});
+        graph.output(graph.add("Add", {shifted, graph.add("Relu", {c})}));
+        const PrunedNetwork model = import(graph);
+        CHECK(operators_of(model.network) == "input conv2d relu batch_norm add");
+        CHECK_FALSE(model.network.nodes[1].bias);
+    }
+}
+
+TEST_CASE("operators of other domains are refused by their domain") {
+    OnnxGraph graph;
+    const std::string c = graph.conv("c", "x", 3, 4, {});
+    graph.output(graph.add("Relu", {c}));
+    onnx::GraphProto& proto = *graph.proto().mutable_graph();
+    proto.mutable_node(proto.node_size() - 1)->set_domain("com.ms.internal.nhwc");
+    CHECK_THAT(import_error(graph), Contains("(Relu)") && Contains("'com.ms.internal.nhwc'"));
+    proto.mutable_node(proto.node_size() - 1)->set_domain("ai.onnx");
+    CHECK(operators_of(import(graph).network) == "input conv2d relu");
+}
+
+TEST_CASE("nearest pixels that ONNX counts otherwise than PyTorch are refused on both ways") {
+    // 41 · (2 / 82) is just below 1 in single precision.
+    CHECK(nearest_pixel(41, 2, 82) == 0);
+    CHECK(nearest_pixel(42, 2, 82) == 1);
+    OnnxGraph graph(13, {0, 3, 2, 2});
+    graph.output(graph.add("Resize",
+                           {graph.conv("c", "x", 3, 4, {}), "", "", graph.integers({1, 4, 82, 82})},
+                           {{"mode", "nearest"},
+                            {"nearest_mode", "floor"},
+                            {"coordinate_transformation_mode", "asymmetric"}}));
+    CHECK_THAT(import_error(graph), Contains("(Resize)"));
+    Network network{"resize", {2, 2}, {}, {}};
+    network.nodes.resize(2);
+    network.nodes[0].name = "input";
+    network.nodes[0].output_channels = 1;
+    network.nodes[1].name = "resize";
+    network.nodes[1].op = Operator::resize_nearest;
+    network.nodes[1].inputs = {0};
+    network.nodes[1].size = {82, 4};
+    CHECK_THROWS_WITH(encode_onnx(network, {}), Contains("'resize' resizes 2 to 82 pixels"));
+}
+
 TEST_CASE("forms of operators that are not supported are refused, with a way out") {
     CHECK_THAT(operator_error(13, "Clip", {}, {{-1.0F}, {1.0F}}),
                Contains("clips to [-1, 1], only [0, 6] (ReLU6) and [0, inf] (ReLU)"));

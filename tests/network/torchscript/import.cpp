@@ -484,6 +484,13 @@ TEST_CASE("Forms of operators that networks here cannot express are refused with
     refuses("return torch.adaptive_avg_pool2d(x, [4, 4])", "windows of different sizes");
     refuses("return torch.upsample_nearest2d(x, None, [1.3, 1.3])", "whole pixels");
     refuses("return x.mean(1)", "other dimensions than height and width");
+    refuses("return torch.sigmoid(x.mean(3)).mean(2)", "means over the width alone");
+    refuses("return torch.relu(x.mean(3)).mean(2)", "means over the width alone");
+    refuses("return (x.mean(3) * x.mean(3)).mean(2)", "means over the width alone");
+    CHECK_THAT(refusal(Program{
+                   .tensors = {{"w", torch::randn({144})}},
+                   .forward = forward("return (torch.flatten(x, 1) * self.w).view(-1, 4, 6, 6)")}),
+               Contains("mixes channels and pixels"));
     refuses("return x.permute(0, 2, 3, 1)", "order of dimensions");
     refuses("return x.view(x.size(0), 8, 3, 6)", "[N, 8, 3, 6] of [N, 4, 6, 6], which mixes");
     refuses("return x.view(3, -1)", "the batch must stay the first dimension");
