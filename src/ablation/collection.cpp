@@ -24,7 +24,8 @@ struct CellResults {
     Series history;
     std::size_t generations = 0;
     CellProvenance provenance;
-    std::string sha256; ///< of the file
+    std::string sha256;         ///< of the file
+    std::string content_sha256; ///< of weights and images; empty in older files
 };
 
 Series as_series(const std::vector<study::ResultFigure>& figures) {
@@ -79,7 +80,18 @@ CellResults read_cell(const fs::path& path) {
     for (const Series* columns : {&cell.final_figures, &cell.costs, &cell.history})
         check_names(*columns, file.name());
     cell.provenance = read_provenance(file);
+    if (file.has_attribute("/", "content_sha256"))
+        cell.content_sha256 = file.attribute_text("/", "content_sha256");
     return cell;
+}
+
+/// What a cell changes of the base's network, weights and images.
+std::string named_inputs(const Cell& cell) {
+    std::string names;
+    for (const std::string& override : cell.overrides)
+        if (override.starts_with("network.") || override.starts_with("data.file"))
+            names += override + "\n";
+    return names;
 }
 
 /// Columns that grow by the rows of one cell after the other.
@@ -143,6 +155,7 @@ class Collector {
         }
         collection_.cells.push_back(place);
         collection_.provenance.push_back(read.provenance);
+        if (!read.content_sha256.empty()) check_inputs(cell, read.content_sha256);
         hash_.update(cell.id).update(read.sha256);
     }
 
@@ -163,7 +176,16 @@ class Collector {
     }
 
   private:
+    void check_inputs(const Cell& cell, const std::string& content) {
+        const auto [first, is_new] =
+            inputs_.emplace(named_inputs(cell), std::pair(cell.id, content));
+        if (!is_new && first->second.second != content)
+            collection_.mixed.push_back({.id = cell.id, .other_id = first->second.first});
+    }
+
     Collection collection_;
+    /// Of the first cell that names such inputs: its id, and the hash of their content.
+    std::map<std::string, std::pair<std::string, std::string>> inputs_;
     Columns final_figures_;
     Columns costs_;
     Columns history_;

@@ -69,6 +69,12 @@ void warn_of_gaps(const CollectedAblation& ablation) {
     for (const ablation::DamagedCell& cell : collection.damaged)
         std::fprintf(stderr, "hdap: warning: cell %s is left out: %s\n", cell.id.c_str(),
                      cell.reason.c_str());
+    for (const ablation::MixedInputs& cells : collection.mixed)
+        std::fprintf(stderr,
+                     "hdap: warning: cells %s and %s name the same network, weights and images, "
+                     "but a file of these has changed in between: remove the run directory of one "
+                     "and run it again\n",
+                     cells.id.c_str(), cells.other_id.c_str());
     if (collection.missing.empty()) return;
     constexpr std::size_t most_named = 8;
     std::vector<std::string> named = collection.missing;
@@ -261,6 +267,7 @@ void print_json(const CollectedAblation& ablation) {
                           {"complete", ablation.collection.cells.size()},
                           {"missing", ablation.collection.missing},
                           {"damaged", ordered_json::array()},
+                          {"mixed_inputs", ordered_json::array()},
                           {"compare", ablation.comparison.axis},
                           {"baseline", ablation.comparison.baseline},
                           {"within", ablation.comparison.within},
@@ -272,6 +279,8 @@ void print_json(const CollectedAblation& ablation) {
                           {"rows", ordered_json::array()}};
     for (const ablation::DamagedCell& cell : ablation.collection.damaged)
         document["damaged"].push_back({{"id", cell.id}, {"reason", cell.reason}});
+    for (const ablation::MixedInputs& cells : ablation.collection.mixed)
+        document["mixed_inputs"].push_back({cells.id, cells.other_id});
     for (const ComparisonRow& row : ablation.rows)
         document["rows"].push_back(row_json(row));
     std::printf("%s\n",

@@ -241,8 +241,10 @@ void ensure_results(const StudyContext& context, const Workpiece& workpiece,
     if (is_up_to_date(file, identity, context.log)) return;
     const Results results =
         ResultsBuilder(context, workpiece, run, problem, state).build(finetuned);
-    write_stage(file, identity,
-                [&](storage::Hdf5Writer& writer) { write_results(writer, results); });
+    write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
+        write_results(writer, results);
+        writer.attribute("/", "content_sha256", workpiece.inputs_key);
+    });
 }
 
 } // namespace hdap::study

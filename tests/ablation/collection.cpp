@@ -45,6 +45,20 @@ TEST_CASE("without a folder all cells are missing") {
     CHECK(collection.final_figures.empty());
 }
 
+TEST_CASE("cells that name the same inputs but were made from other content are told") {
+    FourCells ablation;
+    ablation.plan.cells[3].overrides = {"network.weights=\"other.h5\""};
+    const std::vector<std::string> contents{"old", "old", "new", "other"};
+    for (std::size_t i = 0; i < 4; ++i)
+        test::write_cell(ablation.folder, ablation.plan.cells[i], results_of(1.0),
+                         study::results_schema, contents[i]);
+    const Collection collection = collect(ablation.plan, ablation.folder);
+    CHECK(collection.cells.size() == 4);
+    REQUIRE(collection.mixed.size() == 1);
+    CHECK(collection.mixed[0].id == ablation.plan.cells[2].id);
+    CHECK(collection.mixed[0].other_id == ablation.plan.cells[0].id);
+}
+
 TEST_CASE("one complete cell is collected with its history and its provenance") {
     const FourCells ablation;
     ablation.complete(2, results_of(0.5));

@@ -38,10 +38,12 @@ inline ablation::Plan grid_plan(const std::vector<std::string>& axis_names,
 /// Writes the results of a cell as its study would.
 inline void write_cell(const ablation::Folder& folder, const ablation::Cell& cell,
                        const study::Results& results,
-                       const std::string& schema = study::results_schema) {
+                       const std::string& schema = study::results_schema,
+                       const std::string& content_sha256 = "content") {
     storage::Hdf5Writer file;
     storage::write_identity(file, {.schema = schema, .config_sha256 = "c", .input_sha256 = "i"});
     study::write_results(file, results);
+    file.attribute("/", "content_sha256", content_sha256);
     std::filesystem::create_directories(folder.run_directory(cell));
     storage::write_sealed(folder.run_directory(cell) / "results.h5", file.finish());
 }

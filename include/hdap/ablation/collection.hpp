@@ -26,6 +26,13 @@ struct DamagedCell {
     std::string reason; ///< an error's message
 };
 
+/// Two cells that name the same network, weights and images, but were made from files of other
+/// content: somebody changed a file in between, and their figures should not be compared.
+struct MixedInputs {
+    std::string id;
+    std::string other_id;
+};
+
 /// The results of all complete cells, by columns. A value is NaN where a cell lacks the figure.
 struct Collection {
     std::vector<std::size_t> cells;                 ///< [complete] places in Plan::cells, ascending
@@ -37,6 +44,7 @@ struct Collection {
     std::vector<study::ResultSeries> history;       ///< each of [rows] values
     std::vector<std::string> missing;               ///< ids of cells that are not complete
     std::vector<DamagedCell> damaged;
+    std::vector<MixedInputs> mixed; ///< each cell once, with the first that differs
     std::string sha256; ///< of the ids and the files read: equal ones mean an equal collection
 };
 
