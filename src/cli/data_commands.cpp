@@ -185,6 +185,7 @@ void add_fashion_mnist(CLI::App& pack, const std::shared_ptr<PackOptions>& optio
              *options)
         ->callback([options, &action] {
             action = [options](Arguments) {
+                check_output_file("OUT", options->output, {});
                 accuracy::pack_fashion_mnist(options->source, options->output);
                 return report_packed(options->output);
             };
