@@ -68,12 +68,11 @@ class Execution {
               const ExecutionParameters& parameters, core::Log& log, parallel::RunControl& control)
         : plan_(plan), folder_(folder), parameters_(parameters), log_(log), control_(control),
           total_(cells.size()) {
-        for (const std::size_t cell : cells) {
+        for (const std::size_t cell : cells)
             if (is_complete(folder_, plan_.cells[cell]))
                 ++result_.complete;
             else
                 waiting_.push_back(cell);
-        }
     }
 
     ExecutionResult run();

@@ -211,12 +211,11 @@ std::vector<PlannedSetting> PlanParser::parse_settings(const TomlReader& table) 
 /// "search.population" = 16, search.population = 16 and [settings.search] mean the same.
 void PlanParser::add_settings(const TomlReader& table, const std::string& prefix,
                               std::vector<PlannedSetting>& settings) const {
-    for (const std::string& key : table.keys_in_file_order()) {
+    for (const std::string& key : table.keys_in_file_order())
         if (table.at(key).is_table())
             add_settings(table.child(key), prefix + key + ".", settings);
         else
             settings.push_back(setting(table, prefix + key, table.at(key)));
-    }
 }
 
 Axis PlanParser::parse_axis(const TomlReader& table) const {

@@ -45,13 +45,13 @@ struct Row {
     bool more_values = false;
 };
 
-// Longer lines would break in most terminals.
+/// Longer lines would break in most terminals.
 constexpr std::size_t line_columns = 110;
 constexpr std::size_t least_value_columns = 20;
 constexpr std::size_t longest_path_column = 60;
 constexpr std::size_t longest_attribute = 80;
 constexpr std::size_t most_values = 8;
-// What is not worth its memory for a glance at eight values.
+/// What is not worth its memory for a glance at eight values.
 constexpr std::size_t most_elements_read = 1'000'000;
 
 bool continues_character(char letter) {
@@ -96,13 +96,12 @@ std::string number_text(double value) {
 std::vector<std::string> first_numbers(const storage::Hdf5Reader& file, const storage::Entry& entry,
                                        std::size_t rows) {
     std::vector<std::string> texts;
-    if (entry.type.starts_with("float")) {
+    if (entry.type.starts_with("float"))
         for (const double value : file.read_rows<double>(entry.path, 0, rows))
             texts.push_back(number_text(value));
-    } else {
+    else
         for (const std::int64_t value : file.read_rows<std::int64_t>(entry.path, 0, rows))
             texts.push_back(std::to_string(value));
-    }
     return texts;
 }
 

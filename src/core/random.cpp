@@ -66,9 +66,8 @@ double RandomStream::normal() noexcept {
 std::vector<std::size_t> RandomStream::permutation(std::size_t count) {
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t i = count; i > 1; --i) {
+    for (std::size_t i = count; i > 1; --i)
         std::swap(order[i - 1], order[below(i)]);
-    }
     return order;
 }
 

@@ -17,14 +17,14 @@ namespace hdap::fleet {
 
 namespace {
 
-// Points of the k-distance curve that are computed, and that are kept for the report.
+/// Points of the k-distance curve that are computed, and that are kept for the report.
 constexpr std::size_t curve_sample = 2'000;
 constexpr std::size_t curve_kept = 1'000;
 
-// The knee is looked for between these shares of the curve. One device that is ten times slower
-// pulls the chord so far up that eps would swallow the tail; a main mode with little noise pulls it
-// so far down that a third of the fleet would be noise. Real fleets have a few per cent of odd
-// devices.
+/// The knee is looked for between these shares of the curve. One device that is ten times slower
+/// pulls the chord so far up that eps would swallow the tail; a main mode with little noise pulls
+/// it so far down that a third of the fleet would be noise. Real fleets have a few per cent of odd
+/// devices.
 constexpr double lowest_knee = 0.90;
 constexpr double highest_knee = 0.97;
 
@@ -43,9 +43,9 @@ void check_parameters(const ClusteringParameters& parameters) {
                                 ", expected at least 1");
 }
 
-// With the same min_points, a larger fleet has more stragglers between two groups that join them
-// into one. With the same share of the fleet, it has the same clusters. The upper bound is for
-// speed: a core point costs min_points distances.
+/// With the same min_points, a larger fleet has more stragglers between two groups that join them
+/// into one. With the same share of the fleet, it has the same clusters. The upper bound is for
+/// speed: a core point costs min_points distances.
 std::int64_t automatic_min_points(std::size_t devices) {
     constexpr std::int64_t fewest = 5;
     constexpr std::int64_t most = 250;
@@ -73,10 +73,9 @@ std::vector<double> thinned(const std::vector<double>& curve) {
 std::vector<std::vector<std::int32_t>> members_of(const std::vector<std::int32_t>& cluster,
                                                   std::size_t clusters) {
     std::vector<std::vector<std::int32_t>> members(clusters);
-    for (std::size_t i = 0; i < cluster.size(); ++i) {
+    for (std::size_t i = 0; i < cluster.size(); ++i)
         if (cluster[i] >= 0)
             members[static_cast<std::size_t>(cluster[i])].push_back(static_cast<std::int32_t>(i));
-    }
     return members;
 }
 
@@ -85,10 +84,9 @@ std::vector<std::int32_t> nearest_to_centre(PointView signatures,
                                             const std::vector<std::int32_t>& members,
                                             std::size_t wanted) {
     std::vector<double> centre(signatures.dimension, 0.0);
-    for (const std::int32_t device : members) {
+    for (const std::int32_t device : members)
         for (std::size_t d = 0; d < centre.size(); ++d)
             centre[d] += signatures[static_cast<std::size_t>(device)][d];
-    }
     for (double& coordinate : centre)
         coordinate /= static_cast<double>(members.size());
     std::vector<std::pair<double, std::int32_t>> ranked;
@@ -364,9 +362,8 @@ std::vector<std::vector<std::int32_t>> read_representatives(const storage::Hdf5R
                               std::to_string(clusters) + " clusters");
     const std::vector<std::int32_t> table = file.read<std::int32_t>("/representatives", shape);
     std::vector<std::vector<std::int32_t>> representatives(clusters);
-    for (std::size_t i = 0; i < table.size(); ++i) {
+    for (std::size_t i = 0; i < table.size(); ++i)
         if (table[i] != -1) representatives[i / shape[1]].push_back(table[i]);
-    }
     return representatives;
 }
 

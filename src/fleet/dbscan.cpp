@@ -40,9 +40,8 @@ void renumber(DbscanResult& result) {
     std::vector<std::int32_t> number(clusters);
     for (std::size_t rank = 0; rank < clusters; ++rank)
         number[order[rank]] = static_cast<std::int32_t>(rank);
-    for (std::int32_t& label : result.label) {
+    for (std::int32_t& label : result.label)
         if (label >= 0) label = number[static_cast<std::size_t>(label)];
-    }
 }
 
 } // namespace

@@ -11,7 +11,7 @@ namespace hdap::fleet {
 
 namespace {
 
-// One run in a hundred is disturbed by something rare: a page fault, another process waking up.
+/// One run in a hundred is disturbed by something rare: a page fault, another process waking up.
 constexpr double outlier_probability = 0.01;
 constexpr double outlier_mean_excess = 0.2;
 

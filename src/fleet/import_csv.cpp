@@ -39,9 +39,8 @@ class LineReader {
 
     /// The next line that is not blank, without its end; false at the end of the file.
     bool next(std::string& line) {
-        while (read(line)) {
+        while (read(line))
             if (line.find_first_not_of(" \t") != std::string::npos) return true;
-        }
         return false;
     }
 
@@ -225,9 +224,7 @@ Measurements read_measurements(std::istream& input, const std::string& name,
                        std::to_string(header.columns));
         const std::string& benchmark = fields[header.position[benchmark_column]];
         const bool wanted = selection.benchmarks.empty() || all.benchmarks.contains(benchmark);
-        if (wanted) {
-            all.rows.push_back(parse_row(fields, header, lines, all));
-        }
+        if (wanted) all.rows.push_back(parse_row(fields, header, lines, all));
         constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
         if (all.devices.names().size() > most || all.benchmarks.names().size() > most)
             lines.fail("more than 2147483647 devices or benchmarks");

@@ -104,9 +104,8 @@ class CountingTree {
         std::iota(index_.begin(), index_.end(), 0U);
         nodes_.reserve(4 * points.size() / leaf_points + 1);
         build(points, 0, points.size());
-        for (const Node& node : nodes_) {
+        for (const Node& node : nodes_)
             if (node.right == 0) store_leaf(points, node);
-        }
     }
 
     /// Whether `wanted` points lie within a radius of `query`.
@@ -134,10 +133,9 @@ class CountingTree {
     void store_leaf(PointView points, const Node& leaf) {
         const std::size_t size = leaf.last - leaf.first;
         double* const block = coordinates_.data() + leaf.first * dimension_;
-        for (std::size_t d = 0; d < dimension_; ++d) {
+        for (std::size_t d = 0; d < dimension_; ++d)
             for (std::size_t i = 0; i < size; ++i)
                 block[d * size + i] = points[index_[leaf.first + i]][d];
-        }
     }
 
     /// Squared distances to the points left in a leaf, each summed as squared_distance does.
@@ -146,10 +144,9 @@ class CountingTree {
         const std::size_t size = leaf.last - leaf.first;
         const double* row = coordinates_.data() + leaf.first * dimension_;
         squared.fill(0.0);
-        for (std::size_t d = 0; d < dimension_; ++d, row += size) {
+        for (std::size_t d = 0; d < dimension_; ++d, row += size)
             for (std::size_t i = 0; i < leaf.left_over; ++i)
                 squared[i] += (query[d] - row[i]) * (query[d] - row[i]);
-        }
     }
 
     std::uint32_t build(PointView points, std::size_t first, std::size_t last) {
@@ -189,9 +186,8 @@ class CountingTree {
             }
         }
         std::size_t widest = 0;
-        for (std::size_t d = 1; d < dimension_; ++d) {
+        for (std::size_t d = 1; d < dimension_; ++d)
             if (high[d] - low[d] > high[widest] - low[widest]) widest = d;
-        }
         return widest;
     }
 

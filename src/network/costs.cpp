@@ -211,12 +211,11 @@ void CostModel::collect_moments() {
     }
     for (const Form& form : forms) {
         Moment moment{.constant = 0, .first = memory_terms_.size(), .last = 0};
-        for (const auto& [group, elements] : form) {
+        for (const auto& [group, elements] : form)
             if (group < 0)
                 moment.constant = elements;
             else
                 memory_terms_.push_back({group, elements});
-        }
         moment.last = memory_terms_.size();
         moments_.push_back(moment);
     }

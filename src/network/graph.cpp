@@ -10,8 +10,8 @@
 namespace hdap::network {
 namespace {
 
-// Bounds that no sensible network meets. They keep every count far from the limits of 64 bits and
-// every allocation made for a hostile file small.
+/// Bounds that no sensible network meets. They keep every count far from the limits of 64 bits and
+/// every allocation made for a hostile file small.
 constexpr std::int64_t max_channels = std::int64_t{1} << 20;
 constexpr std::int64_t max_extent = std::int64_t{1} << 14;
 constexpr std::int64_t max_window = std::int64_t{1} << 10;

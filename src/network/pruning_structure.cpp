@@ -119,12 +119,11 @@ void Tracer::trace_convolution(std::size_t i) {
 
 void Tracer::trace_elementwise(std::size_t i) {
     const std::int64_t channels = shapes_[i].channels;
-    for (const std::size_t input : network_.nodes[i].inputs) {
+    for (const std::size_t input : network_.nodes[i].inputs)
         if (shapes_[input].channels == channels)
             tie(i, 0, input, 0, channels);
         else // one channel that acts on all of them
             pin_all(input, "repeated over the channels of '" + network_.nodes[i].name + "'");
-    }
 }
 
 void Tracer::trace_concat(std::size_t i) {

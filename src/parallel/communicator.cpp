@@ -1,6 +1,5 @@
 #include "hdap/parallel/communicator.hpp"
 
-#include <new>
 #include <climits>
 #include <mpi.h>
 
@@ -9,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <sched.h>

@@ -6,7 +6,7 @@
 namespace hdap::parallel {
 namespace {
 
-// A signal handler can reach nothing but objects of static storage duration.
+/// A signal handler can reach nothing but objects of static storage duration.
 volatile std::sig_atomic_t stop_signals = 0;
 volatile std::sig_atomic_t checkpoint_signal = 0;
 

@@ -1,6 +1,6 @@
 #include "assets.hpp"
 
-// Defined in the generated report_assets.S.
+/// Defined in the generated report_assets.S.
 extern "C" {
 extern const char hdap_report_echarts_begin[];
 extern const char hdap_report_echarts_end[];

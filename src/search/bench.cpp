@@ -26,27 +26,24 @@ namespace hdap::search {
 
 namespace {
 
-// [n][m] values in [0, 1).
+/// [n][m] values in [0, 1).
 std::vector<double> random_points(std::size_t n, std::size_t m) {
     core::RandomStream random(1, core::StreamId::testing, static_cast<std::uint32_t>(m));
     std::vector<double> points(n * m);
-    for (double& value : points) {
+    for (double& value : points)
         value = random.uniform();
-    }
     return points;
 }
 
-// The same directions, on the unit sphere: none dominates another.
+/// The same directions, on the unit sphere: none dominates another.
 std::vector<double> spherical_points(std::size_t n, std::size_t m) {
     std::vector<double> points = random_points(n, m);
     for (std::size_t i = 0; i < points.size(); i += m) {
         double square = 0;
-        for (std::size_t k = i; k < i + m; ++k) {
+        for (std::size_t k = i; k < i + m; ++k)
             square += points[k] * points[k];
-        }
-        for (std::size_t k = i; k < i + m; ++k) {
+        for (std::size_t k = i; k < i + m; ++k)
             points[k] = 1 - points[k] / std::sqrt(square);
-        }
     }
     return points;
 }
@@ -59,9 +56,8 @@ const char* const baseline = "pagmo " PAGMO_VERSION ", 1 thread";
 
 std::vector<pagmo::vector_double> rows_of(const std::vector<double>& points, std::size_t m) {
     std::vector<pagmo::vector_double> rows;
-    for (auto row = points.begin(); row != points.end(); row += static_cast<std::ptrdiff_t>(m)) {
+    for (auto row = points.begin(); row != points.end(); row += static_cast<std::ptrdiff_t>(m))
         rows.emplace_back(row, row + static_cast<std::ptrdiff_t>(m));
-    }
     return rows;
 }
 
@@ -88,7 +84,7 @@ Volume pagmo_volume(const std::vector<double>&, const std::vector<double>&) {
 }
 #endif
 
-// `theirs` may be empty.
+/// `theirs` may be empty.
 core::BenchmarkResult time_both(std::string name, std::function<void()> ours,
                                 std::function<void()> theirs, int rounds) {
     std::vector<std::function<void()>> work{std::move(ours)};
@@ -111,9 +107,8 @@ core::BenchmarkResult bench_ranking(const std::string& name, std::size_t m, bool
     const Ranking theirs = pagmo_ranking(points, m);
     if (verify && theirs) {
         const std::vector<std::int32_t> ours = non_dominated_rank(points, m, {});
-        if (!std::ranges::equal(ours, theirs(), std::cmp_equal<std::int32_t, std::size_t>)) {
+        if (!std::ranges::equal(ours, theirs(), std::cmp_equal<std::int32_t, std::size_t>))
             throw core::InternalError(name + ": the ranks differ from pagmo's");
-        }
     }
     const auto ours = [&] { static_cast<void>(non_dominated_rank(points, m, {})); };
     // pagmo needs a second for one ranking, so that few rounds have to do.

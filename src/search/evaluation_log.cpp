@@ -14,7 +14,7 @@ namespace hdap::search {
 
 namespace {
 
-// A figure as a column of the file.
+/// A figure as a column of the file.
 struct Column {
     const char* name;
     const char* unit;
@@ -36,7 +36,7 @@ constexpr std::array columns{
     Column{"memory_peak", "elements", &CandidateFigures::memory_peak, 0, unlimited},
 };
 
-// The sizes of a table, [rows][columns].
+/// The sizes of a table, [rows][columns].
 std::pair<std::size_t, std::size_t> table_shape(const storage::Hdf5Reader& file,
                                                 const std::string& path) {
     const storage::Shape shape = file.shape(path);
@@ -67,29 +67,23 @@ std::size_t EvaluationLog::GenomeHash::operator()(const network::Genome& genome)
     return static_cast<std::size_t>(hash);
 }
 
-// What is wrong with a new entry, or nothing.
+/// What is wrong with a new entry, or nothing.
 std::string EvaluationLog::defect(const Evaluation& evaluation) const {
     if (evaluation.genome.empty()) return "the genome is empty";
-    for (const std::int32_t channels : evaluation.genome) {
+    for (const std::int32_t channels : evaluation.genome)
         if (channels < 1) return "a gene is " + std::to_string(channels) + ", not at least 1";
-    }
-    if (evaluation.generation < 0) {
+    if (evaluation.generation < 0)
         return "the generation is " + std::to_string(evaluation.generation) + ", not at least 0";
-    }
-    if (evaluation.given_up_after < 0) {
+    if (evaluation.given_up_after < 0)
         return "it was given up after " + std::to_string(evaluation.given_up_after) + " images";
-    }
     for (const Column& column : columns) {
         const double value = evaluation.figures.*column.member;
-        if (!(value >= column.low && value <= column.high)) {
+        if (!(value >= column.low && value <= column.high))
             return std::string(column.name) + " is " + core::shortest(value) + ", out of range";
-        }
     }
-    for (const double latency_ms : evaluation.cluster_latency_ms) {
-        if (!(latency_ms >= 0 && latency_ms <= unlimited)) {
+    for (const double latency_ms : evaluation.cluster_latency_ms)
+        if (!(latency_ms >= 0 && latency_ms <= unlimited))
             return "a cluster_latency_ms is " + core::shortest(latency_ms) + ", out of range";
-        }
-    }
     if (!empty() && evaluation.genome.size() != evaluations_[0].genome.size()) {
         return "the genome has " + std::to_string(evaluation.genome.size()) + " genes instead of " +
                std::to_string(evaluations_[0].genome.size());
@@ -100,9 +94,8 @@ std::string EvaluationLog::defect(const Evaluation& evaluation) const {
                std::to_string(evaluations_[0].cluster_latency_ms.size());
     }
     const auto known = index_.find(evaluation.genome);
-    if (known != index_.end()) {
+    if (known != index_.end())
         return "the genome is that of entry " + std::to_string(known->second);
-    }
     return {};
 }
 
@@ -168,9 +161,8 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
                                     : std::vector<std::int64_t>(n, 0);
     const auto cluster_latency_ms = file.read<double>(clusters_path, {n, clusters});
     std::vector<std::vector<double>> figures;
-    for (const Column& column : columns) {
+    for (const Column& column : columns)
         figures.push_back(file.read<double>(prefix + "/" + column.name, {n}));
-    }
     EvaluationLog log;
     for (std::size_t i = 0; i < n; ++i) {
         Evaluation entry;
@@ -178,9 +170,8 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
         entry.generation = generations[i];
         entry.given_up_after = given_up_after[i];
         entry.cluster_latency_ms = row_of(cluster_latency_ms, i, clusters);
-        for (std::size_t c = 0; c < columns.size(); ++c) {
+        for (std::size_t c = 0; c < columns.size(); ++c)
             entry.figures.*columns[c].member = figures[c][i];
-        }
         const std::string wrong = log.defect(entry);
         if (!wrong.empty()) {
             throw core::DataError(file.name() + ": row " + std::to_string(i) + " of " + prefix +
@@ -201,15 +192,13 @@ std::vector<std::size_t> EvaluationLog::front(std::span<const Figure> objectives
     for (std::size_t i = 0; i < size(); ++i) {
         if (total_violation(constraints, evaluations_[i].figures, unpruned) > 0) continue;
         feasible.push_back(i);
-        for (const Figure figure : objectives) {
+        for (const Figure figure : objectives)
             values.push_back(value_of(evaluations_[i].figures, figure));
-        }
     }
     const std::vector<std::int32_t> ranks = non_dominated_rank(values, m, {});
     std::vector<std::size_t> front; // into `feasible`
-    for (std::size_t i = 0; i < ranks.size(); ++i) {
+    for (std::size_t i = 0; i < ranks.size(); ++i)
         if (ranks[i] == 0) front.push_back(i);
-    }
     const auto row = [&](std::size_t i) { return std::span(values).subspan(i * m, m); };
     std::ranges::stable_sort(front, [&](std::size_t a, std::size_t b) {
         return std::ranges::lexicographical_compare(row(a), row(b));

@@ -13,8 +13,8 @@ namespace hdap::search {
 
 namespace {
 
-// Boxes with one corner in the origin: [count][m] side lengths, all positive. The hypervolume is
-// the volume of their union.
+/// Boxes with one corner in the origin: [count][m] side lengths, all positive. The hypervolume is
+/// the volume of their union.
 struct Boxes {
     std::size_t m;
     std::vector<double> sides;
@@ -47,22 +47,20 @@ Boxes boxes_below(std::span<const double> points, std::span<const double> refere
     return boxes;
 }
 
-// Longest last side first. Equal boxes are alike, so the order is one and the same for any order
-// of the points.
+/// Longest last side first. Equal boxes are alike, so the order is one and the same for any order
+/// of the points.
 Boxes sorted_by_last(const Boxes& boxes) {
     std::vector<std::size_t> order(boxes.count());
-    for (std::size_t i = 0; i < order.size(); ++i) {
+    for (std::size_t i = 0; i < order.size(); ++i)
         order[i] = i;
-    }
     std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
         return std::lexicographical_compare(boxes[b].rbegin(), boxes[b].rend(), boxes[a].rbegin(),
                                             boxes[a].rend());
     });
     Boxes sorted{boxes.m, {}};
     sorted.sides.reserve(boxes.sides.size());
-    for (const std::size_t i : order) {
+    for (const std::size_t i : order)
         sorted.add(boxes[i]);
-    }
     return sorted;
 }
 
@@ -78,7 +76,7 @@ double area_of_union(const Boxes& boxes) {
     return area;
 }
 
-// The union of rectangles with one corner in the origin.
+/// The union of rectangles with one corner in the origin.
 class Staircase {
   public:
     // Adds a rectangle and returns the area that only it covers.
@@ -123,17 +121,16 @@ double volume_of_union(const Boxes& boxes) {
     return volume;
 }
 
-// Whether `inner` lies within `outer`.
+/// Whether `inner` lies within `outer`.
 bool contains(std::span<const double> outer, std::span<const double> inner) {
     return std::equal(outer.begin(), outer.end(), inner.begin(), std::greater_equal<>{});
 }
 
-// Adds `box`, unless another contains it, and drops those that it contains.
+/// Adds `box`, unless another contains it, and drops those that it contains.
 void add_maximal(Boxes& maximal, std::span<const double> box) {
     const std::size_t m = maximal.m;
-    for (std::size_t i = 0; i < maximal.count(); ++i) {
+    for (std::size_t i = 0; i < maximal.count(); ++i)
         if (contains(maximal[i], box)) return;
-    }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < maximal.count(); ++i) {
         if (contains(box, maximal[i])) continue;
@@ -147,8 +144,8 @@ void add_maximal(Boxes& maximal, std::span<const double> box) {
 
 double union_of_boxes(const Boxes& boxes);
 
-// The volume of box `i` of `sorted` that no earlier box covers. The last side of box `i` is the
-// shortest so far, so all overlaps share it and the problem has one dimension less.
+/// The volume of box `i` of `sorted` that no earlier box covers. The last side of box `i` is the
+/// shortest so far, so all overlaps share it and the problem has one dimension less.
 double exclusive_volume(const Boxes& sorted, std::size_t i) {
     const std::size_t m = sorted.m - 1;
     const std::span<const double> box = sorted[i];
@@ -160,9 +157,8 @@ double exclusive_volume(const Boxes& sorted, std::size_t i) {
         add_maximal(overlaps, overlap);
     }
     double whole = 1;
-    for (const double side : box.first(m)) {
+    for (const double side : box.first(m))
         whole *= side;
-    }
     return box[m] * (whole - union_of_boxes(overlaps));
 }
 
@@ -172,9 +168,8 @@ double union_of_boxes(const Boxes& boxes) {
     if (boxes.m == 3) return volume_of_union(boxes);
     const Boxes sorted = sorted_by_last(boxes);
     double volume = 0;
-    for (std::size_t i = 0; i < sorted.count(); ++i) {
+    for (std::size_t i = 0; i < sorted.count(); ++i)
         volume += exclusive_volume(sorted, i);
-    }
     return volume;
 }
 
@@ -187,9 +182,8 @@ double hypervolume(std::span<const double> points, std::size_t m,
                                   std::to_string(reference.size()) +
                                   " of the reference are not rows of " + std::to_string(m));
     }
-    if (!std::ranges::all_of(reference, [](double x) { return std::isfinite(x); })) {
+    if (!std::ranges::all_of(reference, [](double x) { return std::isfinite(x); }))
         throw core::InternalError("a reference of a hypervolume is not finite");
-    }
     return union_of_boxes(boxes_below(points, reference));
 }
 

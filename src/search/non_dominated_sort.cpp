@@ -44,7 +44,7 @@ void check_violations(std::span<const double> violations, std::size_t n) {
 // The three kinds of fronts answer the same question: does a member have no coordinate above the
 // point's? The first objective is left out, as the points come in its order.
 
-// Of two objectives: of all members, the latest has the smallest second coordinate.
+/// Of two objectives: of all members, the latest has the smallest second coordinate.
 class TailFront {
   public:
     explicit TailFront(std::size_t) {}
@@ -55,8 +55,8 @@ class TailFront {
     double tail_ = 0;
 };
 
-// Of three objectives: the members that are minimal in the last two, ascending in one and
-// descending in the other.
+/// Of three objectives: the members that are minimal in the last two, ascending in one and
+/// descending in the other.
 class StaircaseFront {
   public:
     explicit StaircaseFront(std::size_t) {}
@@ -69,9 +69,8 @@ class StaircaseFront {
     void insert(const double* rest) {
         const auto first = std::ranges::lower_bound(steps_, rest[0], {}, &Step::y);
         auto last = first;
-        while (last != steps_.end() && last->z >= rest[1]) {
+        while (last != steps_.end() && last->z >= rest[1])
             ++last;
-        }
         if (first == last) {
             steps_.insert(first, Step{rest[0], rest[1]});
         } else {
@@ -88,7 +87,7 @@ class StaircaseFront {
     std::vector<Step> steps_;
 };
 
-// Of any number of objectives: all members.
+/// Of any number of objectives: all members.
 class PlainFront {
   public:
     explicit PlainFront(std::size_t width) : width_(width) {}
@@ -98,9 +97,8 @@ class PlainFront {
         for (std::size_t member = count_; member-- > 0;) {
             const double* const row = rows_.data() + member * width_;
             std::size_t k = 0;
-            while (k < width_ && row[k] <= rest[k]) {
+            while (k < width_ && row[k] <= rest[k])
                 ++k;
-            }
             if (k == width_) return true;
         }
         return false;
@@ -117,13 +115,14 @@ class PlainFront {
     std::vector<double> rows_;
 };
 
-// A row of an [n][m] array. The first objective nearly always decides, so it lies beside the index.
+/// A row of an [n][m] array. The first objective nearly always decides, so it lies beside the
+/// index.
 struct Key {
     double first;
     std::size_t index;
 };
 
-// Rows in lexicographic order.
+/// Rows in lexicographic order.
 struct SortedRows {
     std::size_t m;
     std::vector<Key> keys;
@@ -151,7 +150,7 @@ SortedRows sort_rows(std::span<const double> objectives, std::size_t m, std::vec
     return sorted;
 }
 
-// Ranks the rows into `ranks` and returns the number of fronts.
+/// Ranks the rows into `ranks` and returns the number of fronts.
 template <class Front>
 std::size_t rank_rows(const SortedRows& sorted, std::vector<std::int32_t>& ranks) {
     const std::size_t m = sorted.m;
@@ -197,13 +196,11 @@ std::vector<std::int32_t> non_dominated_rank(std::span<const double> objectives,
     std::vector<Key> feasible;
     feasible.reserve(n);
     std::vector<std::size_t> infeasible;
-    for (std::size_t i = 0; i < n; ++i) {
-        if (violations.empty() || violations[i] == 0) {
+    for (std::size_t i = 0; i < n; ++i)
+        if (violations.empty() || violations[i] == 0)
             feasible.push_back({objectives[i * m], i});
-        } else {
+        else
             infeasible.push_back(i);
-        }
-    }
     std::vector<std::int32_t> ranks(n);
     const std::size_t fronts = rank_feasible(sort_rows(objectives, m, std::move(feasible)), ranks);
     rank_infeasible(violations, std::move(infeasible), fronts, ranks);
@@ -235,9 +232,8 @@ std::vector<double> crowding_distance(std::span<const double> objectives, std::s
         });
         if (keys.empty() || keys.front().value == keys.back().value) continue;
         const double range = keys.back().value - keys.front().value;
-        for (std::size_t i = 1; i + 1 < keys.size() && std::isfinite(range); ++i) {
+        for (std::size_t i = 1; i + 1 < keys.size() && std::isfinite(range); ++i)
             distances[keys[i].position] += (keys[i + 1].value - keys[i - 1].value) / range;
-        }
         distances[keys.front().position] = std::numeric_limits<double>::infinity();
         distances[keys.back().position] = std::numeric_limits<double>::infinity();
     }
@@ -256,9 +252,8 @@ std::vector<std::vector<std::size_t>> fronts_of(std::span<const std::int32_t> ra
         if (rank >= fronts.size()) fronts.resize(rank + 1);
         fronts[rank].push_back(i);
     }
-    if (std::ranges::any_of(fronts, [](const auto& front) { return front.empty(); })) {
+    if (std::ranges::any_of(fronts, [](const auto& front) { return front.empty(); }))
         throw core::InternalError("a rank before the last has no points");
-    }
     return fronts;
 }
 
@@ -271,9 +266,8 @@ std::vector<double> crowding_distance_by_rank(std::span<const double> objectives
     std::vector<double> distances(ranks.size());
     for (const std::vector<std::size_t>& front : fronts_of(ranks)) {
         const std::vector<double> of_front = crowding_distance(objectives, m, front);
-        for (std::size_t i = 0; i < front.size(); ++i) {
+        for (std::size_t i = 0; i < front.size(); ++i)
             distances[front[i]] = of_front[i];
-        }
     }
     return distances;
 }

@@ -25,13 +25,12 @@ using network::SearchSpace;
 constexpr int remutations = 16;
 constexpr std::size_t longest_walk = 1000;
 
-// A space with the range of every gene at hand.
+/// A space with the range of every gene at hand.
 struct Genes {
     explicit Genes(const SearchSpace& s)
         : space(s), smallest(s.smallest()), unpruned(s.unpruned()) {
-        for (std::size_t g = 0; g < count(); ++g) {
+        for (std::size_t g = 0; g < count(); ++g)
             allowed.push_back(s.allowed_counts(g));
-        }
     }
 
     [[nodiscard]] std::size_t count() const { return unpruned.size(); }
@@ -43,7 +42,7 @@ struct Genes {
         return space.nearest_allowed(g, keep_ratio * unpruned[g]);
     }
 
-    // The next larger (or smaller) allowed count, or `channels` when there is none.
+    /// The next larger (or smaller) allowed count, or `channels` when there is none.
     [[nodiscard]] std::int32_t neighbour(std::size_t g, std::int32_t channels, bool larger) const {
         if (larger) {
             const auto above = std::ranges::upper_bound(allowed[g], channels);
@@ -61,8 +60,8 @@ struct Genes {
 
 using Taken = std::function<bool(const Genome&)>;
 
-// Counts `genome` up like an odometer until one is free. Among k + 1 genomes in a row one is free
-// when k are taken, so a walk of that length fails only when the space is used up.
+/// Counts `genome` up like an odometer until one is free. Among k + 1 genomes in a row one is free
+/// when k are taken, so a walk of that length fails only when the space is used up.
 std::optional<Genome> next_free(const Genes& genes, Genome genome, const Taken& taken,
                                 std::size_t longest) {
     const Genome start = genome;
@@ -82,7 +81,8 @@ std::optional<Genome> next_free(const Genes& genes, Genome genome, const Taken& 
     return std::nullopt;
 }
 
-// Costs go with the square of the width, so levels evenly spread in cost are dense near full width.
+/// Costs go with the square of the width, so levels evenly spread in cost are dense near full
+/// width.
 Genome random_around_level(const Genes& genes, double cost_level, RandomStream& random) {
     constexpr double spread = 0.3;
     Genome genome(genes.count());
@@ -97,9 +97,8 @@ Genome random_around_level(const Genes& genes, double cost_level, RandomStream& 
 
 std::vector<Genome> uniform_widths(const Genes& genes, std::size_t count) {
     double lowest = 1;
-    for (std::size_t g = 0; g < genes.count(); ++g) {
+    for (std::size_t g = 0; g < genes.count(); ++g)
         lowest = std::min(lowest, genes.lowest_ratio(g));
-    }
     std::vector<Genome> widths;
     for (std::size_t k = 1; k <= count; ++k) {
         const double share = static_cast<double>(k) / static_cast<double>(count);
@@ -109,7 +108,7 @@ std::vector<Genome> uniform_widths(const Genes& genes, std::size_t count) {
     return widths;
 }
 
-// Binary tournaments among the parents.
+/// Binary tournaments among the parents.
 struct Contest {
     std::span<const std::int32_t> ranks;
     std::span<const double> crowding;
@@ -124,7 +123,7 @@ struct Contest {
     }
 };
 
-// One child of `a` and `b` in one gene: simulated binary crossover within [lowest, 1].
+/// One child of `a` and `b` in one gene: simulated binary crossover within [lowest, 1].
 double cross_ratio(double a, double b, double lowest, double eta, RandomStream& random) {
     const double low = std::min(a, b);
     const double high = std::max(a, b);
@@ -152,8 +151,8 @@ Genome crossover(const Genes& genes, const Genome& a, const Genome& b, double et
     return child;
 }
 
-// The step of polynomial mutation within [lowest, 1], in the form that Deb's NSGA-II code made
-// usual: the nearer bound shapes the distribution on its own side only.
+/// The step of polynomial mutation within [lowest, 1], in the form that Deb's NSGA-II code made
+/// usual: the nearer bound shapes the distribution on its own side only.
 double mutation_step(double ratio, double lowest, double eta, RandomStream& random) {
     const double range = 1 - lowest;
     const double u = random.uniform();
@@ -190,9 +189,8 @@ void check_parents(const Genes& genes, const std::vector<Genome>& parents, std::
                                   std::to_string(ranks) + " ranks and " + std::to_string(crowding) +
                                   " crowding distances");
     }
-    if (generation < 0 || generation > std::numeric_limits<std::uint32_t>::max()) {
+    if (generation < 0 || generation > std::numeric_limits<std::uint32_t>::max())
         throw core::InternalError("generation " + std::to_string(generation) + " is out of range");
-    }
     for (const Genome& parent : parents) {
         if (parent.size() != genes.count()) {
             throw core::InternalError("a parent has " + std::to_string(parent.size()) +
@@ -240,9 +238,8 @@ std::vector<Genome> initial_population(const SearchSpace& space,
     const auto n = static_cast<std::size_t>(parameters.population);
     std::vector<Genome> population{genes.unpruned};
     std::set<Genome> present{genes.unpruned};
-    for (Genome& width : uniform_widths(genes, std::clamp<std::size_t>(n / 6, 1, 6))) {
+    for (Genome& width : uniform_widths(genes, std::clamp<std::size_t>(n / 6, 1, 6)))
         if (present.insert(width).second) population.push_back(std::move(width));
-    }
     const Taken taken = [&](const Genome& genome) { return present.contains(genome); };
     for (std::size_t i = population.size(); i < n; ++i) {
         RandomStream random(parameters.seed, StreamId::initial_population, 0,
@@ -298,9 +295,8 @@ std::vector<Genome> offspring(const SearchSpace& space, const std::vector<Genome
                            ? crossover(genes, first, second, parameters.crossover_eta, random)
                            : first;
         mutate(genes, parameters, child, random);
-        for (int attempt = 0; attempt < remutations && taken(child); ++attempt) {
+        for (int attempt = 0; attempt < remutations && taken(child); ++attempt)
             mutate(genes, parameters, child, random);
-        }
         if (taken(child)) child = next_free(genes, child, taken, longest_walk).value_or(child);
         siblings.insert(child);
         children.push_back(std::move(child));
@@ -320,14 +316,12 @@ std::vector<std::size_t> survivors(std::span<const double> objectives, std::size
         if (chosen.size() == n) break;
         const std::vector<double> crowding = crowding_distance(objectives, m, front);
         std::vector<std::size_t> order(front.size());
-        for (std::size_t i = 0; i < order.size(); ++i) {
+        for (std::size_t i = 0; i < order.size(); ++i)
             order[i] = i;
-        }
         std::ranges::stable_sort(order, std::ranges::greater{},
                                  [&](std::size_t i) { return crowding[i]; });
-        for (const std::size_t i : order) {
+        for (const std::size_t i : order)
             if (chosen.size() < n) chosen.push_back(front[i]);
-        }
     }
     return chosen;
 }

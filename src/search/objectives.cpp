@@ -12,7 +12,7 @@ namespace hdap::search {
 
 namespace {
 
-// Enough of a user's text to recognise it, whatever was pasted there.
+/// Enough of a user's text to recognise it, whatever was pasted there.
 std::string quoted(std::string_view text) {
     constexpr std::size_t longest = 80;
     if (text.size() <= longest) return '"' + std::string(text) + '"';
@@ -21,9 +21,8 @@ std::string quoted(std::string_view text) {
 
 std::vector<std::string> known_names() {
     std::vector<std::string> names;
-    for (const Figure figure : all_figures) {
+    for (const Figure figure : all_figures)
         names.push_back(name_of(figure));
-    }
     return names;
 }
 
@@ -31,7 +30,7 @@ bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
 
-// Reads a constraint from left to right.
+/// Reads a constraint from left to right.
 class ConstraintText {
   public:
     explicit ConstraintText(const std::string& text) : text_(text) {}
@@ -59,9 +58,8 @@ class ConstraintText {
     }
 
     std::size_t skip_blanks() {
-        while (position_ < text_.size() && is_blank(text_[position_])) {
+        while (position_ < text_.size() && is_blank(text_[position_]))
             ++position_;
-        }
         return position_;
     }
 
@@ -76,9 +74,8 @@ class ConstraintText {
         const std::size_t begin = skip_blanks();
         std::size_t end = begin;
         while (end < text_.size() && !is_blank(text_[end]) &&
-               std::string_view("<>=").find(text_[end]) == std::string_view::npos) {
+               std::string_view("<>=").find(text_[end]) == std::string_view::npos)
             ++end;
-        }
         if (begin == end) fail("expected the name of a figure (" + core::join(known_names()) + ")");
         try {
             const Figure parsed = parse_figure(text_.substr(begin, end - begin));
@@ -101,13 +98,11 @@ class ConstraintText {
     }
 
     void check_bound(const Constraint& constraint) const {
-        if (!std::isfinite(constraint.bound) || constraint.bound <= 0) {
+        if (!std::isfinite(constraint.bound) || constraint.bound <= 0)
             fail("the bound must be a positive number");
-        }
         if (constraint.figure != Figure::accuracy_drop) return;
-        if (constraint.relative) {
+        if (constraint.relative)
             fail("accuracy_drop cannot be relative, as the unpruned network's is 0");
-        }
         if (constraint.bound > 1) fail("accuracy_drop is a share from 0 to 1, not per cent");
     }
 
@@ -137,9 +132,8 @@ std::string name_of(Figure figure) {
 
 Figure parse_figure(const std::string& name) {
     const std::vector<std::string> known = known_names();
-    for (std::size_t i = 0; i < known.size(); ++i) {
+    for (std::size_t i = 0; i < known.size(); ++i)
         if (known[i] == name) return all_figures[i];
-    }
     // Beyond this length nothing is a slip of the pen, and the distance costs its square.
     const std::string hint = name.size() <= 80 ? core::did_you_mean(name, known) : "";
     throw core::ConfigError("unknown figure " + quoted(name) + hint + "; known are " +
@@ -192,9 +186,8 @@ double violation(const Constraint& constraint, const CandidateFigures& figures,
 double total_violation(std::span<const Constraint> constraints, const CandidateFigures& figures,
                        const CandidateFigures& unpruned) {
     double total = 0;
-    for (const Constraint& constraint : constraints) {
+    for (const Constraint& constraint : constraints)
         total += violation(constraint, figures, unpruned);
-    }
     return total;
 }
 

@@ -88,9 +88,8 @@ void run_in_parallel(std::size_t count, int threads, Task task) {
             failures[i] = std::current_exception();
         }
     }
-    for (const std::exception_ptr& failure : failures) {
+    for (const std::exception_ptr& failure : failures)
         if (failure) std::rethrow_exception(failure);
-    }
 }
 
 /// The arrays of a file of surrogates: all clusters' forests one after the other.

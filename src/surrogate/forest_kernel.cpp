@@ -1,5 +1,6 @@
 #include "hdap/surrogate/forest_kernel.hpp"
 
+#include "block_kernel.hpp"
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
@@ -7,8 +8,6 @@
 #include <omp.h>
 #include <string>
 #include <utility>
-
-#include "block_kernel.hpp"
 
 namespace hdap::surrogate {
 namespace {

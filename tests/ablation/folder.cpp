@@ -74,7 +74,8 @@ TEST_CASE("a cell has one claim at a time, which ends with its owner") {
     CHECK(CellClaim::take(folder, one));
 }
 
-TEST_CASE("a cell whose run directory is in use cannot be claimed, and a stale lock file is no use") {
+TEST_CASE(
+    "a cell whose run directory is in use cannot be claimed, and a stale lock file is no use") {
     const test::TemporaryFolder temporary;
     const Folder folder{temporary.path()};
     std::filesystem::create_directories(folder.run_directory(one));

@@ -2,13 +2,12 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <fstream>
 #include <sstream>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap::core;
 

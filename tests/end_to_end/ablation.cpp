@@ -82,8 +82,9 @@ void await_end_of_orphans(const Process& job) {
 
 } // namespace
 
-TEST_CASE("an ablation that is asked to stop ends with 75, and it and a second runner are killed again "
-          "and again, and end in the results of one undisturbed run") {
+TEST_CASE(
+    "an ablation that is asked to stop ends with 75, and it and a second runner are killed again "
+    "and again, and end in the results of one undisturbed run") {
     const TinyAblation tiny(TinyStudy::Weights::trained,
                             "[[axis]]\nkey = \"study.seed\"\nseeds = 2\n");
     const auto begin = Clock::now();

@@ -106,14 +106,13 @@ Lines differences(const fs::path& run, const fs::path& other) {
     if (names.empty() || names != network_files(other)) result.push_back("other networks");
     names.insert(
         {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5", "results.h5"});
-    for (const std::string& name : names) {
+    for (const std::string& name : names)
         if (!fs::exists(run / name) || !fs::exists(other / name))
             result.push_back(name + ": missing");
         else if (name.ends_with(".h5"))
             compare_hdf5(name, run / name, other / name, result);
         else if (text_of(run / name) != text_of(other / name))
             result.push_back(name + ": other bytes");
-    }
     const std::string front = text_of(run / "front.csv");
     if (front.empty() || front != text_of(other / "front.csv"))
         result.push_back("front.csv: other text, or none");

@@ -9,8 +9,8 @@
 
 namespace hdap::test {
 
-/// A disk in memory, small to fill but with room for every tiny study, whichever networks its search
-/// finds on this processor. Mounting one takes root's rights.
+/// A disk in memory, small to fill but with room for every tiny study, whichever networks its
+/// search finds on this processor. Mounting one takes root's rights.
 class SmallDisk {
   public:
     explicit SmallDisk(std::filesystem::path folder) : folder_(std::move(folder)) {

@@ -85,9 +85,8 @@ DbscanResult reference_dbscan(PointView points, double eps, std::int64_t min_poi
     std::vector<std::int32_t> number(members.size());
     for (std::size_t rank = 0; rank < order.size(); ++rank)
         number[static_cast<std::size_t>(order[rank].second)] = static_cast<std::int32_t>(rank);
-    for (std::int32_t& label : result.label) {
+    for (std::int32_t& label : result.label)
         if (label >= 0) label = number[static_cast<std::size_t>(label)];
-    }
     result.clusters = static_cast<std::int32_t>(members.size());
     return result;
 }

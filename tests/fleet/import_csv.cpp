@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,8 +10,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap;
 using namespace hdap::fleet;

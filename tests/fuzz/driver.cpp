@@ -86,7 +86,7 @@ void mutate(Bytes& input, const std::vector<Bytes>& corpus, RandomStream& random
     if (input.size() > most_bytes) input.resize(most_bytes);
 }
 
-// A signal handler reaches nothing but objects of static storage duration.
+/// A signal handler reaches nothing but objects of static storage duration.
 const Bytes* current_input = nullptr;
 
 void keep_current_input() {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-// Whatever the text, it is a constraint with a finite positive bound, or a ConfigError.
+/// Whatever the text, it is a constraint with a finite positive bound, or a ConfigError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     try {
         const auto constraint =

@@ -3,7 +3,7 @@
 
 #include <sstream>
 
-// Whatever the text, the parser gives a valid fleet or a DataError.
+/// Whatever the text, the parser gives a valid fleet or a DataError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::istringstream text(std::string(reinterpret_cast<const char*>(data), size));
     try {

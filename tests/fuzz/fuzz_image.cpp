@@ -29,8 +29,8 @@ void fix_checksums(Bytes& file) {
 
 } // namespace
 
-// Whatever the bytes, they are an image, the same each time, that can be cut to a square, or a
-// DataError. The first two bytes choose the square, the third the channels.
+/// Whatever the bytes, they are an image, the same each time, that can be cut to a square, or a
+/// DataError. The first two bytes choose the square, the third the channels.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hdap;
     if (size < 3) return 0;

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <span>
 
-// Whatever the bytes, they are a sound network whose weights fit, which can be written again, or
-// they are refused by a DataError.
+/// Whatever the bytes, they are a sound network whose weights fit, which can be written again, or
+/// they are refused by a DataError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hdap;
     network::PrunedNetwork model;

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-// Whatever the text, a plan has cells that can be told apart and whose settings load, or it is a
-// ConfigError. Plans of the corpus use the quickstart, as the shipped ones do.
+/// Whatever the text, a plan has cells that can be told apart and whose settings load, or it is a
+/// ConfigError. Plans of the corpus use the quickstart, as the shipped ones do.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(reinterpret_cast<const char*>(data), size);
     try {

@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-// Whatever the bytes, the parser gives tensors that a file can hold again, or a DataError.
+/// Whatever the bytes, the parser gives tensors that a file can hold again, or a DataError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hdap;
     try {

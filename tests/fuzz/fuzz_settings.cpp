@@ -3,7 +3,7 @@
 
 #include <string>
 
-// Whatever the text, loading gives settings that print and read back the same, or a ConfigError.
+/// Whatever the text, loading gives settings that print and read back the same, or a ConfigError.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(reinterpret_cast<const char*>(data), size);
     hdap::study::Settings settings;

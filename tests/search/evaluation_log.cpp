@@ -43,7 +43,7 @@ Hdf5Reader reader_of(Hdf5Writer& file) {
     return Hdf5Reader::from_bytes(file.finish(), "search.h5");
 }
 
-// The columns of a log of two entries, each to be replaced by a wrong one.
+/// The columns of a log of two entries, each to be replaced by a wrong one.
 struct Columns {
     std::vector<std::int32_t> genomes{8, 16, 24, 32};
     hdap::storage::Shape genomes_shape{2, 2};
@@ -67,9 +67,8 @@ EvaluationLog read_columns(const std::function<void(Columns&)>& change) {
     std::vector<std::string> others{"latency_worst_cluster_ms", "accuracy_drop", "params",
                                     "memory_peak"};
     if (columns.with_flops) others.push_back("flops");
-    for (const std::string& name : others) {
+    for (const std::string& name : others)
         file.write("/log/" + name, std::vector<double>{0.5, 1});
-    }
     return EvaluationLog::read(reader_of(file), "/log");
 }
 
@@ -100,9 +99,8 @@ TEST_CASE("the log refuses an entry that is wrong or does not fit") {
              with([](E& e) { e.figures.accuracy = 1.1; }),
              with([](E& e) { e.figures.accuracy_drop = -1.1; }),
              with([&](E& e) { e.figures.flops = nan; }),
-         }) {
+         })
         CHECK_THROWS_AS(log.append(wrong), InternalError);
-    }
     CHECK(log.size() == 1);
     CHECK_THROWS_WITH(log.append(entry(8, 2, 0.2)), Contains("the genome is that of entry 0"));
 }
@@ -137,9 +135,8 @@ TEST_CASE("reading refuses columns that are missing, misshapen or out of range")
 
 TEST_CASE("genomes are found, and only those that were appended") {
     const EvaluationLog log = sample_log();
-    for (std::size_t i = 0; i < log.size(); ++i) {
+    for (std::size_t i = 0; i < log.size(); ++i)
         REQUIRE(log.index_of(log[i].genome) == i);
-    }
     CHECK_FALSE(log.index_of({99, 16}));
     CHECK_FALSE(log.index_of({1}));
     CHECK_FALSE(log.index_of({}));

@@ -20,30 +20,28 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-// Counts the unit cells below (levels, …, levels) that a point with whole coordinates dominates.
+/// Counts the unit cells below (levels, …, levels) that a point with whole coordinates dominates.
 double reference_volume(const std::vector<double>& points, std::size_t m, int levels) {
     double volume = 0;
     std::vector<int> cell(m, 0);
     for (;;) {
         for (std::size_t i = 0; i < points.size(); i += m) {
             bool dominates = true;
-            for (std::size_t k = 0; k < m; ++k) {
+            for (std::size_t k = 0; k < m; ++k)
                 dominates = dominates && points[i + k] <= cell[k];
-            }
             if (dominates) {
                 volume += 1;
                 break;
             }
         }
         std::size_t k = 0;
-        while (k < m && ++cell[k] == levels) {
+        while (k < m && ++cell[k] == levels)
             cell[k++] = 0;
-        }
         if (k == m) return volume;
     }
 }
 
-// By inclusion and exclusion over all subsets of few points.
+/// By inclusion and exclusion over all subsets of few points.
 double reference_volume(const std::vector<double>& points, std::size_t m,
                         const std::vector<double>& reference) {
     const std::size_t n = points.size() / m;
@@ -54,13 +52,11 @@ double reference_volume(const std::vector<double>& points, std::size_t m,
         for (std::size_t i = 0; i < n; ++i) {
             if ((subset >> i & 1U) == 0) continue;
             common = -common;
-            for (std::size_t k = 0; k < m; ++k) {
+            for (std::size_t k = 0; k < m; ++k)
                 sides[k] = std::min(sides[k], std::max(0.0, reference[k] - points[i * m + k]));
-            }
         }
-        for (const double side : sides) {
+        for (const double side : sides)
             common *= side;
-        }
         volume += common;
     }
     return volume;
@@ -98,9 +94,8 @@ TEST_CASE("hypervolumes equal the count of the cells, with ties and duplicates")
         const std::size_t m = 1 + random.below(5);
         const int levels = m < 5 ? 6 : 4;
         std::vector<double> points(m * random.below(20));
-        for (double& value : points) {
+        for (double& value : points)
             value = static_cast<double>(random.below(static_cast<std::uint64_t>(levels) + 1));
-        }
         const std::vector<double> reference(m, levels);
         CAPTURE(m, points);
         REQUIRE(hypervolume(points, m, reference) == reference_volume(points, m, levels));
@@ -112,9 +107,8 @@ TEST_CASE("hypervolumes equal inclusion and exclusion") {
     for (int round = 0; round < 300; ++round) {
         const std::size_t m = 1 + random.below(6);
         std::vector<double> points(m * random.below(9));
-        for (double& value : points) {
+        for (double& value : points)
             value = random.uniform() * 1.1 - 3;
-        }
         const std::vector<double> reference(m, -2);
         CAPTURE(m, points);
         REQUIRE(hypervolume(points, m, reference) ==
@@ -126,9 +120,8 @@ TEST_CASE("a hypervolume has the same bits for any order of the points") {
     RandomStream random(11, StreamId::testing, 3);
     for (std::size_t m = 1; m <= 5; ++m) {
         std::vector<double> points(m * 40);
-        for (double& value : points) {
+        for (double& value : points)
             value = std::round(random.uniform() * 20) / 7;
-        }
         const std::vector<double> reference(m, 2.5);
         const double expected = hypervolume(points, m, reference);
         for (int round = 0; round < 10; ++round) {

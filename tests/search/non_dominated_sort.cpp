@@ -19,7 +19,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-// Constraint domination, word for word.
+/// Constraint domination, word for word.
 bool dominates(const std::vector<double>& objectives, std::size_t m,
                const std::vector<double>& violations, std::size_t a, std::size_t b) {
     const double of_a = violations.empty() ? 0 : violations[a];
@@ -33,7 +33,7 @@ bool dominates(const std::vector<double>& objectives, std::size_t m,
     return better;
 }
 
-// Peels off one front after the other.
+/// Peels off one front after the other.
 std::vector<std::int32_t> reference_rank(const std::vector<double>& objectives, std::size_t m,
                                          const std::vector<double>& violations) {
     const std::size_t n = objectives.size() / m;
@@ -43,25 +43,22 @@ std::vector<std::int32_t> reference_rank(const std::vector<double>& objectives, 
         std::vector<std::size_t> front;
         for (std::size_t i = 0; i < n; ++i) {
             bool dominated = ranks[i] >= 0;
-            for (std::size_t j = 0; j < n && !dominated; ++j) {
+            for (std::size_t j = 0; j < n && !dominated; ++j)
                 dominated = ranks[j] < 0 && dominates(objectives, m, violations, j, i);
-            }
             if (!dominated) front.push_back(i);
         }
-        for (const std::size_t i : front) {
+        for (const std::size_t i : front)
             ranks[i] = rank;
-        }
         ranked += front.size();
     }
     return ranks;
 }
 
-// Values 0 … levels − 1, so that ties and duplicates are common; levels 0: continuous.
+/// Values 0 … levels − 1, so that ties and duplicates are common; levels 0: continuous.
 std::vector<double> random_values(std::size_t count, std::uint64_t levels, RandomStream& random) {
     std::vector<double> values(count);
-    for (double& value : values) {
+    for (double& value : values)
         value = levels == 0 ? random.uniform() : static_cast<double>(random.below(levels));
-    }
     return values;
 }
 
@@ -133,9 +130,8 @@ TEST_CASE("ranks equal those of the plain reference when all points form one fro
         std::vector<double> points = random_values(300 * m, 0, random);
         for (std::size_t i = 0; i < points.size(); i += m) {
             points[i] = 0;
-            for (std::size_t k = 1; k < m; ++k) {
+            for (std::size_t k = 1; k < m; ++k)
                 points[i] -= points[i + k];
-            }
         }
         const std::vector<std::int32_t> ranks = non_dominated_rank(points, m, {});
         CHECK(ranks == std::vector<std::int32_t>(300, 0));
@@ -145,13 +141,11 @@ TEST_CASE("ranks equal those of the plain reference when all points form one fro
 
 TEST_CASE("a chain of points has as many ranks as points") {
     std::vector<double> points;
-    for (std::int32_t i = 500; i-- > 0;) {
+    for (std::int32_t i = 500; i-- > 0;)
         points.insert(points.end(), {double(i), double(i), double(i)});
-    }
     const std::vector<std::int32_t> ranks = non_dominated_rank(points, 3, {});
-    for (std::size_t i = 0; i < ranks.size(); ++i) {
+    for (std::size_t i = 0; i < ranks.size(); ++i)
         REQUIRE(ranks[i] == static_cast<std::int32_t>(499 - i));
-    }
 }
 
 TEST_CASE("feasible points come before infeasible ones, and these by their violation") {
@@ -195,15 +189,13 @@ TEST_CASE("crowding distances do not depend on the order of the front") {
     for (int round = 0; round < 100; ++round) {
         const std::vector<double> points = random_values(3 * 40, 5, random);
         std::vector<std::size_t> ascending(40);
-        for (std::size_t i = 0; i < 40; ++i) {
+        for (std::size_t i = 0; i < 40; ++i)
             ascending[i] = i;
-        }
         const std::vector<std::size_t> shuffled = random.permutation(40);
         const std::vector<double> expected = crowding_distance(points, 3, ascending);
         const std::vector<double> distances = crowding_distance(points, 3, shuffled);
-        for (std::size_t i = 0; i < 40; ++i) {
+        for (std::size_t i = 0; i < 40; ++i)
             REQUIRE(distances[i] == expected[shuffled[i]]);
-        }
     }
 }
 
@@ -214,8 +206,7 @@ TEST_CASE("crowding by rank is the crowding within every front") {
     const std::vector<double> distances = crowding_distance_by_rank(points, 2, ranks);
     for (const std::vector<std::size_t>& front : fronts_of(ranks)) {
         const std::vector<double> expected = crowding_distance(points, 2, front);
-        for (std::size_t i = 0; i < front.size(); ++i) {
+        for (std::size_t i = 0; i < front.size(); ++i)
             CHECK(distances[front[i]] == expected[i]);
-        }
     }
 }

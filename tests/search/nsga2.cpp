@@ -35,7 +35,7 @@ SearchSpace mobilenet_space() {
             {.min_keep = 0.2, .divisor = 8}};
 }
 
-// Multiply-accumulates per pixel of the chain.
+/// Multiply-accumulates per pixel of the chain.
 double cost_of(const Genome& genome) {
     double cost = 0;
     double inputs = 3;
@@ -46,7 +46,7 @@ double cost_of(const Genome& genome) {
     return cost + inputs * 10;
 }
 
-// Layers are not equally sensitive.
+/// Layers are not equally sensitive.
 double loss_of(const Genome& genome) {
     constexpr std::array sensitivity{1.0, 0.2, 0.5, 2.0};
     double loss = 0;
@@ -89,10 +89,9 @@ Outcome minimise(const SearchSpace& space, const Nsga2Parameters& parameters) {
             log.insert(child);
         }
         outcome.parents.clear();
-        for (const std::size_t i : survivors(objectives_of(all), 2, {},
-                                             static_cast<std::size_t>(parameters.population))) {
+        for (const std::size_t i :
+             survivors(objectives_of(all), 2, {}, static_cast<std::size_t>(parameters.population)))
             outcome.parents.push_back(all[i]);
-        }
     }
     return outcome;
 }
@@ -188,9 +187,8 @@ TEST_CASE("the first generation is allowed, distinct and begins unpruned") {
             CHECK(population[0] == space.unpruned());
             CHECK(std::ranges::find(population, space.smallest()) != population.end());
             CHECK(distinct(population) == population.size());
-            for (const Genome& genome : population) {
+            for (const Genome& genome : population)
                 CHECK_NOTHROW(space.validate(genome));
-            }
         }
     }
 }
@@ -349,9 +347,8 @@ TEST_CASE("crossover keeps the parents' mean and a gene on which they agree") {
     std::size_t count = 0;
     for (const Genome& child : children_of(space, {low, high}, 1, parameters)) {
         // Two tournaments may choose the same parent, whose copies are told apart by force.
-        if (std::ranges::count(child, low[0]) >= 7 || std::ranges::count(child, high[0]) >= 6) {
+        if (std::ranges::count(child, low[0]) >= 7 || std::ranges::count(child, high[0]) >= 6)
             continue;
-        }
         CHECK(child[3] == 1500);
         sum += child[0];
         beyond += child[0] < 1500 || child[0] > 2500 ? 1 : 0;
@@ -374,9 +371,8 @@ TEST_CASE("better parents win tournaments: by rank, then by crowding, then by in
         // A copy that repeats is told apart in its last genes, so the first ones tell the parent.
         std::array<int, 3> count{};
         for (const Genome& child : offspring(space, parents, ranks, crowding, 1, parameters, {})) {
-            for (std::size_t p = 0; p < 3; ++p) {
+            for (std::size_t p = 0; p < 3; ++p)
                 if (child[0] == parents[p][0] && child[1] == parents[p][1]) ++count[p];
-            }
         }
         return count;
     };
@@ -405,9 +401,8 @@ TEST_CASE("survivors of random individuals are sorted and the best ones") {
     RandomStream random(3, StreamId::testing);
     for (int round = 0; round < 100; ++round) {
         std::vector<double> objectives(3 * 40);
-        for (double& value : objectives) {
+        for (double& value : objectives)
             value = static_cast<double>(random.below(6));
-        }
         const std::vector<std::int32_t> ranks = non_dominated_rank(objectives, 3, {});
         const std::vector<double> crowding = crowding_distance_by_rank(objectives, 3, ranks);
         std::vector<std::size_t> expected(40);

@@ -1,14 +1,13 @@
 #include "hdap/storage/run_lock.hpp"
 
 #include "hdap/core/error.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <optional>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "support/temporary_folder.hpp"
 
 using namespace hdap;
 using storage::RunLock;

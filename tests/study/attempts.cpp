@@ -85,8 +85,7 @@ TEST_CASE("attempts are in vain when all of the last ones began where the next o
     REQUIRE(why);
     CHECK_THAT(*why, Catch::Contains("last 2 attempts") && Catch::Contains("ended with 1") &&
                          Catch::Contains("disk full") && Catch::Contains("node1"));
-    CHECK_THAT(*study::lack_of_progress({attempt(5, killed)}, 5, 1),
-               Catch::Contains("was killed"));
+    CHECK_THAT(*study::lack_of_progress({attempt(5, killed)}, 5, 1), Catch::Contains("was killed"));
 }
 
 TEST_CASE("progress counts stages and networks, and nothing for a damaged search") {

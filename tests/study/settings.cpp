@@ -45,12 +45,12 @@ TEST_CASE("settings that contradict each other are refused with both values") {
     CHECK_THROWS_WITH(ConfigFolder("").load(
                           {"accuracy.command=\"eval {network}\"", "search.give_up_confidence=0.9"}),
                       Contains("search.give_up_confidence") && Contains("accuracy.command"));
-    CHECK_THROWS_WITH(ConfigFolder("").load(
-                          {"accuracy.command=\"eval {network}\"", "search.precision=bfloat16"}),
-                      Contains("search.precision") && Contains("accuracy.command"));
+    CHECK_THROWS_WITH(
+        ConfigFolder("").load({"accuracy.command=\"eval {network}\"", "search.precision=bfloat16"}),
+        Contains("search.precision") && Contains("accuracy.command"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.precision=float16"}),
-                      Contains("search.precision") && Contains("float16") &&
-                          Contains("float32") && Contains("bfloat16"));
+                      Contains("search.precision") && Contains("float16") && Contains("float32") &&
+                          Contains("bfloat16"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.objectives=[\"latency\"]"}),
                       Contains("latency"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),

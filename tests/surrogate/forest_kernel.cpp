@@ -85,10 +85,9 @@ TEST_CASE("ForestKernel refuses sizes that do not fit and threads below 1", "[fo
     CHECK_THROWS_AS(kernel.predict(features, 3, scale, view.first(4), 1), core::DataError);
     CHECK_THROWS_AS(kernel.predict(features, 3, scale, result, 0), core::ConfigError);
     CHECK_NOTHROW(kernel.predict({}, 0, scale, {}, 1));
-    for (const InstructionSet set : all_sets) {
+    for (const InstructionSet set : all_sets)
         if (!surrogate::supported(set))
             CHECK_THROWS_AS(kernel.predict(features, 3, scale, result, 1, set), core::ConfigError);
-    }
 }
 
 TEST_CASE("the portable kernels are always there", "[forest_kernel]") {

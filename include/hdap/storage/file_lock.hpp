@@ -7,8 +7,8 @@
 namespace hdap::storage {
 
 /// An exclusive lock that processes of one machine, or of all machines of a shared file system
-/// with locks, take in turn: flock(2) on a file. The system drops it when the owner ends in whatever
-/// way. The owner may remove the file while it holds the lock.
+/// with locks, take in turn: flock(2) on a file. The system drops it when the owner ends in
+/// whatever way. The owner may remove the file while it holds the lock.
 class FileLock {
   public:
     /// The lock, or nothing when another process holds it now.

@@ -11,7 +11,8 @@ namespace hdap::storage {
 ///
 /// The file grows beside `path` under a temporary name; commit seals it and renames it to `path`.
 /// Without commit nothing is left of it, and what was at `path` stays. A kill leaves the temporary
-/// file behind, whose name ends in ".tmp." and the process id; the next stream to `path` removes it.
+/// file behind, whose name ends in ".tmp." and the process id; the next stream to `path` removes
+/// it.
 class SealedStream {
   public:
     /// Takes disk space for `content_bytes` of data sets at once: HDF5 may crash where a write

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t side = 28;
 constexpr std::int64_t classes = 10;
-// Some more than the 60,000 of the train split; keeps a hostile header from asking for memory.
+/// Some more than the 60,000 of the train split; keeps a hostile header from asking for memory.
 constexpr std::uint32_t max_images = 100'000;
 
 /// An IDX file (LeCun's format for MNIST), gzipped or not: zlib tells by its first bytes.

@@ -12,7 +12,7 @@
 namespace hdap::accuracy {
 namespace {
 
-// Bounds that no sensible data set meets. They keep every product far from the limits of 64 bits.
+/// Bounds that no sensible data set meets. They keep every product far from the limits of 64 bits.
 constexpr std::int64_t max_count = std::int64_t{1} << 28;
 constexpr std::int64_t max_channels = 1024;
 constexpr std::int64_t max_extent = std::int64_t{1} << 14;

@@ -77,7 +77,7 @@ void check_png(Bytes file) {
 
 namespace jpeg {
 
-// ITU-T T.81, table B.1.
+/// ITU-T T.81, table B.1.
 constexpr std::uint8_t start = 0xd8;
 constexpr std::uint8_t end = 0xd9;
 constexpr std::uint8_t huffman_tables = 0xc4;

@@ -3,8 +3,8 @@
 
 namespace {
 
-// stb_image takes memory for what a file claims, and goes on while compressed data goes on. The
-// largest image that we decode needs less than this at once.
+/// stb_image takes memory for what a file claims, and goes on while compressed data goes on. The
+/// largest image that we decode needs less than this at once.
 constexpr std::size_t largest_block = std::size_t{1} << 28;
 
 /// Zeros, as stb_image reads parts of tables and planes that a damaged file never filled.

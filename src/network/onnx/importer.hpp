@@ -141,7 +141,7 @@ std::string layer_name(const OnnxNode& node, const Constant& weight);
 /// Imports one node of an operator.
 using ImportOperator = void (*)(OnnxImporter& importer, const OnnxNode& node);
 
-// The operators that are known, by their names in ONNX.
+/// The operators that are known, by their names in ONNX.
 std::map<std::string, ImportOperator> layer_operators();       ///< convolution, linear, batch norm
 std::map<std::string, ImportOperator> elementwise_operators(); ///< arithmetic and activations
 std::map<std::string, ImportOperator> image_operators();       ///< pooling, resizing, padding

@@ -5,7 +5,7 @@
 
 namespace hdap::network {
 
-// ONNX stores raw values with the lowest byte first, and we copy them as they are.
+/// ONNX stores raw values with the lowest byte first, and we copy them as they are.
 static_assert(std::endian::native == std::endian::little);
 
 /// No protobuf message may be larger: its lengths are signed 32-bit numbers.

@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "zip archives are little-endian");
 
-// Names and sizes of the zip format's structures (APPNOTE.TXT, sections 4.3.7 to 4.3.16).
+/// Names and sizes of the zip format's structures (APPNOTE.TXT, sections 4.3.7 to 4.3.16).
 constexpr std::uint32_t local_header_signature = 0x04034b50;
 constexpr std::uint32_t central_header_signature = 0x02014b50;
 constexpr std::uint32_t end_signature = 0x06054b50;

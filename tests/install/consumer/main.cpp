@@ -1,11 +1,10 @@
+#include <cstdio>
 #include <hdap/core/version.hpp>
 #include <hdap/network/costs.hpp>
 #include <hdap/network/search_space.hpp>
 #include <hdap/network/zoo.hpp>
 #include <hdap/search/hypervolume.hpp>
 #include <hdap/surrogate/gbrt.hpp>
-
-#include <cstdio>
 #include <vector>
 
 int main() {

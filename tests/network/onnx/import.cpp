@@ -175,18 +175,17 @@ TEST_CASE("weights of any floating-point type become float") {
                               bool raw) {
         OnnxGraph graph(13, {1, 6, 1, 1});
         onnx::TensorProto& tensor = graph.initializer("c.weight", {1, 6, 1, 1}, type);
-        if (raw) {
+        if (raw)
             tensor.set_raw_data(data, bytes);
-        } else if (type == onnx::TensorProto::DOUBLE) {
+        else if (type == onnx::TensorProto::DOUBLE)
             for (const double value : values)
                 tensor.add_double_data(value);
-        } else if (type == onnx::TensorProto::FLOAT) {
+        else if (type == onnx::TensorProto::FLOAT)
             for (const double value : values)
                 tensor.add_float_data(static_cast<float>(value));
-        } else {
+        else
             for (std::size_t i = 0; i < 6; ++i)
                 tensor.add_int32_data(static_cast<const std::uint16_t*>(data)[i]);
-        }
         graph.output(graph.add("Conv", {"x", "c.weight"}));
         return import(graph).weights.at("c.weight").values;
     };
