@@ -1,0 +1,54 @@
+#pragma once
+
+#include "hdap/fleet/fleet.hpp"
+#include "hdap/network/prunable.hpp"
+#include "hdap/parallel/job.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace hdap::fleet {
+
+/// Networks to be measured on devices.
+struct MeasurementRequest {
+    std::span<const network::Genome> genomes;
+    std::span<const std::int32_t> devices; ///< indices into the fleet
+    std::int64_t runs = 1;                 ///< of each genome on each device, where it can choose
+};
+
+/// Where a fleet's latencies come from: the door between hdap and devices, simulated or real.
+/// The same object exists on every rank.
+class LatencySource {
+  public:
+    virtual ~LatencySource() = default;
+
+    /// What beside the settings identifies its latencies, such as a hash of a file's content;
+    /// empty where the settings say it all. The same on every rank.
+    [[nodiscard]] virtual std::string identity() const = 0;
+
+    /// The devices and their latencies on the benchmark networks, on the root; nothing when asked
+    /// to stop. Collective.
+    [[nodiscard]] virtual std::optional<Fleet> fleet(const parallel::Job& job) = 0;
+
+    /// Those of `wanted` that it can measure, and others that it has measured instead. The first
+    /// is the unpruned network. The same on every rank.
+    [[nodiscard]] virtual std::vector<network::Genome>
+    candidates(std::vector<network::Genome> wanted) const = 0;
+
+    /// [device][genome] latencies in ms, on every rank; not a number where a genome was not
+    /// measured on a device. The source decides which rank measures what. Nothing when asked to
+    /// stop. Collective.
+    [[nodiscard]] virtual std::optional<std::vector<double>>
+    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) = 0;
+
+    /// The latencies of `genome` on devices of the fleet without noise, in ms: what predictions are
+    /// held against. Nothing where nobody knows them. Thread-safe.
+    [[nodiscard]] virtual std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome& genome,
+                      std::span<const std::int32_t> devices) const = 0;
+};
+
+} // namespace hdap::fleet

@@ -1,0 +1,84 @@
+#pragma once
+
+#include "hdap/fleet/distribution.hpp"
+#include "hdap/network/costs.hpp"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hdap::search {
+
+/// What is known of a candidate: all that its metrics are computed from.
+struct CandidateFacts {
+    network::NetworkCosts costs;
+    std::vector<double> cluster_latency_ms; ///< [cluster] predicted, on its representatives
+    /// [0, 1]; not a number where nothing measures accuracies.
+    double accuracy = std::numeric_limits<double>::quiet_NaN();
+    bool operator==(const CandidateFacts&) const = default;
+};
+
+struct MetricRow;
+
+/// A number that a candidate is judged by; smaller is better. What an objective minimises and a
+/// constraint bounds. Another metric is a row of the table in metrics.cpp.
+class Metric {
+  public:
+    Metric(const MetricRow& row, double argument) : row_(&row), argument_(argument) {}
+
+    /// As a configuration names it: "latency.mean", "latency.sla(33ms)".
+    [[nodiscard]] std::string name() const;
+    /// As a column of files: "latency_mean_ms", "latency_sla_33ms".
+    [[nodiscard]] std::string column() const;
+    [[nodiscard]] std::string_view unit() const; ///< "ms"; "1" for a share
+    [[nodiscard]] bool needs_accuracy() const;
+    /// The smallest and largest value it can have.
+    [[nodiscard]] double lowest() const;
+    [[nodiscard]] double highest() const;
+    /// Whether a bound may be relative to the reference's value ("0.5x").
+    [[nodiscard]] bool can_be_relative() const;
+
+    /// Of a candidate. `reference`: the study's own unpruned network.
+    [[nodiscard]] double value(const CandidateFacts& facts, const CandidateFacts& reference,
+                               const fleet::FleetDistribution& fleet) const;
+
+    /// Where the metric's axis of the hypervolume ends: the reference's own value, or that of
+    /// guessing, or a natural end.
+    [[nodiscard]] double worst(const CandidateFacts& reference,
+                               const fleet::FleetDistribution& fleet, double chance_accuracy) const;
+
+    bool operator==(const Metric& other) const {
+        return row_ == other.row_ && argument_ == other.argument_;
+    }
+
+  private:
+    const MetricRow* row_;
+    double argument_; ///< 0 where the row takes none
+};
+
+/// The metrics without arguments, in the order of the table.
+std::vector<Metric> plain_metrics();
+
+/// The metric that a configuration names. Throws ConfigError, which names the nearest and all of
+/// them, for any other text, and for an argument that is missing, misplaced or out of range.
+Metric parse_metric(const std::string& name);
+
+/// An upper bound that a candidate must keep to.
+struct Constraint {
+    Metric metric;
+    double bound = 1;      ///< finite, positive
+    bool relative = false; ///< whether `bound` multiplies the reference's value
+    std::string text;      ///< as the user wrote it
+};
+
+/// Parses "METRIC <= NUMBER" or "METRIC <= NUMBERx", e.g. "flops <= 0.5x" (half of what the
+/// unpruned network needs), "accuracy_drop <= 0.05", "latency.p95 <= 12.5" (ms). Blanks around the
+/// parts are optional.
+/// Throws ConfigError with the text, the position (from 1) and what was expected there.
+Constraint parse_constraint(const std::string& text);
+
+} // namespace hdap::search
