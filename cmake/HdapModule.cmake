@@ -37,7 +37,7 @@ function(hdap_module name)
     $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   list(TRANSFORM MODULE_USES PREPEND hdap_ OUTPUT_VARIABLE used)
-  target_link_libraries(hdap_${name} PUBLIC ${used} PRIVATE ${MODULE_LINKS} $<BUILD_INTERFACE:hdap_options>)
+  target_link_libraries(hdap_${name} PUBLIC ${used} PRIVATE ${MODULE_LINKS} fmt::fmt $<BUILD_INTERFACE:hdap_options>)
   target_compile_features(hdap_${name} PUBLIC cxx_std_20)
   set(HDAP_MODULES ${HDAP_MODULES} ${name} PARENT_SCOPE)
   set(HDAP_USES_${name} "${MODULE_USES}" CACHE INTERNAL "modules that ${name} may include")

@@ -15,7 +15,7 @@ packages=(
     libopenblas0-pthread # without it LibTorch's matrix products are about 30 times slower
     libxgboost-dev xgboost # XGBoost's CMake files refer to the executable
     libeigen3-dev libnanoflann-dev libssl-dev zlib1g-dev
-    libtomlplusplus-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libstb-dev
+    libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libstb-dev
     libonnx-dev libprotobuf-dev
     dataset-fashion-mnist
 )
