@@ -1,8 +1,7 @@
 #include "hdap/study/attempts.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/search/nsga2_search.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "hdap/search/search_run.hpp"
 #include "hdap/study/run_directory.hpp"
 #include "hdap/study/training_run.hpp"
 
@@ -99,9 +98,9 @@ Attempt started_attempt(const json& line) {
 /// Candidates evaluated so far in a search, those of an unfinished generation too.
 std::int64_t evaluations_of(const fs::path& file) {
     try {
-        const auto state = search::read_search_state(
-            storage::Hdf5Reader::from_bytes(storage::read_sealed(file), file.string()));
-        return static_cast<std::int64_t>(state.log.size() + state.pending.size());
+        const auto reader = open_stage(file, search::search_schema);
+        return static_cast<std::int64_t>(reader.shape("/log/generation").at(0) +
+                                         reader.shape("/pending/accuracy").at(0));
     } catch (const core::Error&) {
         return 0;
     }

@@ -7,22 +7,22 @@
 namespace hdap::study {
 namespace {
 
-void write_figures(storage::Hdf5Writer& file, const std::string& group,
-                   const std::vector<ResultFigure>& figures) {
+void write_metrics(storage::Hdf5Writer& file, const std::string& group,
+                   const std::vector<ResultMetric>& metrics) {
     std::vector<std::string> names;
     std::vector<std::string> units;
     std::vector<double> values;
-    for (const ResultFigure& figure : figures) {
-        names.push_back(figure.name);
-        units.push_back(figure.unit);
-        values.push_back(figure.value);
+    for (const ResultMetric& metric : metrics) {
+        names.push_back(metric.name);
+        units.push_back(metric.unit);
+        values.push_back(metric.value);
     }
     file.write_strings(group + "/name", names);
     file.write_strings(group + "/unit", units);
     file.write<double>(group + "/value", values);
 }
 
-std::vector<ResultFigure> read_figures(const storage::Hdf5Reader& file, const std::string& group) {
+std::vector<ResultMetric> read_metrics(const storage::Hdf5Reader& file, const std::string& group) {
     const auto names = file.read_strings(group + "/name");
     const auto units = file.read_strings(group + "/unit");
     const auto values = file.read<double>(group + "/value");
@@ -30,17 +30,17 @@ std::vector<ResultFigure> read_figures(const storage::Hdf5Reader& file, const st
         throw core::DataError(file.name() + ": " + group + ": name, unit and value have " +
                               std::to_string(names.size()) + ", " + std::to_string(units.size()) +
                               " and " + std::to_string(values.size()) + " entries");
-    std::vector<ResultFigure> figures;
+    std::vector<ResultMetric> metrics;
     for (std::size_t i = 0; i < names.size(); ++i)
-        figures.push_back({.name = names[i], .unit = units[i], .value = values[i]});
-    return figures;
+        metrics.push_back({.name = names[i], .unit = units[i], .value = values[i]});
+    return metrics;
 }
 
 } // namespace
 
 void write_results(storage::Hdf5Writer& file, const Results& results) {
-    write_figures(file, "/final", results.final_figures);
-    write_figures(file, "/cost", results.costs);
+    write_metrics(file, "/final", results.final_metrics);
+    write_metrics(file, "/cost", results.costs);
     file.group("/history");
     for (const ResultSeries& series : results.history) {
         const std::string path = "/history/" + series.name;
@@ -51,8 +51,8 @@ void write_results(storage::Hdf5Writer& file, const Results& results) {
 
 Results read_results(const storage::Hdf5Reader& file) {
     Results results;
-    results.final_figures = read_figures(file, "/final");
-    results.costs = read_figures(file, "/cost");
+    results.final_metrics = read_metrics(file, "/final");
+    results.costs = read_metrics(file, "/cost");
     const std::string folder = "/history/";
     for (const storage::Entry& entry : file.list()) {
         if (!entry.path.starts_with(folder)) continue;

@@ -113,20 +113,20 @@ Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
 /// A training that all ranks do together.
 class Run {
   public:
-    Run(const TrainingCrew& crew, const TrainingTask& task) : crew_(crew), task_(task) {
-        crew.communicator.on_every_rank(
+    Run(const parallel::Job& job, const TrainingTask& task) : job_(job), task_(task) {
+        job.communicator.on_every_rank(
             [&] { training_.emplace(task.start, task.images, task.parameters, task.teacher); });
         restore();
     }
 
     std::optional<TrainedNetwork> run() {
         std::optional<core::Progress> progress;
-        if (crew_.communicator.is_root())
-            progress.emplace(crew_.log, done() * training_->images_per_step());
+        if (job_.communicator.is_root())
+            progress.emplace(job_.log, done() * training_->images_per_step());
         auto last_checkpoint = Clock::now();
         const bool was_done = done() == steps();
         while (done() < steps()) {
-            if (crew_.communicator.any(crew_.control.stop_requested())) {
+            if (job_.communicator.any(job_.control.stop_requested())) {
                 save();
                 return std::nullopt;
             }
@@ -141,7 +141,7 @@ class Run {
         progress.reset();
         if (!was_done) save(); // what follows may fail, or be killed
         TrainedNetwork result{{}, history_};
-        crew_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
+        job_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
         return result;
     }
 
@@ -151,50 +151,50 @@ class Run {
 
     /// Whether the root's time is up, or any rank was asked.
     [[nodiscard]] bool checkpoint_due(Seconds since_last) const {
-        const bool asked = crew_.control.take_checkpoint_request();
+        const bool asked = job_.control.take_checkpoint_request();
         const bool late =
-            crew_.communicator.is_root() && since_last > Seconds(task_.checkpoint_seconds);
-        return crew_.communicator.any(asked || late);
+            job_.communicator.is_root() && since_last > Seconds(task_.checkpoint_seconds);
+        return job_.communicator.any(asked || late);
     }
 
     void restore() {
         std::vector<std::byte> bytes;
-        crew_.communicator.on_root([&] {
+        job_.communicator.on_root([&] {
             const auto file =
                 newest_checkpoint(task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
                                   "train with the settings and inputs that it was made with, or "
                                   "move it away to begin anew",
-                                  crew_.log, [](const storage::Hdf5Reader& reader) {
+                                  job_.log, [](const storage::Hdf5Reader& reader) {
                                       (void)read_checkpoint(reader);
                                   });
             if (!file.empty()) bytes = storage::read_sealed(file);
         });
-        crew_.communicator.broadcast(bytes);
+        job_.communicator.broadcast(bytes);
         if (bytes.empty()) return;
-        crew_.communicator.on_every_rank([&] {
+        job_.communicator.on_every_rank([&] {
             Checkpoint checkpoint = read_checkpoint(
                 storage::Hdf5Reader::from_bytes(std::move(bytes), task_.checkpoint.string()));
             training_->restore(checkpoint.state);
             history_ = std::move(checkpoint.history);
             saved_step_ = done();
         });
-        if (crew_.communicator.is_root())
-            crew_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
+        if (job_.communicator.is_root())
+            job_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
                            " of " + std::to_string(steps()));
     }
 
     void step() {
         const auto start = Clock::now();
-        const parallel::Communicator& communicator = crew_.communicator;
+        const parallel::Communicator& communicator = job_.communicator;
         const auto mine =
             parallel::partition(training_->shards(), communicator.size(), communicator.rank());
         communicator.on_every_rank(
-            [&] { training_->compute(mine.first, mine.last, crew_.threads); });
+            [&] { training_->compute(mine.first, mine.last, job_.threads); });
         communicator.sum_in_order(training_->shards(), training_->contributions(),
                                   training_->total());
         communicator.on_every_rank([&] { with_checkpoint_told([&] { training_->apply(); }); });
         epoch_time_ += Clock::now() - start;
-        crew_.control.walltime().saw_evaluation(Clock::now() - start);
+        job_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
     /// The message of an error, with where the last good state is.
@@ -215,7 +215,7 @@ class Run {
     /// Of the epoch that ends with such weights. Collective.
     [[nodiscard]] double held_out_accuracy(const network::Weights& weights) const {
         try {
-            return accuracy_on_all_ranks(crew_, task_.start.network, weights, task_.held_out);
+            return accuracy_on_all_ranks(job_, task_.start.network, weights, task_.held_out);
         } catch (const parallel::AgreedError& error) {
             throw parallel::AgreedError(error.kind(), with_checkpoint(error.what()));
         }
@@ -224,7 +224,7 @@ class Run {
     void end_epoch() {
         const auto start = Clock::now();
         network::Weights weights;
-        crew_.communicator.on_every_rank(
+        job_.communicator.on_every_rank(
             [&] { with_checkpoint_told([&] { weights = training_->state().weights; }); });
         const accuracy::TrainingProgress& progress = training_->progress();
         EpochRecord record{.epoch = static_cast<std::int64_t>(history_.size()) + 1,
@@ -235,9 +235,9 @@ class Run {
                            .seconds = epoch_time_.count()};
         epoch_time_ = {};
         history_.push_back(record);
-        if (task_.on_epoch) crew_.communicator.on_root([&] { task_.on_epoch(history_); });
+        if (task_.on_epoch) job_.communicator.on_root([&] { task_.on_epoch(history_); });
         // It is not interrupted, so the end of the job's time must leave room for it.
-        crew_.control.walltime().saw_evaluation(Clock::now() - start);
+        job_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
     void show(core::Progress& progress) const {
@@ -260,7 +260,7 @@ class Run {
 
     void save() {
         const auto start = Clock::now();
-        crew_.communicator.on_root([&] {
+        job_.communicator.on_root([&] {
             // A step that broke the weights must not replace a good checkpoint; the next step
             // tells it.
             std::optional<accuracy::TrainingState> state;
@@ -272,10 +272,10 @@ class Run {
             write_checkpoint(task_, {std::move(*state), history_});
             saved_step_ = done();
         });
-        crew_.control.walltime().saw_checkpoint(Clock::now() - start);
+        job_.control.walltime().saw_checkpoint(Clock::now() - start);
     }
 
-    const TrainingCrew& crew_;
+    const parallel::Job& job_;
     const TrainingTask& task_;
     std::optional<accuracy::Training> training_;
     std::vector<EpochRecord> history_;
@@ -297,32 +297,32 @@ storage::FileIdentity training_identity(const network::PrunedNetwork& start,
             inputs.hex_digest()};
 }
 
-double accuracy_on_all_ranks(const TrainingCrew& crew, const network::Network& network,
+double accuracy_on_all_ranks(const parallel::Job& job, const network::Network& network,
                              const network::Weights& weights, const accuracy::ImageData& images) {
     const auto mine = parallel::partition(static_cast<std::size_t>(images.count),
-                                          crew.communicator.size(), crew.communicator.rank());
+                                          job.communicator.size(), job.communicator.rank());
     double right = 0.0;
-    crew.communicator.on_every_rank([&] {
+    job.communicator.on_every_rank([&] {
         if (mine.size() == 0) return;
         const accuracy::Metrics metrics =
             accuracy::measure(network, weights,
                               accuracy::slice(images, static_cast<std::int64_t>(mine.first),
                                               static_cast<std::int64_t>(mine.size())),
-                              {}, crew.threads);
+                              {}, job.threads);
         if (!std::isfinite(metrics.loss))
             throw core::ConfigError("training diverged: what network '" + network.name +
                                     "' computes is not a number; try a lower learning_rate");
         right = std::round(metrics.top1 * static_cast<double>(metrics.images));
     });
     double all_right = 0.0;
-    for (const double value : crew.communicator.all_gather(std::vector<double>{right}))
+    for (const double value : job.communicator.all_gather(std::vector<double>{right}))
         all_right += value;
     return images.count == 0 ? std::numeric_limits<double>::quiet_NaN()
                              : all_right / static_cast<double>(images.count);
 }
 
-std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task) {
-    return Run(crew, task).run();
+std::optional<TrainedNetwork> run_training(const parallel::Job& job, const TrainingTask& task) {
+    return Run(job, task).run();
 }
 
 void remove_checkpoint(const std::filesystem::path& checkpoint) {

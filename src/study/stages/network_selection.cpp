@@ -1,5 +1,7 @@
-#include "hdap/search/hypervolume.hpp"
-#include "stages.hpp"
+#include "hdap/search/metrics.hpp"
+#include "study_run.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,18 +11,18 @@ namespace hdap::study {
 namespace {
 
 double mean_latency_ms(const search::SearchProblem& problem, const network::Genome& genome) {
-    const std::vector<network::Genome> one{genome};
-    const auto latencies = search::cluster_latencies_ms(problem, one, 1);
-    return search::candidate_figures(problem, genome, latencies, 0.0, 0.0).latency_mean_ms;
+    const auto facts = search::predicted_facts(problem, genome);
+    return search::parse_metric("latency.mean").value(facts, facts, problem.fleet);
 }
 
 /// The uniform width whose predicted latency is nearest to `latency_ms`.
 network::Genome uniform_of_latency(const search::SearchProblem& problem, double latency_ms) {
-    network::Genome best = problem.space.unpruned();
+    const network::SearchSpace& space = problem.network.space;
+    network::Genome best = space.unpruned();
     double least = std::numeric_limits<double>::infinity();
     constexpr int steps = 200;
     for (int i = 1; i <= steps; ++i) {
-        const auto genome = problem.space.uniform(static_cast<double>(i) / steps);
+        const auto genome = space.uniform(static_cast<double>(i) / steps);
         const double miss = std::abs(mean_latency_ms(problem, genome) - latency_ms);
         if (miss < least) {
             least = miss;
@@ -31,9 +33,8 @@ network::Genome uniform_of_latency(const search::SearchProblem& problem, double 
 }
 
 /// Greedy subset selection: adds the point that raises the hypervolume most, `count` times.
-std::vector<std::size_t> best_subset(const search::SearchProblem& problem,
-                                     const search::EvaluationLog& log,
-                                     const std::vector<std::size_t>& front, std::size_t count) {
+std::vector<std::size_t> best_subset(const StudyRun& run, const std::vector<std::size_t>& front,
+                                     std::size_t count) {
     std::vector<std::size_t> chosen;
     while (chosen.size() < std::min(count, front.size())) {
         std::size_t best = front.size();
@@ -42,7 +43,7 @@ std::vector<std::size_t> best_subset(const search::SearchProblem& problem,
             if (std::find(chosen.begin(), chosen.end(), front[i]) != chosen.end()) continue;
             auto trial = chosen;
             trial.push_back(front[i]);
-            const double volume = search::normalised_hypervolume(problem, log, trial);
+            const double volume = search::normalised_hypervolume(*run.problem, run.found, trial);
             if (volume > most) {
                 most = volume;
                 best = i;
@@ -58,23 +59,19 @@ std::vector<std::size_t> best_subset(const search::SearchProblem& problem,
     return ordered;
 }
 
-std::string numbered(const std::string& prefix, std::size_t number) {
-    return prefix + (number < 10 ? "-0" : "-") + std::to_string(number);
-}
-
 } // namespace
 
-std::vector<Selection> select_networks(const search::SearchProblem& problem,
-                                       const search::EvaluationLog& log, std::int64_t count) {
-    const auto front = search::current_front(problem, log);
+std::vector<Selection> select_networks(const StudyRun& run) {
+    const auto front = search::current_front(*run.problem, run.found);
     std::vector<Selection> selection;
     for (const std::size_t index :
-         best_subset(problem, log, front, static_cast<std::size_t>(count))) {
-        const auto position =
-            static_cast<std::size_t>(std::find(front.begin(), front.end(), index) - front.begin());
-        selection.push_back({numbered("front", position + 1), log[index].genome});
-        selection.push_back({numbered("uniform", position + 1),
-                             uniform_of_latency(problem, log[index].figures.latency_mean_ms)});
+         best_subset(run, front, static_cast<std::size_t>(run.settings().finetune.candidates))) {
+        const auto number = std::find(front.begin(), front.end(), index) - front.begin() + 1;
+        const network::Genome& genome = run.found.log[index].genome;
+        selection.push_back({fmt::format("front-{:02}", number), genome});
+        selection.push_back(
+            {fmt::format("uniform-{:02}", number),
+             uniform_of_latency(*run.problem, mean_latency_ms(*run.problem, genome))});
     }
     return selection;
 }

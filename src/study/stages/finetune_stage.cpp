@@ -1,12 +1,13 @@
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/progress.hpp"
-#include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
 #include "hdap/study/training_run.hpp"
-#include "stages.hpp"
+#include "study_run.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -68,39 +69,38 @@ std::filesystem::path checkpoint_file(const std::filesystem::path& folder, const
 /// What every fine-tuning of a study needs, on each rank.
 class Finetuner {
   public:
-    Finetuner(const StudyContext& context, const Workpiece& workpiece)
-        : context_(context), workpiece_(workpiece),
-          images_(context.settings.finetune.images == 0
-                      ? workpiece.train
-                      : accuracy::slice(workpiece.train, 0, context.settings.finetune.images)),
-          evaluator_(
-              workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
-              accuracy::slice(workpiece.train, 0, context.settings.data.recalibration_images),
-              workpiece.held_out, context.settings.data.evaluation) {
-        if (context.settings.finetune.training.distillation > 0.0)
-            teacher_ = {workpiece.network, workpiece.weights};
+    explicit Finetuner(const StudyRun& run)
+        : run_(run), training_(run.settings().finetune.training),
+          evaluation_(run.settings().data.evaluation), images_(run.accuracy.images),
+          training_images_(run.settings().finetune.images == 0
+                               ? images_.train
+                               : accuracy::slice(images_.train, 0, run.settings().finetune.images)),
+          recalibration_(
+              accuracy::slice(images_.train, 0, run.settings().data.recalibration_images)) {
+        if (training_.distillation > 0.0)
+            teacher_ = {run.network.network, *run.network.weights};
     }
 
     /// Trains one network in this thread. Its result travels to the root as numbers, as only the
-    /// root's main thread writes files: first the figures, then all weights. None when it was
+    /// root's main thread writes files: first the accuracies, then all weights. None when it was
     /// cancelled before it was done.
     [[nodiscard]] std::vector<double> finetune(const network::Genome& genome,
                                                const std::stop_token& cancelled) const {
-        const auto start = evaluator_.candidate(genome);
+        const auto start = candidate(genome);
         const auto weights = accuracy::train(
-            start, images_, context_.settings.finetune.training,
+            start, training_images_, training_,
             [&](const accuracy::TrainingProgress&) { return !cancelled.stop_requested(); },
             teacher_);
         std::vector<double> numbers;
         const auto add_accuracy = [&](const network::Weights& w,
                                       const accuracy::ImageData& images) {
-            const auto accuracy = accuracy::top1_accuracy(
-                start.network, w, images, context_.settings.data.evaluation, cancelled);
+            const auto accuracy =
+                accuracy::top1_accuracy(start.network, w, images, evaluation_, cancelled);
             if (accuracy) numbers.push_back(*accuracy);
         };
-        add_accuracy(start.weights, workpiece_.held_out);
-        add_accuracy(weights, workpiece_.held_out);
-        add_accuracy(weights, workpiece_.test);
+        add_accuracy(start.weights, images_.held_out);
+        add_accuracy(weights, images_.held_out);
+        add_accuracy(weights, images_.test);
         if (cancelled.stop_requested()) return {};
         for (const auto& [name, tensor] : weights)
             numbers.insert(numbers.end(), tensor.values.begin(), tensor.values.end());
@@ -108,58 +108,56 @@ class Finetuner {
     }
 
     /// Writes the network that `numbers` describe.
-    void write(const Selection& selection, std::span<const double> numbers,
-               const storage::FileIdentity& identity) const {
-        auto network = evaluator_.candidate(selection.genome); // for names and shapes
+    void write(const Selection& selection, std::span<const double> numbers) const {
+        auto network = candidate(selection.genome); // for names and shapes
         std::size_t next = 3;
         for (auto& [name, tensor] : network.weights)
             for (float& value : tensor.values)
                 value = static_cast<float>(numbers[next++]);
-        write_network(network_file(context_.run_directory, selection.id), identity,
+        write_network(network_file(run_.directory->path(), selection.id),
+                      network_identity(run_, selection.genome),
                       {.id = selection.id,
                        .genome = selection.genome,
                        .held_out_accuracy = numbers[0],
                        .finetuned_held_out_accuracy = numbers[1],
                        .test_accuracy = numbers[2]},
-                      network, workpiece_.normalisation);
+                      network, run_.network.normalisation);
     }
 
     /// Trains one network on all ranks and threads, and writes it; false when stopped before.
     /// Collective.
-    [[nodiscard]] bool finetune_together(const Selection& selection,
-                                         const storage::FileIdentity& identity) const {
-        const parallel::Communicator& communicator = context_.communicator;
+    [[nodiscard]] bool finetune_together(const Selection& selection) const {
+        const parallel::Communicator& communicator = run_.communicator();
         network::PrunedNetwork start;
-        communicator.on_every_rank([&] { start = evaluator_.candidate(selection.genome); });
-        const auto checkpoint = checkpoint_file(context_.run_directory, selection.id);
-        const accuracy::TrainingParameters& parameters = context_.settings.finetune.training;
+        communicator.on_every_rank([&] { start = candidate(selection.genome); });
+        const auto checkpoint = checkpoint_file(run_.request.run_directory, selection.id);
         storage::FileIdentity training;
         communicator.on_root(
-            [&] { training = training_identity(start, teacher_, images_, parameters); });
-        const TrainingCrew crew{communicator, context_.log, context_.control, context_.threads};
-        const auto trained =
-            run_training(crew, {.label = selection.id,
-                                .start = start,
-                                .teacher = teacher_,
-                                .images = images_,
-                                .held_out = workpiece_.held_out,
-                                .parameters = parameters,
-                                .identity = training,
-                                .checkpoint = checkpoint,
-                                .checkpoint_seconds = context_.settings.run.checkpoint_seconds});
+            [&] { training = training_identity(start, teacher_, training_images_, training_); });
+        const auto trained = run_training(
+            run_.job, {.label = selection.id,
+                       .start = start,
+                       .teacher = teacher_,
+                       .images = training_images_,
+                       .held_out = images_.held_out,
+                       .parameters = training_,
+                       .identity = training,
+                       .checkpoint = checkpoint,
+                       .checkpoint_seconds = run_.settings().run.checkpoint_seconds});
         if (!trained) return false;
         const double before =
-            accuracy_on_all_ranks(crew, start.network, start.weights, workpiece_.held_out);
+            accuracy_on_all_ranks(run_.job, start.network, start.weights, images_.held_out);
         const double test =
-            accuracy_on_all_ranks(crew, start.network, trained->weights, workpiece_.test);
+            accuracy_on_all_ranks(run_.job, start.network, trained->weights, images_.test);
         communicator.on_root([&] {
-            write_network(network_file(context_.run_directory, selection.id), identity,
+            write_network(network_file(run_.directory->path(), selection.id),
+                          network_identity(run_, selection.genome),
                           {.id = selection.id,
                            .genome = selection.genome,
                            .held_out_accuracy = before,
                            .finetuned_held_out_accuracy = trained->history.back().held_out_accuracy,
                            .test_accuracy = test},
-                          {start.network, trained->weights}, workpiece_.normalisation);
+                          {start.network, trained->weights}, run_.network.normalisation);
             remove_checkpoint(checkpoint);
         });
         return true;
@@ -167,14 +165,21 @@ class Finetuner {
 
     /// Whether a step of training has parts for several workers.
     [[nodiscard]] bool has_shards() const {
-        return accuracy::shards_of(context_.settings.finetune.training, images_.count) > 1;
+        return accuracy::shards_of(training_, training_images_.count) > 1;
     }
 
   private:
-    const StudyContext& context_;
-    const Workpiece& workpiece_;
-    accuracy::ImageData images_;
-    accuracy::Evaluator evaluator_;
+    /// Where the training of a network starts.
+    [[nodiscard]] network::PrunedNetwork candidate(const network::Genome& genome) const {
+        return accuracy::recalibrated_candidate(run_.network, recalibration_, evaluation_, genome);
+    }
+
+    const StudyRun& run_;
+    const accuracy::TrainingParameters& training_;
+    const accuracy::EvaluationParameters& evaluation_;
+    const StudyImages& images_;
+    accuracy::ImageData training_images_;
+    accuracy::ImageData recalibration_;
     std::optional<network::PrunedNetwork> teacher_;
 };
 
@@ -205,77 +210,85 @@ std::vector<Selection> broadcast_selection(const parallel::Communicator& communi
 
 /// Trains every network on one thread of one rank, as many at a time as there are threads; false
 /// when stopped before all were done. Collective.
-bool finetune_side_by_side(const StudyContext& context, const std::optional<Finetuner>& finetuner,
-                           const std::vector<Selection>& remaining,
-                           const storage::FileIdentity& identity) {
+bool finetune_side_by_side(const StudyRun& run, const Finetuner& finetuner,
+                           const std::vector<Selection>& remaining) {
     std::optional<core::Progress> progress;
-    if (context.communicator.is_root()) progress.emplace(context.log);
+    if (run.communicator().is_root()) progress.emplace(run.job.log);
     std::int64_t done = 0;
     const auto show = [&] {
-        if (!progress || remaining.empty()) return;
-        progress->show({.stage = "fine-tune",
-                        .position = "",
-                        .done = done,
-                        .total = static_cast<std::int64_t>(remaining.size()),
-                        .unit = "networks",
-                        .detail = ""});
+        if (progress)
+            progress->show({.stage = "fine-tune",
+                            .position = "",
+                            .done = done,
+                            .total = static_cast<std::int64_t>(remaining.size()),
+                            .unit = "networks",
+                            .detail = ""});
     };
     const auto outcome =
-        parallel::dispatch(context.communicator,
+        parallel::dispatch(run.communicator(),
                            {.items = remaining.size(),
-                            .threads = context.threads,
+                            .threads = run.job.threads,
                             .evaluate =
                                 [&](std::size_t item, const std::stop_token& cancelled) {
-                                    return finetuner->finetune(remaining[item].genome, cancelled);
+                                    return finetuner.finetune(remaining[item].genome, cancelled);
                                 },
                             .on_result =
                                 [&](std::size_t item, std::span<const double> numbers) {
-                                    finetuner->write(remaining[item], numbers, identity);
+                                    finetuner.write(remaining[item], numbers);
                                     ++done;
                                 },
-                            .should_stop = [&] { return context.control.stop_requested(); },
+                            .should_stop = [&] { return run.job.control.stop_requested(); },
                             // A training takes too long to be waited for.
-                            .should_cancel = [&] { return context.control.stop_requested(); },
+                            .should_cancel = [&] { return run.job.control.stop_requested(); },
                             .on_wait = show});
-    progress.reset();
     return outcome == parallel::DispatchOutcome::complete;
+}
+
+/// Trains what is not there yet; false when stopped before. Collective.
+bool finetune(const StudyRun& run, const std::vector<Selection>& remaining) {
+    if (remaining.empty()) return true;
+    std::optional<Finetuner> finetuner;
+    run.communicator().on_every_rank([&] { finetuner.emplace(run); });
+    if (!finetuner->has_shards()) return finetune_side_by_side(run, *finetuner, remaining);
+    return std::all_of(
+        remaining.begin(), remaining.end(),
+        [&](const Selection& entry) { return finetuner->finetune_together(entry); });
+}
+
+/// Those whose files are not there yet. On the root.
+std::vector<Selection> missing_of(const StudyRun& run, const std::vector<Selection>& selection) {
+    std::vector<Selection> missing;
+    for (const Selection& entry : selection)
+        if (!is_up_to_date(network_file(run.directory->path(), entry.id),
+                           network_identity(run, entry.genome), run.job.log))
+            missing.push_back(entry);
+    return missing;
 }
 
 } // namespace
 
-std::optional<std::vector<FinetunedNetwork>> run_finetune(const StudyContext& context,
-                                                          const Workpiece& workpiece,
-                                                          std::vector<Selection> selection,
-                                                          const RunDirectory* run,
-                                                          const storage::FileIdentity& identity) {
+bool make_networks(StudyRun& run) {
+    if (run.accuracy.images.train.count == 0) {
+        if (run.communicator().is_root() && run.settings().finetune.candidates > 0)
+            run.job.log.info("fine-tune: nothing, as the study has no images (data.file)");
+        return true;
+    }
+    std::vector<Selection> selection;
     std::vector<Selection> missing;
-    context.communicator.on_root([&] {
-        for (const Selection& entry : selection)
-            if (!is_up_to_date(network_file(run->path(), entry.id), identity, context.log))
-                missing.push_back(entry);
+    run.communicator().on_root([&] {
+        selection = select_networks(run);
+        missing = missing_of(run, selection);
     });
-    const auto remaining = broadcast_selection(context.communicator, missing);
-    std::optional<Finetuner> finetuner;
-    context.communicator.on_every_rank([&] {
-        if (!remaining.empty()) finetuner.emplace(context, workpiece);
-    });
-    const bool complete =
-        finetuner && finetuner->has_shards()
-            ? std::all_of(remaining.begin(), remaining.end(),
-                          [&](const Selection& entry) {
-                              return finetuner->finetune_together(entry, identity);
-                          })
-            : finetune_side_by_side(context, finetuner, remaining, identity);
-    if (!complete) return std::nullopt;
-    std::vector<FinetunedNetwork> results;
-    context.communicator.on_root([&] {
+    const auto remaining = broadcast_selection(run.communicator(), missing);
+    if (!finetune(run, remaining)) return false;
+    run.communicator().on_root([&] {
         for (const Selection& entry : selection)
-            results.push_back(read_network(network_file(run->path(), entry.id)));
-        export_networks(run->path(), results, context.settings.report.formats);
+            run.finetuned.push_back(read_network(network_file(run.directory->path(), entry.id)));
+        export_networks(run.directory->path(), run.finetuned, run.settings().report.formats);
         if (!remaining.empty())
-            context.log.info("fine-tune: " + std::to_string(results.size()) + " networks");
+            run.job.log.info(fmt::format("fine-tune: {} networks", run.finetuned.size()));
     });
-    return results;
+    return true;
 }
 
 } // namespace hdap::study
