@@ -1,7 +1,7 @@
 #include "hdap/fleet/import_csv.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/median.hpp"
+#include "hdap/core/statistics.hpp"
 
 #include <algorithm>
 #include <array>
@@ -256,7 +256,7 @@ double median_latency_ms(std::span<const Measurement> runs) {
     values.reserve(runs.size());
     for (const Measurement& run : runs)
         values.push_back(run.latency_ms);
-    return median(std::move(values));
+    return core::median(std::move(values));
 }
 
 /// The medians of one device's rows, one per benchmark that it has.
