@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/core/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,10 +27,7 @@ constexpr std::size_t dropped_shown = 5;
 /// The text in quotes, cut and without control characters, so that a binary file cannot spoil the
 /// terminal.
 std::string shown(std::string_view text) {
-    std::string result = "'";
-    for (const char c : text.substr(0, longest_shown))
-        result += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    return result + (text.size() > longest_shown ? "…'" : "'");
+    return "'" + core::shortened(core::printable(text), longest_shown) + "'";
 }
 
 /// Reads lines, counts them, and refuses endless ones.
