@@ -1,6 +1,7 @@
 #include "hdap/ablation/comparison.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 
 #include <algorithm>
@@ -151,11 +152,6 @@ std::vector<Group> groups_of(const Plan& plan, const Comparison& comparison) {
     return groups;
 }
 
-double median_of(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return quantile(values, 0.5);
-}
-
 std::optional<PairedDifference> difference_of(const LabelCells& label, const Figure& figure) {
     std::vector<double> baselines;
     std::vector<double> differences;
@@ -177,9 +173,10 @@ std::optional<PairedDifference> difference_of(const LabelCells& label, const Fig
     const bool has_ratios = std::all_of(ratios.begin(), ratios.end(),
                                         [](double ratio) { return std::isfinite(ratio); });
     return PairedDifference{.pairs = differences.size(),
-                            .baseline_median = median_of(baselines),
+                            .baseline_median = core::quantile(baselines, 0.5),
                             .shift = hodges_lehmann(differences),
-                            .ratio_percent = has_ratios ? 100.0 * median_of(ratios) : absent,
+                            .ratio_percent =
+                                has_ratios ? 100.0 * core::quantile(ratios, 0.5) : absent,
                             .effect = test.effect,
                             .p = test.p,
                             .p_holm = test.p};

@@ -127,21 +127,15 @@ void require_known(const std::vector<std::string>& wanted, const ablation::Colle
 
 using TableLine = std::vector<std::string>;
 
-std::size_t columns_of(const std::string& text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char letter) {
-        return (static_cast<unsigned char>(letter) & 0xc0U) != 0x80U; // one a UTF-8 character
-    }));
-}
-
 void print_table(const std::vector<TableLine>& lines) {
     std::vector<std::size_t> widths(lines.front().size());
     for (const TableLine& line : lines)
         for (std::size_t c = 0; c < line.size(); ++c)
-            widths[c] = std::max(widths[c], columns_of(line[c]));
+            widths[c] = std::max(widths[c], core::display_width(line[c]));
     for (const TableLine& line : lines) {
         std::string text;
         for (std::size_t c = 0; c < line.size(); ++c)
-            text += "  " + line[c] + std::string(widths[c] - columns_of(line[c]), ' ');
+            text += "  " + core::padded_right(line[c], widths[c]);
         text.erase(text.find_last_not_of(' ') + 1);
         std::printf("%s\n", text.c_str());
     }

@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "hdap/core/hash.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/fleet.hpp"
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <memory>
 
 namespace hdap::cli {
@@ -65,33 +65,21 @@ ExitCode import(const ImportOptions& options) {
     return ExitCode::complete;
 }
 
-/// The quantile `q` of the values that are numbers, between two neighbours in proportion (type 7 of
-/// Hyndman and Fan, 1996); not a number when there are none.
-double quantile(std::vector<double> values, double q) {
-    std::erase_if(values, [](double value) { return std::isnan(value); });
-    if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-    std::sort(values.begin(), values.end());
-    const double place = q * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, values.size() - 1);
-    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
-}
-
 /// What a measured fleet says about its own latencies.
 void print_reliability(const fleet::MeasuredFleet& measured) {
     std::vector<double> tau;
     std::vector<double> resolution;
     for (std::size_t i = 0; i < measured.fleet.devices(); ++i) {
         const auto reliability = fleet::reliability_of_device(measured, i);
-        tau.push_back(reliability.kendall_tau);
+        if (!std::isnan(reliability.kendall_tau)) tau.push_back(reliability.kendall_tau);
         resolution.push_back(reliability.resolution());
     }
     std::printf("\nmeasured in %lld rounds; between even and odd rounds Kendall's tau is %.2f in "
                 "the median, %.2f at worst;\ndifferences below %.2g %% in the median, %.2g %% at "
                 "worst, are not differences\n",
-                static_cast<long long>(measured.parameters.rounds), quantile(tau, 0.5),
-                quantile(tau, 0.0), 100.0 * quantile(resolution, 0.5),
-                100.0 * quantile(resolution, 1.0));
+                static_cast<long long>(measured.parameters.rounds), core::quantile(tau, 0.5),
+                core::quantile(tau, 0.0), 100.0 * core::quantile(resolution, 0.5),
+                100.0 * core::quantile(resolution, 1.0));
 }
 
 ExitCode info(const std::string& path) {
@@ -105,11 +93,11 @@ ExitCode info(const std::string& path) {
         std::vector<double> column;
         for (std::size_t i = 0; i < devices.devices(); ++i)
             column.push_back(devices.latency_ms[i * devices.benchmarks() + b]);
-        const double median = quantile(column, 0.5);
-        const double p95 = quantile(column, 0.95);
+        const double median = core::quantile(column, 0.5);
+        const double p95 = core::quantile(column, 0.95);
         std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   %.3f\n",
-                    devices.benchmark_names[b].c_str(), quantile(column, 0.05), median, p95,
-                    quantile(column, 1.0), p95 / median);
+                    devices.benchmark_names[b].c_str(), core::quantile(column, 0.05), median, p95,
+                    core::quantile(column, 1.0), p95 / median);
     }
     if (fleet::is_measured(file)) print_reliability(fleet::read_measured_fleet(file));
     return ExitCode::complete;

@@ -2,8 +2,8 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/fleet/dbscan.hpp"
-#include "hdap/fleet/median.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -184,7 +184,7 @@ std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metri
     for (std::size_t b = 0; b < benchmarks; ++b) {
         for (std::size_t i = 0; i < devices; ++i)
             column[i] = fleet.latency_ms[i * benchmarks + b];
-        const double log_median = std::log(median(column));
+        const double log_median = std::log(core::median(column));
         for (std::size_t i = 0; i < devices; ++i)
             signature[i * benchmarks + b] = std::log(column[i]) - log_median;
     }

@@ -1,7 +1,7 @@
 #include "hdap/fleet/device_model.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/median.hpp"
+#include "hdap/core/statistics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -163,7 +163,7 @@ double measured_latency_ms(const DeviceModel& model, const DeviceCondition& cond
         const double excess = -outlier_mean_excess * std::log1p(-random.uniform());
         factor = noise * (outlier ? 1.0 + excess : 1.0);
     }
-    return clean_ms * median(std::move(factors));
+    return clean_ms * core::median(std::move(factors));
 }
 
 void check_condition(const DeviceCondition& condition, const std::string& where) {

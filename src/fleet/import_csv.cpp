@@ -1,7 +1,8 @@
 #include "hdap/fleet/import_csv.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/median.hpp"
+#include "hdap/core/statistics.hpp"
+#include "hdap/core/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,10 +27,7 @@ constexpr std::size_t dropped_shown = 5;
 /// The text in quotes, cut and without control characters, so that a binary file cannot spoil the
 /// terminal.
 std::string shown(std::string_view text) {
-    std::string result = "'";
-    for (const char c : text.substr(0, longest_shown))
-        result += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    return result + (text.size() > longest_shown ? "…'" : "'");
+    return "'" + core::shortened(core::printable(text), longest_shown) + "'";
 }
 
 /// Reads lines, counts them, and refuses endless ones.
@@ -256,7 +254,7 @@ double median_latency_ms(std::span<const Measurement> runs) {
     values.reserve(runs.size());
     for (const Measurement& run : runs)
         values.push_back(run.latency_ms);
-    return median(std::move(values));
+    return core::median(std::move(values));
 }
 
 /// The medians of one device's rows, one per benchmark that it has.

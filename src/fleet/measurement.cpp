@@ -2,9 +2,8 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/fleet/kendall_tau.hpp"
-#include "hdap/fleet/median.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -53,15 +52,6 @@ double fastest_run(const Measurable& measurable, std::size_t i, std::int64_t run
     for (std::int64_t run = 0; run < runs; ++run)
         fastest = std::min(fastest, timed_run(measurable, i));
     return fastest;
-}
-
-double quantile_of(std::vector<double> values, double quantile) {
-    const double place = quantile * static_cast<double>(values.size() - 1);
-    const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
-    std::nth_element(values.begin(), below, values.end());
-    if (below + 1 == values.end()) return *below;
-    const double above = *std::min_element(below + 1, values.end());
-    return *below + (place - std::floor(place)) * (above - *below);
 }
 
 /// The rounds `first`, `first` + 2, …
@@ -150,7 +140,7 @@ std::vector<double> latency_estimates(std::span<const double> round_latency_ms,
         std::vector<double> column;
         for (std::size_t at = i; at < round_latency_ms.size(); at += networks)
             column.push_back(round_latency_ms[at]);
-        estimates.push_back(quantile_of(std::move(column), quantile));
+        estimates.push_back(core::quantile(std::move(column), quantile));
     }
     return estimates;
 }
@@ -166,9 +156,9 @@ SplitHalfReliability split_half_reliability(std::span<const double> round_latenc
     std::vector<double> differences;
     for (std::size_t i = 0; i < networks; ++i)
         differences.push_back(2.0 * std::abs(even[i] - odd[i]) / (even[i] + odd[i]));
-    return {.kendall_tau =
-                networks < 2 ? std::numeric_limits<double>::quiet_NaN() : kendall_tau(even, odd),
-            .median_difference = median(std::move(differences))};
+    return {.kendall_tau = networks < 2 ? std::numeric_limits<double>::quiet_NaN()
+                                        : core::kendall_tau(even, odd),
+            .median_difference = core::median(std::move(differences))};
 }
 
 } // namespace hdap::fleet

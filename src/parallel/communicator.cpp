@@ -103,10 +103,6 @@ Communicator Communicator::world() {
     return Communicator(std::make_shared<Handle>());
 }
 
-void Communicator::barrier() const {
-    check(MPI_Barrier(handle_->comm), "MPI_Barrier");
-}
-
 void Communicator::broadcast(std::vector<std::byte>& bytes) const {
     std::uint64_t size = bytes.size();
     check(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, handle_->comm), "MPI_Bcast");

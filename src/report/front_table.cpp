@@ -1,4 +1,5 @@
 #include "figures.hpp"
+#include "hdap/core/text.hpp"
 #include "number_text.hpp"
 
 #include <algorithm>
@@ -9,36 +10,6 @@
 namespace hdap::report {
 namespace {
 
-/// Columns that UTF-8 text takes on a terminal, for text without wide or combining characters.
-std::size_t width_of(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-    }));
-}
-
-/// `text` without control characters: names must not steer the terminal.
-std::string printable(std::string_view text) {
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const bool control = byte < 0x20U || byte == 0x7FU;
-        // The C1 controls, U+0080 to U+009F, take two bytes.
-        const bool second_control =
-            byte == 0xC2U && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
-        if (second_control) ++i;
-        result += control || second_control ? '?' : text[i];
-    }
-    return result;
-}
-
-std::string padded_left(const std::string& text, std::size_t width) {
-    return std::string(width - std::min(width, width_of(text)), ' ') + text;
-}
-
-std::string padded_right(const std::string& text, std::size_t width) {
-    return text + std::string(width - std::min(width, width_of(text)), ' ');
-}
-
 /// Breaks `text` at blanks into lines of at most `width` columns.
 std::string wrapped(const std::string& text, std::size_t width) {
     std::string result;
@@ -46,7 +17,7 @@ std::string wrapped(const std::string& text, std::size_t width) {
     for (std::size_t start = 0; start < text.size();) {
         const std::size_t end = std::min(text.find(' ', start), text.size());
         const std::string word = text.substr(start, end - start);
-        if (column > 0 && column + 1 + width_of(word) > width) {
+        if (column > 0 && column + 1 + core::display_width(word) > width) {
             result += '\n';
             column = 0;
         } else if (column > 0) {
@@ -54,7 +25,7 @@ std::string wrapped(const std::string& text, std::size_t width) {
             ++column;
         }
         result += word;
-        column += width_of(word);
+        column += core::display_width(word);
         start = end + 1;
     }
     return result + "\n";
@@ -72,7 +43,7 @@ class TableWriter {
         : report_(report), fleet_known_(fleet_latency_known(report)) {
         double largest = 0.0;
         for (const NetworkRow& row : report.networks) {
-            id_width_ = std::max(id_width_, width_of(printable(row.id)) + 2);
+            id_width_ = std::max(id_width_, core::display_width(core::printable(row.id)) + 2);
             const double latency = shown_latency_ms(row, fleet_known_);
             if (std::isfinite(latency)) largest = std::max(largest, latency);
         }
@@ -101,7 +72,7 @@ class TableWriter {
     void add_row(const NetworkRow& row, const std::string& indent) {
         const double share = row.flops / report_.networks.front().flops;
         const std::string speedup = fixed(row.speedup, 2);
-        add_line(indent + printable(row.id),
+        add_line(indent + core::printable(row.id),
                  {fixed(shown_latency_ms(row, fleet_known_), latency_decimals_),
                   std::isfinite(row.speedup) ? speedup + "x" : speedup, fixed(row.flops / 1e6, 1),
                   fixed(100.0 * share, 0), fixed(100.0 * row.accuracy, 2),
@@ -112,9 +83,9 @@ class TableWriter {
 
   private:
     void add_line(const std::string& first, const Cells& cells) {
-        std::string line = "  " + padded_right(first, id_width_);
+        std::string line = "  " + core::padded_right(first, id_width_);
         for (std::size_t i = 0; i < cells.size(); ++i)
-            line += padded_left(cells[i], widths[i]);
+            line += core::padded_left(cells[i], widths[i]);
         line.erase(line.find_last_not_of(' ') + 1);
         text_ += line + "\n";
     }
@@ -144,10 +115,11 @@ std::vector<const NetworkRow*> thinned(const std::vector<const NetworkRow*>& row
 }
 
 std::string title(const StudyReport& report) {
-    return wrapped(printable(report.study_name) + ": " + printable(report.network_name) + " on " +
-                       counted(report.devices, "device") + " (" + printable(report.sku) + ") in " +
-                       counted(static_cast<std::int64_t>(report.clusters.size()), "cluster"),
-                   terminal_width);
+    return wrapped(
+        core::printable(report.study_name) + ": " + core::printable(report.network_name) + " on " +
+            counted(report.devices, "device") + " (" + core::printable(report.sku) + ") in " +
+            counted(static_cast<std::int64_t>(report.clusters.size()), "cluster"),
+        terminal_width);
 }
 
 std::string caption(const StudyReport& report) {
@@ -156,7 +128,7 @@ std::string caption(const StudyReport& report) {
     text += fleet_latency_known(report) ? how_simulated(report) + "."
                                         : std::string("predicted by the surrogates.");
     text += " MACs: for one image, and in % of the unpruned network. Accuracy: top-1";
-    if (!report.data_name.empty()) text += " on " + printable(report.data_name);
+    if (!report.data_name.empty()) text += " on " + core::printable(report.data_name);
     text += ", on held-out images before fine-tuning and on test images after it.";
     return wrapped(text, terminal_width);
 }

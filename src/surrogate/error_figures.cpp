@@ -1,8 +1,8 @@
 #include "hdap/surrogate/error_figures.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/fleet/kendall_tau.hpp"
 
 #include <cmath>
 #include <limits>
@@ -52,7 +52,7 @@ ErrorFigures error_figures(std::span<const double> measured, std::span<const dou
             .rmse = std::sqrt(squared / count),
             .r_squared =
                 spread > 0 ? 1.0 - squared / spread : std::numeric_limits<double>::quiet_NaN(),
-            .kendall_tau = fleet::kendall_tau(measured, predicted)};
+            .kendall_tau = core::kendall_tau(measured, predicted)};
 }
 
 } // namespace hdap::surrogate

@@ -1,4 +1,5 @@
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 #include "report/sample_report.hpp"
 
 #include <catch2/catch.hpp>
@@ -16,12 +17,6 @@ std::vector<std::string> lines_of(const std::string& text) {
     for (std::string line; std::getline(stream, line);)
         lines.push_back(line);
     return lines;
-}
-
-std::ptrdiff_t width_of(const std::string& line) {
-    return std::count_if(line.begin(), line.end(), [](char byte) {
-        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-    });
 }
 
 } // namespace
@@ -66,7 +61,7 @@ TEST_CASE("front_table says how many devices of a large fleet were simulated") {
 
 TEST_CASE("front_table fits a terminal of 100 columns") {
     for (const std::string& line : lines_of(front_table(test::SampleReport::make())))
-        CHECK(width_of(line) <= 100);
+        CHECK(core::display_width(line) <= 100);
 }
 
 TEST_CASE("front_table spreads the rows that were not fine-tuned over the whole front") {

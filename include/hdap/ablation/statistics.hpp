@@ -10,11 +10,6 @@
 
 namespace hdap::ablation {
 
-/// The quantile of order `p`, 0 to 1, of values in ascending order: linear interpolation between
-/// the order statistics, type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages",
-/// The American Statistician 50(4), 1996; the default of R and NumPy. NaN without values.
-double quantile(std::span<const double> sorted, double p);
-
 /// From `low` to `high`, both included.
 struct Interval {
     double low = std::numeric_limits<double>::quiet_NaN();

@@ -1,16 +1,17 @@
-#include "hdap/fleet/kendall_tau.hpp"
+#include "hdap/core/statistics.hpp"
 
 #include "hdap/core/error.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <numeric>
-#include <string>
 #include <vector>
 
-namespace hdap::fleet {
+namespace hdap::core {
 namespace {
 
 /// Pairs among `count` equal things.
@@ -59,13 +60,58 @@ std::int64_t sort_and_count_exchanges(std::vector<double>& values) {
     return exchanges;
 }
 
+/// Where the quantile of order `p` lies among `count` ≥ 1 values in ascending order: a share of the
+/// way from the value `below` to the next one.
+struct Place {
+    std::size_t below = 0;
+    double share = 0.0;
+};
+
+Place place_of(std::size_t count, double p) {
+    const double place = p * static_cast<double>(count - 1);
+    const auto below = static_cast<std::size_t>(place);
+    return {.below = below, .share = place - static_cast<double>(below)};
+}
+
+void check_order(double p) {
+    if (!(p >= 0.0 && p <= 1.0))
+        throw InternalError(fmt::format("the order of a quantile is {}, must be in [0, 1]", p));
+}
+
 } // namespace
+
+double median(std::vector<double> values) {
+    if (values.empty()) throw InternalError("there is no median of no values");
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    if (values.size() % 2 == 1) return *middle;
+    return 0.5 * (*std::max_element(values.begin(), middle) + *middle);
+}
+
+double quantile(std::vector<double> values, double p) {
+    check_order(p);
+    if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+    const Place place = place_of(values.size(), p);
+    const auto below = values.begin() + static_cast<std::ptrdiff_t>(place.below);
+    std::nth_element(values.begin(), below, values.end());
+    if (below + 1 == values.end()) return *below;
+    return std::lerp(*below, *std::min_element(below + 1, values.end()), place.share);
+}
+
+double quantile_of_sorted(std::span<const double> sorted, double p) {
+    check_order(p);
+    if (sorted.empty()) return std::numeric_limits<double>::quiet_NaN();
+    const Place place = place_of(sorted.size(), p);
+    const std::size_t above = std::min(place.below + 1, sorted.size() - 1);
+    return std::lerp(sorted[place.below], sorted[above], place.share);
+}
 
 double kendall_tau(std::span<const double> x, std::span<const double> y) {
     const std::size_t count = x.size();
     if (y.size() != count || count < 2)
-        throw core::DataError("Kendall's tau needs two lists of one size, at least 2; got " +
-                              std::to_string(count) + " and " + std::to_string(y.size()));
+        throw DataError(
+            fmt::format("Kendall's tau needs two lists of one size, at least 2; got {} and {}",
+                        count, y.size()));
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -90,4 +136,4 @@ double kendall_tau(std::span<const double> x, std::span<const double> y) {
            std::sqrt(static_cast<double>(all - tied_x) * static_cast<double>(all - tied_y));
 }
 
-} // namespace hdap::fleet
+} // namespace hdap::core
