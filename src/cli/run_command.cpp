@@ -75,12 +75,9 @@ ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& opt
     if (world.is_root()) describe_launch(launch, control.walltime(), log);
     const std::string folder =
         options.run_directory.empty() ? "runs/" + settings->name : options.run_directory;
-    return study::run_study({.communicator = world,
-                             .settings = *settings,
+    return study::run_study({world, log, control, launch.threads_per_rank},
+                            {.settings = *settings,
                              .run_directory = folder,
-                             .log = log,
-                             .control = control,
-                             .threads = launch.threads_per_rank,
                              .store = options.store,
                              .give_up_after = options.give_up_after},
                             last);
@@ -144,7 +141,7 @@ void add_stage_commands(CLI::App& app, Action& action) {
                       "hdap profile configs/quickstart.toml", Stage::profile);
     CLI::App* surrogate = app.add_subcommand("surrogate", "The clusters' latency surrogates");
     surrogate->require_subcommand(1);
-    add_stage_command(*surrogate, action, "fit", "Fit one latency surrogate a cluster.",
+    add_stage_command(*surrogate, action, "fit", "Fit the latency surrogates of all clusters.",
                       "hdap surrogate fit configs/quickstart.toml", Stage::surrogates);
     add_stage_command(app, action, "search", "Search for the front.",
                       "mpirun -n 4 hdap search configs/quickstart.toml", Stage::search);
@@ -153,7 +150,7 @@ void add_stage_commands(CLI::App& app, Action& action) {
     add_stage_command(app, action, "report", "Write front.csv and report.html.",
                       "hdap report configs/quickstart.toml", Stage::report);
     CLI::App* fleet = app.get_subcommand("fleet");
-    add_stage_command(*fleet, action, "synth", "Make a study's synthetic fleet.",
+    add_stage_command(*fleet, action, "synth", "Make a study's fleet: simulate it, or read what was recorded of it.",
                       "hdap fleet synth configs/quickstart.toml", Stage::fleet);
 }
 

@@ -39,7 +39,7 @@ struct TrainOptions {
 };
 
 /// What the trained network reached.
-struct Figures {
+struct Accuracies {
     double held_out_accuracy = 0.0; ///< not a number without held-out images
     double test_accuracy = 0.0;
 };
@@ -58,7 +58,7 @@ fs::path beside(const TrainOptions& options, const char* suffix) {
 /// In HDF5 a network of the zoo is written as weights, one from a file as a network.
 void write(const TrainOptions& options, const TrainingInputs& inputs,
            const network::Weights& weights, const storage::FileIdentity& training,
-           const Figures& figures) {
+           const Accuracies& accuracies) {
     if (!is_hdf5(options.output)) {
         network::save_network(options.output, {inputs.start.network, weights},
                               inputs.normalisation);
@@ -80,8 +80,8 @@ void write(const TrainOptions& options, const TrainingInputs& inputs,
     file.attribute("/", "data", fs::path(options.inputs.data).filename().string());
     file.attribute("/", "epochs", options.training.epochs);
     if (inputs.held_out.count > 0)
-        file.attribute("/", "held_out_accuracy", figures.held_out_accuracy);
-    file.attribute("/", "test_accuracy", figures.test_accuracy);
+        file.attribute("/", "held_out_accuracy", accuracies.held_out_accuracy);
+    file.attribute("/", "test_accuracy", accuracies.test_accuracy);
     storage::write_sealed(options.output, file.finish());
 }
 
@@ -124,14 +124,14 @@ class OutputLock {
     std::optional<storage::FileLock> lock_;
 };
 
-void print_figures(const TrainOptions& options, const Figures& figures) {
+void print_accuracies(const TrainOptions& options, const Accuracies& accuracies) {
     std::printf("%s: ", options.output.c_str());
-    if (std::isfinite(figures.held_out_accuracy))
-        std::printf("held-out accuracy %.2f %%, ", 100.0 * figures.held_out_accuracy);
-    std::printf("test accuracy %.2f %%\n", 100.0 * figures.test_accuracy);
+    if (std::isfinite(accuracies.held_out_accuracy))
+        std::printf("held-out accuracy %.2f %%, ", 100.0 * accuracies.held_out_accuracy);
+    std::printf("test accuracy %.2f %%\n", 100.0 * accuracies.test_accuracy);
 }
 
-/// Whether the output is there and came from this training: then its figures are printed. One that
+/// Whether the output is there and came from this training: then they are printed. One that
 /// came from something else is not written over: throws ConfigError.
 bool is_complete(const TrainOptions& options, const storage::FileIdentity& training) {
     if (!fs::exists(options.output)) return false;
@@ -146,7 +146,7 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
                                  advice);
     const bool held_out = file.has_attribute("/", "held_out_accuracy");
     std::printf("complete: ");
-    print_figures(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
+    print_accuracies(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
                                      : std::numeric_limits<double>::quiet_NaN(),
                             file.attribute_double("/", "test_accuracy")});
     return true;
@@ -187,9 +187,9 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     });
     if (world.any(complete)) return ExitCode::complete;
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train.count);
-    const study::TrainingCrew crew{world, log, control, launch.threads_per_rank};
+    const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =
-        study::run_training(crew, {.label = "train",
+        study::run_training(job, {.label = "train",
                                    .start = inputs.start,
                                    .teacher = inputs.teacher,
                                    .images = inputs.train,
@@ -208,13 +208,13 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
                  beside(options, ".checkpoint").string());
         return ExitCode::stopped;
     }
-    const Figures figures{
+    const Accuracies accuracies{
         trained->history.back().held_out_accuracy,
-        study::accuracy_on_all_ranks(crew, inputs.start.network, trained->weights, inputs.test)};
+        study::accuracy_on_all_ranks(job, inputs.start.network, trained->weights, inputs.test)};
     world.on_root([&] {
-        write(options, inputs, trained->weights, identity, figures);
+        write(options, inputs, trained->weights, identity, accuracies);
         study::remove_checkpoint(beside(options, ".checkpoint"));
-        print_figures(options, figures);
+        print_accuracies(options, accuracies);
     });
     return ExitCode::complete;
 }
@@ -227,7 +227,7 @@ void add_number(CLI::App& command, const std::string& name, T& value, double low
 
 void add_training_options(CLI::App& command, accuracy::TrainingParameters& training) {
     add_number(command, "--epochs", training.epochs, 1e-6, 1e4, "Passes over the images");
-    add_number(command, "--batch", training.batch, 2, 65536, "Images a step");
+    add_number(command, "--batch", training.batch, 2, 65536, "Images per step");
     add_number(command, "--shard", training.shard, 2, 65536,
                "At least so many images are a shard, which one thread computes and batch norms see "
                "together; a smaller batch is one shard");
@@ -266,7 +266,7 @@ void add_train_command(CLI::App& app, Action& action) {
         "Train or fine-tune a network on packed images, on all ranks and threads.\n"
         "The same command goes on after a stop, and says so when all is done. Beside --out it "
         "writes "
-        "OUT.csv, a line an epoch.",
+        "OUT.csv, a line per epoch.",
         "hdap train mobilenet_v1 --width 0.25 --data fashion-mnist.h5 --epochs 12 --out "
         "weights.h5\n"
         "  hdap network prune resnet20 --weights resnet20.h5 --macs 0.5 --data cifar10.h5 --out "

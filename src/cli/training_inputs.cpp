@@ -5,7 +5,7 @@
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/schema.hpp"
-#include "hdap/study/open_on_every_rank.hpp"
+#include "hdap/study/on_every_rank.hpp"
 
 #include <utility>
 #include <vector>
@@ -72,34 +72,28 @@ Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
     return result;
 }
 
-/// The root reads the networks; every rank gets them as HDF5 images.
+/// The root reads the networks; every rank gets them.
 std::optional<network::Normalisation> read_networks(const parallel::Communicator& world,
                                                     const TrainingInputOptions& options,
                                                     std::uint64_t seed, TrainingInputs& inputs) {
-    std::vector<std::byte> start;
-    std::vector<std::byte> teacher;
-    const auto packed = [](const network::PrunedNetwork& network,
-                           const std::optional<network::Normalisation>& normalisation) {
-        storage::Hdf5Writer writer;
-        network::write_network(writer, network);
-        if (normalisation) network::write_normalisation(writer, *normalisation);
-        return writer.finish();
-    };
-    world.on_root([&] {
-        const Networks networks = load_networks(options, seed, inputs.train);
-        start = packed(networks.start, networks.normalisation);
-        if (networks.teacher) teacher = packed(*networks.teacher, std::nullopt);
-    });
-    world.broadcast(start);
-    world.broadcast(teacher);
+    std::optional<Networks> networks;
+    world.on_root([&] { networks = load_networks(options, seed, inputs.train); });
+    const auto start =
+        study::make_on_every_rank(world, options.network, [&](storage::Hdf5Writer& file) {
+            network::write_network(file, networks->start);
+            if (networks->normalisation)
+                network::write_normalisation(file, *networks->normalisation);
+        });
+    std::optional<storage::Hdf5Reader> teacher;
+    if (!options.teacher.empty())
+        teacher = study::make_on_every_rank(world, options.teacher, [&](storage::Hdf5Writer& file) {
+            network::write_network(file, *networks->teacher);
+        });
     std::optional<network::Normalisation> normalisation;
     world.on_every_rank([&] {
-        const auto reader = storage::Hdf5Reader::from_bytes(std::move(start), options.network);
-        inputs.start = network::read_network(reader);
-        normalisation = network::read_normalisation(reader);
-        if (!teacher.empty())
-            inputs.teacher = network::read_network(
-                storage::Hdf5Reader::from_bytes(std::move(teacher), options.teacher));
+        inputs.start = network::read_network(start);
+        normalisation = network::read_normalisation(start);
+        if (teacher) inputs.teacher = network::read_network(*teacher);
     });
     return normalisation;
 }
