@@ -1,18 +1,24 @@
 #include "hdap/ablation/execution.hpp"
 
-#include "child_process.hpp"
 #include "hdap/ablation/status.hpp"
+#include "hdap/core/child_process.hpp"
+#include "hdap/core/descriptor.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/study/attempts.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -30,7 +36,7 @@ using core::ExitCode;
 struct RunningCell {
     std::size_t cell;
     CellClaim claim;
-    ChildProcess process;
+    core::ChildProcess process;
     study::Attempt attempt;
     std::uintmax_t log_begin; ///< where the log of this attempt begins in the cell's log
 };
@@ -59,6 +65,24 @@ std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) 
         if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
     }
     return (error.empty() ? last : error).substr(0, most_characters);
+}
+
+/// Starts a cell's program. What it prints is appended to `log`; it shares the claim. When this
+/// process ends it gets SIGTERM, with which mpirun ends its ranks. A request for a checkpoint must
+/// not end it before it has a handler.
+core::ChildProcess start_program(const std::vector<std::string>& command, const fs::path& log,
+                                 const CellClaim& claim) {
+    const core::Descriptor output(
+        ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!output.is_open())
+        throw core::DataError(fmt::format("cannot open {}: {}", log.string(), ::strerror(errno)));
+    return {command,
+            {.output = output.number(),
+             .errors = output.number(),
+             .inherited = claim.descriptor(),
+             .death_signal = SIGTERM,
+             .ignored_signal = SIGUSR1,
+             .owns_group = false}};
 }
 
 /// Runs some cells of a plan; see execute.
@@ -214,7 +238,7 @@ RunningCell Execution::start(std::size_t index, CellClaim claim) const {
     attempt.threads = parameters_.threads;
     study::append_attempt_start(folder_.attempts(cell), attempt);
     const std::uintmax_t log_begin = size_of(folder_.log(cell));
-    ChildProcess process(command_of(cell), folder_.log(cell), claim.descriptor());
+    core::ChildProcess process = start_program(command_of(cell), folder_.log(cell), claim);
     return {index, std::move(claim), std::move(process), std::move(attempt), log_begin};
 }
 

@@ -2,13 +2,11 @@
 #include "accuracy/engine/lane_kernels.hpp"
 #include "accuracy/engine/lane_layer.hpp"
 #include "hdap/accuracy/bench.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/network/costs.hpp"
-#include "hdap/network/importance.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network_torch.hpp"
 
@@ -63,8 +61,9 @@ std::vector<float> random_images(const network::TensorShape& shape) {
 std::vector<network::PrunedNetwork> networks_of(const Subject& subject) {
     const network::Network network = network::make_network(subject.request);
     const network::Weights weights = network::initial_weights(network, 1);
-    const network::SearchSpace space(network, {});
-    const auto ranked = network::rank_channels(network, weights, space);
+    const network::Prunable prunable =
+        network::with_weights(network::make_prunable(network, {}), weights);
+    const network::SearchSpace& space = prunable.space;
     std::vector<network::PrunedNetwork> result{{network, weights}};
     for (std::uint32_t draw = 0; draw < 3; ++draw) {
         core::RandomStream random(1, core::StreamId::testing, draw);
@@ -72,7 +71,7 @@ std::vector<network::PrunedNetwork> networks_of(const Subject& subject) {
         for (std::size_t g = 0; g < space.groups().size(); ++g)
             genome.push_back(space.nearest_allowed(
                 g, random.uniform() * static_cast<double>(space.groups()[g].channels)));
-        result.push_back(network::prune(network, weights, space, ranked, genome));
+        result.push_back(prunable.prune(genome));
     }
     return result;
 }

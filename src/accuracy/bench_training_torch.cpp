@@ -1,6 +1,6 @@
 #include "accuracy/training/training_batches.hpp"
 #include "hdap/accuracy/bench.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/random.hpp"

@@ -1,5 +1,6 @@
 #include "hdap/storage/sealed_file.hpp"
 
+#include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 
@@ -27,28 +28,6 @@ std::string reason() {
     return std::strerror(errno);
 }
 
-/// A file descriptor that closes itself.
-class Descriptor {
-  public:
-    Descriptor(const fs::path& path, int flags, mode_t mode = 0)
-        : number_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
-    ~Descriptor() { close(); }
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int number() const noexcept { return number_; }
-
-    /// Whether closing succeeded: network file systems tell of a full disk only here.
-    bool close() noexcept {
-        const int number = std::exchange(number_, -1);
-        return number < 0 || ::close(number) == 0;
-    }
-
-  private:
-    int number_;
-};
-
 bool write_all(int descriptor, std::span<const std::byte> bytes) noexcept {
     while (!bytes.empty()) {
         const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
@@ -60,7 +39,7 @@ bool write_all(int descriptor, std::span<const std::byte> bytes) noexcept {
 }
 
 void sync_folder(const fs::path& folder) {
-    Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+    core::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // Some network file systems refuse this; the rename itself has happened by then.
     if (directory.number() >= 0) ::fsync(directory.number());
 }
@@ -120,7 +99,8 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
         throw core::InternalError("cannot " + action + " " + path.string() + ": " + why +
                                   what_is_left(path));
     };
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    core::Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (file.number() < 0) fail("create");
     if (!write_all(file.number(), head) || !write_all(file.number(), body)) fail("write");
     if (::fsync(file.number()) != 0 || !file.close()) fail("write");
@@ -145,8 +125,8 @@ bool is_seal(std::span<const std::byte> block) {
 }
 
 /// Opens a file to read. `path` must be that of a regular file.
-Descriptor open_file(const fs::path& path) {
-    Descriptor file(path, O_RDONLY);
+core::Descriptor open_file(const fs::path& path) {
+    core::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.number() < 0) throw core::DataError("cannot open " + path.string() + ": " + reason());
     std::error_code error;
     if (!fs::is_regular_file(path, error))
@@ -155,7 +135,8 @@ Descriptor open_file(const fs::path& path) {
 }
 
 /// Fills `bytes` as far as the file goes on, and returns how far that is.
-std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<std::byte> bytes) {
+std::size_t read_some(const core::Descriptor& file, const fs::path& path,
+                      std::span<std::byte> bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
         const ssize_t count = ::read(file.number(), bytes.data() + done, bytes.size() - done);
@@ -168,7 +149,7 @@ std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<st
 }
 
 std::vector<std::byte> read_bytes(const fs::path& path) {
-    const Descriptor file = open_file(path);
+    const core::Descriptor file = open_file(path);
     std::vector<std::byte> bytes(fs::file_size(path));
     bytes.resize(read_some(file, path, bytes));
     return bytes;
@@ -180,7 +161,7 @@ struct Digest {
     std::string sha256;
 };
 
-Digest digest_of_rest(const Descriptor& file, const fs::path& path) {
+Digest digest_of_rest(const core::Descriptor& file, const fs::path& path) {
     std::vector<std::byte> buffer(std::size_t{1} << 20);
     core::Sha256 hash;
     Digest digest;
@@ -232,7 +213,7 @@ fs::path temporary_name(const fs::path& path) {
 }
 
 void reserve_space(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
-    Descriptor file(temporary, O_WRONLY | O_CREAT, 0644);
+    core::Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     int error = file.number() < 0 ? errno : 0;
     if (error == 0 && bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
         error = EFBIG;
@@ -248,7 +229,7 @@ void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::p
             throw core::InternalError("cannot write " + path.string() + ": " + reason() +
                                       what_is_left(path));
     };
-    Descriptor file(temporary, O_RDWR);
+    core::Descriptor file(::open(temporary.c_str(), O_RDWR | O_CLOEXEC));
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&
           ::lseek(file.number(), seal_bytes, SEEK_SET) >= 0);
     const Digest content = digest_of_rest(file, temporary);
@@ -285,7 +266,7 @@ std::vector<std::byte> read_sealed(const fs::path& path, Seal seal) {
 }
 
 bool check_sealed(const fs::path& path, Seal seal) {
-    const Descriptor file = open_file(path);
+    const core::Descriptor file = open_file(path);
     SealBlock block{};
     if (!is_seal(std::span(block).first(read_some(file, path, block)))) {
         check_presence(path, seal);

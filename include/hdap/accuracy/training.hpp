@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/accuracy/image_data.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,6 @@
 #include "hdap/accuracy/image_file.hpp"
 
+#include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "image_format.hpp"
 
@@ -19,23 +20,6 @@
 
 namespace hdap::accuracy {
 namespace {
-
-class Descriptor {
-  public:
-    // Not blocking: nobody may ever write to a pipe that is called x.png.
-    explicit Descriptor(const std::filesystem::path& path)
-        : number_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int number() const noexcept { return number_; }
-
-  private:
-    int number_;
-};
 
 [[noreturn]] void fail_to_read() {
     throw core::DataError(std::string("cannot be read: ") + std::strerror(errno));
@@ -71,7 +55,8 @@ void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file,
 } // namespace
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
-    const Descriptor file(path);
+    // Not blocking: nobody may ever write to a pipe that is called x.png.
+    const core::Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.number() < 0) fail_to_read();
     struct stat status {};
     if (::fstat(file.number(), &status) != 0) fail_to_read();

@@ -2,7 +2,7 @@
 
 #include "accuracy/images/synthetic_images.hpp"
 #include "accuracy/reference_batch.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"

@@ -1,8 +1,7 @@
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
 #include "network/reference_forward.hpp"
@@ -102,14 +101,15 @@ bool keeps_zero(const Network& network) {
 
 /// Proves that dropping silent channels does not change what the network computes.
 /// Returns whether the channels that stay let the image through to the output at all.
-bool check_same_function(const Network& network, const SearchSpace& space, std::uint32_t seed,
-                         Silence where) {
+bool check_same_function(const Prunable& prunable, std::uint32_t seed, Silence where) {
+    const Network& network = prunable.network;
+    const SearchSpace& space = prunable.space;
     core::RandomStream random(seed, core::StreamId::testing, 2);
     const Ranking ranking = random_ranking(space, random);
     const Genome genome = random_genome(space, random);
     const Weights weights = without_dropped(network, space, ranking, genome,
                                             testing::random_weights(network, seed), where);
-    const PrunedNetwork pruned = prune(network, weights, space, ranking, genome);
+    const PrunedNetwork pruned = with_weights(prunable, weights, ranking).prune(genome);
     CHECK_NOTHROW(check_weights(pruned.network, pruned.weights));
     CHECK(pruned.weights.size() == expected_shapes(pruned.network).size());
 
@@ -139,61 +139,79 @@ std::int64_t prunable_channels(const SearchSpace& space) {
 
 struct Sample {
     Network network = zoo("mobilenet_v1", 0.25, 1, {28, 28});
-    SearchSpace space{network, {}};
     Weights weights = testing::random_weights(network, 1);
-    Ranking ranking = rank_channels(network, weights, space);
+    Prunable prunable = with_weights(make_prunable(network, {}), weights);
+    Ranking ranking = prunable.ranked_channels;
 };
 
 } // namespace
 
-TEST_CASE("rank_channels and prune refuse what does not belong together") {
+TEST_CASE("what does not belong together is neither ranked, put together nor pruned") {
     const Sample sample;
-    const Network other = zoo("resnet20", 1.0, 3, {32, 32});
-    const SearchSpace other_space(other, {});
-    const Weights other_weights = initial_weights(other, 1);
-    CHECK_THROWS_AS(rank_channels(sample.network, other_weights, sample.space), core::DataError);
-    CHECK_THROWS_AS(rank_channels(other, other_weights, sample.space), core::DataError);
+    const Prunable other = make_prunable(zoo("resnet20", 1.0, 3, {32, 32}), {});
+    const Weights other_weights = initial_weights(other.network, 1);
+    CHECK_THROWS_AS(rank_channels(sample.network, other_weights, sample.prunable.space),
+                    core::DataError);
+    CHECK_THROWS_AS(rank_channels(other.network, other_weights, sample.prunable.space),
+                    core::DataError);
+    CHECK_THROWS_AS(with_weights(sample.prunable, other_weights), core::DataError);
+    CHECK_THROWS_AS(with_weights(sample.prunable, other_weights, sample.ranking), core::DataError);
+    CHECK_THROWS_AS(with_weights(other, other_weights, sample.ranking), core::DataError);
 
-    const Genome genome = sample.space.smallest();
-    CHECK_THROWS_AS(prune(sample.network, other_weights, sample.space, sample.ranking, genome),
-                    core::DataError);
-    CHECK_THROWS_AS(prune(other, other_weights, sample.space, sample.ranking, genome),
-                    core::DataError);
-    CHECK_THROWS_AS(
-        prune(sample.network, sample.weights, sample.space, sample.ranking, other_space.smallest()),
-        core::DataError);
+    const Genome genome = sample.prunable.space.smallest();
+    CHECK_THROWS_AS(sample.prunable.prune(other.space.smallest()), core::DataError);
+    Prunable wrong = sample.prunable;
+    wrong.weights = other_weights;
+    CHECK_THROWS_AS(wrong.prune(genome), core::DataError);
+    wrong.network = other.network;
+    CHECK_THROWS_AS(wrong.prune(genome), core::DataError);
 }
 
-TEST_CASE("prune refuses genomes that are not allowed and rankings that are no permutation") {
+TEST_CASE("a network without weights has costs, but cannot be pruned") {
     const Sample sample;
-    const auto pruned = [&](const Ranking& ranking, const Genome& genome) {
-        return prune(sample.network, sample.weights, sample.space, ranking, genome);
-    };
-    Genome genome = sample.space.smallest();
+    const Prunable bare = make_prunable(sample.network, {.min_keep = 0.5});
+    CHECK_FALSE(bare.weights);
+    CHECK(bare.ranked_channels.empty());
+    CHECK(bare.costs.total(bare.space.smallest()) ==
+          sample.prunable.costs.total(bare.space.smallest()));
+    CHECK_THROWS_AS(bare.prune(bare.space.smallest()), core::InternalError);
+    CHECK_THROWS_AS(make_prunable(sample.network, {.min_keep = 0.0}), core::ConfigError);
+}
+
+TEST_CASE("genomes that are not allowed and rankings that are no permutation are refused") {
+    const Sample sample;
+    Genome genome = sample.prunable.space.smallest();
     genome[3] = 0;
-    CHECK_THROWS_WITH(pruned(sample.ranking, genome), Contains("keeps 0 channels of group 3"));
-    genome = sample.space.smallest();
+    CHECK_THROWS_WITH(sample.prunable.prune(genome), Contains("keeps 0 channels of group 3"));
+    genome = sample.prunable.space.smallest();
+    const auto refused = [&](const Ranking& ranking, const std::string& message) {
+        CHECK_THROWS_WITH(with_weights(sample.prunable, sample.weights, ranking),
+                          Contains(message));
+        Prunable wrong = sample.prunable;
+        wrong.ranked_channels = ranking;
+        CHECK_THROWS_WITH(wrong.prune(genome), Contains(message));
+    };
     Ranking ranking = sample.ranking;
     ranking.pop_back();
-    CHECK_THROWS_WITH(pruned(ranking, genome), Contains("ranked for 13 groups"));
+    refused(ranking, "ranked for 13 groups");
     for (const std::int32_t wrong : {-1, 8, 1'000'000}) {
         ranking = sample.ranking;
         ranking[0][7] = wrong;
-        CHECK_THROWS_WITH(pruned(ranking, genome), Contains("'stem.conv' are not a permutation"));
+        refused(ranking, "'stem.conv' are not a permutation");
     }
     ranking = sample.ranking;
     ranking[0][1] = ranking[0][0];
-    CHECK_THROWS_AS(pruned(ranking, genome), core::DataError);
+    refused(ranking, "not a permutation");
     ranking[0].pop_back();
-    CHECK_THROWS_AS(pruned(ranking, genome), core::DataError);
+    refused(ranking, "not a permutation");
 }
 
 TEST_CASE("the unpruned genome gives back the same network and the same weights") {
     const Sample sample;
     Weights weights = sample.weights;
     weights["stem.bn.num_batches_tracked"] = {{}, {7.0F}};
-    const PrunedNetwork same =
-        prune(sample.network, weights, sample.space, sample.ranking, sample.space.unpruned());
+    const Prunable prunable = with_weights(sample.prunable, weights, sample.ranking);
+    const PrunedNetwork same = prunable.prune(prunable.space.unpruned());
     CHECK(infer_shapes(same.network) == infer_shapes(sample.network));
     REQUIRE(same.weights.size() == sample.weights.size());
     for (const auto& [name, tensor] : sample.weights)
@@ -202,11 +220,10 @@ TEST_CASE("the unpruned genome gives back the same network and the same weights"
 
 TEST_CASE("prune keeps the most important channels in their original order") {
     Sample sample;
-    sample.ranking[0] = {6, 1, 4, 0, 2, 3, 5, 7};
-    Genome genome = sample.space.unpruned();
+    sample.prunable.ranked_channels[0] = {6, 1, 4, 0, 2, 3, 5, 7};
+    Genome genome = sample.prunable.space.unpruned();
     genome[0] = 3;
-    const PrunedNetwork pruned =
-        prune(sample.network, sample.weights, sample.space, sample.ranking, genome);
+    const PrunedNetwork pruned = sample.prunable.prune(genome);
     const auto& before = sample.weights;
     const auto& after = pruned.weights;
     CHECK(after.at("stem.conv.weight").shape == std::vector<std::int64_t>{3, 1, 3, 3});
@@ -230,12 +247,11 @@ TEST_CASE("dropping silent channels leaves the outputs of every network of the z
     for (const std::string& name : zoo_names()) {
         INFO(name);
         const bool deep = name == "resnet110" || name == "resnet110_b" || name == "resnet101";
-        const Network network = zoo(name, name == "vgg16" ? 0.02 : 0.125, 3, {32, 32});
-        const SearchSpace space(network, {.min_keep = 0.1});
-        CHECK(prunable_channels(space) > 0);
+        const Prunable prunable = make_prunable(
+            zoo(name, name == "vgg16" ? 0.02 : 0.125, 3, {32, 32}), {.min_keep = 0.1});
+        CHECK(prunable_channels(prunable.space) > 0);
         for (std::uint32_t seed = 0; seed < (deep ? 1U : 2U); ++seed)
-            check_same_function(network, space, seed,
-                                seed == 0 ? Silence::producers : Silence::readers);
+            check_same_function(prunable, seed, seed == 0 ? Silence::producers : Silence::readers);
     }
 }
 
@@ -243,14 +259,13 @@ TEST_CASE("dropping silent channels leaves random networks' outputs as they are"
     std::map<Operator, int> uses;
     int telling = 0;
     for (std::uint32_t seed = 0; seed < 600; ++seed) {
-        const Network network = testing::random_network(seed);
-        const SearchSpace space(network, {.min_keep = 0.01});
+        const Prunable prunable = make_prunable(testing::random_network(seed), {.min_keep = 0.01});
         INFO("seed " << seed);
         for (const Silence where : {Silence::readers, Silence::producers}) {
-            if (where == Silence::producers && !keeps_zero(network)) continue;
-            telling += check_same_function(network, space, seed, where) ? 1 : 0;
+            if (where == Silence::producers && !keeps_zero(prunable.network)) continue;
+            telling += check_same_function(prunable, seed, where) ? 1 : 0;
         }
-        for (const Node& node : network.nodes)
+        for (const Node& node : prunable.network.nodes)
             ++uses[node.op];
     }
     CHECK(telling > 400);

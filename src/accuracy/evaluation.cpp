@@ -1,4 +1,4 @@
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 
 #include "accuracy/engine/engine.hpp"
 #include "accuracy/engine/lane_kernels.hpp"
@@ -6,6 +6,9 @@
 #include "accuracy/images/normaliser.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
+#include "hdap/core/text.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +23,13 @@ namespace {
 const LaneKernels& kernels_of(const EvaluationParameters& parameters) {
     if (parameters.precision == "float32") return lane_kernels();
     if (parameters.precision != "bfloat16")
-        throw core::ConfigError("precision is '" + parameters.precision +
-                                "', must be float32 or bfloat16");
+        throw core::ConfigError(fmt::format("precision is '{}', must be {}", parameters.precision,
+                                            core::join(evaluation_precisions(), " or ")));
     const LaneKernels* const kernels = bfloat16_lane_kernels();
     if (!kernels)
-        throw core::ConfigError("precision is bfloat16, but this processor (" +
-                                core::processor_name() + ") has no AVX512-BF16; set it to float32");
+        throw core::ConfigError(fmt::format("precision is bfloat16, but this processor ({}) has no "
+                                            "AVX512-BF16; set it to float32",
+                                            core::processor_name()));
     return *kernels;
 }
 
@@ -128,8 +132,8 @@ std::optional<network::Weights> recalibrated(const network::Network& network,
     // The variance of a single value is not defined, so no batch has fewer than two images.
     const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
     if (batches < 1)
-        throw core::DataError("batch-norm statistics need at least 2 images, got " +
-                              std::to_string(images.count));
+        throw core::DataError(
+            fmt::format("batch-norm statistics need at least 2 images, got {}", images.count));
     const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
     const Normaliser normaliser(images);
     const std::int64_t image = images.channels * images.height * images.width;
@@ -230,63 +234,6 @@ void check(const network::Network& network, const ImageData& images,
 
 } // namespace
 
-struct Evaluator::State {
-    network::Network network;
-    network::Weights weights;
-    network::SearchSpace space;
-    ImageData recalibration;
-    ImageData held_out;
-    EvaluationParameters parameters;
-    std::vector<std::vector<std::int32_t>> ranked_channels;
-};
-
-Evaluator::Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
-                     std::vector<std::vector<std::int32_t>> ranked_channels,
-                     ImageData recalibration, ImageData held_out,
-                     const EvaluationParameters& parameters)
-    : state_(std::make_unique<State>(State{.network = std::move(network),
-                                           .weights = std::move(weights),
-                                           .space = std::move(space),
-                                           .recalibration = std::move(recalibration),
-                                           .held_out = std::move(held_out),
-                                           .parameters = parameters,
-                                           .ranked_channels = std::move(ranked_channels)})) {
-    check_evaluation(parameters);
-    check_fit(state_->network, state_->recalibration, "images for recalibration");
-    check_fit(state_->network, state_->held_out, "held-out images");
-    network::check_weights(state_->network, state_->weights);
-}
-
-Evaluator::~Evaluator() = default;
-Evaluator::Evaluator(Evaluator&&) noexcept = default;
-Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
-
-double Evaluator::accuracy(const network::Genome& genome) const {
-    return accuracy(genome, {}, {}).value().value;
-}
-
-std::optional<CandidateAccuracy> Evaluator::accuracy(const network::Genome& genome,
-                                                     const EarlyStop& rule,
-                                                     const std::stop_token& cancelled) const {
-    const network::PrunedNetwork pruned = network::prune(
-        state_->network, state_->weights, state_->space, state_->ranked_channels, genome);
-    const auto weights = recalibrated(pruned.network, pruned.weights, state_->recalibration,
-                                      state_->parameters, cancelled);
-    if (!weights) return std::nullopt;
-    Engine engine =
-        inference_engine(pruned.network, *weights, state_->held_out, state_->parameters);
-    return share_of_right(engine, state_->held_out, rule, cancelled);
-}
-
-network::PrunedNetwork Evaluator::candidate(const network::Genome& genome) const {
-    network::PrunedNetwork pruned = network::prune(state_->network, state_->weights, state_->space,
-                                                   state_->ranked_channels, genome);
-    pruned.weights =
-        recalibrated(pruned.network, pruned.weights, state_->recalibration, state_->parameters, {})
-            .value();
-    return pruned;
-}
-
 const std::vector<std::string>& evaluation_precisions() {
     static const std::vector<std::string> names{"float32", "bfloat16"};
     return names;
@@ -294,23 +241,29 @@ const std::vector<std::string>& evaluation_precisions() {
 
 void check_evaluation(const EvaluationParameters& parameters) {
     if (parameters.batch < 1 || parameters.batch > 100'000)
-        throw core::ConfigError("evaluation batch is " + std::to_string(parameters.batch) +
-                                ", must be in [1, 100000]");
+        throw core::ConfigError(
+            fmt::format("evaluation batch is {}, must be in [1, 100000]", parameters.batch));
     (void)kernels_of(parameters);
 }
 
 std::string evaluation_engine() {
-    return "hdap engine " + std::to_string(engine_version) + ", " +
-           std::to_string(lane_kernels().lanes) + " lanes";
+    return fmt::format("hdap engine {}, {} lanes", engine_version, lane_kernels().lanes);
+}
+
+std::optional<CandidateAccuracy>
+top1_accuracy(const network::Network& network, const network::Weights& weights,
+              const ImageData& images, const EvaluationParameters& parameters,
+              const EarlyStop& rule, const std::stop_token& cancelled) {
+    check(network, images, parameters);
+    Engine engine = inference_engine(network, weights, images, parameters);
+    return share_of_right(engine, images, rule, cancelled);
 }
 
 std::optional<double> top1_accuracy(const network::Network& network,
                                     const network::Weights& weights, const ImageData& images,
                                     const EvaluationParameters& parameters,
                                     const std::stop_token& cancelled) {
-    check(network, images, parameters);
-    Engine engine = inference_engine(network, weights, images, parameters);
-    const auto found = share_of_right(engine, images, {}, cancelled);
+    const auto found = top1_accuracy(network, weights, images, parameters, {}, cancelled);
     return found ? std::optional(found->value) : std::nullopt;
 }
 
@@ -322,7 +275,7 @@ double top1_accuracy(const network::Network& network, const network::Weights& we
 Metrics measure(const network::Network& network, const network::Weights& weights,
                 const ImageData& images, const EvaluationParameters& parameters, int threads) {
     if (threads < 1 || threads > 4096)
-        throw core::ConfigError("threads is " + std::to_string(threads) + ", must be in [1, 4096]");
+        throw core::ConfigError(fmt::format("threads is {}, must be in [1, 4096]", threads));
     check(network, images, parameters);
     Metrics result{.images = images.count};
     for (const BatchSums& sums : sums_of_batches(network::without_final_softmax(network), weights,
@@ -349,11 +302,29 @@ std::vector<float> logits(const network::Network& network, const network::Weight
     return result;
 }
 
+std::optional<network::Weights> recalibrate_batch_norm(const network::Network& network,
+                                                       const network::Weights& weights,
+                                                       const ImageData& images,
+                                                       const EvaluationParameters& parameters,
+                                                       const std::stop_token& cancelled) {
+    check(network, images, parameters);
+    return recalibrated(network, weights, images, parameters, cancelled);
+}
+
 network::Weights recalibrate_batch_norm(const network::Network& network,
                                         const network::Weights& weights, const ImageData& images,
                                         const EvaluationParameters& parameters) {
-    check(network, images, parameters);
-    return recalibrated(network, weights, images, parameters, {}).value();
+    return recalibrate_batch_norm(network, weights, images, parameters, std::stop_token()).value();
+}
+
+network::PrunedNetwork recalibrated_candidate(const network::Prunable& network,
+                                              const ImageData& recalibration,
+                                              const EvaluationParameters& parameters,
+                                              const network::Genome& genome) {
+    network::PrunedNetwork pruned = network.prune(genome);
+    pruned.weights =
+        recalibrate_batch_norm(pruned.network, pruned.weights, recalibration, parameters);
+    return pruned;
 }
 
 } // namespace hdap::accuracy

@@ -2,10 +2,9 @@
 
 #include "hdap/accuracy/early_stop.hpp"
 #include "hdap/accuracy/image_data.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -28,14 +27,6 @@ const std::vector<std::string>& evaluation_precisions();
 /// Throws ConfigError when a parameter is out of its range, or this processor lacks the precision.
 void check_evaluation(const EvaluationParameters& parameters);
 
-/// What was found of a candidate's accuracy.
-struct CandidateAccuracy {
-    double value = 0.0; ///< share of the images got right, [0, 1]
-    /// 0: all images were classified. Else the candidate was given up after so many, which `value`
-    /// is the share of.
-    std::int64_t given_up_after = 0;
-};
-
 /// Makes LibTorch and its BLAS run every operator in the calling thread alone, in the whole
 /// process, and lets the allocator keep freed memory. Results then do not depend on how many
 /// threads there are, and candidates run side by side without sharing cores.
@@ -44,46 +35,26 @@ struct CandidateAccuracy {
 /// should call it first, so that its own results do not change halfway.
 void use_one_thread_per_candidate();
 
-/// Measures the top-1 accuracy of candidates, physically pruned, with batch-norm statistics
-/// recomputed on training images first (EagleEye: Li et al., ECCV 2020). Without that a pruned
-/// network is near chance level and its ranking is noise.
-///
-/// Thread-safe: several threads may call the const members at once. The same genome gives the
-/// same bits in any thread and process.
-class Evaluator {
-  public:
-    /// `ranked_channels`: which channels a genome keeps (network::rank_channels).
-    /// `recalibration`: training images for the statistics. `held_out`: images that the network
-    /// was not trained on, and that are not the test set.
-    /// Throws DataError when images, weights and network do not fit together, ConfigError when a
-    /// parameter is out of its range.
-    Evaluator(network::Network network, network::Weights weights, network::SearchSpace space,
-              std::vector<std::vector<std::int32_t>> ranked_channels, ImageData recalibration,
-              ImageData held_out, const EvaluationParameters& parameters);
-    ~Evaluator();
-    Evaluator(Evaluator&&) noexcept;
-    Evaluator& operator=(Evaluator&&) noexcept;
-
-    /// Share of the held-out images that the candidate classifies rightly, in [0, 1]. Nothing when
-    /// `cancelled` was requested before it was known. That and `rule` are looked at between
-    /// batches: the images are taken to be in a random order. Throws DataError when the genome is
-    /// not one of the search space.
-    [[nodiscard]] std::optional<CandidateAccuracy> accuracy(const network::Genome& genome,
-                                                            const EarlyStop& rule,
-                                                            const std::stop_token& cancelled) const;
-    [[nodiscard]] double accuracy(const network::Genome& genome) const;
-
-    /// The candidate itself, with recomputed batch-norm statistics: where fine-tuning starts.
-    /// Throws DataError when the genome is not one of the search space.
-    [[nodiscard]] network::PrunedNetwork candidate(const network::Genome& genome) const;
-
-  private:
-    struct State;
-    std::unique_ptr<State> state_;
+/// What was found of a candidate's accuracy.
+struct CandidateAccuracy {
+    double value = 0.0; ///< share of the images got right, [0, 1]
+    /// 0: all images were classified. Else the candidate was given up after so many, which `value`
+    /// is the share of.
+    std::int64_t given_up_after = 0;
 };
 
-/// Top-1 accuracy of a network as it is, in [0, 1]: the share of images whose largest logit is
-/// the label's. Nothing when `cancelled` was requested meanwhile. Runs in the calling thread.
+/// Top-1 accuracy of a network as it is: the share of images whose largest logit is the label's.
+/// Nothing when `cancelled` was requested before it was known. That and `rule` are looked at
+/// between batches: the images are taken to be in a random order. Runs in the calling thread; the
+/// same bits in any thread and process.
+/// Throws DataError when network, weights and images do not fit together, ConfigError when a
+/// parameter is out of its range; here and below.
+std::optional<CandidateAccuracy>
+top1_accuracy(const network::Network& network, const network::Weights& weights,
+              const ImageData& images, const EvaluationParameters& parameters,
+              const EarlyStop& rule, const std::stop_token& cancelled);
+
+/// All of it, in [0, 1]; nothing when `cancelled` was requested meanwhile.
 std::optional<double> top1_accuracy(const network::Network& network,
                                     const network::Weights& weights, const ImageData& images,
                                     const EvaluationParameters& parameters,
@@ -117,9 +88,24 @@ std::vector<float> logits(const network::Network& network, const network::Weight
 
 /// Recomputes the running mean and variance of every batch norm over `images` and returns the
 /// weights with them: one pass with batch statistics, averaged over batches of nearly equal size.
-/// The variance is the unbiased one, as in PyTorch's running_var.
+/// The variance is the unbiased one, as in PyTorch's running_var. Without that a pruned network is
+/// near chance level and the ranking of candidates is noise (EagleEye: Li et al., ECCV 2020).
+/// Nothing when `cancelled` was requested before all was done: it is looked at between batches.
+std::optional<network::Weights> recalibrate_batch_norm(const network::Network& network,
+                                                       const network::Weights& weights,
+                                                       const ImageData& images,
+                                                       const EvaluationParameters& parameters,
+                                                       const std::stop_token& cancelled);
 network::Weights recalibrate_batch_norm(const network::Network& network,
                                         const network::Weights& weights, const ImageData& images,
                                         const EvaluationParameters& parameters);
+
+/// The network of a genome with batch-norm statistics recomputed on `recalibration`, images that
+/// the weights were trained on: what candidates are measured as, and where fine-tuning starts.
+/// Throws as Prunable::prune, too.
+network::PrunedNetwork recalibrated_candidate(const network::Prunable& network,
+                                              const ImageData& recalibration,
+                                              const EvaluationParameters& parameters,
+                                              const network::Genome& genome);
 
 } // namespace hdap::accuracy

@@ -1,9 +1,9 @@
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 
 #include "accuracy/images/synthetic_images.hpp"
 #include "accuracy/reference_batch.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/network/importance.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
 
@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <thread>
+#include <stop_token>
 
 using namespace hdap;
 using namespace hdap::accuracy;
@@ -70,22 +70,15 @@ std::vector<FeatureMap> reference_logits(const Network& network, const Weights& 
 struct SmallProblem {
     Network network = small_mobilenet();
     Weights weights = network::testing::random_weights(network, 3);
-    network::SearchSpace space{network, {}};
     ImageData recalibration =
         synthetic_images({.count = 60, .height = 16, .width = 16, .classes = 4, .seed = 5});
     ImageData held_out =
         synthetic_images({.count = 90, .height = 16, .width = 16, .classes = 4, .seed = 6});
-
-    [[nodiscard]] Evaluator evaluator() const {
-        return {
-            network,       weights,  space,        network::rank_channels(network, weights, space),
-            recalibration, held_out, {.batch = 25}};
-    }
 };
 
 } // namespace
 
-TEST_CASE("what does not fit together is refused", "[evaluator]") {
+TEST_CASE("what does not fit together is refused", "[evaluation]") {
     const SmallProblem problem;
     const ImageData& images = problem.held_out;
     const auto accuracy = [&](const ImageData& other, std::int64_t batch) {
@@ -101,19 +94,13 @@ TEST_CASE("what does not fit together is refused", "[evaluator]") {
     Weights lacking = problem.weights;
     lacking.erase("classifier.bias");
     CHECK_THROWS_AS(top1_accuracy(problem.network, lacking, images, {}), core::DataError);
-    const auto ranked = network::rank_channels(problem.network, problem.weights, problem.space);
-    CHECK_THROWS_AS(Evaluator(problem.network, lacking, problem.space, ranked, images, images, {}),
-                    core::DataError);
-    CHECK_THROWS_WITH(Evaluator(problem.network, problem.weights, problem.space, ranked,
-                                synthetic_images({}), images, {}),
-                      Contains("images for recalibration"));
-    CHECK_THROWS_AS(problem.evaluator().accuracy({1, 2, 3}), core::DataError);
+    CHECK_THROWS_AS(recalibrate_batch_norm(problem.network, lacking, images, {}), core::DataError);
     CHECK_THROWS_WITH(
         recalibrate_batch_norm(problem.network, problem.weights, slice(images, 0, 1), {}),
         Contains("at least 2 images"));
 }
 
-TEST_CASE("logits of random networks agree with plain loops in double", "[evaluator]") {
+TEST_CASE("logits of random networks agree with plain loops in double", "[evaluation]") {
     for (std::uint32_t seed = 0; seed < 150; ++seed) {
         CAPTURE(seed);
         const Network network = network::testing::random_network(seed);
@@ -125,7 +112,7 @@ TEST_CASE("logits of random networks agree with plain loops in double", "[evalua
     }
 }
 
-TEST_CASE("logits and top-1 of the zoo's networks agree with plain loops", "[evaluator]") {
+TEST_CASE("logits and top-1 of the zoo's networks agree with plain loops", "[evaluation]") {
     const auto [name, width] = GENERATE(table<std::string, double>(
         {{"mobilenet_v1", 0.25}, {"mobilenet_v2", 0.25}, {"resnet20", 0.5}}));
     CAPTURE(name);
@@ -151,7 +138,8 @@ TEST_CASE("logits and top-1 of the zoo's networks agree with plain loops", "[eva
     CHECK(top1_accuracy(network, weights, images, {.batch = 4}) == right / 6.0);
 }
 
-TEST_CASE("the top-1 decision breaks ties towards the lower class and refuses NaN", "[evaluator]") {
+TEST_CASE("the top-1 decision breaks ties towards the lower class and refuses NaN",
+          "[evaluation]") {
     Network network;
     network.name = "linear";
     network.nodes.resize(3);
@@ -180,7 +168,7 @@ TEST_CASE("the top-1 decision breaks ties towards the lower class and refuses Na
     CHECK(accuracy({nan, nan, nan}) == 0.0);
 }
 
-TEST_CASE("recalibrated statistics are those of the batches, averaged", "[evaluator]") {
+TEST_CASE("recalibrated statistics are those of the batches, averaged", "[evaluation]") {
     for (std::uint32_t seed = 0; seed < 40; ++seed) {
         CAPTURE(seed);
         const Network network = network::testing::random_network(seed);
@@ -210,7 +198,7 @@ TEST_CASE("recalibrated statistics are those of the batches, averaged", "[evalua
     }
 }
 
-TEST_CASE("recalibration does not depend on the statistics before", "[evaluator]") {
+TEST_CASE("recalibration does not depend on the statistics before", "[evaluation]") {
     const SmallProblem problem;
     Weights broken = problem.weights;
     for (auto& [name, tensor] : broken)
@@ -224,31 +212,20 @@ TEST_CASE("recalibration does not depend on the statistics before", "[evaluator]
         CHECK(tensor.values == from_good.at(name).values);
 }
 
-TEST_CASE("a candidate's accuracy is that of the network it hands out", "[evaluator]") {
+TEST_CASE("a network that cannot reach the needed accuracy is given up after some batches",
+          "[evaluation]") {
     const SmallProblem problem;
-    const Evaluator evaluator = problem.evaluator();
-    for (const double keep : {1.0, 0.7, 0.3}) {
-        const network::Genome genome = problem.space.uniform(keep);
-        const network::PrunedNetwork candidate = evaluator.candidate(genome);
-        CHECK(evaluator.accuracy(genome) ==
-              top1_accuracy(candidate.network, candidate.weights, problem.held_out, {.batch = 25}));
-    }
-}
-
-TEST_CASE("a candidate that cannot reach the needed accuracy is given up after some batches",
-          "[evaluator]") {
-    const SmallProblem problem;
-    const Evaluator evaluator = problem.evaluator();
-    const network::Genome genome = problem.space.unpruned();
-    const double exact = evaluator.accuracy(genome);
     const auto found = [&](double needed, double confidence) {
-        return evaluator.accuracy(genome, {.needed = needed, .confidence = confidence}, {}).value();
+        return top1_accuracy(problem.network, problem.weights, problem.held_out, {.batch = 25},
+                             {.needed = needed, .confidence = confidence}, {})
+            .value();
     };
+    const double exact =
+        top1_accuracy(problem.network, problem.weights, problem.held_out, {.batch = 25});
     // Nothing reaches more than 100 %: after the first batch that is certain.
     const CandidateAccuracy given_up = found(1.5, 0.9);
     CHECK(given_up.given_up_after == 25);
-    const network::PrunedNetwork candidate = evaluator.candidate(genome);
-    CHECK(given_up.value == top1_accuracy(candidate.network, candidate.weights,
+    CHECK(given_up.value == top1_accuracy(problem.network, problem.weights,
                                           slice(problem.held_out, 0, 25), {.batch = 25}));
     for (const CandidateAccuracy& whole : {found(1.5, 0.0), found(exact, 0.9)}) {
         CHECK(whole.given_up_after == 0);
@@ -256,60 +233,45 @@ TEST_CASE("a candidate that cannot reach the needed accuracy is given up after s
     }
 }
 
-TEST_CASE("a cancelled evaluation gives nothing, another one its accuracy", "[evaluator]") {
+TEST_CASE("what is cancelled gives nothing, the same uncancelled all", "[evaluation]") {
     const SmallProblem problem;
-    const Evaluator evaluator = problem.evaluator();
-    const network::Genome genome = problem.space.unpruned();
+    const auto accuracy = [&](const std::stop_token& cancelled) {
+        return top1_accuracy(problem.network, problem.weights, problem.held_out, {}, cancelled);
+    };
+    const auto recalibrated = [&](const std::stop_token& cancelled) {
+        return recalibrate_batch_norm(problem.network, problem.weights, problem.recalibration, {},
+                                      cancelled);
+    };
     std::stop_source cancellation;
-    CHECK(evaluator.accuracy(genome, {}, cancellation.get_token()).value().value ==
-          evaluator.accuracy(genome));
-    const network::PrunedNetwork candidate = evaluator.candidate(genome);
+    CHECK(accuracy(cancellation.get_token()) ==
+          top1_accuracy(problem.network, problem.weights, problem.held_out, {}));
+    CHECK(recalibrated(cancellation.get_token()));
     cancellation.request_stop();
-    CHECK_FALSE(evaluator.accuracy(genome, {}, cancellation.get_token()));
-    CHECK_FALSE(top1_accuracy(candidate.network, candidate.weights, problem.held_out, {.batch = 25},
-                              cancellation.get_token()));
+    CHECK_FALSE(accuracy(cancellation.get_token()));
+    CHECK_FALSE(recalibrated(cancellation.get_token()));
 }
 
-TEST_CASE("a genome gets the same bits from any thread, alone or beside others", "[evaluator]") {
+TEST_CASE("a recalibrated candidate is the pruned network with statistics of the images",
+          "[evaluation]") {
     const SmallProblem problem;
-    const Evaluator evaluator = problem.evaluator();
-    const std::vector<double> keeps{1.0, 0.8, 0.6, 0.4};
-    struct Result {
-        double accuracy = 0.0;
-        std::vector<float> logits;
-        Weights weights;
-    };
-    const auto evaluate = [&](double keep) {
-        const network::Genome genome = problem.space.uniform(keep);
-        const network::PrunedNetwork candidate = evaluator.candidate(genome);
-        return Result{evaluator.accuracy(genome),
-                      logits(candidate.network, candidate.weights, problem.held_out, {.batch = 25}),
-                      candidate.weights};
-    };
-    std::vector<Result> alone;
-    for (const double keep : keeps)
-        alone.push_back(evaluate(keep));
-
-    std::vector<std::vector<Result>> together(4);
-    std::vector<std::thread> threads;
-    for (std::size_t t = 0; t < together.size(); ++t)
-        threads.emplace_back([&, t] {
-            for (std::size_t k = 0; k < keeps.size(); ++k)
-                together[t].push_back(evaluate(keeps[(k + t) % keeps.size()]));
-        });
-    for (std::thread& thread : threads)
-        thread.join();
-    for (std::size_t t = 0; t < together.size(); ++t)
-        for (std::size_t k = 0; k < keeps.size(); ++k) {
-            const Result& expected = alone[(k + t) % keeps.size()];
-            CHECK(together[t][k].accuracy == expected.accuracy);
-            CHECK(together[t][k].logits == expected.logits);
-            for (const auto& [name, tensor] : expected.weights)
-                CHECK(together[t][k].weights.at(name).values == tensor.values);
-        }
+    const network::Prunable prunable =
+        network::with_weights(network::make_prunable(problem.network, {}), problem.weights);
+    for (const double keep : {1.0, 0.4}) {
+        const network::Genome genome = prunable.space.uniform(keep);
+        const network::PrunedNetwork candidate =
+            recalibrated_candidate(prunable, problem.recalibration, {.batch = 25}, genome);
+        const network::PrunedNetwork pruned = prunable.prune(genome);
+        CHECK(network::infer_shapes(candidate.network) == network::infer_shapes(pruned.network));
+        const Weights expected = recalibrate_batch_norm(pruned.network, pruned.weights,
+                                                        problem.recalibration, {.batch = 25});
+        for (const auto& [name, tensor] : candidate.weights)
+            CHECK(tensor.values == expected.at(name).values);
+    }
+    CHECK_THROWS_AS(recalibrated_candidate(prunable, problem.recalibration, {}, {1, 2, 3}),
+                    core::DataError);
 }
 
-TEST_CASE("measure agrees with plain loops and does not depend on threads", "[evaluator]") {
+TEST_CASE("measure agrees with plain loops and does not depend on threads", "[evaluation]") {
     const SmallProblem problem;
     const ImageData& images = problem.held_out;
     double top1 = 0.0;

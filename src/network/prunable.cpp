@@ -1,6 +1,8 @@
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 
 #include "hdap/core/error.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
@@ -13,9 +15,8 @@ namespace {
 /// Channels that stay, ascending. Null stands for all of them.
 using Kept = const std::vector<std::int32_t>*;
 
-/// Which channels of `group` stay.
-std::vector<bool> kept_channels(const PruningGroup& group, const std::vector<std::int32_t>& ranked,
-                                std::int32_t count) {
+/// Throws DataError unless `ranked` has each channel of `group` once.
+void check_ranked(const PruningGroup& group, const std::vector<std::int32_t>& ranked) {
     std::vector<bool> seen(static_cast<std::size_t>(group.channels), false);
     bool permutation = ranked.size() == seen.size();
     for (const std::int32_t channel : ranked) {
@@ -24,12 +25,32 @@ std::vector<bool> kept_channels(const PruningGroup& group, const std::vector<std
         if (permutation) seen[static_cast<std::size_t>(channel)] = true;
     }
     if (!permutation)
-        throw core::DataError("the ranked channels of group '" + group.name +
-                              "' are not a permutation of its " + std::to_string(group.channels) +
-                              " channels");
-    std::vector<bool> kept(seen.size(), false);
-    for (std::int32_t rank = 0; rank < count; ++rank)
-        kept[static_cast<std::size_t>(ranked[static_cast<std::size_t>(rank)])] = true;
+        throw core::DataError(fmt::format(
+            "the ranked channels of group '{}' are not a permutation of its {} channels",
+            group.name, group.channels));
+}
+
+void check_ranked(const SearchSpace& space,
+                  const std::vector<std::vector<std::int32_t>>& ranked_channels) {
+    const std::vector<PruningGroup>& groups = space.groups();
+    if (ranked_channels.size() != groups.size())
+        throw core::DataError(
+            fmt::format("channels are ranked for {} groups, the search space has {}",
+                        ranked_channels.size(), groups.size()));
+    for (std::size_t g = 0; g < groups.size(); ++g)
+        check_ranked(groups[g], ranked_channels[g]);
+}
+
+/// [group][channel] whether it is one of the first `genome[group]` of `ranked_channels`.
+std::vector<std::vector<bool>>
+kept_channels(const std::vector<std::vector<std::int32_t>>& ranked_channels, const Genome& genome) {
+    std::vector<std::vector<bool>> kept;
+    for (std::size_t g = 0; g < genome.size(); ++g) {
+        kept.emplace_back(ranked_channels[g].size(), false);
+        for (std::int32_t rank = 0; rank < genome[g]; ++rank)
+            kept[g][static_cast<std::size_t>(ranked_channels[g][static_cast<std::size_t>(rank)])] =
+                true;
+    }
     return kept;
 }
 
@@ -118,22 +139,18 @@ void shrink(Node& node, Kept inputs, Kept outputs, std::int64_t input_channels,
 
 } // namespace
 
-PrunedNetwork prune(const Network& network, const Weights& weights, const SearchSpace& space,
-                    const std::vector<std::vector<std::int32_t>>& ranked_channels,
-                    const Genome& genome) {
+PrunedNetwork Prunable::prune(const Genome& genome) const {
+    if (!weights)
+        throw core::InternalError(
+            fmt::format("'{}' is to be pruned, but has no weights", network.name));
     space.validate(genome);
-    check_weights(network, weights);
+    check_weights(network, *weights);
     const std::vector<TensorShape> shapes = infer_shapes(network);
     check_structure(network, shapes, space.structure());
-    if (ranked_channels.size() != genome.size())
-        throw core::DataError("channels are ranked for " + std::to_string(ranked_channels.size()) +
-                              " groups, the search space has " + std::to_string(genome.size()));
-    std::vector<std::vector<bool>> kept;
-    for (std::size_t g = 0; g < genome.size(); ++g)
-        kept.push_back(kept_channels(space.groups()[g], ranked_channels[g], genome[g]));
-    const auto kept_channels_of = kept_of_nodes(space.structure(), kept);
+    check_ranked(space, ranked_channels);
+    const auto kept = kept_of_nodes(space.structure(), kept_channels(ranked_channels, genome));
     const auto kept_of = [&](std::size_t node) -> Kept {
-        return kept_channels_of[node] ? &*kept_channels_of[node] : nullptr;
+        return kept[node] ? &*kept[node] : nullptr;
     };
 
     PrunedNetwork result{.network = network, .weights = {}};
@@ -145,9 +162,29 @@ PrunedNetwork prune(const Network& network, const Weights& weights, const Search
         // A grouped convolution's filter reads its own group only: one channel, or channels that
         // are never pruned.
         const Kept inputs = node.groups > 1 ? nullptr : kept_of(from);
-        select_parameters(node, weights, kept_of(i), inputs, result.weights);
+        select_parameters(node, *weights, kept_of(i), inputs, result.weights);
     }
     return result;
+}
+
+Prunable make_prunable(Network network, const SearchSpaceParameters& parameters) {
+    SearchSpace space(network, parameters);
+    CostModel costs(network, space.structure());
+    return {.network = std::move(network), .space = std::move(space), .costs = std::move(costs)};
+}
+
+Prunable with_weights(Prunable prunable, Weights weights,
+                      std::vector<std::vector<std::int32_t>> ranked_channels) {
+    check_weights(prunable.network, weights);
+    check_ranked(prunable.space, ranked_channels);
+    prunable.weights = std::move(weights);
+    prunable.ranked_channels = std::move(ranked_channels);
+    return prunable;
+}
+
+Prunable with_weights(Prunable prunable, Weights weights, const ImportanceParameters& importance) {
+    auto ranked = rank_channels(prunable.network, weights, prunable.space, importance);
+    return with_weights(std::move(prunable), std::move(weights), std::move(ranked));
 }
 
 } // namespace hdap::network
