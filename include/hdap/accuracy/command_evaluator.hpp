@@ -2,6 +2,7 @@
 
 #include "hdap/accuracy/evaluator.hpp"
 #include "hdap/accuracy/image_data.hpp"
+#include "hdap/core/settings.hpp"
 #include "hdap/network/prune.hpp"
 
 #include <cstdint>
@@ -52,5 +53,8 @@ class CommandEvaluator {
     EvaluationParameters evaluation_;
     CommandParameters command_;
 };
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(CommandParameters& parameters);
 
 } // namespace hdap::accuracy

@@ -2,6 +2,7 @@
 
 #include "hdap/accuracy/early_stop.hpp"
 #include "hdap/accuracy/image_data.hpp"
+#include "hdap/core/settings.hpp"
 #include "hdap/network/prune.hpp"
 
 #include <cstdint>
@@ -121,5 +122,9 @@ std::vector<float> logits(const network::Network& network, const network::Weight
 network::Weights recalibrate_batch_norm(const network::Network& network,
                                         const network::Weights& weights, const ImageData& images,
                                         const EvaluationParameters& parameters);
+
+/// The settings "batch" and "precision", which must not outlive what holds their values.
+core::Setting batch_setting(EvaluationParameters& parameters);
+core::Setting precision_setting(std::string& precision);
 
 } // namespace hdap::accuracy
