@@ -81,7 +81,7 @@ void make_fleet(const StudyContext& context, const Workpiece& workpiece, const R
 void make_clusters(const StudyContext& context, const RunDirectory& run,
                    const storage::FileIdentity& identity) {
     const fleet::Fleet devices = read_fleet_of(run);
-    const auto clustering = fleet::cluster_devices(devices, context.settings.clusters.clustering);
+    const auto clustering = fleet::cluster_devices(devices, context.settings.clusters);
     write_stage(run / "clusters.h5", identity,
                 [&](storage::Hdf5Writer& file) { fleet::write_clustering(file, clustering); });
     const auto devices_of = [&](std::int32_t cluster) {
@@ -150,7 +150,7 @@ void make_surrogates(const StudyContext& context, const RunDirectory& run,
                      const storage::FileIdentity& identity) {
     const auto profile =
         surrogate::read_profile(open_stage(run / "profile.h5", surrogate::profile_schema));
-    const auto surrogates = surrogate::fit_surrogates(profile, context.settings.surrogate);
+    const auto surrogates = surrogate::fit_surrogates(profile, context.settings.surrogate.gbrt);
     write_stage(run / "surrogates.h5", identity,
                 [&](storage::Hdf5Writer& file) { surrogate::write_surrogates(file, surrogates); });
     // By the weight of each cluster, as results.h5 has it.

@@ -16,36 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The settings that shape results, one a line. How the job runs and what it is called does not,
-/// nor where its input files lie: what they hold is in the stages' identities.
-std::vector<std::string> identifying_lines(const Settings& settings) {
-    constexpr std::array<std::string_view, 4> others{"run.", "study.name", "data.file",
-                                                     "network.weights"};
-    std::istringstream text(settings_lines(settings, {""}));
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(text, line);) {
-        // Whether the network comes from a file counts, but not from which.
-        if (line.starts_with("network.file") && !line.ends_with("\"\""))
-            line = "network.file = a file";
-        if (std::none_of(others.begin(), others.end(),
-                         [&](std::string_view other) { return line.starts_with(other); }))
-            lines.push_back(line);
-    }
-    return lines;
-}
-
-/// "search.population = 32 (here 64)", for every setting that differs.
-std::vector<std::string> differences(const Settings& theirs, const Settings& ours) {
-    const auto old_lines = identifying_lines(theirs);
-    const auto new_lines = identifying_lines(ours);
-    std::vector<std::string> result;
-    for (std::size_t i = 0; i < old_lines.size(); ++i)
-        if (old_lines[i] != new_lines[i])
-            result.push_back(old_lines[i] + " there, " +
-                             new_lines[i].substr(new_lines[i].find('=') + 2) + " here");
-    return result;
-}
-
 void write_text(const fs::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
 }
@@ -70,7 +40,8 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
         write_text(config, settings_text(settings));
         return;
     }
-    const auto different = differences(load_settings_file(config, {}), settings);
+    const auto different =
+        setting_differences(load_settings_file(config, {}), settings, core::Outputs::everything);
     if (!different.empty())
         throw core::ConfigError(
             "run directory " + path_.string() + " belongs to another configuration: " +

@@ -71,11 +71,11 @@ decltype(search::SearchProblem::accuracy) make_accuracy(const Settings& settings
     if (workpiece.train.count > 0)
         recalibration = accuracy::slice(workpiece.train, 0, settings.data.recalibration_images);
     // Shared, as std::function copies what it holds.
-    if (!settings.accuracy.command.empty())
+    if (!settings.accuracy.command.command.empty())
         return
             [evaluator = std::make_shared<const accuracy::CommandEvaluator>(
                  workpiece.network, workpiece.weights, workpiece.space, workpiece.ranked_channels,
-                 std::move(recalibration), settings.data.evaluation, settings.accuracy)](
+                 std::move(recalibration), settings.data.evaluation, settings.accuracy.command)](
                 const network::Genome& genome, const accuracy::EarlyStop&,
                 const std::stop_token& cancelled) -> std::optional<accuracy::CandidateAccuracy> {
                 const auto accuracy = evaluator->accuracy(genome, cancelled);
@@ -111,7 +111,7 @@ search::SearchProblem make_problem(const StudyContext& context, const Workpiece&
             .cluster_weight = clustering.cluster_weight,
             .cluster_mean_ratio = clustering.cluster_mean_ratio,
             .accuracy = make_accuracy(settings, workpiece),
-            .chance_accuracy = settings.accuracy.command.empty()
+            .chance_accuracy = settings.accuracy.command.command.empty()
                                    ? 1.0 / static_cast<double>(workpiece.train.classes)
                                    : 0.0,
             .objectives = {},

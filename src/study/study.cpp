@@ -117,7 +117,7 @@ class Study {
     /// "3x32x32 images, 10 classes"
     [[nodiscard]] std::string image_text() const {
         const accuracy::ImageData& images = workpiece_.train;
-        if (images.count == 0) return "accuracy by " + context_.settings.accuracy.command;
+        if (images.count == 0) return "accuracy by " + context_.settings.accuracy.command.command;
         return std::to_string(images.channels) + "x" + std::to_string(images.height) + "x" +
                std::to_string(images.width) + " images, " + std::to_string(images.classes) +
                " classes";

@@ -48,9 +48,8 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
                                                      const network::Weights& weights,
                                                      const network::SearchSpace& space,
                                                      const accuracy::ImageData& train) {
-    network::ImportanceParameters parameters{
-        .criterion = network::criterion_from_name(settings.network.criterion),
-        .seed = static_cast<std::uint64_t>(settings.seed)};
+    network::ImportanceParameters parameters{.criterion = settings.network.criterion,
+                                             .seed = static_cast<std::uint64_t>(settings.seed)};
     network::Weights gradients;
     if (parameters.criterion == network::Criterion::taylor) {
         gradients = accuracy::loss_gradients(
@@ -152,49 +151,33 @@ Workpiece load_workpiece(const StudyContext& context) {
 }
 
 StageIdentities stage_identities(const Settings& settings, const Workpiece& workpiece) {
-    const auto config_hash = [&](const std::vector<std::string>& prefixes) {
+    using core::Outputs;
+    const auto config_hash = [&](Outputs outputs) {
         return core::sha256_hex(
-            std::string_view(settings_lines(settings, prefixes) + workpiece.graph_key));
-    };
-    const std::vector<std::string> network_keys{
-        "network.name",         "network.width",           "network.min_keep",
-        "network.min_channels", "network.channel_divisor", "network.pinned"};
-    const auto with_network = [&](std::vector<std::string> keys) {
-        keys.insert(keys.end(), network_keys.begin(), network_keys.end());
-        return config_hash(keys);
+            std::string_view(settings_lines(settings, outputs) + workpiece.graph_key));
     };
     StageIdentities ids;
-    // Paths are left out: where a file lies changes no result, what it holds is in inputs_key.
-    ids.fleet = {fleet::fleet_schema,
-                 with_network({"study.seed", "fleet.source", "fleet.sku", "fleet.benchmarks",
-                               "fleet.batch", "fleet.runs", "fleet.synthetic."}),
-                 ""};
-    ids.clusters = {fleet::clusters_schema, config_hash({"study.seed", "clusters."}),
+    ids.fleet = {fleet::fleet_schema, config_hash(Outputs::fleet), ""};
+    ids.clusters = {fleet::clusters_schema, config_hash(Outputs::clusters),
                     identity_key(ids.fleet)};
-    ids.profile = {surrogate::profile_schema, config_hash({"study.seed", "profile."}),
+    ids.profile = {surrogate::profile_schema, config_hash(Outputs::profile),
                    identity_key(ids.clusters)};
-    ids.surrogates = {surrogate::surrogates_schema, config_hash({"study.seed", "surrogate."}),
+    ids.surrogates = {surrogate::surrogates_schema, config_hash(Outputs::surrogates),
                       identity_key(ids.profile)};
     ids.search = {
-        search::search_schema,
-        config_hash({"study.seed", "search.", "network.criterion", "accuracy.command",
-                     "accuracy.format", "data.held_out", "data.evaluation_images",
-                     "data.recalibration_images", "data.batch"}),
+        search::search_schema, config_hash(Outputs::search | Outputs::search_length),
         core::sha256_hex(std::string_view(identity_key(ids.surrogates) + workpiece.inputs_key))};
     // Accuracies are shared between jobs, so they must come from the same kind of processor.
-    std::vector<std::string> accuracy_keys{
-        "network.criterion", "accuracy.command",       "accuracy.format",
-        "data.held_out",     "data.evaluation_images", "data.recalibration_images",
-        "data.batch",        "search.precision"};
-    if (settings.network.criterion == "random") accuracy_keys.emplace_back("study.seed");
+    const bool random = settings.network.criterion == network::Criterion::random;
     ids.accuracies = {accuracies_schema,
                       core::sha256_hex(std::string_view(
-                          with_network(accuracy_keys) + accuracy::evaluation_engine() +
-                          core::current_provenance().libraries + core::processor_name())),
+                          config_hash(Outputs::accuracies) + accuracy::evaluation_engine() +
+                          core::current_provenance().libraries + core::processor_name() +
+                          (random ? std::to_string(settings.seed) : ""))),
                       workpiece.inputs_key};
-    ids.networks = {network::network_schema, config_hash({"study.seed", "finetune."}),
+    ids.networks = {network::network_schema, config_hash(Outputs::networks),
                     identity_key(ids.search)};
-    ids.results = {results_schema, config_hash({"report."}), identity_key(ids.networks)};
+    ids.results = {results_schema, config_hash(Outputs::results), identity_key(ids.networks)};
     return ids;
 }
 
