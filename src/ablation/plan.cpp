@@ -117,7 +117,7 @@ class CellMaker {
   private:
     std::string lines(const Draft& draft, const Cell& cell, const std::string& name) const {
         try {
-            return study::settings_lines(base_.with(cell.overrides), {""});
+            return study::settings_lines(base_.with(cell.overrides));
         } catch (const core::ConfigError& error) {
             throw core::ConfigError(file_ + line(draft, error.what()) + ": cell (" + name +
                                     "): " + error.what());

@@ -51,11 +51,11 @@ std::vector<std::string> split(const std::string& text, char separator) {
     return parts;
 }
 
-core::DescribeSettings described(std::string& job) {
-    return [&job](core::SettingVisitor& visitor) {
-        visitor.section("array", "A job array that hdap ablate submit made");
-        visitor.text("job", job, {}, "Slurm's id of the job");
-    };
+/// What is written down about an array.
+core::Configuration record_of(std::string& job) {
+    return {{"array",
+             "A job array that hdap ablate submit made",
+             {core::text("job", job, {}, "Slurm's id of the job", core::Outputs::nothing)}}};
 }
 
 /// The arrays whose submission came to its end. A number whose record is missing was not accepted,
@@ -66,7 +66,7 @@ std::vector<ArrayRecord> read_records(const Folder& folder) {
         const fs::path file = record_file(folder, number);
         if (!fs::exists(file)) continue;
         ArrayRecord record;
-        core::load_settings(read_text(file), file.string(), {}, described(record.job));
+        core::load_settings(record_of(record.job), read_text(file), file.string(), {});
         for (const std::string& line : split(read_text(cells_file(folder, number)), '\n'))
             record.tasks.push_back(split(line, ','));
         records.push_back(std::move(record));
@@ -189,7 +189,7 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
     submission.job = *job;
     fs::path record = submission.cells_file;
     write_text(record.replace_extension(".toml"),
-               core::settings_as_toml(described(submission.job)));
+               core::settings_as_toml(record_of(submission.job)));
     return submission;
 }
 

@@ -327,4 +327,16 @@ network::PrunedNetwork recalibrated_candidate(const network::Prunable& network,
     return pruned;
 }
 
+core::Setting batch_setting(EvaluationParameters& parameters) {
+    return core::integer("batch", parameters.batch, {1, 100'000}, "Images per forward pass",
+                         core::Outputs::search | core::Outputs::accuracies);
+}
+
+core::Setting precision_setting(std::string& precision) {
+    return core::text("precision", precision, evaluation_precisions(),
+                      "Of the layers' products when candidates are evaluated; bfloat16 is faster "
+                      "on some processors",
+                      core::Outputs::search | core::Outputs::accuracies);
+}
+
 } // namespace hdap::accuracy

@@ -392,4 +392,36 @@ Clustering read_clustering(const storage::Hdf5Reader& file) {
     return clustering;
 }
 
+std::vector<core::Setting> settings_of(ClusteringParameters& parameters) {
+    constexpr auto shapes = core::Outputs::clusters;
+    return {
+        core::choice("method", parameters.method,
+                     {{"dbscan", ClusteringMethod::dbscan},
+                      {"single_device", ClusteringMethod::single_device},
+                      {"whole_fleet", ClusteringMethod::whole_fleet}},
+                     "dbscan: dense groups; baselines: one device stands for all, or the fleet is "
+                     "one group",
+                     shapes),
+        core::choice("weighting", parameters.weighting,
+                     {{"devices", ClusterWeighting::devices}, {"equal", ClusterWeighting::equal}},
+                     "What a cluster counts in the fleet's mean: its devices, or as much as any "
+                     "other",
+                     shapes),
+        core::choice("metric", parameters.metric,
+                     {{"level", SignatureMetric::level}, {"shape", SignatureMetric::shape}},
+                     "level: compare latencies; shape: without the device's overall speed", shapes),
+        core::real("eps", parameters.eps, {0.0, 10.0},
+                   "Radius in log latency, 0.01 is about 1 %; 0: at the knee of the k-distance "
+                   "curve",
+                   shapes),
+        core::integer("min_points", parameters.min_points, {0, 1'000'000},
+                      "Devices that make a dense group; 0: by the size of the fleet", shapes),
+        core::integer("representatives", parameters.representatives, {1, 1000},
+                      "Devices of a cluster that are measured on its behalf", shapes),
+        core::choice(
+            "noise", parameters.noise,
+            {{"nearest_cluster", NoisePolicy::nearest_cluster}, {"drop", NoisePolicy::drop}},
+            "How devices in no group count: with the nearest cluster, or not at all", shapes)};
+}
+
 } // namespace hdap::fleet

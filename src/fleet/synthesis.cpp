@@ -174,4 +174,20 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
     return fleet;
 }
 
+std::vector<core::Setting> settings_of(SynthesisParameters& parameters) {
+    constexpr auto shapes = core::Outputs::fleet;
+    return {core::text("preset", parameters.preset, device_presets(), "Device model", shapes),
+            core::integer("devices", parameters.devices, {1, 100'000'000}, "Units", shapes),
+            core::real("silicon_sigma", parameters.silicon_sigma, {0.0, 0.3},
+                       "Spread of the chips' speed (log-normal)", shapes),
+            core::real("throttled_share", parameters.throttled_share, {0.0, 1.0},
+                       "Share of devices too hot for their clock", shapes),
+            core::real("capped_share", parameters.capped_share, {0.0, 1.0},
+                       "Share of devices on a weak battery or supply", shapes),
+            core::real("background_share", parameters.background_share, {0.0, 1.0},
+                       "Share of devices with a background load", shapes),
+            core::real("noise_sigma", parameters.noise_sigma, {0.0, 0.2},
+                       "Typical noise from run to run (log-normal)", shapes)};
+}
+
 } // namespace hdap::fleet

@@ -217,4 +217,10 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, con
     return ranked;
 }
 
+core::Setting criterion_setting(Criterion& criterion) {
+    return core::choice("criterion", criterion, {names.begin(), names.end()},
+                        "What makes a channel important: the others go first",
+                        core::Outputs::search | core::Outputs::accuracies);
+}
+
 } // namespace hdap::network

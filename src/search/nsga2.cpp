@@ -326,4 +326,24 @@ std::vector<std::size_t> survivors(std::span<const double> objectives, std::size
     return chosen;
 }
 
+std::vector<core::Setting> settings_of(Nsga2Parameters& parameters) {
+    constexpr auto shapes = core::Outputs::search;
+    return {core::integer("population", parameters.population, {2, 1'000'000},
+                          "Candidates per generation", shapes),
+            core::integer("generations", parameters.generations, {0, 1'000'000},
+                          "Generations after the first", core::Outputs::search_length),
+            core::real("crossover_probability", parameters.crossover_probability, {0.0, 1.0},
+                       "That a child has two parents", shapes),
+            core::real("crossover_eta", parameters.crossover_eta, {0.0, 1000.0},
+                       "Larger: children nearer to their parents", shapes),
+            core::real("mutation_probability", parameters.mutation_probability, {0.0, 1.0},
+                       "Of each gene; 0 stands for 1 / genes", shapes),
+            core::real("mutation_eta", parameters.mutation_eta, {0.0, 1000.0},
+                       "Larger: smaller steps", shapes),
+            core::real("give_up_confidence", parameters.give_up_confidence, {0.0, 0.999999},
+                       "Give up evaluating a candidate that is dominated with this confidence; 0: "
+                       "never",
+                       shapes)};
+}
+
 } // namespace hdap::search

@@ -76,7 +76,7 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
 
 void RunDirectory::continue_with(const Settings& settings, core::Log& log) const {
     const Settings there = load_settings_file(path_ / "config.toml", {});
-    const auto different = settings_differences(
+    const auto different = setting_differences(
         there, settings, core::without(core::Outputs::everything, core::Outputs::search_length));
     if (!different.empty())
         throw core::ConfigError(

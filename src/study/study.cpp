@@ -33,7 +33,7 @@ Attempt this_attempt(const StudyRun& run) {
 /// What is looked at of a study. `last`: the stage that it goes to. Collective.
 StudyRun load_study(const parallel::Job& job, const StudyRequest& request, Stage last) {
     const Settings& settings = request.settings;
-    const std::string evaluator = evaluator_name(settings);
+    const std::string evaluator = evaluator_of(settings);
     const bool measures_accuracy = last >= Stage::search && evaluator != "none";
     StudyRun run{.job = job,
                  .request = request,
@@ -68,7 +68,7 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
             accuracy::slice(images.train, 0, settings.data.recalibration_images);
         inputs.held_out = accuracy::slice(images.held_out, 0, settings.data.evaluation_images);
     }
-    return accuracy::make_candidate_evaluator(evaluator_name(settings), std::move(inputs));
+    return accuracy::make_candidate_evaluator(evaluator_of(settings), std::move(inputs));
 }
 
 /// One call of run_study.

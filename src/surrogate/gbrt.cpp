@@ -165,4 +165,14 @@ Forest fit_gbrt(std::span<const float> features, std::size_t rows, std::size_t c
     return forest_of(booster, columns, gbrt_base_score(targets));
 }
 
+std::vector<core::Setting> settings_of(GbrtParameters& parameters) {
+    constexpr auto shapes = core::Outputs::surrogates;
+    return {
+        core::integer("trees", parameters.trees, {1, 100'000}, "Trees of a forest", shapes),
+        core::integer("depth", parameters.depth, {1, 16}, "Comparisons on a tree's path", shapes),
+        core::real("learning_rate", parameters.learning_rate, {0.0, 1.0, true},
+                   "Shrinkage of each tree", shapes),
+        core::real("l2", parameters.l2, {0.0, 1e6}, "L2 penalty on the leaves", shapes)};
+}
+
 } // namespace hdap::surrogate

@@ -1,7 +1,10 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace hdap::accuracy {
 
@@ -15,5 +18,8 @@ struct CommandParameters {
 
 /// Throws ConfigError when a parameter is out of its range or the command has no {network}.
 void check_command(const CommandParameters& parameters);
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(CommandParameters& parameters);
 
 } // namespace hdap::accuracy

@@ -3,6 +3,7 @@
 #include "hdap/accuracy/early_stop.hpp"
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/network/prunable.hpp"
+#include "hdap/core/settings.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -107,5 +108,9 @@ network::PrunedNetwork recalibrated_candidate(const network::Prunable& network,
                                               const ImageData& recalibration,
                                               const EvaluationParameters& parameters,
                                               const network::Genome& genome);
+
+/// The settings "batch" and "precision", which must not outlive what holds their values.
+core::Setting batch_setting(EvaluationParameters& parameters);
+core::Setting precision_setting(std::string& precision);
 
 } // namespace hdap::accuracy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/storage/hdf5.hpp"
 
@@ -104,5 +105,8 @@ void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering);
 /// Reads what write_clustering has written.
 /// Throws DataError when data sets are missing, disagree, or hold values out of range.
 Clustering read_clustering(const storage::Hdf5Reader& file);
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(ClusteringParameters& parameters);
 
 } // namespace hdap::fleet

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/device_model.hpp"
 #include "hdap/fleet/fleet.hpp"
 
@@ -70,5 +71,8 @@ struct BenchmarkNetwork {
 /// Complexity: O(devices · benchmarks · (layers + runs)), parallel over devices.
 Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& parameters,
                        std::span<const BenchmarkNetwork> benchmarks, std::int64_t batch, int runs);
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(SynthesisParameters& parameters);
 
 } // namespace hdap::fleet

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/network/search_space.hpp"
 
 #include <cstddef>
@@ -83,5 +84,8 @@ random_candidates(const network::SearchSpace& space, std::int64_t generation,
 /// Throws InternalError when there are fewer than `n`, and as `non_dominated_rank`.
 std::vector<std::size_t> survivors(std::span<const double> objectives, std::size_t m,
                                    std::span<const double> violations, std::size_t n);
+
+/// The settings of `parameters`, which must outlive them; all but the seed.
+std::vector<core::Setting> settings_of(Nsga2Parameters& parameters);
 
 } // namespace hdap::search

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/surrogate/forest.hpp"
 #include "hdap/surrogate/xgboost.hpp"
 
@@ -44,5 +45,8 @@ Forest forest_of(const XgboostBooster& booster, std::size_t columns, float base_
 
 /// What the sums of a forest that is fitted to `targets` start from: their mean.
 float gbrt_base_score(std::span<const float> targets);
+
+/// The settings of `parameters`, which must outlive them; all but the seed.
+std::vector<core::Setting> settings_of(GbrtParameters& parameters);
 
 } // namespace hdap::surrogate

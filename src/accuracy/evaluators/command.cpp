@@ -190,4 +190,18 @@ std::unique_ptr<CandidateEvaluator> make_command_evaluator(EvaluatorInputs input
     return std::make_unique<CommandEvaluator>(std::move(inputs));
 }
 
+std::vector<core::Setting> settings_of(CommandParameters& parameters) {
+    constexpr auto shapes = core::Outputs::search | core::Outputs::accuracies;
+    return {core::text("command", parameters.command, {},
+                       "E.g. \"python3 eval.py {network}\"; its last line is a number in [0, 1], "
+                       "larger is better",
+                       shapes),
+            core::text("format", parameters.format, {"onnx", "pt"},
+                       "Of the candidate's file, {network}", shapes),
+            core::real("timeout_seconds", parameters.timeout_seconds, {0.0, 1e7, true},
+                       "A run of the command that takes longer is killed", core::Outputs::nothing),
+            core::integer("retries", parameters.retries, {0, 100},
+                          "Runs more after one that failed", core::Outputs::nothing)};
+}
+
 } // namespace hdap::accuracy
