@@ -9,6 +9,7 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "setting_options.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -30,8 +31,6 @@ struct ImportOptions {
 struct ClusterOptions {
     std::string fleet;
     std::string output;
-    std::string metric = "level";
-    std::string noise = "nearest_cluster";
     fleet::ClusteringParameters parameters;
 };
 
@@ -128,11 +127,7 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
     }
 }
 
-ExitCode cluster(ClusterOptions options) {
-    options.parameters.metric =
-        options.metric == "shape" ? fleet::SignatureMetric::shape : fleet::SignatureMetric::level;
-    options.parameters.noise =
-        options.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
+ExitCode cluster(const ClusterOptions& options) {
     if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
     const auto devices = fleet::read_fleet(open_fleet(options.fleet));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
@@ -155,7 +150,7 @@ void add_import(CLI::App& group, Action& action) {
                     "latency_ms.",
                     "hdap fleet import measurements.csv fleet.h5 --sku 'Jetson Xavier NX'");
     command->add_option("CSV", options->source, "Measurements")->required();
-    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/1)")->required();
+    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/2)")->required();
     command->add_option("--sku", options->sku, "What the label on the devices says")->required();
     command
         ->add_option("--benchmarks", options->benchmarks,
@@ -168,23 +163,10 @@ void add_import(CLI::App& group, Action& action) {
 void add_cluster(CLI::App& group, Action& action) {
     auto options = std::make_shared<ClusterOptions>();
     CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies (DBSCAN).",
-                                    "hdap fleet cluster fleet.h5 --out clusters.h5");
+                                    "hdap fleet cluster fleet.h5 --metric shape --out clusters.h5");
     command->add_option("FLEET", options->fleet, "Fleet (hdap fleet import)")->required();
-    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/1)");
-    command->add_option("--metric", options->metric, "level, or shape: without overall speed")
-        ->check(CLI::IsMember({"level", "shape"}))
-        ->capture_default_str();
-    command->add_option("--noise", options->noise, "nearest_cluster or drop")
-        ->check(CLI::IsMember({"nearest_cluster", "drop"}))
-        ->capture_default_str();
-    command->add_option("--eps", options->parameters.eps, "Radius in log latency; 0: automatic")
-        ->check(within(0.0, 10.0))
-        ->capture_default_str();
-    command
-        ->add_option("--min-points", options->parameters.min_points,
-                     "Devices that make a dense group; 0: by the size of the fleet")
-        ->check(CLI::Range(0, 1'000'000))
-        ->capture_default_str();
+    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/2)");
+    add_setting_options(*command, settings_of(options->parameters));
     command->callback(
         [options, &action] { action = [options](Arguments) { return cluster(*options); }; });
 }
@@ -199,7 +181,7 @@ void add_fleet_commands(CLI::App& app, Action& action) {
     auto path = std::make_shared<std::string>();
     CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",
                                     "hdap fleet info fleet.h5");
-    command->add_option("FLEET", *path, "Fleet (hdap-fleet/1)")->required();
+    command->add_option("FLEET", *path, "Fleet (hdap-fleet/2)")->required();
     command->callback([path, &action] { action = [path](Arguments) { return info(*path); }; });
 }
 

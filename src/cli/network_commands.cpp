@@ -1,12 +1,12 @@
 #include "commands.hpp"
 #include "genome_file.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/gradients.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/load.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
@@ -335,20 +335,20 @@ network::Genome chosen_genome(const PruneOptions& options, const network::Search
     return read_genome(options.genome, space);
 }
 
-std::vector<std::vector<std::int32_t>> ranked_channels(const PruneOptions& options,
-                                                       const network::PrunedNetwork& network,
-                                                       const network::SearchSpace& space,
-                                                       const accuracy::ImageData& images) {
-    network::ImportanceParameters parameters{
+/// The network with its channels in the order of --criterion.
+network::Prunable prunable_network(const PruneOptions& options, network::PrunedNetwork network,
+                                   const accuracy::ImageData& images) {
+    network::ImportanceParameters importance{
         .criterion = network::criterion_from_name(options.criterion), .seed = options.seed};
     network::Weights gradients;
-    if (parameters.criterion == network::Criterion::taylor) {
+    if (importance.criterion == network::Criterion::taylor) {
         if (images.count == 0)
             throw core::UsageError("--criterion taylor needs labelled images: give --data");
         gradients = accuracy::loss_gradients(network.network, network.weights, images, {});
-        parameters.gradients = &gradients;
+        importance.gradients = &gradients;
     }
-    return network::rank_channels(network.network, network.weights, space, parameters);
+    return network::with_weights(network::make_prunable(std::move(network.network), options.space),
+                                 std::move(network.weights), importance);
 }
 
 /// Every output must be a file of a known format that destroys nothing.
@@ -375,18 +375,15 @@ ExitCode prune(PruneOptions options) {
     const auto [network, normalisation] = load_with_weights(options.network);
     if (normalisation && images.count > 0)
         accuracy::use_normalisation(images, *normalisation, network.network.name);
-    const network::SearchSpace space(network.network, options.space);
-    const network::CostModel costs(network.network, space.structure());
-    const network::Genome genome = chosen_genome(options, space, costs);
-    network::PrunedNetwork pruned =
-        network::prune(network.network, network.weights, space,
-                       ranked_channels(options, network, space, images), genome);
-    if (images.count > 0)
-        pruned.weights =
-            accuracy::recalibrate_batch_norm(pruned.network, pruned.weights, images, {});
+    const network::Prunable prunable = prunable_network(options, network, images);
+    const network::CostModel& costs = prunable.costs;
+    const network::Genome genome = chosen_genome(options, prunable.space, costs);
+    const network::PrunedNetwork pruned =
+        images.count > 0 ? accuracy::recalibrated_candidate(prunable, images, {}, genome)
+                         : prunable.prune(genome);
     for (const std::string& output : options.outputs)
         network::save_network(output, pruned, normalisation);
-    const auto before = costs.total(space.unpruned());
+    const auto before = costs.total(prunable.space.unpruned());
     const auto after = costs.total(genome);
     std::printf("before: %s\nafter:  %s (%.1f %% of the MACs)\n", totals_text(before).c_str(),
                 totals_text(after).c_str(),

@@ -1,5 +1,5 @@
 #include "commands.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
@@ -12,6 +12,7 @@
 #include "hdap/study/training_run.hpp"
 #include "job_options.hpp"
 #include "option_checks.hpp"
+#include "setting_options.hpp"
 #include "training_inputs.hpp"
 
 #include <algorithm>
@@ -33,8 +34,8 @@ struct TrainOptions {
     TrainingInputOptions inputs;
     std::string output;
     double checkpoint_seconds = 60.0;
-    std::optional<double> distillation;
-    accuracy::TrainingParameters training{.epochs = 12.0, .batch = 128, .learning_rate = 0.1};
+    accuracy::TrainingParameters training{
+        .epochs = 12.0, .batch = 128, .learning_rate = 0.1, .distillation = 0.9};
     JobOptions job;
 };
 
@@ -85,22 +86,29 @@ void write(const TrainOptions& options, const TrainingInputs& inputs,
     storage::write_sealed(options.output, file.finish());
 }
 
-void check_options(TrainOptions& options, bool width_given, bool teacher_given) {
+/// Which of the options that mean something only beside others were given.
+struct GivenOptions {
+    bool width = false;
+    bool teacher = false;
+    bool distillation = false;
+};
+
+void check_options(TrainOptions& options, const GivenOptions& given) {
     const TrainingInputOptions& inputs = options.inputs;
     network::check_network_file_name(options.output);
     for (const char* suffix : {"", ".csv", ".checkpoint"})
         check_output_file(
             "--out", beside(options, suffix).string(),
             {inputs.network, inputs.weights, inputs.teacher, inputs.teacher_weights, inputs.data});
-    if (width_given && !network::is_in_zoo(inputs.network))
+    if (given.width && !network::is_in_zoo(inputs.network))
         throw core::UsageError("--width is for networks of the zoo; '" + inputs.network +
                                "' is none");
-    if (teacher_given && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
+    if (given.teacher && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
     if (inputs.teacher.empty() && !inputs.teacher_weights.empty())
         throw core::UsageError("--teacher-weights needs a --teacher");
-    if (inputs.teacher.empty() && options.distillation.value_or(0.0) > 0.0)
+    if (inputs.teacher.empty() && given.distillation && options.training.distillation > 0.0)
         throw core::UsageError("--distillation needs a --teacher");
-    if (!inputs.teacher.empty()) options.training.distillation = options.distillation.value_or(0.9);
+    if (inputs.teacher.empty()) options.training.distillation = 0.0;
 }
 
 /// Held by the root for as long as it trains to an output; its file is gone afterwards.
@@ -225,38 +233,6 @@ void add_number(CLI::App& command, const std::string& name, T& value, double low
     command.add_option(name, value, text)->check(within(low, high))->capture_default_str();
 }
 
-void add_training_options(CLI::App& command, accuracy::TrainingParameters& training) {
-    add_number(command, "--epochs", training.epochs, 1e-6, 1e4, "Passes over the images");
-    add_number(command, "--batch", training.batch, 2, 65536, "Images per step");
-    add_number(command, "--shard", training.shard, 2, 65536,
-               "At least so many images are a shard, which one thread computes and batch norms see "
-               "together; a smaller batch is one shard");
-    add_number(command, "--learning-rate", training.learning_rate, 1e-9, 100.0, "At its peak");
-    command.add_option("--schedule", training.schedule, "How it falls after the warm-up")
-        ->check(CLI::IsMember(accuracy::learning_rate_schedules()))
-        ->capture_default_str();
-    add_number(command, "--warmup", training.warmup, 0.0, 0.5,
-               "Share of the steps with a rising rate");
-    add_number(command, "--momentum", training.momentum, 0.0, 0.9999,
-               "Of the gradients, as Nesterov takes it");
-    command.add_flag("!--classical-momentum", training.nesterov, "Without Nesterov's look ahead");
-    add_number(command, "--weight-decay", training.weight_decay, 0.0, 1.0,
-               "On weights, not on batch norm");
-    add_number(command, "--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");
-    add_number(command, "--temperature", training.distillation_temperature, 0.01, 100.0,
-               "Of the distillation");
-    add_number(command, "--crop-padding", training.crop_padding, 0.0, 0.5,
-               "How far crops reach beyond the image, a share of its height; 0: flips only");
-    command.add_flag("!--no-augment", training.augment, "No random flips and crops");
-    command
-        .add_option("--device", training.device,
-                    "auto: a GPU where LibTorch finds one; reference: LibTorch's own kernels")
-        ->check(CLI::IsMember(accuracy::training_devices()))
-        ->capture_default_str();
-    add_number(command, "--seed", training.seed, 0, 1e15,
-               "Of the first weights, the images' order and their variations");
-}
-
 } // namespace
 
 void add_train_command(CLI::App& app, Action& action) {
@@ -291,13 +267,11 @@ void add_train_command(CLI::App& app, Action& action) {
     command->add_option("--teacher", options->inputs.teacher,
                         "Network to imitate, of the zoo or a file: knowledge distillation");
     command->add_option("--teacher-weights", options->inputs.teacher_weights, "Its weights");
-    command
-        ->add_option("--distillation", options->distillation,
-                     "Weight of the teacher's share in the loss (default: 0.9 with a --teacher)")
-        ->check(within(0.0, 1.0));
     add_number(*command, "--held-out", options->inputs.held_out, 0, 1e8,
                "Last training images, not trained on; 0: train on all");
-    add_training_options(*command, options->training);
+    add_setting_options(*command, settings_of(options->training));
+    add_number(*command, "--seed", options->training.seed, 0, 1e15,
+               "Of the first weights, the images' order and their variations");
     add_number(*command, "--checkpoint-seconds", options->checkpoint_seconds, 0.01, 86'400.0,
                "Time between two checkpoints, OUT.checkpoint");
     add_job_options(*command, options->job);
@@ -305,8 +279,10 @@ void add_train_command(CLI::App& app, Action& action) {
         action = [options, command](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 world.on_every_rank([&] {
-                    check_options(*options, command->count("--width") > 0,
-                                  command->count("--teacher") > 0);
+                    check_options(*options,
+                                  {.width = command->count("--width") > 0,
+                                   .teacher = command->count("--teacher") > 0,
+                                   .distillation = command->count("--distillation") > 0});
                 });
                 return train(world, *options);
             });

@@ -4,7 +4,6 @@
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/random_networks.hpp"
-#include "hdap/network/importance.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
@@ -31,14 +30,13 @@ struct Benchmarks {
 
 /// The study's network with random weights, as a latency hardly depends on them. Collective.
 network::Prunable benchmarked_network(const parallel::Job& job, const Settings& settings) {
-    network::Prunable network = load_network_to_prune(job, settings, false);
+    std::optional<network::Prunable> network = load_network_to_prune(job, settings, false);
     job.communicator.on_every_rank([&] {
-        network.weights = network::initial_weights(network.network,
-                                                   static_cast<std::uint64_t>(settings.seed));
-        network.ranked_channels =
-            network::rank_channels(network.network, *network.weights, network.space);
+        auto weights =
+            network::initial_weights(network->network, static_cast<std::uint64_t>(settings.seed));
+        network = network::with_weights(std::move(*network), std::move(weights));
     });
-    return network;
+    return std::move(*network);
 }
 
 /// "mobilenet_v1, width 0.25, images 1x28x28, 10 classes": latencies of the same text are

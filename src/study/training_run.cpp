@@ -1,7 +1,7 @@
 #include "hdap/study/training_run.hpp"
 
 #include "content_hash.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
@@ -9,6 +9,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/checkpoint.hpp"
 #include "hdap/study/run_directory.hpp"
+
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cmath>
@@ -22,17 +24,9 @@ using Seconds = std::chrono::duration<double>;
 
 // ----------------------------------------------------------------------------------- checkpoint
 
-std::string parameters_text(const accuracy::TrainingParameters& p) {
-    std::vector<std::string> parts;
-    for (const double value :
-         {p.epochs, static_cast<double>(p.batch), static_cast<double>(p.shard), p.learning_rate,
-          p.momentum, p.nesterov ? 1.0 : 0.0, p.weight_decay, p.warmup, p.label_smoothing,
-          p.distillation, p.distillation_temperature, p.augment ? 1.0 : 0.0, p.crop_padding})
-        parts.push_back(core::shortest(value));
-    parts.push_back(p.schedule);
-    parts.push_back(p.device);
-    parts.push_back(std::to_string(p.seed));
-    return core::join(parts);
+std::string parameters_text(accuracy::TrainingParameters parameters) {
+    return core::setting_lines({{"training", "", settings_of(parameters)}}) +
+           fmt::format("seed = {}", parameters.seed);
 }
 
 /// The columns of a history, as checkpoints and CSV files name them.

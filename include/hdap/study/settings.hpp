@@ -1,7 +1,7 @@
 #pragma once
 
-#include "hdap/accuracy/command_evaluator.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/command_parameters.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/clustering.hpp"
