@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -124,7 +126,7 @@ void check_comparable(const MeasuredFleet& measured, const MeasuredFleet& more,
                                   ": '" + there[i].second + "' there, '" + here[i].second +
                                   "' here; such latencies cannot be compared, so give them another "
                                   "file");
-    if (measured.benchmarks.genomes != more.benchmarks.genomes)
+    if (measured.fleet.benchmark_genomes != more.fleet.benchmark_genomes)
         throw core::DataError(where +
                               " and the new devices differ in the channels that the benchmarks "
                               "keep: study.seed, network.min_keep or "
@@ -186,8 +188,6 @@ void write_measured_fleet(storage::Hdf5Writer& file, const MeasuredFleet& measur
     file.attribute("/", "batch", benchmarks.batch);
     file.attribute("/", "runs", parameters.runs);
     file.attribute("/", "quantile", parameters.quantile);
-    file.write("/benchmark_genomes", benchmarks.genomes, {fleet.benchmarks(), benchmarks.groups});
-    file.attribute("/benchmark_genomes", "unit", std::string("channels"));
     file.write("/rounds/latency_ms", measured.round_latency_ms,
                {fleet.devices(), static_cast<std::size_t>(parameters.rounds), fleet.benchmarks()});
     file.attribute("/rounds/latency_ms", "unit", std::string("ms"));
@@ -212,20 +212,15 @@ MeasuredFleet read_measured_fleet(const storage::Hdf5Reader& file) {
     MeasuredFleet measured;
     measured.fleet = read_fleet(file);
     const Fleet& fleet = measured.fleet;
-    const auto shape = [&](const std::string& path, std::size_t dimensions, std::size_t at) {
-        const storage::Shape found = file.shape(path);
-        if (found.size() != dimensions)
-            throw core::DataError(file.name() + ": " + path + " has " +
-                                  std::to_string(found.size()) + " dimensions, expected " +
-                                  std::to_string(dimensions));
-        return found[at];
-    };
-    const std::size_t rounds = shape("/rounds/latency_ms", 3, 1);
+    if (fleet.benchmark_genomes.empty())
+        throw core::DataError(file.name() + ": lacks /benchmark_genomes");
+    const storage::Shape shape = file.shape("/rounds/latency_ms");
+    if (shape.size() != 3)
+        throw core::DataError(fmt::format("{}: /rounds/latency_ms has {} dimensions, expected 3",
+                                          file.name(), shape.size()));
+    const std::size_t rounds = shape[1];
     measured.benchmarks.network = file.attribute_string("/", "network");
     measured.benchmarks.batch = file.attribute_int("/", "batch");
-    measured.benchmarks.groups = shape("/benchmark_genomes", 2, 1);
-    measured.benchmarks.genomes = file.read<std::int32_t>(
-        "/benchmark_genomes", {fleet.benchmarks(), measured.benchmarks.groups});
     measured.parameters.rounds = static_cast<std::int64_t>(rounds);
     measured.parameters.runs = file.attribute_int("/", "runs");
     measured.parameters.quantile = file.attribute_double("/", "quantile");

@@ -2,8 +2,11 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hdap::fleet {
 
@@ -86,7 +89,7 @@ DeviceCondition draw_condition(const SynthesisParameters& parameters, core::Rand
     const std::size_t driver = draw_index(
         drivers.size(), [&](std::size_t i) { return drivers[i].share; }, random);
     condition.driver_version = static_cast<std::int32_t>(driver);
-    for (std::size_t kind = 0; kind < work_kinds; ++kind)
+    for (std::size_t kind = 0; kind < execution_kinds; ++kind)
         condition.kind_efficiency[kind] =
             drivers[driver].kind_efficiency[kind] * log_normal(parameters.efficiency_sigma, random);
     const bool throttled = random.uniform() < parameters.throttled_share;
@@ -106,6 +109,34 @@ DeviceCondition draw_condition(const SynthesisParameters& parameters, core::Rand
     condition.noise_sigma = parameters.noise_sigma * std::exp((2.0 * random.uniform() - 1.0) *
                                                               std::log(largest_noise_ratio));
     return condition;
+}
+
+struct ConditionField {
+    const char* name;
+    double (*value)(const DeviceCondition& condition);
+};
+constexpr ConditionField condition_fields[] = {
+    {"silicon", [](const DeviceCondition& c) { return c.silicon; }},
+    {"power_mode", [](const DeviceCondition& c) { return static_cast<double>(c.power_mode); }},
+    {"gpu_clock_factor", [](const DeviceCondition& c) { return c.gpu_clock_factor; }},
+    {"memory_clock_factor", [](const DeviceCondition& c) { return c.memory_clock_factor; }},
+    {"launch_factor", [](const DeviceCondition& c) { return c.launch_factor; }},
+    {"background_load", [](const DeviceCondition& c) { return c.background_load; }},
+    {"driver_version",
+     [](const DeviceCondition& c) { return static_cast<double>(c.driver_version); }},
+    {"ageing", [](const DeviceCondition& c) { return c.ageing; }},
+    {"noise_sigma", [](const DeviceCondition& c) { return c.noise_sigma; }},
+};
+
+/// An attribute that is a ratio or a number.
+template <class ValueOf>
+DeviceAttribute plain_attribute(std::string name, std::span<const DeviceCondition> conditions,
+                                ValueOf value_of) {
+    DeviceAttribute attribute{.name = std::move(name), .unit = "1", .values = {}};
+    attribute.values.reserve(conditions.size());
+    for (const DeviceCondition& condition : conditions)
+        attribute.values.push_back(value_of(condition));
+    return attribute;
 }
 
 std::string device_name(const std::string& sku, std::size_t index) {
@@ -133,16 +164,31 @@ void check_synthesis(const DeviceModel& model, const SynthesisParameters& parame
     check_range("noise_sigma", parameters.noise_sigma, 0.0, 0.2);
 }
 
+DeviceCondition synthesize_condition(const SynthesisParameters& parameters, std::size_t device) {
+    core::RandomStream random(parameters.seed, core::StreamId::device_condition,
+                              static_cast<std::uint32_t>(device));
+    return draw_condition(parameters, random);
+}
+
+std::vector<DeviceAttribute> condition_attributes(std::span<const DeviceCondition> conditions) {
+    std::vector<DeviceAttribute> attributes;
+    for (const ConditionField& field : condition_fields)
+        attributes.push_back(plain_attribute(field.name, conditions, field.value));
+    for (std::size_t kind = 0; kind < execution_kinds; ++kind)
+        attributes.push_back(plain_attribute(
+            fmt::format("kind_efficiency_{}",
+                        network::layer_kind_name(static_cast<network::LayerKind>(kind))),
+            conditions, [&](const DeviceCondition& c) { return c.kind_efficiency[kind]; }));
+    return attributes;
+}
+
 std::vector<DeviceCondition> synthesize_conditions(const DeviceModel& model,
                                                    const SynthesisParameters& parameters) {
     check_synthesis(model, parameters);
     std::vector<DeviceCondition> conditions;
     conditions.reserve(static_cast<std::size_t>(parameters.devices));
-    for (std::int64_t i = 0; i < parameters.devices; ++i) {
-        core::RandomStream random(parameters.seed, core::StreamId::device_condition,
-                                  static_cast<std::uint32_t>(i));
-        conditions.push_back(draw_condition(parameters, random));
-    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(parameters.devices); ++i)
+        conditions.push_back(synthesize_condition(parameters, i));
     return conditions;
 }
 
@@ -150,10 +196,12 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
                        std::span<const BenchmarkNetwork> benchmarks, std::int64_t batch, int runs) {
     Fleet fleet;
     fleet.sku = model.sku;
-    fleet.conditions = synthesize_conditions(model, parameters);
-    const std::size_t devices = fleet.conditions.size();
+    const auto conditions = synthesize_conditions(model, parameters);
+    fleet.attributes = condition_attributes(conditions);
+    const std::size_t devices = conditions.size();
     for (const BenchmarkNetwork& benchmark : benchmarks) {
         fleet.benchmark_names.push_back(benchmark.name);
+        if (!benchmark.genome.empty()) fleet.benchmark_genomes.push_back(benchmark.genome);
         // Says what is wrong with a benchmark, the batch or the runs before threads start, out of
         // which no exception may come.
         core::RandomStream probe(parameters.seed, core::StreamId::measurement_noise);
@@ -168,7 +216,7 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
             core::RandomStream random(parameters.seed, core::StreamId::measurement_noise,
                                       static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(b));
             fleet.latency_ms[i * benchmarks.size() + b] = measured_latency_ms(
-                model, fleet.conditions[i], benchmarks[b].layers, batch, runs, random);
+                model, conditions[i], benchmarks[b].layers, batch, runs, random);
         }
     }
     return fleet;

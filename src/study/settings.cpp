@@ -45,7 +45,7 @@ Section fleet_section(Settings& s) {
     return {
         "fleet",
         "The devices and their latencies on the benchmark networks",
-        {core::text("source", s.fleet.source, {"simulated", "recorded"},
+        {core::text("source", s.fleet.source, fleet::latency_source_names(),
                     "simulated: from a device model; recorded: measured latencies", shapes),
          core::path("file", s.fleet.file, "source = \"recorded\": the measured latencies", shapes),
          core::text("sku", s.fleet.sku, {},
@@ -279,7 +279,7 @@ void check_consistency(const Settings& settings, const std::string& file) {
 
 void spread_seed(Settings& s) {
     const auto seed = static_cast<std::uint64_t>(s.seed);
-    s.fleet.synthesis.seed = seed;
+    s.fleet.seed = seed;
     s.clusters.seed = seed;
     s.surrogate.gbrt.seed = seed;
     s.search.nsga2.seed = seed;

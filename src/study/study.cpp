@@ -79,8 +79,8 @@ class Study {
         job.communicator.on_every_rank([&] {
             if (last >= Stage::search) run_.evaluator = make_evaluator(run_);
         });
-        run_.source = fleet::make_latency_source(latency_source_parameters(request.settings),
-                                                 run_.network, job.communicator);
+        run_.source =
+            fleet::make_latency_source(request.settings.fleet, run_.network, job.communicator);
         job.communicator.on_root([&] {
             run_.directory.emplace(request.run_directory, request.settings, job.log);
             job.log.open_file(run_.file("log.jsonl"));

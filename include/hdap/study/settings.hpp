@@ -5,7 +5,7 @@
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/clustering.hpp"
-#include "hdap/fleet/synthesis.hpp"
+#include "hdap/fleet/latency_source.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/nsga2.hpp"
@@ -24,16 +24,7 @@ struct Settings {
     std::string name = "study";
     std::int64_t seed = 1;
 
-    struct Fleet {
-        std::string source = "simulated"; ///< or "recorded": measured latencies
-        std::string file;                 ///< of a recorded fleet
-        std::string sku = "unknown";      ///< of a recorded fleet
-        std::int64_t benchmarks = 8;
-        std::int64_t batch = 64;
-        std::int64_t runs = 10;
-        fleet::SynthesisParameters synthesis;
-    } fleet;
-
+    fleet::LatencySourceParameters fleet;
     fleet::ClusteringParameters clusters;
 
     struct Network {

@@ -2,6 +2,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/profile.hpp"
+#include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 #include "stage_table.hpp"
@@ -21,6 +22,28 @@ void write_output(const StudyRun& run, Stage stage,
 
 fleet::Clustering read_clusters(const StudyRun& run) {
     return fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema));
+}
+
+/// Who is measured: thousands of ranks need not know the whole fleet for that. Collective.
+fleet::Representatives representatives_on_every_rank(const StudyRun& run) {
+    std::vector<std::int32_t> devices;
+    std::vector<std::uint64_t> sizes;
+    run.communicator().on_root([&] {
+        for (const auto& cluster : read_clusters(run).representatives) {
+            devices.insert(devices.end(), cluster.begin(), cluster.end());
+            sizes.push_back(cluster.size());
+        }
+    });
+    run.communicator().broadcast(devices);
+    run.communicator().broadcast(sizes);
+    fleet::Representatives representatives;
+    auto first = devices.begin();
+    for (const std::uint64_t size : sizes) {
+        const auto end = first + static_cast<std::ptrdiff_t>(size);
+        representatives.emplace_back(first, end);
+        first = end;
+    }
+    return representatives;
 }
 
 void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering) {
@@ -84,20 +107,23 @@ bool make_clusters(StudyRun& run) {
 
 bool make_profile(StudyRun& run) {
     const Settings& settings = run.settings();
-    std::vector<std::vector<std::int32_t>> representatives;
-    run.communicator().on_root([&] { representatives = read_clusters(run).representatives; });
     const auto measured = fleet::measure_profile(
-        *run.source, representatives, run.network.space,
+        *run.source, representatives_on_every_rank(run), run.network.space,
         fleet::profile_genomes(run.network.space, static_cast<std::uint64_t>(settings.seed),
                                settings.profile.candidates),
         settings.profile.runs, run.job);
     if (!measured) return false;
     run.communicator().on_root([&] {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
-            fleet::write_profile(file, *measured);
+            fleet::write_profile(file, measured->profile);
         });
-        run.job.log.info(fmt::format(
-            "profile: {} candidates on the representatives of each cluster", measured->candidates()));
+        run.job.log.info(
+            fmt::format("profile: {} candidates on the representatives of each cluster",
+                        measured->profile.candidates()));
+        if (measured->left_out > 0)
+            run.job.log.warning(fmt::format("profile: {} candidates were not measured on every "
+                                            "cluster and are left out",
+                                            measured->left_out));
     });
     return true;
 }

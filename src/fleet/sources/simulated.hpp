@@ -1,0 +1,15 @@
+#pragma once
+
+#include "hdap/fleet/latency_source.hpp"
+
+#include <memory>
+
+namespace hdap::fleet {
+
+/// A synthetic fleet whose devices are simulated by a device model. Every rank measures a share of
+/// the networks; the conditions of a device are drawn again wherever they are needed.
+std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParameters& parameters,
+                                                     const network::Prunable& prunable,
+                                                     const parallel::Communicator& communicator);
+
+} // namespace hdap::fleet
