@@ -141,7 +141,7 @@ void add_device_options(CLI::App& command, study::MeasuredDevices& devices) {
     command.add_option("--device-id", devices.device_id,
                        "Name of this device (default: the node's, or the host's)");
     command.add_option("--sku", devices.sku,
-                       "What the label on the devices says (default: fleet.sku)");
+                       "What the label on the devices says (default: fleet.recorded.sku)");
     command.add_flag("--append", devices.append, "Add to the devices that are in the file");
     command.add_flag("--replace", devices.replace,
                      "As --append; a device of the same name gives way");

@@ -14,6 +14,8 @@ namespace {
 
 struct SourceRow {
     std::string_view name;
+    std::string_view comment; ///< of its settings
+    std::vector<core::Setting> (*settings)(LatencySourceParameters& parameters);
     std::unique_ptr<LatencySource> (*make)(const LatencySourceParameters& parameters,
                                            const network::Prunable& prunable,
                                            const parallel::Communicator& communicator);
@@ -21,8 +23,10 @@ struct SourceRow {
 
 /// Another source is a line here.
 constexpr SourceRow sources[] = {
-    {"simulated", &make_simulated_source},
-    {"recorded", &make_recorded_source},
+    {"simulated", "How the units of a simulated fleet differ", &simulated_settings,
+     &make_simulated_source},
+    {"recorded", "Latencies that were measured elsewhere", &recorded_settings,
+     &make_recorded_source},
 };
 
 const SourceRow& row_of(const std::string& name) {
@@ -39,6 +43,14 @@ std::vector<std::string> latency_source_names() {
     for (const SourceRow& row : sources)
         names.emplace_back(row.name);
     return names;
+}
+
+std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters) {
+    std::vector<core::Section> sections;
+    for (const SourceRow& row : sources)
+        sections.push_back({fmt::format("fleet.{}", row.name), std::string(row.comment),
+                            row.settings(parameters)});
+    return sections;
 }
 
 std::unique_ptr<LatencySource> make_latency_source(const LatencySourceParameters& parameters,

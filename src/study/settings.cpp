@@ -47,9 +47,6 @@ Section fleet_section(Settings& s) {
         "The devices and their latencies on the benchmark networks",
         {core::text("source", s.fleet.source, fleet::latency_source_names(),
                     "simulated: from a device model; recorded: measured latencies", shapes),
-         core::path("file", s.fleet.file, "source = \"recorded\": the measured latencies", shapes),
-         core::text("sku", s.fleet.sku, {},
-                    "source = \"recorded\": what the label on the devices says", shapes),
          core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
                        "Benchmark networks: randomly pruned versions of the network", shapes),
          core::integer("batch", s.fleet.batch, {1, 4096}, "Images per inference, for all latencies",
@@ -206,7 +203,7 @@ void check_study_and_fleet(const Settings& s) {
     if (s.name.empty() || s.name.find('/') != std::string::npos)
         fail(fmt::format("study.name = '{}' must be a file name, without '/'", s.name));
     if (s.fleet.source == "recorded" && s.fleet.file.empty())
-        fail("fleet.source = \"recorded\" needs fleet.file");
+        fail("fleet.source = \"recorded\" needs fleet.recorded.file");
 }
 
 void check_objectives(const Settings& s) {
@@ -291,20 +288,21 @@ void spread_seed(Settings& s) {
 } // namespace
 
 core::Configuration configuration_of(Settings& settings) {
-    return {study_section(settings),
-            fleet_section(settings),
-            {"fleet.synthetic", "How the units of a simulated fleet differ",
-             settings_of(settings.fleet.synthesis)},
-            {"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
-            network_section(settings),
-            data_section(settings),
-            accuracy_section(settings),
-            profile_section(settings),
-            surrogate_section(settings),
-            search_section(settings),
-            finetune_section(settings),
-            report_section(settings),
-            run_section(settings)};
+    core::Configuration all;
+    const auto add = [&](const std::vector<Section>& sections) {
+        all.insert(all.end(), sections.begin(), sections.end());
+    };
+    add({study_section(settings), fleet_section(settings)});
+    add(fleet::latency_source_sections(settings.fleet));
+    add({{"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
+         network_section(settings),
+         data_section(settings),
+         accuracy_section(settings),
+         profile_section(settings),
+         surrogate_section(settings)});
+    add({search_section(settings), finetune_section(settings), report_section(settings),
+         run_section(settings)});
+    return all;
 }
 
 std::string evaluator_of(const Settings& settings) {

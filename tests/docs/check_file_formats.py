@@ -42,7 +42,7 @@ name = "tiny"
 benchmarks = 3
 batch = 4
 runs = 2
-[fleet.synthetic]
+[fleet.simulated]
 devices = 60
 [network]
 name = "mobilenet_v1"

@@ -24,7 +24,7 @@ seed = 7
 benchmarks = 3
 batch = 4
 runs = 2
-[fleet.synthetic]
+[fleet.simulated]
 devices = 60
 [network]
 name = "mobilenet_v1"

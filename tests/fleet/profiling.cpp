@@ -17,11 +17,8 @@ constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t devices = 3;
 
 /// Devices 4 and 7 stand for the first cluster, 2 for the second.
-fleet::Clustering two_clusters() {
-    fleet::Clustering clustering;
-    clustering.cluster_weight = {0.75, 0.25};
-    clustering.representatives = {{4, 7}, {2}};
-    return clustering;
+fleet::Representatives two_clusters() {
+    return {{4, 7}, {2}};
 }
 
 network::SearchSpace small_space() {

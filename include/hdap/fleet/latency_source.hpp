@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/synthesis.hpp"
 #include "hdap/network/prunable.hpp"
@@ -68,6 +69,9 @@ struct LatencySourceParameters {
 
 /// The names of the sources, the standard one first.
 std::vector<std::string> latency_source_names();
+
+/// A section of settings for each source, "fleet.NAME". `parameters` must outlive them.
+std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters);
 
 /// The source that `parameters` name, for the networks that `prunable` can become; `prunable` must
 /// outlive it. A file is read by the root alone. Collective.

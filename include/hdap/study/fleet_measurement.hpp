@@ -13,7 +13,7 @@ namespace hdap::study {
 /// What the user says about the devices, and about their file.
 struct MeasuredDevices {
     std::string device_id; ///< of the only rank; empty: the node's name
-    std::string sku;       ///< empty: `fleet.sku` of the study
+    std::string sku;       ///< empty: `fleet.recorded.sku` of the study
     std::filesystem::path file;
     bool append = false;  ///< the file may exist; devices are added to it
     bool replace = false; ///< a device of the same name gives way; implies `append`

@@ -113,9 +113,9 @@ std::string text_of(const std::string& path, const parallel::Communicator& commu
 
 void check(const LatencySourceParameters& parameters) {
     if (parameters.file.empty())
-        throw core::ConfigError("recorded latencies need fleet.file, a table of them");
+        throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them");
     if (!is_name(parameters.sku))
-        throw core::ConfigError("recorded latencies need fleet.sku: what the label on the devices "
+        throw core::ConfigError("recorded latencies need fleet.recorded.sku: what the label on the devices "
                                 "says, 1 to 256 printable bytes");
 }
 
@@ -130,6 +130,15 @@ std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameter
     communicator.on_every_rank(
         [&] { table = parse_recorded(text, parameters.file, prunable.space); });
     return std::make_unique<RecordedSource>(parameters, std::move(table));
+}
+
+std::vector<core::Setting> recorded_settings(LatencySourceParameters& parameters) {
+    return {core::path("file", parameters.file,
+                       "Table of candidates and devices: CSV with device_id, latency_ms and a "
+                       "keep_GROUP for each pruning group",
+                       core::Outputs::fleet),
+            core::text("sku", parameters.sku, {}, "What the label on the devices says",
+                       core::Outputs::fleet)};
 }
 
 } // namespace hdap::fleet

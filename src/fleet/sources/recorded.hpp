@@ -3,6 +3,7 @@
 #include "hdap/fleet/latency_source.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace hdap::fleet {
 
@@ -12,5 +13,8 @@ namespace hdap::fleet {
 std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameters& parameters,
                                                     const network::Prunable& prunable,
                                                     const parallel::Communicator& communicator);
+
+/// The settings of `parameters` that it alone looks at; they must not outlive them.
+std::vector<core::Setting> recorded_settings(LatencySourceParameters& parameters);
 
 } // namespace hdap::fleet

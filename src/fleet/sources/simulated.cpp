@@ -133,4 +133,8 @@ std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParamete
     return std::make_unique<SimulatedSource>(parameters, prunable);
 }
 
+std::vector<core::Setting> simulated_settings(LatencySourceParameters& parameters) {
+    return settings_of(parameters.synthesis);
+}
+
 } // namespace hdap::fleet

@@ -3,6 +3,7 @@
 #include "hdap/fleet/latency_source.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace hdap::fleet {
 
@@ -11,5 +12,8 @@ namespace hdap::fleet {
 std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParameters& parameters,
                                                      const network::Prunable& prunable,
                                                      const parallel::Communicator& communicator);
+
+/// The settings of `parameters` that it alone looks at; they must not outlive them.
+std::vector<core::Setting> simulated_settings(LatencySourceParameters& parameters);
 
 } // namespace hdap::fleet
