@@ -113,11 +113,10 @@ Section profile_section(Settings& s) {
 }
 
 Section surrogate_section(Settings& s) {
-    return {
-        "surrogate", "What predicts latencies on each cluster",
-        joined({core::text("kind", s.surrogate.kind, {"gbrt"},
-                           "gbrt: gradient-boosted forests, one per cluster", Outputs::surrogates)},
-               settings_of(s.surrogate.gbrt))};
+    return {"surrogate",
+            "What predicts latencies on each cluster",
+            {core::text("kind", s.surrogate.kind, surrogate::surrogate_kinds(), "Which one",
+                        Outputs::surrogates)}};
 }
 
 Section search_section(Settings& s) {
@@ -300,6 +299,7 @@ core::Configuration configuration_of(Settings& settings) {
          accuracy_section(settings),
          profile_section(settings),
          surrogate_section(settings)});
+    add(surrogate::surrogate_sections(settings.surrogate));
     add({search_section(settings), finetune_section(settings), report_section(settings),
          run_section(settings)});
     return all;

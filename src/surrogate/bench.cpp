@@ -2,7 +2,8 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/surrogate/cluster_surrogates.hpp"
+#include "surrogate/forest_kernel.hpp"
+#include "surrogate/gbrt_fit.hpp"
 
 #include <functional>
 #include <string>
@@ -45,7 +46,8 @@ std::vector<float> relative_latencies(const std::vector<float>& ratios, std::siz
 
 struct Contenders {
     std::vector<XgboostBooster> boosters; ///< [cluster]
-    ClusterSurrogates surrogates;         ///< the same forests, with unpruned latencies of 1 ms
+    ForestKernel kernel;                  ///< the same forests
+    std::vector<double> scale = std::vector<double>(clusters, 1.0);
 };
 
 Contenders fit(std::int64_t depth) {
@@ -58,16 +60,12 @@ Contenders fit(std::int64_t depth) {
         boosters.push_back(train_gbrt(features, training_rows, genes, targets, parameters));
         forests.push_back(forest_of(boosters.back(), genes, gbrt_base_score(targets)));
     }
-    return {std::move(boosters),
-            {std::move(forests),
-             std::vector<double>(clusters, 1.0),
-             std::vector<ErrorFigures>(clusters),
-             {}}};
+    return {std::move(boosters), ForestKernel(std::move(forests))};
 }
 
 void compare_bitwise(const Contenders& contenders, const std::vector<float>& features) {
     std::vector<double> ours(rows * clusters);
-    contenders.surrogates.predict_ms(features, rows, ours, 1);
+    contenders.kernel.predict(features, rows, contenders.scale, ours, 1);
     for (std::size_t k = 0; k < clusters; ++k) {
         const std::span<const float> theirs = contenders.boosters[k].predict(features, rows, genes);
         for (std::size_t i = 0; i < rows; ++i) {
@@ -84,13 +82,13 @@ core::BenchmarkResult bench_depth(const std::string& name, std::int64_t depth, b
     if (verify) compare_bitwise(contenders, features);
     std::vector<double> latency_ms(rows * clusters);
     const std::vector<std::function<void()>> work{
-        [&] { contenders.surrogates.predict_ms(features, rows, latency_ms, 1); },
+        [&] { contenders.kernel.predict(features, rows, contenders.scale, latency_ms, 1); },
         [&] {
             for (const XgboostBooster& booster : contenders.boosters)
                 static_cast<void>(booster.predict(features, rows, genes));
         }};
     const std::vector<double> seconds = core::fastest_seconds(work, 7, 0.02, core::Clock::thread);
-    const auto trees = static_cast<double>(clusters * contenders.surrogates.forests()[0].trees());
+    const auto trees = static_cast<double>(clusters * contenders.kernel.forests()[0].trees());
     const double to_ns = 1e9 / (static_cast<double>(rows) * trees);
     return {.name = name,
             .value = seconds[0] * to_ns,

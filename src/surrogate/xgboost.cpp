@@ -1,4 +1,4 @@
-#include "hdap/surrogate/xgboost.hpp"
+#include "surrogate/xgboost.hpp"
 
 #include "hdap/core/error.hpp"
 

@@ -57,7 +57,7 @@ batch = 20
 [profile]
 candidates = 12
 runs = 2
-[surrogate]
+[surrogate.gbrt]
 trees = 5
 [search]
 population = 6

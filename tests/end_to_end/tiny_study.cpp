@@ -39,7 +39,7 @@ batch = 50
 [profile]
 candidates = 40
 runs = 2
-[surrogate]
+[surrogate.gbrt]
 trees = 20
 [search]
 population = 8

@@ -9,7 +9,7 @@
 #include "hdap/network/importance.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/nsga2.hpp"
-#include "hdap/surrogate/gbrt.hpp"
+#include "hdap/surrogate/surrogate.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -54,10 +54,7 @@ struct Settings {
         std::int64_t runs = 10;
     } profile;
 
-    struct Surrogate {
-        std::string kind = "gbrt";
-        surrogate::GbrtParameters gbrt;
-    } surrogate;
+    surrogate::SurrogateParameters surrogate;
 
     struct Search {
         std::string algorithm = "nsga2";

@@ -1,4 +1,4 @@
-#include "hdap/surrogate/error_figures.hpp"
+#include "hdap/surrogate/error_metrics.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
@@ -14,10 +14,10 @@ namespace {
 
 void check_sizes(std::size_t left, std::size_t right) {
     if (left != right)
-        throw core::DataError("error figures need one prediction per measurement, not " +
+        throw core::DataError("error metrics need one prediction per measurement, not " +
                               std::to_string(right) + " for " + std::to_string(left));
     if (left < 2)
-        throw core::DataError("error figures need at least 2 measurements, not " +
+        throw core::DataError("error metrics need at least 2 measurements, not " +
                               std::to_string(left));
 }
 
@@ -34,7 +34,7 @@ void check_values(std::span<const double> measured, std::span<const double> pred
 
 } // namespace
 
-ErrorFigures error_figures(std::span<const double> measured, std::span<const double> predicted) {
+ErrorMetrics error_metrics(std::span<const double> measured, std::span<const double> predicted) {
     check_sizes(measured.size(), predicted.size());
     check_values(measured, predicted);
     const auto count = static_cast<double>(measured.size());

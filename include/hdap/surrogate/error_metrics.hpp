@@ -5,7 +5,7 @@
 namespace hdap::surrogate {
 
 /// How well predictions fit measurements.
-struct ErrorFigures {
+struct ErrorMetrics {
     double mape = 0;      ///< mean of |predicted − measured| ÷ measured, a fraction: 0.1 is 10 %
     double rmse = 0;      ///< root of the mean squared error, in the unit of the values
     double r_squared = 0; ///< 1 − squared error ÷ variance of `measured`; NaN without variance
@@ -15,6 +15,6 @@ struct ErrorFigures {
 /// Compares `predicted` with `measured`, value by value.
 /// Throws DataError when the sizes differ, when there are fewer than 2 values, when a value is not
 /// finite or when a measured one is not positive. Complexity: O(n log n).
-ErrorFigures error_figures(std::span<const double> measured, std::span<const double> predicted);
+ErrorMetrics error_metrics(std::span<const double> measured, std::span<const double> predicted);
 
 } // namespace hdap::surrogate

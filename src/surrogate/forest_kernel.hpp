@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/surrogate/forest.hpp"
+#include "surrogate/forest.hpp"
 
 #include <cstddef>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "hdap/surrogate/gbrt.hpp"
+#include "surrogate/gbrt_fit.hpp"
 
 #include "hdap/core/error.hpp"
 #include "surrogate/random_forest.hpp"
