@@ -84,13 +84,13 @@ void RunDirectory::continue_with(const Settings& settings, core::Log& log) const
                         "one with --out, or use its settings",
                         path_.string(), core::join(different, "; ")));
     const std::int64_t done = generations_done(path_);
-    if (done > settings.search.generations)
+    if (done > settings.search.length.generations)
         throw core::ConfigError(
             fmt::format("{}: its search has done {} generations already, and search.generations = "
                         "{} asks for fewer; choose another run directory with --out",
-                        path_.string(), done, settings.search.generations));
-    if (done >= there.search.generations && there.search.generations < settings.search.generations)
-        put_aside(path_, there.search.generations, log);
+                        path_.string(), done, settings.search.length.generations));
+    if (done >= there.search.length.generations && there.search.length.generations < settings.search.length.generations)
+        put_aside(path_, there.search.length.generations, log);
     fs::create_directories(path_ / "networks");
 }
 

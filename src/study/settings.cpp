@@ -1,9 +1,10 @@
 #include "hdap/study/settings.hpp"
 
+#include "hdap/accuracy/candidate_evaluator.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/zoo.hpp"
-#include "hdap/search/objectives.hpp"
+#include "hdap/search/metrics.hpp"
 
 #include <fmt/format.h>
 
@@ -92,10 +93,17 @@ Section data_section(Settings& s) {
              batch_setting(s.data.evaluation)}};
 }
 
+/// Those that there are, and the one that goes by what is there.
+std::vector<std::string> evaluator_choices() {
+    std::vector<std::string> names = accuracy::candidate_evaluator_names();
+    names.insert(names.begin(), "auto");
+    return names;
+}
+
 Section accuracy_section(Settings& s) {
     return {
         "accuracy", "What measures the accuracy of candidates",
-        joined({core::text("evaluator", s.accuracy.evaluator, {"auto", "engine", "command", "none"},
+        joined({core::text("evaluator", s.accuracy.evaluator, evaluator_choices(),
                            "engine: top-1 on data.file; command: a program of your own; none: "
                            "nothing does; auto: the first that is there of command, data.file, "
                            "none",
@@ -122,17 +130,15 @@ Section surrogate_section(Settings& s) {
 Section search_section(Settings& s) {
     constexpr auto shapes = Outputs::search;
     std::vector<Setting> settings{
-        core::text("algorithm", s.search.algorithm, {"nsga2", "random"},
-                   "nsga2: NSGA-II; random: baseline, random candidates in all generations",
-                   shapes),
-        core::text_list("objectives", s.search.objectives,
-                        "Minimised: latency.mean, latency.worst_cluster, accuracy_drop, flops, "
-                        "params, memory.peak",
-                        shapes),
-        core::text_list("constraints", s.search.constraints,
-                        "Must hold: \"METRIC <= BOUND\"; 0.5x is half of the unpruned network's",
-                        shapes)};
-    settings = joined(std::move(settings), settings_of(s.search.nsga2));
+        core::text("algorithm", s.search.algorithm, search::algorithm_names(),
+                   "What decides which candidates are evaluated next", shapes),
+        population_setting(s.search.parameters)};
+    settings = joined(std::move(settings), settings_of(s.search.length));
+    settings.push_back(core::text_list("objectives", s.search.objectives,
+                                       fmt::format("Minimised: {}", core::join(search::metric_names())), shapes));
+    settings.push_back(core::text_list(
+        "constraints", s.search.constraints,
+        "Must hold: \"METRIC <= BOUND\"; 0.5x is half of the unpruned network's", shapes));
     settings.push_back(accuracy::precision_setting(s.search.precision));
     return {"search", "Search over the channels kept in each pruning group", std::move(settings)};
 }
@@ -242,7 +248,7 @@ void check_engine_settings(const Settings& s) {
     if (evaluator_of(s) == "engine") return;
     constexpr const char* needs = "{} needs hdap's own accuracy (accuracy.evaluator = \"engine\"), "
                                   "not accuracy.command or none: set it to {}";
-    if (s.search.nsga2.give_up_confidence > 0.0)
+    if (s.search.length.give_up_confidence > 0.0)
         fail(fmt::format(needs, "search.give_up_confidence", "0"));
     if (s.search.precision != "float32") fail(fmt::format(needs, "search.precision", "float32"));
 }
@@ -278,9 +284,7 @@ void spread_seed(Settings& s) {
     s.fleet.seed = seed;
     s.clusters.seed = seed;
     s.surrogate.gbrt.seed = seed;
-    s.search.nsga2.seed = seed;
-    s.search.nsga2.offspring =
-        s.search.algorithm == "random" ? search::Offspring::random : search::Offspring::of_parents;
+    s.search.parameters.seed = seed;
     s.finetune.training.seed = seed;
 }
 
@@ -300,8 +304,9 @@ core::Configuration configuration_of(Settings& settings) {
          profile_section(settings),
          surrogate_section(settings)});
     add(surrogate::surrogate_sections(settings.surrogate));
-    add({search_section(settings), finetune_section(settings), report_section(settings),
-         run_section(settings)});
+    add({search_section(settings)});
+    add(search::algorithm_sections(settings.search.parameters));
+    add({finetune_section(settings), report_section(settings), run_section(settings)});
     return all;
 }
 
@@ -311,13 +316,21 @@ std::string evaluator_of(const Settings& settings) {
     return settings.data.file.empty() ? "none" : "engine";
 }
 
-bool needs_accuracy(const Settings& settings) {
-    bool needed = false;
+search::Goal goal_of(const Settings& settings) {
+    search::Goal goal;
     for (const std::string& name : settings.search.objectives)
-        needed |= search::parse_figure(name) == search::Figure::accuracy_drop;
+        goal.objectives.push_back(search::parse_metric(name));
     for (const std::string& text : settings.search.constraints)
-        needed |= search::parse_constraint(text).figure == search::Figure::accuracy_drop;
-    return needed;
+        goal.constraints.push_back(search::parse_constraint(text));
+    return goal;
+}
+
+bool needs_accuracy(const Settings& settings) {
+    const search::Goal goal = goal_of(settings);
+    return std::ranges::any_of(goal.objectives, &search::Metric::needs_accuracy) ||
+           std::ranges::any_of(goal.constraints, [](const search::Constraint& constraint) {
+               return constraint.metric.needs_accuracy();
+           });
 }
 
 bool is_path_setting(const std::string& name) {

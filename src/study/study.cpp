@@ -45,7 +45,7 @@ StudyRun load_study(const parallel::Job& job, const StudyRequest& request, Stage
                  .problem = std::nullopt,
                  .directory = std::nullopt,
                  .store = std::nullopt,
-                 .found = {},
+                 .found = search::SearchState({}),
                  .finetuned = {}};
     run.graph_key = core::sha256_hex(network::network_as_json(run.network.network));
     if (measures_accuracy) run.accuracy = load_accuracy_inputs(job, settings, run.network);

@@ -8,7 +8,9 @@
 #include "hdap/fleet/latency_source.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/search_space.hpp"
-#include "hdap/search/nsga2.hpp"
+#include "hdap/search/algorithm.hpp"
+#include "hdap/search/goal.hpp"
+#include "hdap/search/search_run.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 
 #include <cstdint>
@@ -58,7 +60,8 @@ struct Settings {
 
     struct Search {
         std::string algorithm = "nsga2";
-        search::Nsga2Parameters nsga2;
+        search::AlgorithmParameters parameters;
+        search::SearchParameters length;
         std::vector<std::string> objectives{"latency.mean", "accuracy_drop"};
         std::vector<std::string> constraints{"flops <= 0.6x"};
         std::string precision = "float32";
@@ -89,8 +92,10 @@ core::Configuration configuration_of(Settings& settings);
 /// there is one, for the engine where there is data, else for none.
 std::string evaluator_of(const Settings& settings);
 
-/// Whether an objective or a constraint needs accuracies. Throws ConfigError when one of them
-/// cannot be parsed.
+/// The objectives and constraints. Throws ConfigError when one of them cannot be parsed.
+search::Goal goal_of(const Settings& settings);
+
+/// Whether an objective or a constraint needs accuracies. Throws as goal_of.
 bool needs_accuracy(const Settings& settings);
 
 /// Whether the setting is the path of a file: relative ones are relative to where they are written.

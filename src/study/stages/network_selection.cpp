@@ -11,7 +11,7 @@ namespace hdap::study {
 namespace {
 
 double mean_latency_ms(const search::SearchProblem& problem, const network::Genome& genome) {
-    const auto facts = search::predicted_facts(problem, genome);
+    const auto facts = predicted_facts(problem, genome);
     return search::parse_metric("latency.mean").value(facts, facts, problem.fleet);
 }
 
@@ -60,6 +60,12 @@ std::vector<std::size_t> best_subset(const StudyRun& run, const std::vector<std:
 }
 
 } // namespace
+
+search::CandidateFacts predicted_facts(const search::SearchProblem& problem,
+                                       const network::Genome& genome) {
+    const auto latencies = search::predicted_latencies(problem, std::span(&genome, 1), 1);
+    return search::facts_of(problem, genome, latencies, std::numeric_limits<double>::quiet_NaN());
+}
 
 std::vector<Selection> select_networks(const StudyRun& run) {
     const auto front = search::current_front(*run.problem, run.found);

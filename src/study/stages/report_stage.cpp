@@ -149,7 +149,7 @@ class ReportBuilder {
     }
 
     [[nodiscard]] report::NetworkRow uniform_row(const FinetunedNetwork& result) const {
-        auto facts = search::predicted_facts(problem_, result.genome);
+        auto facts = predicted_facts(problem_, result.genome);
         facts.accuracy = run_.evaluator->accuracy(result.genome, {}, {}).value().value;
         return row(result.id, report::NetworkKind::uniform, result.genome, facts);
     }
@@ -189,7 +189,7 @@ class ReportBuilder {
                                        .hypervolume = record.hypervolume});
         report_.choose_chart();
         for (const std::size_t i : spread_indices(log_.size(), most_points))
-            report_.candidates.push_back(candidate_point(log_[i]));
+            report_.candidates.push_back(candidate_point(i));
     }
 
     void add_devices() {
@@ -205,16 +205,15 @@ class ReportBuilder {
                                      devices.benchmark_names.back()};
     }
 
-    /// Where a candidate is on the chart of the front.
-    [[nodiscard]] report::CandidatePoint candidate_point(const search::Evaluation& entry) const {
+    /// Where an entry of the log is on the chart of the front.
+    [[nodiscard]] report::CandidatePoint candidate_point(std::size_t entry) const {
         const auto at = [&](const std::string& axis) {
-            return axis == report::accuracy_axis
-                       ? entry.accuracy
-                       : log_.value(entry, search::parse_metric(axis));
+            return axis == report::accuracy_axis ? log_[entry].accuracy
+                                                 : log_.value(entry, search::parse_metric(axis));
         };
         return {.x = at(report_.chart_x),
                 .y = at(report_.chart_y),
-                .feasible = search::total_violation(problem_, run_.found, entry) <= 0.0};
+                .feasible = problem_.goal.violation_of(log_, entry) <= 0.0};
     }
 
     static constexpr std::size_t most_points = 3000;

@@ -57,7 +57,7 @@ class ResultsBuilder {
             static_cast<double>(noise) / static_cast<double>(fleet_.devices.devices()));
     }
 
-    [[nodiscard]] double value(const search::Evaluation& entry, const char* metric) const {
+    [[nodiscard]] double value(std::size_t entry, const char* metric) const {
         return found_.log.value(entry, search::parse_metric(metric));
     }
 
@@ -75,10 +75,10 @@ class ResultsBuilder {
         for (const std::size_t index : front_) {
             const search::Evaluation& candidate = found_.log[index];
             const double latency = fleet_.truth.mean_latency_ms(candidate.genome);
-            const double drop = value(candidate, "accuracy_drop");
+            const double drop = value(index, "accuracy_drop");
             points.push_back(latency / unpruned_ms);
             points.push_back(drop / accuracy_scale);
-            error += std::abs(value(candidate, "latency.mean") / latency - 1.0);
+            error += std::abs(value(index, "latency.mean") / latency - 1.0);
             for (std::size_t i = 0; i < speedup.size(); ++i)
                 if (drop <= accuracy_budgets[i])
                     speedup[i] = std::max(speedup[i], unpruned_ms / latency);
@@ -94,11 +94,10 @@ class ResultsBuilder {
     std::vector<std::size_t> eligible() const {
         std::vector<std::size_t> indices;
         for (std::size_t i = 0; i < found_.log.size(); ++i) {
-            const search::Evaluation& entry = found_.log[i];
             // What was given up is known by a part of the images only.
-            if (entry.given_up_after == 0 &&
-                value(entry, "accuracy_drop") <= settings_.report.accuracy_budget &&
-                search::total_violation(problem_, found_, entry) <= 0.0)
+            if (found_.log[i].given_up_after == 0 &&
+                value(i, "accuracy_drop") <= settings_.report.accuracy_budget &&
+                problem_.goal.violation_of(found_.log, i) <= 0.0)
                 indices.push_back(i);
         }
         return indices;

@@ -16,11 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-search::SearchParameters search_parameters(const Settings& settings) {
-    return {.generations = settings.search.generations,
-            .give_up_confidence = settings.search.give_up_confidence};
-}
-
 /// The search problem of a study. Every rank gets of the fleet what a search needs: not its
 /// devices. Collective.
 search::SearchProblem make_problem(const StudyRun& run) {
@@ -33,36 +28,28 @@ search::SearchProblem make_problem(const StudyRun& run) {
         run.directory ? run.file("surrogates.h5").string() : "surrogates.h5";
     const auto surrogate =
         open_on_every_rank(run.communicator(), surrogates, storage::Seal::required);
-    const Settings& settings = run.settings();
     std::optional<search::SearchProblem> problem;
     run.communicator().on_every_rank([&] {
         problem.emplace(search::SearchProblem{.network = run.network,
                                               .surrogate = surrogate::read_surrogate(surrogate),
                                               .evaluator = run.evaluator.get(),
-                                              .fleet = fleet::read_distribution(distribution)});
-        for (const std::string& name : settings.search.objectives)
-            problem->objectives.push_back(search::parse_metric(name));
-        for (const std::string& text : settings.search.constraints)
-            problem->constraints.push_back(search::parse_constraint(text));
+                                              .fleet = fleet::read_distribution(distribution),
+                                              .goal = goal_of(run.settings())});
     });
     return std::move(*problem);
 }
 
 /// The state to go on from: that of search.h5, else of search.prev.h5, else a new one.
 search::SearchState resume(const StudyRun& run, search::Algorithm& algorithm) {
-    search::SearchState state = search::new_search_state(*run.problem);
+    const auto metrics = search::study_metrics(run.problem->goal, run.evaluator != nullptr);
+    search::SearchState state(metrics);
     newest_checkpoint(run.file("search.h5"), run.file("search.prev.h5"),
                       identity_of(run, Stage::search), another_run_directory, run.job.log,
                       [&](const storage::Hdf5Reader& reader) {
-                          state = search::read_search_state(reader, *run.problem, algorithm);
+                          state = search::read_search_state(reader, metrics);
+                          algorithm.restore(reader, state.log);
                       });
-    const std::int64_t wanted = run.settings().search.generations;
-    if (state.generations_done > wanted + 1)
-        throw core::ConfigError(fmt::format(
-            "{}: has {} generations already, and search.generations = {} asks for fewer; choose "
-            "another run directory with --out",
-            run.file("search.h5").string(), state.generations_done - 1, wanted));
-    if (state.generations_done > 0 && state.generations_done <= wanted)
+    if (state.generations_done > 0 && !search::is_complete(state, run.settings().search.length))
         run.job.log.info(
             fmt::format("search: continuing after generation {}", state.generations_done - 1));
     return state;
@@ -89,7 +76,7 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
     if (given_up > 0) text += fmt::format(" ({} given up early)", given_up);
     text += fmt::format(", front of {}, hypervolume {}", last.front_size,
                         core::significant(last.hypervolume));
-    if (!problem.constraints.empty())
+    if (!problem.goal.constraints.empty())
         text += fmt::format(", {} meet the constraints", last.feasible);
     return text;
 }
@@ -118,12 +105,13 @@ class Checkpoints {
                std::chrono::duration<double>(run_.settings().run.checkpoint_seconds);
     }
 
-    void write(const search::SearchState& state) {
+    void write() {
         const auto start = Clock::now();
         write_stage(
             run_.file("search.h5"), identity_of(run_, Stage::search),
             [&](storage::Hdf5Writer& file) {
-                search::write_search_state(file, state, *run_.problem, algorithm_);
+                search::write_search_state(file, run_.found, run_.network.space.groups().size(),
+                                           algorithm_);
             },
             run_.file("search.prev.h5"));
         last_ = Clock::now();
@@ -148,7 +136,9 @@ void finish(const StudyRun& run) {
 
 bool make_search(StudyRun& run) {
     run.problem.emplace(make_problem(run));
-    const auto algorithm = search::make_algorithm(run.settings().search, *run.problem);
+    const Settings::Search& settings = run.settings().search;
+    const auto algorithm = search::make_algorithm(settings.algorithm, settings.parameters,
+                                                  {run.network.space, run.problem->goal});
     // Accuracies in the store need not be measured again; those that were measured are added.
     const bool stores = run.store && run.evaluator;
     Accuracies known;
@@ -163,9 +153,9 @@ bool make_search(StudyRun& run) {
             return found == known.end() ? std::nullopt : std::optional(found->second);
         },
         .checkpoint_due = [&] { return checkpoints.due(); },
-        .checkpoint = [&](const search::SearchState& state) { checkpoints.write(state); }};
-    const auto outcome = search::run_search(run.job, *run.problem, *algorithm,
-                                            search_parameters(run.settings()), run.found, hooks);
+        .checkpoint = [&] { checkpoints.write(); }};
+    const auto outcome = search::run_search(run.job, *run.problem, *algorithm, settings.length,
+                                            run.found, hooks);
     run.communicator().on_root([&] {
         if (stores) run.store->add_accuracies(accuracies_identity(run), accuracies_of(run.found));
         if (outcome == search::SearchOutcome::complete) finish(run);

@@ -48,7 +48,7 @@ struct StudyRun {
     // On the root.
     std::optional<RunDirectory> directory;
     std::optional<Store> store;              ///< where there is one
-    search::SearchState found;               ///< from the search on
+    search::SearchState found{{}};           ///< from the search on
     std::vector<FinetunedNetwork> finetuned; ///< from fine-tuning on
 
     [[nodiscard]] const Settings& settings() const noexcept { return request.settings; }
@@ -79,6 +79,10 @@ bool make_surrogates(StudyRun& run);
 bool make_search(StudyRun& run);
 bool make_networks(StudyRun& run);
 bool make_report(StudyRun& run);
+
+/// What is known of a network without measuring its accuracy.
+search::CandidateFacts predicted_facts(const search::SearchProblem& problem,
+                                       const network::Genome& genome);
 
 /// The networks to be fine-tuned: those of the front that keep most of its hypervolume, and for
 /// each the uniform width of about the same predicted latency. On the root.

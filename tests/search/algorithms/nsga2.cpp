@@ -1,10 +1,10 @@
-#include "hdap/search/nsga2.hpp"
+#include "search/algorithms/nsga2.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/network/zoo.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/search/non_dominated_sort.hpp"
+#include "search/algorithms/random.hpp"
 #include "search/small_space.hpp"
 
 #include <catch2/catch.hpp>
@@ -26,25 +26,12 @@ using hdap::core::RandomStream;
 using hdap::core::StreamId;
 using hdap::network::Genome;
 using hdap::network::SearchSpace;
+using testing::cost_of;
+using testing::distinct;
+using testing::mobilenet_space;
 using testing::small_space;
 
 namespace {
-
-SearchSpace mobilenet_space() {
-    return {hdap::network::make_network({.name = "mobilenet_v1", .input_extent = {32, 32}}),
-            {.min_keep = 0.2, .divisor = 8}};
-}
-
-/// Multiply-accumulates per pixel of the chain.
-double cost_of(const Genome& genome) {
-    double cost = 0;
-    double inputs = 3;
-    for (const std::int32_t channels : genome) {
-        cost += inputs * channels;
-        inputs = channels;
-    }
-    return cost + inputs * 10;
-}
 
 /// Layers are not equally sensitive.
 double loss_of(const Genome& genome) {
@@ -71,12 +58,13 @@ struct Outcome {
     std::vector<Genome> evaluated;
 };
 
-Outcome minimise(const SearchSpace& space, const Nsga2Parameters& parameters) {
+Outcome minimise(const SearchSpace& space, std::int64_t generations,
+                 const AlgorithmParameters& parameters) {
     Outcome outcome;
     outcome.parents = initial_population(space, parameters);
     outcome.evaluated = outcome.parents;
     std::set<Genome> log(outcome.parents.begin(), outcome.parents.end());
-    for (std::int64_t generation = 1; generation <= parameters.generations; ++generation) {
+    for (std::int64_t generation = 1; generation <= generations; ++generation) {
         const std::vector<double> objectives = objectives_of(outcome.parents);
         const std::vector<std::int32_t> ranks = non_dominated_rank(objectives, 2, {});
         const std::vector<double> crowding = crowding_distance_by_rank(objectives, 2, ranks);
@@ -111,12 +99,8 @@ std::vector<Genome> all_genomes(const SearchSpace& space) {
     return genomes;
 }
 
-std::size_t distinct(const std::vector<Genome>& genomes) {
-    return std::set<Genome>(genomes.begin(), genomes.end()).size();
-}
-
 std::vector<Genome> children_of(const SearchSpace& space, const std::vector<Genome>& parents,
-                                std::int64_t generation, const Nsga2Parameters& parameters,
+                                std::int64_t generation, const AlgorithmParameters& parameters,
                                 const std::function<bool(const Genome&)>& seen = {}) {
     return offspring(space, parents, std::vector<std::int32_t>(parents.size()),
                      std::vector<double>(parents.size()), generation, parameters, seen);
@@ -124,37 +108,14 @@ std::vector<Genome> children_of(const SearchSpace& space, const std::vector<Geno
 
 } // namespace
 
-TEST_CASE("NSGA-II refuses parameters out of their range and names them") {
-    const auto message = [](auto change) {
-        Nsga2Parameters parameters;
-        change(parameters);
-        try {
-            validate(parameters);
-        } catch (const ConfigError& error) {
-            return std::string(error.what());
-        }
-        return std::string();
-    };
-    using P = Nsga2Parameters;
-    CHECK(message([](P&) {}).empty());
-    CHECK(message([](P& p) { p.population = 1; }) ==
-          "population = 1 is out of range: choose from 2 to 1e+06");
-    CHECK_FALSE(message([](P& p) { p.population = 1000001; }).empty());
-    CHECK_FALSE(message([](P& p) { p.generations = -1; }).empty());
-    CHECK_FALSE(message([](P& p) { p.crossover_probability = 1.5; }).empty());
-    CHECK_FALSE(message([](P& p) { p.crossover_eta = -1; }).empty());
-    CHECK_FALSE(message([](P& p) { p.mutation_probability = -0.1; }).empty());
-    CHECK_FALSE(
-        message([](P& p) { p.mutation_eta = std::numeric_limits<double>::quiet_NaN(); }).empty());
-    Nsga2Parameters none;
-    none.population = 0;
-    CHECK_THROWS_AS(initial_population(small_space(2), none), ConfigError);
+TEST_CASE("offspring refuses parameters out of their range") {
+    const AlgorithmParameters none{.population = 0};
     CHECK_THROWS_AS(children_of(small_space(2), {{64, 64}}, 1, none), ConfigError);
 }
 
 TEST_CASE("offspring refuses parents that do not fit") {
     const SearchSpace space = small_space(2);
-    const Nsga2Parameters parameters;
+    const AlgorithmParameters parameters;
     const std::vector<Genome> parents{{64, 64}, {8, 8}};
     const std::vector<std::int32_t> ranks{0, 0};
     const std::vector<double> crowding{0, 0};
@@ -177,41 +138,9 @@ TEST_CASE("there are no more survivors than individuals") {
     CHECK(survivors(std::vector<double>{1, 2}, 2, {}, 0).empty());
 }
 
-TEST_CASE("the first generation is allowed, distinct and begins unpruned") {
-    for (const SearchSpace& space : {mobilenet_space(), small_space(4)}) {
-        for (const std::int64_t n : {2, 3, 12, 32, 200}) {
-            Nsga2Parameters parameters;
-            parameters.population = n;
-            const std::vector<Genome> population = initial_population(space, parameters);
-            REQUIRE(population.size() == static_cast<std::size_t>(n));
-            CHECK(population[0] == space.unpruned());
-            CHECK(std::ranges::find(population, space.smallest()) != population.end());
-            CHECK(distinct(population) == population.size());
-            for (const Genome& genome : population)
-                CHECK_NOTHROW(space.validate(genome));
-        }
-    }
-}
-
-TEST_CASE("the first generation covers the whole range of costs") {
-    const SearchSpace space = small_space(4);
-    const double most = cost_of(space.unpruned());
-    for (const std::uint64_t seed : {1U, 2U, 3U}) {
-        Nsga2Parameters parameters;
-        parameters.population = 64;
-        parameters.seed = seed;
-        std::array<int, 5> fifths{};
-        for (const Genome& genome : initial_population(space, parameters)) {
-            ++fifths[std::min<std::size_t>(4,
-                                           static_cast<std::size_t>(cost_of(genome) / most * 5))];
-        }
-        CHECK(*std::ranges::min_element(fifths) >= 5);
-    }
-}
-
 TEST_CASE("a space smaller than the population is used up before genomes repeat") {
     const SearchSpace space = small_space(1); // 8 genomes
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.population = 8;
     CHECK(distinct(initial_population(space, parameters)) == 8);
     parameters.population = 20;
@@ -226,7 +155,7 @@ TEST_CASE("a space smaller than the population is used up before genomes repeat"
 
 TEST_CASE("a space of one genome gives that genome") {
     const SearchSpace space(testing::chain_network(2, 64), {.min_keep = 1, .divisor = 1});
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.population = 3;
     const std::vector<Genome> expected(3, {64, 64});
     CHECK(initial_population(space, parameters) == expected);
@@ -236,7 +165,7 @@ TEST_CASE("a space of one genome gives that genome") {
 
 TEST_CASE("the same seed gives the same genomes, whatever was called before") {
     const SearchSpace space = mobilenet_space();
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.seed = 42;
     const std::vector<Genome> population = initial_population(space, parameters);
     const std::vector<Genome> children = children_of(space, population, 3, parameters);
@@ -251,17 +180,16 @@ TEST_CASE("the same seed gives the same genomes, whatever was called before") {
 
 TEST_CASE("the known problem ends in the same population at every run") {
     const SearchSpace space = small_space(4);
-    Nsga2Parameters parameters;
-    parameters.generations = 5;
-    const Outcome first = minimise(space, parameters);
-    const Outcome second = minimise(space, parameters);
+    const AlgorithmParameters parameters;
+    const Outcome first = minimise(space, 5, parameters);
+    const Outcome second = minimise(space, 5, parameters);
     CHECK(first.parents == second.parents);
     CHECK(first.evaluated == second.evaluated);
 }
 
 TEST_CASE("children are allowed, distinct and not seen before") {
     const SearchSpace space = mobilenet_space();
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.population = 50;
     std::vector<Genome> parents = initial_population(space, parameters);
     std::set<Genome> log(parents.begin(), parents.end());
@@ -279,31 +207,11 @@ TEST_CASE("children are allowed, distinct and not seen before") {
     }
 }
 
-TEST_CASE("random candidates are allowed, distinct, not seen before, and new in each generation") {
-    const SearchSpace space = mobilenet_space();
-    const Nsga2Parameters parameters{.population = 50, .generations = 3, .seed = 4};
-    std::set<Genome> seen;
-    for (std::int64_t generation = 1; generation <= 3; ++generation) {
-        const auto candidates =
-            random_candidates(space, generation, parameters,
-                              [&](const Genome& genome) { return seen.contains(genome); });
-        REQUIRE(candidates.size() == 50);
-        CHECK(candidates ==
-              random_candidates(space, generation, parameters,
-                                [&](const Genome& genome) { return seen.contains(genome); }));
-        for (const Genome& genome : candidates) {
-            CHECK(seen.insert(genome).second);
-            for (std::size_t g = 0; g < genome.size(); ++g)
-                CHECK(space.nearest_allowed(g, genome[g]) == genome[g]);
-        }
-    }
-}
-
 TEST_CASE("without mutation and crossover every child is a parent") {
     const SearchSpace space = mobilenet_space();
-    Nsga2Parameters parameters;
-    parameters.crossover_probability = 0;
-    parameters.mutation_probability = 1e-300;
+    AlgorithmParameters parameters;
+    parameters.nsga2.crossover_probability = 0;
+    parameters.nsga2.mutation_probability = 1e-300;
     const std::vector<Genome> parents{space.uniform(0.5)};
     const std::vector<Genome> children = children_of(space, parents, 1, parameters);
     CHECK(children[0] == parents[0]);
@@ -314,11 +222,11 @@ TEST_CASE("without mutation and crossover every child is a parent") {
 TEST_CASE("a gene that mutates moves, and stays near for a large eta") {
     const SearchSpace space = mobilenet_space();
     const Genome parent = space.uniform(0.5);
-    Nsga2Parameters parameters;
-    parameters.crossover_probability = 0;
-    parameters.mutation_probability = 1;
+    AlgorithmParameters parameters;
+    parameters.nsga2.crossover_probability = 0;
+    parameters.nsga2.mutation_probability = 1;
     for (const double eta : {0.0, 20.0, 1000.0}) {
-        parameters.mutation_eta = eta;
+        parameters.nsga2.mutation_eta = eta;
         double distance = 0;
         for (const Genome& child : children_of(space, {parent}, 1, parameters)) {
             for (std::size_t g = 0; g < child.size(); ++g) {
@@ -338,10 +246,10 @@ TEST_CASE("crossover keeps the parents' mean and a gene on which they agree") {
     const Genome low(8, 1500);
     Genome high(8, 2500);
     high[3] = 1500;
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.population = 1500;
-    parameters.crossover_probability = 1;
-    parameters.mutation_probability = 1e-300;
+    parameters.nsga2.crossover_probability = 1;
+    parameters.nsga2.mutation_probability = 1e-300;
     double sum = 0;
     double beyond = 0;
     std::size_t count = 0;
@@ -362,10 +270,10 @@ TEST_CASE("crossover keeps the parents' mean and a gene on which they agree") {
 
 TEST_CASE("better parents win tournaments: by rank, then by crowding, then by index") {
     const SearchSpace space = mobilenet_space();
-    Nsga2Parameters parameters;
+    AlgorithmParameters parameters;
     parameters.population = 900;
-    parameters.crossover_probability = 0;
-    parameters.mutation_probability = 1e-300;
+    parameters.nsga2.crossover_probability = 0;
+    parameters.nsga2.mutation_probability = 1e-300;
     const std::vector<Genome> parents{space.uniform(0.4), space.uniform(0.6), space.uniform(0.8)};
     const auto wins = [&](std::vector<std::int32_t> ranks, std::vector<double> crowding) {
         // A copy that repeats is told apart in its last genes, so the first ones tell the parent.
@@ -423,9 +331,9 @@ TEST_CASE("a known problem converges to the front that exhaustive search finds")
                                         loss_of(space.smallest()) * 1.01};
     const double best = hypervolume(objectives_of(every), 2, reference);
     for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
-        Nsga2Parameters parameters;
+        AlgorithmParameters parameters;
         parameters.seed = seed;
-        const Outcome outcome = minimise(space, parameters);
+        const Outcome outcome = minimise(space, 20, parameters);
         CHECK(distinct(outcome.evaluated) == 21 * 32);
         const double found = hypervolume(objectives_of(outcome.parents), 2, reference);
         CAPTURE(seed, found / best);
