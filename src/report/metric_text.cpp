@@ -104,7 +104,7 @@ std::string capitalised(std::string text) {
 
 std::string value_text(const MetricText& text, double value) {
     if (!std::isfinite(value)) return "–";
-    const std::string number = core::significant(text.factor * value, 4);
+    const std::string number = value == 0.0 ? "0" : core::significant(text.factor * value, 4);
     return text.unit.empty() ? number : fmt::format("{} {}", number, text.unit);
 }
 
@@ -115,6 +115,8 @@ std::vector<MetricColumn> shown_metrics(const StudyReport& report) {
         const bool seldom = metric.name == "latency.p50" || metric.name == "latency.p99";
         if (!seldom || is_judged_by(report, metric.name)) shown.push_back(metric);
     }
+    std::ranges::stable_partition(
+        shown, [](const MetricColumn& metric) { return text_of(metric).predicted; });
     return shown;
 }
 

@@ -34,7 +34,7 @@ std::string capitalised(std::string text);
 std::string value_text(const MetricText& text, double value);
 
 /// The metrics that tables show besides latency.mean and accuracy_drop, which have their places:
-/// all but the quantiles that the study is not judged by. The others are in front.csv.
+/// latencies first. All but the quantiles that the study is not judged by, which front.csv has.
 std::vector<MetricColumn> shown_metrics(const StudyReport& report);
 
 } // namespace hdap::report

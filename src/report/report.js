@@ -161,6 +161,9 @@
         const high = Math.ceil((most + spare * width) / step) * step;
         return {min: tidy(low), max: tidy(high), interval: tidy(step)};
     }
+    // No metric of a network is below 0, no share above 100 %.
+    const within = ({unit}, limits) => ({...limits, min: Math.max(0, limits.min),
+        max: unit === "%" ? Math.min(100, limits.max) : limits.max});
     const candidatePoints = data.candidates.filter(drawable);
     // The series of the dotted lines, which the legend leaves out.
     const joint = "before and after fine-tuning";
@@ -175,9 +178,8 @@
         const x = range(points.map(point => point[0]), 0.03);
         const y = range(points.map(point => point[1]), 0.08);
         return {
-            x: {...x, min: Math.max(0, x.min)},
-            y: {...y, min: Math.max(0, y.min),
-                max: yAxis.unit.startsWith("%") ? Math.min(100, y.max) : y.max},
+            x: within(xAxis, x),
+            y: within(yAxis, y),
         };
     })();
 
@@ -204,8 +206,8 @@
             label: {
                 show: !narrow,
                 formatter: point => (data.hasAccuracy || point.data[2].best ||
-                    point.data[2] === unpruned ? short(point.data[2].id, 14) : ""),
-                position: "top",
+                    point.data[2].kind === "unpruned" ? short(point.data[2].id, 14) : ""),
+                position: data.hasAccuracy ? "top" : "right",
                 distance: 7,
                 color: theme.ink,
                 fontSize: 12,
@@ -237,7 +239,8 @@
             scatter("uniform width, fine-tuned", tuned(uniform).map(after), "diamond", 14,
                 full(theme.uniform), {z: 4}),
             scatter("unpruned", [before(unpruned)], "triangle", 12, first(theme.ink),
-                {z: 5, ...(data.hasAccuracy ? {} : labelled)}),
+                {z: 5, ...(data.hasAccuracy ? {} : {...labelled,
+                    label: {...labelled.label, position: "left"}})}),
             scatter("unpruned", [after(unpruned)], "triangle", 13, full(theme.ink),
                 {z: 5, ...labelled}),
         ].filter(series => series.data.length > 0);
@@ -254,7 +257,9 @@
             toolbox: narrow ? undefined : toolbox(theme),
             legend: legend(theme, width, [...new Set(series.map(entry => entry.name))]
                 .filter(name => name !== joint)),
-            grid: {left: 64, right: 20, top: narrow ? 132 : 68, bottom: 52},
+            // Room for the legend, which has more entries where accuracies are known.
+            grid: {left: 64, right: 20, bottom: 52,
+                top: data.hasAccuracy ? (narrow ? 132 : 68) : (narrow ? 84 : 52)},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "item",

@@ -75,15 +75,15 @@ std::string key_metric(const StudyReport& report, const NetworkRow& best, std::s
                           value_text(text, metric(report, report.networks.front(), name)));
 }
 
-/// The latencies beside the mean that the headline's numbers show.
+/// The latencies beside the mean that the headline's numbers show: the slowest cluster's and those
+/// that the study is judged by, or else p95 in the place of the accuracy.
 std::vector<std::string> key_latencies(const StudyReport& report, bool has_accuracy) {
-    std::vector<std::string> names;
-    for (const MetricColumn& shown : shown_metrics(report)) {
-        const bool always =
-            shown.name == "latency.worst_cluster" || (shown.name == "latency.p95" && !has_accuracy);
-        if (text_of(shown).predicted && (always || is_judged_by(report, shown.name)))
+    std::vector<std::string> names{"latency.worst_cluster"};
+    for (const MetricColumn& shown : shown_metrics(report))
+        if (text_of(shown).predicted && shown.name != names.front() &&
+            is_judged_by(report, shown.name))
             names.push_back(shown.name);
-    }
+    if (names.size() == 1 && !has_accuracy) names.emplace_back("latency.p95");
     return names;
 }
 
