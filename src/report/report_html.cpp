@@ -69,10 +69,9 @@ std::string search_sentence(const StudyReport& report) {
 
 constexpr std::string_view accuracy_caption =
     "Up and to the left is better. Latency is predicted by the surrogates: the mean over the "
-    "fleet, "
-    "clusters weighted by the devices that they stand for. Hollow marks: accuracy on held-out "
-    "images before fine-tuning. Full marks: accuracy on test images after it. A dotted line joins "
-    "the two marks of a network.";
+    "fleet, clusters weighted by the devices that they stand for. Hollow marks: accuracy on "
+    "held-out images before fine-tuning. Full marks: accuracy on test images after it. A dotted "
+    "line joins the two marks of a network.";
 
 std::string caption_without_accuracy(const StudyReport& report, const MetricText& x,
                                      const MetricText& y) {
@@ -114,7 +113,7 @@ std::string networks_note(const StudyReport& report) {
                               how_simulated(report))
                 : std::string("All latencies, and so the speed-up, are predicted by the "
                               "surrogates. ");
-    if (!knows(report, &NetworkRow::accuracy)) html += "No accuracy was measured in this study. ";
+    if (!knows_accuracies(report)) html += "No accuracy was measured in this study. ";
     return html +
            "<code>front.csv</code> holds the same and more with all digits, and the channels "
            "kept.";

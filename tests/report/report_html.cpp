@@ -224,6 +224,16 @@ TEST_CASE("report_html speaks of no accuracy where nothing measured one") {
                                   Catch::Contains("\"planeFront\":true"));
 }
 
+TEST_CASE("report_html does not deny accuracies that only fine-tuning brought") {
+    StudyReport report = test::without_accuracy(test::small_report());
+    report.networks[1].finetuned = true;
+    report.networks[1].test_accuracy = 0.88;
+    const std::string html = report_html(report);
+    CHECK_THAT(html, !Catch::Contains("No accuracy was measured"));
+    CHECK_THAT(between(html, "id=\"networks\"", "</thead>"),
+               Catch::Contains("Test accuracy") && !Catch::Contains("Held"));
+}
+
 TEST_CASE("report_html marks latencies as predictions where nobody knows the true ones") {
     const std::string html = report_html(test::without_true_latencies(test::small_report()));
     const std::string page = html.substr(0, html.find("id=\"report-data\""));
