@@ -6,12 +6,14 @@
 
 namespace hdap::study {
 
-FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Fleet& fleet)
+FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Fleet& fleet,
+                       const network::Genome& unpruned)
     : source_(source) {
     constexpr std::size_t most = 20'000;
     const std::size_t count = std::min(most, fleet.devices());
     for (std::size_t i = 0; i < count; ++i)
         devices_.push_back(static_cast<std::int32_t>(i * fleet.devices() / count));
+    known_ = device_latencies_ms(unpruned).has_value();
 }
 
 std::optional<std::vector<double>>

@@ -14,11 +14,15 @@ namespace hdap::study {
 class FleetTruth {
   public:
     /// Of a large fleet, 20,000 evenly spread devices stand for all. `source` must stay where it
-    /// is.
-    FleetTruth(const fleet::LatencySource& source, const fleet::Fleet& fleet);
+    /// is; `unpruned`: the network that it is asked about first.
+    FleetTruth(const fleet::LatencySource& source, const fleet::Fleet& fleet,
+               const network::Genome& unpruned);
 
     /// The devices that are looked at: indices into the fleet, ascending.
     [[nodiscard]] const std::vector<std::int32_t>& devices() const noexcept { return devices_; }
+
+    /// Whether anybody knows them.
+    [[nodiscard]] bool known() const noexcept { return known_; }
 
     /// Latency of a candidate on each of them, in ms; nothing where nobody knows it.
     [[nodiscard]] std::optional<std::vector<double>>
@@ -30,6 +34,7 @@ class FleetTruth {
   private:
     const fleet::LatencySource& source_;
     std::vector<std::int32_t> devices_;
+    bool known_ = false;
 };
 
 } // namespace hdap::study

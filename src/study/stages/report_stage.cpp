@@ -72,12 +72,14 @@ class ReportBuilder {
         report_.network_name = run_.network.network.name;
         report_.data_name = data_name();
         report_.devices = static_cast<std::int64_t>(fleet_.devices.devices());
-        report_.simulated_devices = static_cast<std::int64_t>(fleet_.truth.devices().size());
+        report_.simulated_devices =
+            fleet_.truth.known() ? static_cast<std::int64_t>(fleet_.truth.devices().size()) : 0;
         report_.noise_devices = std::count(fleet_.clustering.cluster_of_device.begin(),
                                            fleet_.clustering.cluster_of_device.end(), -1);
         report_.batch = settings_.fleet.batch;
         report_.eps = fleet_.clustering.eps;
-        report_.objectives = settings_.search.objectives;
+        for (const search::Metric& objective : problem_.goal.objectives)
+            report_.objectives.push_back(objective.name());
         report_.constraints = settings_.search.constraints;
         report_.settings_toml = settings_text(settings_);
         for (const search::Metric& metric : log_.metrics())
@@ -187,9 +189,9 @@ class ReportBuilder {
                                        .evaluations = record.evaluations,
                                        .front_size = record.front_size,
                                        .hypervolume = record.hypervolume});
-        report_.choose_chart();
+        const report::ChartAxes axes = report::chart_axes(report_);
         for (const std::size_t i : spread_indices(log_.size(), most_points))
-            report_.candidates.push_back(candidate_point(i));
+            report_.candidates.push_back(candidate_point(axes, i));
     }
 
     void add_devices() {
@@ -206,13 +208,14 @@ class ReportBuilder {
     }
 
     /// Where an entry of the log is on the chart of the front.
-    [[nodiscard]] report::CandidatePoint candidate_point(std::size_t entry) const {
+    [[nodiscard]] report::CandidatePoint candidate_point(const report::ChartAxes& axes,
+                                                         std::size_t entry) const {
         const auto at = [&](const std::string& axis) {
-            return axis == report::accuracy_axis ? log_[entry].accuracy
-                                                 : log_.value(entry, search::parse_metric(axis));
+            return axis == "accuracy" ? log_[entry].accuracy
+                                      : log_.value(entry, search::parse_metric(axis));
         };
-        return {.x = at(report_.chart_x),
-                .y = at(report_.chart_y),
+        return {.x = at(axes.x),
+                .y = at(axes.y),
                 .feasible = problem_.goal.violation_of(log_, entry) <= 0.0};
     }
 
@@ -232,7 +235,7 @@ FleetOutputs::FleetOutputs(const StudyRun& run)
     : devices(fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema))),
       clustering(
           fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema))),
-      truth(*run.source, devices) {}
+      truth(*run.source, devices, run.network.space.unpruned()) {}
 
 bool make_report(StudyRun& run) {
     run.communicator().on_root([&] {

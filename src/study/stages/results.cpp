@@ -64,8 +64,8 @@ class ResultsBuilder {
     /// The front as the fleet's devices see it: its predictions may flatter it. Nothing where nobody
     /// knows how the devices see it.
     void add_front_on_devices() {
+        if (!fleet_.truth.known()) return;
         const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.network.space.unpruned());
-        if (!std::isfinite(unpruned_ms)) return;
         const double accuracy_scale =
             std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
         std::array<double, accuracy_budgets.size()> speedup{};
@@ -106,7 +106,7 @@ class ResultsBuilder {
     /// The fleet's mean latency when 1, 2, … networks are handed out to groups of clusters, chosen
     /// by prediction and measured on the devices, relative to that of the best single one.
     void add_variants() {
-        if (!std::isfinite(fleet_.truth.mean_latency_ms(run_.network.space.unpruned()))) return;
+        if (!fleet_.truth.known()) return;
         const fleet::Clustering& clustering = fleet_.clustering;
         const std::vector<std::size_t> candidates = eligible();
         const std::size_t clusters = clustering.clusters();
