@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -104,8 +106,8 @@ fs::path target_of(const fs::path& name) {
     const fs::path path = fs::is_symlink(name, error) ? fs::weakly_canonical(name) : name;
     const fs::file_status status = fs::status(path, error);
     if (fs::exists(status) && !fs::is_regular_file(status))
-        throw core::DataError("cannot write " + path.string() +
-                              ": is there already, and is no regular file");
+        throw core::DataError(fmt::format(
+            "cannot write {}: is there already, and is no regular file", path.string()));
     return path;
 }
 
@@ -117,8 +119,8 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();
         ::unlink(temporary.c_str());
-        throw core::InternalError("cannot " + action + " " + path.string() + ": " + why +
-                                  what_is_left(path));
+        throw core::InternalError(
+            fmt::format("cannot {} {}: {}{}", action, path.string(), why, what_is_left(path)));
     };
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (file.number() < 0) fail("create");
@@ -132,8 +134,7 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
 using SealBlock = std::array<std::byte, seal_bytes>;
 
 SealBlock make_seal(std::size_t bytes, const std::string& sha256) {
-    const std::string text =
-        std::string(seal_magic) + "bytes " + std::to_string(bytes) + "\nsha256 " + sha256 + "\n";
+    const std::string text = fmt::format("{}bytes {}\nsha256 {}\n", seal_magic, bytes, sha256);
     SealBlock seal{};
     std::memcpy(seal.data(), text.data(), text.size());
     return seal;
@@ -147,10 +148,11 @@ bool is_seal(std::span<const std::byte> block) {
 /// Opens a file to read. `path` must be that of a regular file.
 Descriptor open_file(const fs::path& path) {
     Descriptor file(path, O_RDONLY);
-    if (file.number() < 0) throw core::DataError("cannot open " + path.string() + ": " + reason());
+    if (file.number() < 0)
+        throw core::DataError(fmt::format("cannot open {}: {}", path.string(), reason()));
     std::error_code error;
     if (!fs::is_regular_file(path, error))
-        throw core::DataError("cannot read " + path.string() + ": it is not a file");
+        throw core::DataError(fmt::format("cannot read {}: it is not a file", path.string()));
     return file;
 }
 
@@ -160,7 +162,8 @@ std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<st
     while (done < bytes.size()) {
         const ssize_t count = ::read(file.number(), bytes.data() + done, bytes.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) throw core::DataError("cannot read " + path.string() + ": " + reason());
+        if (count < 0)
+            throw core::DataError(fmt::format("cannot read {}: {}", path.string(), reason()));
         if (count == 0) break;
         done += static_cast<std::size_t>(count);
     }
@@ -199,8 +202,8 @@ void check_length(const fs::path& path, std::span<const std::byte> seal, std::si
     std::from_chars(text.data() + count_at, text.data() + text.size(), declared);
     if (declared != bytes)
         throw core::CorruptFileError(
-            path.string() + ": truncated or overwritten: " + std::to_string(bytes) +
-            " bytes after the seal, " + std::to_string(declared) + " were written");
+            fmt::format("{}: truncated or overwritten: {} bytes after the seal, {} were written",
+                        path.string(), bytes, declared));
 }
 
 void check_seal(const fs::path& path, std::span<const std::byte> seal, const Digest& content) {
@@ -238,15 +241,16 @@ void reserve_space(const fs::path& temporary, std::uint64_t bytes, const fs::pat
         error = EFBIG;
     if (error == 0) error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
     if (error != 0)
-        throw core::InternalError("cannot write " + path.string() + ", which needs up to " +
-                                  std::to_string(bytes) + " bytes: " + std::strerror(error));
+        throw core::InternalError(fmt::format("cannot write {}, which needs up to {} bytes: {}",
+                                              path.string(), bytes, std::strerror(error)));
 }
 
 void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
     const auto check = [&](bool ok) {
-        if (!ok)
-            throw core::InternalError("cannot write " + path.string() + ": " + reason() +
-                                      what_is_left(path));
+        if (ok) return;
+        const std::string why = reason();
+        throw core::InternalError(
+            fmt::format("cannot write {}: {}{}", path.string(), why, what_is_left(path)));
     };
     Descriptor file(temporary, O_RDWR);
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&
