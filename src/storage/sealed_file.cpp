@@ -215,8 +215,10 @@ void check_seal(const fs::path& path, std::span<const std::byte> seal, const Dig
 
 void check_presence(const fs::path& path, Seal seal) {
     if (seal == Seal::required)
-        throw core::CorruptFileError(path.string() + ": truncated, damaged, or not written by " +
-                                     "hdap: it does not begin with the seal of a file of ours");
+        throw core::CorruptFileError(
+            fmt::format("{}: truncated, damaged, or not written by hdap: "
+                        "it does not begin with the seal of a file of ours",
+                        path.string()));
 }
 
 } // namespace
