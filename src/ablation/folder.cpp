@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -24,7 +26,8 @@ void make_folder(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path, error);
     if (error)
-        throw core::DataError("cannot make the folder " + path.string() + ": " + error.message());
+        throw core::DataError(
+            fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
 }
 
 void write_text(const fs::path& file, const std::string& text) {
