@@ -5,6 +5,8 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -46,11 +48,11 @@ void check_names(const Series& columns, const std::string& file) {
                                 return letter == '/' || static_cast<unsigned char>(letter) < 0x20;
                             });
         if (!usable)
-            throw core::DataError(file + ": '" + name.substr(0, longest_name) +
-                                  "' is no name of a figure: it must have 1 to 200 bytes, without "
-                                  "'/' and control characters");
+            throw core::DataError(fmt::format("{}: '{}' is no name of a figure: it must have 1 to "
+                                              "200 bytes, without '/' and control characters",
+                                              file, name.substr(0, longest_name)));
         if (!seen.insert(name).second)
-            throw core::DataError(file + ": has two figures of the name '" + name + "'");
+            throw core::DataError(fmt::format("{}: has two figures of the name '{}'", file, name));
     }
 }
 
@@ -102,9 +104,9 @@ class Columns {
         for (const study::ResultSeries& column : more) {
             const auto known = places_.find(column.name);
             if (known != places_.end() && columns_[known->second].unit != column.unit)
-                throw core::DataError(file + ": " + column.name + " is in '" + column.unit +
-                                      "', in the cells before in '" + columns_[known->second].unit +
-                                      "'");
+                throw core::DataError(fmt::format("{}: {} is in '{}', in the cells before in '{}'",
+                                                  file, column.name, column.unit,
+                                                  columns_[known->second].unit));
         }
     }
 

@@ -4,6 +4,8 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -123,11 +125,10 @@ void require_distinct_labels(const Plan& plan) {
     for (const Cell& cell : plan.cells) {
         const auto [first, is_new] = ids.emplace(cell.labels, cell.id);
         if (!is_new)
-            throw core::ConfigError("cells " + first->second + " and " + cell.id +
-                                    " have the same label on every axis (" +
-                                    core::join(cell.labels) +
-                                    "), so pairs are ambiguous: give one of them another label, "
-                                    "or collect with --baseline none");
+            throw core::ConfigError(fmt::format(
+                "cells {} and {} have the same label on every axis ({}), so pairs are ambiguous: "
+                "give one of them another label, or collect with --baseline none",
+                first->second, cell.id, core::join(cell.labels)));
     }
 }
 
@@ -225,15 +226,13 @@ Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
         return !has_label(plan, axis_index(plan, axis), baseline);
     });
     if (candidates.empty())
-        throw core::UsageError(
-            "--baseline " + baseline + ": no cell has this label on " +
-            (comparison.axis.empty() ? "any axis" : "the axis " + comparison.axis) +
-            "; hdap ablate plan lists the labels");
+        throw core::UsageError(fmt::format(
+            "--baseline {}: no cell has this label on {}; hdap ablate plan lists the labels",
+            baseline, comparison.axis.empty() ? "any axis" : "the axis " + comparison.axis));
     if (candidates.size() > 1)
-        throw core::UsageError("--baseline " + baseline + ": several axes have this label (" +
-                               core::join(candidates) +
-                               "); name the one that is compared in the plan: compare = \"" +
-                               candidates.front() + "\"");
+        throw core::UsageError(fmt::format("--baseline {}: several axes have this label ({}); name "
+                                           "the one that is compared in the plan: compare = \"{}\"",
+                                           baseline, core::join(candidates), candidates.front()));
     comparison.axis = candidates.front();
     std::erase(comparison.within, comparison.axis);
     return comparison;

@@ -9,7 +9,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/study/attempts.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -50,8 +50,8 @@ std::uintmax_t size_of(const fs::path& file) {
 /// Why a program ended with `exit_code`: its own error message, or the last thing that it printed.
 std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) {
     if (exit_code > 128)
-        return "ended by signal " + std::to_string(exit_code - 128) + " (" +
-               ::strsignal(exit_code - 128) + ")";
+        return fmt::format("ended by signal {} ({})", exit_code - 128,
+                           ::strsignal(exit_code - 128));
     constexpr std::uintmax_t most_bytes = 1U << 16U;
     constexpr std::size_t most_characters = 500;
     constexpr std::string_view mark = "hdap: error: ";
@@ -149,7 +149,7 @@ void Execution::pass_on_requests() {
             running.process.signal(SIGUSR1);
     const int requests = control_.stop_now_requested() ? 2 : (control_.stop_requested() ? 1 : 0);
     for (; passed_on_ < requests; ++passed_on_) {
-        log_.info("asked to stop: waiting for " + std::to_string(running_.size()) + " cells");
+        log_.info(fmt::format("asked to stop: waiting for {} cells", running_.size()));
         stopping_ = true;
         for (const RunningCell& running : running_)
             running.process.signal(SIGUSR2);
@@ -194,8 +194,8 @@ void Execution::end(RunningCell& running, int exit_code) {
         stopping_ = true; // its time was over, and so is ours
         return;
     }
-    log_.warning(name_of_cell(cell) + ": " + last_attempt(folder_, cell).reason + " (see " +
-                 folder_.log(cell).string() + ")");
+    log_.warning(fmt::format("{}: {} (see {})", name_of_cell(cell),
+                             last_attempt(folder_, cell).reason, folder_.log(cell).string()));
 }
 
 void Execution::start_waiting() {
@@ -264,14 +264,14 @@ std::vector<std::string> Execution::command_of(const Cell& cell) const {
 
 /// "cell 0123456789ab (100, single)"
 std::string Execution::name_of_cell(const Cell& cell) const {
-    return "cell " + cell.id + " (" + core::join(cell.labels) + ")";
+    return fmt::format("cell {} ({})", cell.id, core::join(cell.labels));
 }
 
 core::ProgressState Execution::progress() const {
     const std::size_t done = result_.complete + result_.failed.size();
     std::string detail = std::to_string(running_.size()) + " running";
-    if (!result_.failed.empty()) detail += ", " + std::to_string(result_.failed.size()) + " failed";
-    if (running_.empty()) detail += ", " + std::to_string(waiting_.size()) + " in other jobs";
+    if (!result_.failed.empty()) detail += fmt::format(", {} failed", result_.failed.size());
+    if (running_.empty()) detail += fmt::format(", {} in other jobs", waiting_.size());
     return {.stage = "ablation",
             .position = plan_.name,
             .done = static_cast<std::int64_t>(done),
@@ -304,10 +304,10 @@ void add_chosen(const Plan& plan, const std::string& part, std::set<std::size_t>
                           ? first
                           : index_of_number(plan, std::string_view(part).substr(dash + 1));
     if (!first || !last || *first > *last)
-        throw core::UsageError("--cells: '" + part + "' chooses no cell of " + plan.name +
-                               "; give ids, or numbers from 1 to " +
-                               std::to_string(plan.cells.size()) +
-                               " as in 1-4,7: hdap ablate plan --dry-run shows both");
+        throw core::UsageError(
+            fmt::format("--cells: '{}' chooses no cell of {}; give ids, or numbers from 1 to {} as "
+                        "in 1-4,7: hdap ablate plan --dry-run shows both",
+                        part, plan.name, plan.cells.size()));
     for (std::size_t index = *first; index <= *last; ++index)
         chosen.insert(index);
 }

@@ -4,6 +4,8 @@
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -20,7 +22,8 @@ void make_folder(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path, error);
     if (error)
-        throw core::DataError("cannot make the folder " + path.string() + ": " + error.message());
+        throw core::DataError(
+            fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
 }
 
 void write_text(const fs::path& file, const std::string& text) {

@@ -8,6 +8,8 @@
 #include "hdap/storage/run_lock.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -27,11 +29,11 @@ struct ArrayRecord {
 };
 
 fs::path cells_file(const Folder& folder, int number) {
-    return folder.root / ("array-" + std::to_string(number) + ".txt");
+    return folder.root / (fmt::format("array-{}.txt", number));
 }
 
 fs::path record_file(const Folder& folder, int number) {
-    return folder.root / ("array-" + std::to_string(number) + ".toml");
+    return folder.root / (fmt::format("array-{}.toml", number));
 }
 
 std::string read_text(const fs::path& file) {
@@ -95,19 +97,18 @@ std::vector<std::string> submit_command(const Plan& plan, const Folder& folder,
                                         const fs::path& plan_file, const Submission& submission,
                                         const SubmissionParameters& parameters) {
     const std::string array = submission.cells_file.stem().string();
-    std::vector<std::string> command{"env",
-                                     "HDAP_PLAN=" + fs::absolute(plan_file).string(),
-                                     "HDAP_ABLATION=" + folder.root.string(),
-                                     "HDAP_CELLS_FILE=" + submission.cells_file.string(),
-                                     "HDAP_PROGRAM=" + parameters.program.string(),
-                                     "sbatch",
-                                     "--parsable",
-                                     "--export=ALL",
-                                     "--job-name=hdap-" + plan.name,
-                                     "--output=" +
-                                         (folder.root / "logs" / (array + "-%a.log")).string(),
-                                     "--array=1-" + std::to_string(submission.tasks.size()) + "%" +
-                                         std::to_string(parameters.throttle)};
+    std::vector<std::string> command{
+        "env",
+        "HDAP_PLAN=" + fs::absolute(plan_file).string(),
+        "HDAP_ABLATION=" + folder.root.string(),
+        "HDAP_CELLS_FILE=" + submission.cells_file.string(),
+        "HDAP_PROGRAM=" + parameters.program.string(),
+        "sbatch",
+        "--parsable",
+        "--export=ALL",
+        "--job-name=hdap-" + plan.name,
+        "--output=" + (folder.root / "logs" / (array + "-%a.log")).string(),
+        fmt::format("--array=1-{}%{}", submission.tasks.size(), parameters.throttle)};
     command.insert(command.end(), parameters.sbatch_options.begin(),
                    parameters.sbatch_options.end());
     command.push_back(fs::absolute(parameters.script).string());
@@ -183,8 +184,9 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
             answer.exit_code == 127
                 ? "sbatch is not there: hdap ablate submit needs Slurm; hdap ablate run works "
                   "without"
-                : "sbatch refused the array of " + std::to_string(submission.tasks.size()) +
-                      " tasks (fewer with --cells-per-task): " + answer.errors);
+                : fmt::format(
+                      "sbatch refused the array of {} tasks (fewer with --cells-per-task): {}",
+                      submission.tasks.size(), answer.errors));
     }
     submission.job = *job;
     fs::path record = submission.cells_file;

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <ctime>
@@ -38,8 +40,8 @@ std::vector<double> fastest_seconds(std::span<const std::function<void()>> conte
     if (rounds < 1)
         throw ConfigError("a benchmark needs at least 1 round, not " + std::to_string(rounds));
     if (!std::isfinite(round_seconds) || round_seconds < 0)
-        throw ConfigError("a benchmark's round must last 0 s or more, not " +
-                          shortest(round_seconds) + " s");
+        throw ConfigError(fmt::format("a benchmark's round must last 0 s or more, not {} s",
+                                      shortest(round_seconds)));
     const std::size_t count = contenders.size();
     std::vector<long> calls(count);
     for (std::size_t i = 0; i < count; ++i) {

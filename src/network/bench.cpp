@@ -6,6 +6,8 @@
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <functional>
 #include <string>
@@ -57,8 +59,8 @@ core::BenchmarkResult measure(const Subject& subject, bool verify) {
     if (verify)
         for (const Genome& genome : candidates)
             if (model.total(genome) != walk(model, genome))
-                throw core::InternalError(std::string("the costs of a ") + subject.name +
-                                          " differ from those of its layers");
+                throw core::InternalError(
+                    fmt::format("the costs of a {} differ from those of its layers", subject.name));
     std::int64_t sink = 0;
     const auto run = [&](const auto& cost) {
         return [&] {

@@ -4,6 +4,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -83,8 +85,8 @@ fs::path target_of(const fs::path& name) {
     const fs::path path = fs::is_symlink(name, error) ? fs::weakly_canonical(name) : name;
     const fs::file_status status = fs::status(path, error);
     if (fs::exists(status) && !fs::is_regular_file(status))
-        throw core::DataError("cannot write " + path.string() +
-                              ": is there already, and is no regular file");
+        throw core::DataError(fmt::format(
+            "cannot write {}: is there already, and is no regular file", path.string()));
     return path;
 }
 
@@ -96,8 +98,8 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();
         ::unlink(temporary.c_str());
-        throw core::InternalError("cannot " + action + " " + path.string() + ": " + why +
-                                  what_is_left(path));
+        throw core::InternalError(
+            fmt::format("cannot {} {}: {}{}", action, path.string(), why, what_is_left(path)));
     };
     core::Descriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -112,8 +114,7 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
 using SealBlock = std::array<std::byte, seal_bytes>;
 
 SealBlock make_seal(std::size_t bytes, const std::string& sha256) {
-    const std::string text =
-        std::string(seal_magic) + "bytes " + std::to_string(bytes) + "\nsha256 " + sha256 + "\n";
+    const std::string text = fmt::format("{}bytes {}\nsha256 {}\n", seal_magic, bytes, sha256);
     SealBlock seal{};
     std::memcpy(seal.data(), text.data(), text.size());
     return seal;
@@ -127,10 +128,11 @@ bool is_seal(std::span<const std::byte> block) {
 /// Opens a file to read. `path` must be that of a regular file.
 core::Descriptor open_file(const fs::path& path) {
     core::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.number() < 0) throw core::DataError("cannot open " + path.string() + ": " + reason());
+    if (file.number() < 0)
+        throw core::DataError(fmt::format("cannot open {}: {}", path.string(), reason()));
     std::error_code error;
     if (!fs::is_regular_file(path, error))
-        throw core::DataError("cannot read " + path.string() + ": it is not a file");
+        throw core::DataError(fmt::format("cannot read {}: it is not a file", path.string()));
     return file;
 }
 
@@ -141,7 +143,8 @@ std::size_t read_some(const core::Descriptor& file, const fs::path& path,
     while (done < bytes.size()) {
         const ssize_t count = ::read(file.number(), bytes.data() + done, bytes.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) throw core::DataError("cannot read " + path.string() + ": " + reason());
+        if (count < 0)
+            throw core::DataError(fmt::format("cannot read {}: {}", path.string(), reason()));
         if (count == 0) break;
         done += static_cast<std::size_t>(count);
     }
@@ -180,8 +183,8 @@ void check_length(const fs::path& path, std::span<const std::byte> seal, std::si
     std::from_chars(text.data() + count_at, text.data() + text.size(), declared);
     if (declared != bytes)
         throw core::CorruptFileError(
-            path.string() + ": truncated or overwritten: " + std::to_string(bytes) +
-            " bytes after the seal, " + std::to_string(declared) + " were written");
+            fmt::format("{}: truncated or overwritten: {} bytes after the seal, {} were written",
+                        path.string(), bytes, declared));
 }
 
 void check_seal(const fs::path& path, std::span<const std::byte> seal, const Digest& content) {
@@ -193,8 +196,10 @@ void check_seal(const fs::path& path, std::span<const std::byte> seal, const Dig
 
 void check_presence(const fs::path& path, Seal seal) {
     if (seal == Seal::required)
-        throw core::CorruptFileError(path.string() + ": truncated, damaged, or not written by " +
-                                     "hdap: it does not begin with the seal of a file of ours");
+        throw core::CorruptFileError(
+            fmt::format("{}: truncated, damaged, or not written by hdap: "
+                        "it does not begin with the seal of a file of ours",
+                        path.string()));
 }
 
 } // namespace
@@ -219,15 +224,16 @@ void reserve_space(const fs::path& temporary, std::uint64_t bytes, const fs::pat
         error = EFBIG;
     if (error == 0) error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
     if (error != 0)
-        throw core::InternalError("cannot write " + path.string() + ", which needs up to " +
-                                  std::to_string(bytes) + " bytes: " + std::strerror(error));
+        throw core::InternalError(fmt::format("cannot write {}, which needs up to {} bytes: {}",
+                                              path.string(), bytes, std::strerror(error)));
 }
 
 void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
     const auto check = [&](bool ok) {
-        if (!ok)
-            throw core::InternalError("cannot write " + path.string() + ": " + reason() +
-                                      what_is_left(path));
+        if (ok) return;
+        const std::string why = reason();
+        throw core::InternalError(
+            fmt::format("cannot write {}: {}{}", path.string(), why, what_is_left(path)));
     };
     core::Descriptor file(::open(temporary.c_str(), O_RDWR | O_CLOEXEC));
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&

@@ -4,6 +4,8 @@
 #include "hdap/core/error.hpp"
 #include "image_format.hpp"
 
+#include <fmt/core.h>
+
 #define STBI_NO_STDIO
 #include <stb/stb_image.h>
 #include <stb/stb_image_resize.h>
@@ -30,17 +32,15 @@ void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file,
                          std::int64_t height) {
     const std::int64_t pixels = width * height;
     const auto bytes = static_cast<std::int64_t>(file.size());
-    const std::string declared =
-        "declares " + std::to_string(width) + " x " + std::to_string(height) + " pixels";
+    const std::string declared = fmt::format("declares {} x {} pixels", width, height);
     if (pixels > max_image_pixels || std::max(width, height) > max_image_side)
-        throw core::DataError(declared + ", more than " + std::to_string(max_image_pixels) +
-                              " in all or " + std::to_string(max_image_side) + " a side");
+        throw core::DataError(fmt::format("{}, more than {} in all or {} per side", declared,
+                                          max_image_pixels, max_image_side));
     // Deflate shrinks by 1032 at most, and a PNG's pixel has a bit or more. A JPEG has a bit or
     // more for each block of 64 pixels.
     const std::int64_t most_per_byte = format == ImageFormat::png ? 8 * 1032 : 8 * 64;
     if (pixels / most_per_byte > bytes)
-        throw core::DataError(declared + ", which its " + std::to_string(bytes) +
-                              " bytes cannot hold");
+        throw core::DataError(fmt::format("{}, which its {} bytes cannot hold", declared, bytes));
     // An image of 4 megapixels may have 256 scans; cameras and browsers know about 10.
     constexpr std::int64_t most_pixel_passes = 16 * max_image_pixels;
     if (format == ImageFormat::jpeg && pixels * count_jpeg_scans(file) > most_pixel_passes)
@@ -63,8 +63,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
     if (!S_ISREG(status.st_mode)) throw core::DataError("is not a file");
     const auto size = static_cast<std::uintmax_t>(status.st_size);
     if (size > max_image_file_bytes)
-        throw core::DataError("has " + std::to_string(size) + " bytes, more than " +
-                              std::to_string(max_image_file_bytes));
+        throw core::DataError(
+            fmt::format("has {} bytes, more than {}", size, max_image_file_bytes));
     std::vector<std::uint8_t> bytes(size);
     std::size_t done = 0;
     while (done < bytes.size()) {
@@ -80,8 +80,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
 
 DecodedImage decode_image(std::span<const std::uint8_t> file, int channels) {
     if (file.size() > max_image_file_bytes)
-        throw core::DataError("has " + std::to_string(file.size()) + " bytes, more than " +
-                              std::to_string(max_image_file_bytes));
+        throw core::DataError(
+            fmt::format("has {} bytes, more than {}", file.size(), max_image_file_bytes));
     const ImageFormat format = check_image_structure(file);
     const int size = static_cast<int>(file.size());
     int width = 0;

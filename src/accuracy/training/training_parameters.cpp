@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 namespace hdap::accuracy {
 namespace {
 
@@ -11,9 +13,10 @@ void check_range(const char* name, double value, double low, double high, bool l
     const bool inside =
         (low_allowed ? value >= low : value > low) && (high_allowed ? value <= high : value < high);
     if (!inside)
-        throw core::ConfigError(std::string("training: ") + name + " is " + core::shortest(value) +
-                                ", must be in " + (low_allowed ? "[" : "(") + core::shortest(low) +
-                                ", " + core::shortest(high) + (high_allowed ? "]" : ")"));
+        throw core::ConfigError(fmt::format("training: {} is {}, must be in {}{}, {}{}", name,
+                                            core::shortest(value), low_allowed ? "[" : "(",
+                                            core::shortest(low), core::shortest(high),
+                                            high_allowed ? "]" : ")"));
 }
 
 } // namespace
