@@ -1,5 +1,6 @@
 #include "hdap/network/prune.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
@@ -71,6 +72,7 @@ Tensor select(const Tensor& tensor, Kept rows, Kept columns) {
         for (const std::int32_t column : *columns)
             output = std::copy_n(input + column * cell_size, cell_size, output);
     }
+    HDAP_CHECK(output == result.values.data() + result.values.size(), result.values.size());
     return result;
 }
 
