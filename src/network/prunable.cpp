@@ -1,5 +1,6 @@
 #include "hdap/network/prunable.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 
 #include <fmt/format.h>
@@ -92,6 +93,7 @@ Tensor select(const Tensor& tensor, Kept rows, Kept columns) {
         for (const std::int32_t column : *columns)
             output = std::copy_n(input + column * cell_size, cell_size, output);
     }
+    HDAP_CHECK(output == result.values.data() + result.values.size(), result.values.size());
     return result;
 }
 

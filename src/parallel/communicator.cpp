@@ -1,5 +1,7 @@
 #include "hdap/parallel/communicator.hpp"
 
+#include "hdap/core/check.hpp"
+
 #include <climits>
 #include <fmt/core.h>
 #include <mpi.h>
@@ -167,6 +169,8 @@ void sum_piece(MPI_Comm comm, int rank, int ranks, std::size_t items, std::span<
             sent.insert(sent.end(), begin, begin + static_cast<std::ptrdiff_t>(slice.size()));
         }
     }
+    HDAP_CHECK(sent.size() == out.total(), sent.size(), out.total());
+    HDAP_CHECK(in.total() == items * my_slice.size(), in.total(), items, my_slice.size());
     std::vector<float> received(in.total());
     check(MPI_Alltoallv(sent.data(), out.counts.data(), out.offsets.data(), MPI_FLOAT,
                         received.data(), in.counts.data(), in.offsets.data(), MPI_FLOAT, comm),

@@ -1,5 +1,6 @@
 #include "hdap/search/hypervolume.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
@@ -96,6 +97,8 @@ class Staircase {
         }
         const double left = begin == corners_.begin() ? 0 : (begin - 1)->width;
         gained += (edge - left) * (height - covered);
+        HDAP_CHECK(begin == corners_.begin() || (begin - 1)->width < width, width, height);
+        HDAP_CHECK(gained >= 0, gained, width, height);
         corners_.insert(corners_.erase(begin, end), Corner{width, height});
         return gained;
     }

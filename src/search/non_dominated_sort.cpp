@@ -1,5 +1,6 @@
 #include "hdap/search/non_dominated_sort.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
@@ -49,10 +50,13 @@ class TailFront {
   public:
     explicit TailFront(std::size_t) {}
     [[nodiscard]] bool dominates(const double* rest) const { return tail_ <= rest[0]; }
-    void insert(const double* rest) { tail_ = rest[0]; }
+    void insert(const double* rest) {
+        HDAP_CHECK(!(rest[0] > tail_), rest[0], tail_);
+        tail_ = rest[0];
+    }
 
   private:
-    double tail_ = 0;
+    double tail_ = std::numeric_limits<double>::infinity();
 };
 
 /// Of three objectives: the members that are minimal in the last two, ascending in one and
@@ -68,6 +72,7 @@ class StaircaseFront {
 
     void insert(const double* rest) {
         const auto first = std::ranges::lower_bound(steps_, rest[0], {}, &Step::y);
+        HDAP_CHECK(first == steps_.begin() || std::prev(first)->z > rest[1], rest[0], rest[1]);
         auto last = first;
         while (last != steps_.end() && last->z >= rest[1])
             ++last;

@@ -1,5 +1,6 @@
 #include "hdap/storage/sealed_file.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
@@ -116,6 +117,7 @@ using SealBlock = std::array<std::byte, seal_bytes>;
 SealBlock make_seal(std::size_t bytes, const std::string& sha256) {
     const std::string text = fmt::format("{}bytes {}\nsha256 {}\n", seal_magic, bytes, sha256);
     SealBlock seal{};
+    HDAP_CHECK(text.size() < seal.size(), text.size());
     std::memcpy(seal.data(), text.data(), text.size());
     return seal;
 }
@@ -239,6 +241,7 @@ void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::p
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&
           ::lseek(file.number(), seal_bytes, SEEK_SET) >= 0);
     const Digest content = digest_of_rest(file, temporary);
+    HDAP_CHECK(seal_bytes + content.bytes == bytes, content.bytes, bytes);
     check(::lseek(file.number(), 0, SEEK_SET) == 0);
     check(write_all(file.number(), make_seal(content.bytes, content.sha256)));
     check(::fsync(file.number()) == 0 && file.close());

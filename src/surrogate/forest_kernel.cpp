@@ -1,6 +1,7 @@
 #include "surrogate/forest_kernel.hpp"
 
 #include "block_kernel.hpp"
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 
 #include <algorithm>
@@ -110,6 +111,7 @@ void ForestKernel::CompleteForests::place(const Tree& tree, std::size_t node, st
     const std::span<const float> ranked = thresholds_of(column);
     const auto rank = static_cast<std::uint32_t>(
         std::lower_bound(ranked.begin(), ranked.end(), forest.threshold[node]) - ranked.begin());
+    HDAP_CHECK(level < depth && ranked[rank] == forest.threshold[node], level, depth, rank);
     tree.nodes[number] = {.column = static_cast<std::uint32_t>(column * block_rows),
                           .last_left = rank * (wide_ranks ? 0x00010001U : 0x01010101U)};
     const auto child = [&](std::int32_t in_tree) {
@@ -151,6 +153,7 @@ ForestKernel::CompleteForests::make(const std::vector<Forest>& forests) {
             complete->place(tree, tree.root, 0, 0);
         }
     }
+    HDAP_CHECK(placed == trees, placed, trees);
     return complete;
 }
 
