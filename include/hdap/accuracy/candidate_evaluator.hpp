@@ -52,8 +52,8 @@ struct EvaluatorInputs {
     /// Images that the network was not trained on, in a random order, and that are not the test
     /// set.
     std::optional<ImageData> held_out = std::nullopt;
-    EvaluationParameters evaluation = {};
-    CommandParameters command = {};
+    EvaluationParameters evaluation = EvaluationParameters();
+    CommandParameters command = CommandParameters();
 };
 
 /// "engine": top-1 on the held-out images, computed here; "command": what a program of the user's

@@ -102,9 +102,9 @@ void TrainingWorker::compute(const TrainingBatches& batches, std::int64_t first,
     const at::Tensor loss = loss_of(logits, images, labels) * share;
     loss.backward();
     write_parts(share, contribution);
-    float* const figures = contribution + parts_.back().first + parts_.back().count;
-    figures[0] = static_cast<float>(loss.item<double>());
-    figures[1] = static_cast<float>(share * share_right(logits, labels));
+    float* const numbers = contribution + parts_.back().first + parts_.back().count;
+    numbers[0] = static_cast<float>(loss.item<double>());
+    numbers[1] = static_cast<float>(share * share_right(logits, labels));
 }
 
 /// Brings what the worker does not share to where the training stands: a batch norm moves its

@@ -33,7 +33,9 @@ struct Problem {
 
     [[nodiscard]] std::unique_ptr<CandidateEvaluator>
     evaluator(const CommandParameters& parameters) const {
-        return make_candidate_evaluator("command", {.network = prunable, .command = parameters});
+        return make_candidate_evaluator(
+            "command",
+            {.network = prunable, .evaluation = EvaluationParameters(), .command = parameters});
     }
     [[nodiscard]] std::optional<double> measure(const CommandParameters& parameters) const {
         const auto found = evaluator(parameters)->accuracy(prunable.space.smallest(), {}, {});
@@ -70,12 +72,15 @@ TEST_CASE("a command gets no network without weights, and no images that do not 
     const Problem problem;
     const network::Prunable bare = network::make_prunable(problem.network, {});
     const CommandParameters command{.command = ": {network}; echo 0.5"};
-    CHECK_THROWS_WITH(make_candidate_evaluator("command", {.network = bare, .command = command}),
-                      Contains("network.weights"));
+    CHECK_THROWS_WITH(
+        make_candidate_evaluator(
+            "command", {.network = bare, .evaluation = EvaluationParameters(), .command = command}),
+        Contains("network.weights"));
     CHECK_THROWS_AS(problem.evaluator({.command = "echo 0.5"}), core::ConfigError);
     CHECK_THROWS_WITH(
         make_candidate_evaluator("command", {.network = problem.prunable,
                                              .recalibration = testing::synthetic_images({}),
+                                             .evaluation = EvaluationParameters(),
                                              .command = command}),
         Contains("images for recalibration"));
     CHECK_THROWS_AS(problem.evaluator(command)->accuracy({1, 2, 3}, {}, {}), core::DataError);
