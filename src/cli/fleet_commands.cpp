@@ -85,7 +85,7 @@ ExitCode info(const std::string& path) {
     const auto file = open_fleet(path);
     const auto devices = fleet::read_fleet(file);
     std::printf("%s: %zu devices of %s%s\n\n", path.c_str(), devices.devices(), devices.sku.c_str(),
-                devices.conditions.empty() ? "" : ", synthetic");
+                devices.attributes.empty() ? "" : ", with attributes");
     std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
                 "p95 / median");
     for (std::size_t b = 0; b < devices.benchmarks(); ++b) {

@@ -2,6 +2,7 @@
 #include "hdap/core/log.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
+#include "hdap/parallel/launch.hpp"
 #include "study_options.hpp"
 
 #include <cstdio>

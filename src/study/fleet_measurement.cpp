@@ -25,6 +25,7 @@ using fleet::MeasuredFleet;
 /// The benchmark networks of a study.
 struct Benchmarks {
     fleet::MeasuredBenchmarks description;
+    std::vector<network::Genome> genomes;
     std::vector<network::PrunedNetwork> networks;
 };
 
@@ -57,14 +58,10 @@ Benchmarks make_benchmarks(const Settings& settings, const network::Prunable& ne
     Benchmarks benchmarks;
     benchmarks.description.network = network_text(settings, network.network);
     benchmarks.description.batch = settings.fleet.batch;
-    benchmarks.description.groups = network.space.groups().size();
-    for (const network::Genome& genome :
-         fleet::benchmark_genomes(network.space, static_cast<std::uint64_t>(settings.seed),
-                                  settings.fleet.benchmarks)) {
-        auto& flat = benchmarks.description.genomes;
-        flat.insert(flat.end(), genome.begin(), genome.end());
+    benchmarks.genomes = fleet::benchmark_genomes(
+        network.space, static_cast<std::uint64_t>(settings.seed), settings.fleet.benchmarks);
+    for (const network::Genome& genome : benchmarks.genomes)
         benchmarks.networks.push_back(network.prune(genome));
-    }
     return benchmarks;
 }
 
@@ -107,6 +104,7 @@ MeasuredFleet one_device(const Settings& settings, const Benchmarks& benchmarks,
     measured.fleet.benchmark_names = fleet::benchmark_names(settings.fleet.benchmarks);
     measured.fleet.latency_ms =
         fleet::latency_estimates(rounds, measured.fleet.benchmarks(), parameters.quantile);
+    measured.fleet.benchmark_genomes = benchmarks.genomes;
     measured.benchmarks = benchmarks.description;
     measured.parameters = parameters;
     measured.round_latency_ms = std::move(rounds);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/algorithm.hpp"
 #include "hdap/search/evaluation_log.hpp"
