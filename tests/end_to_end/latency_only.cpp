@@ -99,8 +99,8 @@ TEST_CASE("a fleet that was recorded elsewhere is clustered and searched, to the
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     std::ofstream(study / "recorded.csv") << recorded_csv();
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     const Outcome one = run(study, {.ranks = 0}, "recorded.toml", "one");
     INFO(one.errors);
     REQUIRE(one.exit_code == 0);
@@ -117,8 +117,8 @@ TEST_CASE("a recorded fleet with other content is another study's") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string text = recorded_csv();
     std::ofstream(study / "recorded.csv") << text;
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     REQUIRE(run(study, {.ranks = 0}, "recorded.toml", "run").exit_code == 0);
     std::string other = text;
     other.replace(other.find("unit-7,0,") + 9, 1, "9");
@@ -130,8 +130,8 @@ TEST_CASE("a recorded fleet with other content is another study's") {
 
 TEST_CASE("a row of a recorded fleet that cannot be is named by file, line and column") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     std::ofstream(study / "recorded.csv") << recorded_csv() << "unit-0,1,nan\n";
     const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
     CHECK(outcome.exit_code == 3);
