@@ -84,6 +84,25 @@ TEST_CASE("a study without images and weights is searched by latency and costs a
     CHECK(text_of(study / "three/front.csv") == front);
 }
 
+TEST_CASE(
+    "the stages before the search read neither weights nor the images' pixels, and the search "
+    "says what is missing") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::filesystem::remove(study / "weights.h5");
+    const auto call = [&](const Arguments& stage) {
+        Arguments arguments = stage;
+        arguments.insert(arguments.end(), {study.config(), "--out", study / "run"});
+        return study.call({.ranks = 0}, arguments);
+    };
+    const Outcome fleet = call({"fleet", "synth"});
+    INFO(fleet.errors);
+    CHECK(fleet.exit_code == 0);
+    CHECK(call({"surrogate", "fit"}).exit_code == 0);
+    const Outcome search = call({"search"});
+    CHECK(search.exit_code == 3);
+    CHECK_THAT(search.errors, Catch::Contains("weights.h5"));
+}
+
 TEST_CASE("an objective that needs accuracies is refused where nothing measures them") {
     const TinyStudy study(TinyStudy::Weights::initial);
     std::ofstream(study / "latency.toml") << configuration("");
