@@ -151,7 +151,8 @@ void add_stage_commands(CLI::App& app, Action& action) {
     add_stage_command(app, action, "report", "Write front.csv and report.html.",
                       "hdap report configs/quickstart.toml", Stage::report);
     CLI::App* fleet = app.get_subcommand("fleet");
-    add_stage_command(*fleet, action, "synth", "Make a study's fleet: simulate it, or read what was recorded of it.",
+    add_stage_command(*fleet, action, "synth",
+                      "Make a study's fleet: simulate it, or read what was recorded of it.",
                       "hdap fleet synth configs/quickstart.toml", Stage::fleet);
 }
 

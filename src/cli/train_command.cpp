@@ -155,8 +155,8 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
     const bool held_out = file.has_attribute("/", "held_out_accuracy");
     std::printf("complete: ");
     print_accuracies(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
-                                     : std::numeric_limits<double>::quiet_NaN(),
-                            file.attribute_double("/", "test_accuracy")});
+                                        : std::numeric_limits<double>::quiet_NaN(),
+                               file.attribute_double("/", "test_accuracy")});
     return true;
 }
 
@@ -198,19 +198,19 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =
         study::run_training(job, {.label = "train",
-                                   .start = inputs.start,
-                                   .teacher = inputs.teacher,
-                                   .images = inputs.train,
-                                   .held_out = inputs.held_out,
-                                   .parameters = options.training,
-                                   .identity = identity,
-                                   .checkpoint = beside(options, ".checkpoint"),
-                                   .checkpoint_seconds = options.checkpoint_seconds,
-                                   .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
-                                       const std::string text = study::history_csv(history);
-                                       storage::write_atomically(beside(options, ".csv"),
-                                                                 std::as_bytes(std::span(text)));
-                                   }});
+                                  .start = inputs.start,
+                                  .teacher = inputs.teacher,
+                                  .images = inputs.train,
+                                  .held_out = inputs.held_out,
+                                  .parameters = options.training,
+                                  .identity = identity,
+                                  .checkpoint = beside(options, ".checkpoint"),
+                                  .checkpoint_seconds = options.checkpoint_seconds,
+                                  .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
+                                      const std::string text = study::history_csv(history);
+                                      storage::write_atomically(beside(options, ".csv"),
+                                                                std::as_bytes(std::span(text)));
+                                  }});
     if (!trained) {
         log.info("stopped early; run the same command again to go on from " +
                  beside(options, ".checkpoint").string());
@@ -279,10 +279,9 @@ void add_train_command(CLI::App& app, Action& action) {
         action = [options, command](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 world.on_every_rank([&] {
-                    check_options(*options,
-                                  {.width = command->count("--width") > 0,
-                                   .teacher = command->count("--teacher") > 0,
-                                   .distillation = command->count("--distillation") > 0});
+                    check_options(*options, {.width = command->count("--width") > 0,
+                                             .teacher = command->count("--teacher") > 0,
+                                             .distillation = command->count("--distillation") > 0});
                 });
                 return train(world, *options);
             });

@@ -17,7 +17,7 @@ namespace {
 
 struct AlgorithmRow {
     std::string_view name;
-    std::string_view comment; ///< of its settings
+    std::string_view comment;                                     ///< of its settings
     std::vector<core::Setting> (*settings)(AlgorithmParameters&); ///< null: it has none
     std::unique_ptr<Algorithm> (*make)(const AlgorithmParameters&, const AlgorithmProblem&);
 };
@@ -25,7 +25,8 @@ struct AlgorithmRow {
 /// Every algorithm. Another one is a row here.
 constexpr std::array rows{
     AlgorithmRow{"nsga2", "NSGA-II", nsga2_settings, make_nsga2},
-    AlgorithmRow{"random", "Random candidates in all generations: a baseline", nullptr, make_random},
+    AlgorithmRow{"random", "Random candidates in all generations: a baseline", nullptr,
+                 make_random},
 };
 
 void check_range(const char* name, double value, double low, double high) {
