@@ -6,7 +6,10 @@
 #include "network/random_network.hpp"
 #include "network/reference_forward.hpp"
 
+// LibTorch has a macro CHECK, too.
+#pragma push_macro("CHECK")
 #include <torch/script.h>
+#pragma pop_macro("CHECK")
 
 #include <algorithm>
 #include <cmath>
