@@ -4,8 +4,9 @@
 #include "algorithms/random.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,7 @@ namespace {
 
 struct AlgorithmRow {
     std::string_view name;
-    std::string_view comment; ///< of its settings
+    std::string_view comment;                                     ///< of its settings
     std::vector<core::Setting> (*settings)(AlgorithmParameters&); ///< null: it has none
     std::unique_ptr<Algorithm> (*make)(const AlgorithmParameters&, const AlgorithmProblem&);
 };
@@ -25,7 +26,8 @@ struct AlgorithmRow {
 /// Every algorithm. Another one is a row here.
 constexpr std::array rows{
     AlgorithmRow{"nsga2", "NSGA-II", nsga2_settings, make_nsga2},
-    AlgorithmRow{"random", "Random candidates in all generations: a baseline", nullptr, make_random},
+    AlgorithmRow{"random", "Random candidates in all generations: a baseline", nullptr,
+                 make_random},
 };
 
 void check_range(const char* name, double value, double low, double high) {
@@ -73,9 +75,7 @@ std::unique_ptr<Algorithm> make_algorithm(const std::string& name,
     validate(parameters);
     const auto row = std::ranges::find(rows, std::string_view(name), &AlgorithmRow::name);
     if (row != rows.end()) return row->make(parameters, problem);
-    const std::vector<std::string> known = algorithm_names();
-    throw core::ConfigError(fmt::format("unknown search algorithm \"{}\"{}; known are {}", name,
-                                        core::did_you_mean(name, known), core::join(known)));
+    throw core::ConfigError(core::unknown_name("search algorithm", name, algorithm_names()));
 }
 
 } // namespace hdap::search

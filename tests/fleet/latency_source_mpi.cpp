@@ -270,6 +270,16 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
     CHECK(half->left_out == 15);
 }
 
+TEST_CASE("an unknown latency source is refused on every rank with the nearest and all names") {
+    const World world;
+    auto parameters = small_fleet();
+    parameters.source = "recoded";
+    CHECK_THROWS_WITH(
+        fleet::make_latency_source(parameters, small_prunable(), world.communicator),
+        Catch::Contains("unknown latency source 'recoded' (did you mean 'recorded'?); known: "
+                        "simulated, recorded"));
+}
+
 TEST_CASE("a recorded table that cannot be used is an error on every rank") {
     const World world;
     const auto prunable = small_prunable();
