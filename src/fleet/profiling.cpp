@@ -2,7 +2,7 @@
 
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -86,8 +86,8 @@ void check_measured(const Representatives& representatives, const network::Searc
 
 } // namespace
 
-MeasuredProfile profile_of(const Representatives& representatives, const network::SearchSpace& space,
-                           std::vector<network::Genome> genomes,
+MeasuredProfile profile_of(const Representatives& representatives,
+                           const network::SearchSpace& space, std::vector<network::Genome> genomes,
                            const std::vector<double>& latency_ms) {
     const std::size_t devices = representatives_of(representatives).size();
     if (latency_ms.size() != devices * genomes.size())
@@ -108,7 +108,8 @@ MeasuredProfile profile_of(const Representatives& representatives, const network
     return {std::move(profile), genomes.size() - kept.size()};
 }
 
-std::optional<MeasuredProfile> measure_profile(LatencySource& source, const Representatives& representatives,
+std::optional<MeasuredProfile> measure_profile(LatencySource& source,
+                                               const Representatives& representatives,
                                                const network::SearchSpace& space,
                                                std::vector<network::Genome> wanted,
                                                std::int64_t runs, const parallel::Job& job) {

@@ -4,7 +4,7 @@
 #include "fleet/sources/recorded_table.hpp"
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iterator>
 #include <map>
@@ -115,8 +115,9 @@ void check(const LatencySourceParameters& parameters) {
     if (parameters.file.empty())
         throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them");
     if (!is_name(parameters.sku))
-        throw core::ConfigError("recorded latencies need fleet.recorded.sku: what the label on the devices "
-                                "says, 1 to 256 printable bytes");
+        throw core::ConfigError(
+            "recorded latencies need fleet.recorded.sku: what the label on the devices "
+            "says, 1 to 256 printable bytes");
 }
 
 } // namespace

@@ -3,8 +3,8 @@
 #include "fleet/csv_reader.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
-#include "hdap/core/text.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/core/text.hpp"
 
 #include <fmt/format.h>
 
