@@ -97,9 +97,8 @@ ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
     options.parameters.seed = static_cast<std::uint64_t>(settings->seed);
     for (const std::string& binding : launch.bindings)
         log.info("  " + binding);
-    const auto measured =
-        study::measure_fleet({world, log, control, launch.threads_per_rank}, *settings,
-                             options.parameters, options.devices);
+    const auto measured = study::measure_fleet({world, log, control, launch.threads_per_rank},
+                                               *settings, options.parameters, options.devices);
     if (!measured) {
         log.info("stopped early; nothing was written, the same command measures again");
         return ExitCode::stopped;

@@ -15,6 +15,8 @@
 #include "setting_options.hpp"
 #include "training_inputs.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -101,8 +103,8 @@ void check_options(TrainOptions& options, const GivenOptions& given) {
             "--out", beside(options, suffix).string(),
             {inputs.network, inputs.weights, inputs.teacher, inputs.teacher_weights, inputs.data});
     if (given.width && !network::is_in_zoo(inputs.network))
-        throw core::UsageError("--width is for networks of the zoo; '" + inputs.network +
-                               "' is none");
+        throw core::UsageError(
+            fmt::format("--width is for networks of the zoo; '{}' is none", inputs.network));
     if (given.teacher && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
     if (inputs.teacher.empty() && !inputs.teacher_weights.empty())
         throw core::UsageError("--teacher-weights needs a --teacher");
@@ -117,8 +119,8 @@ class OutputLock {
     explicit OutputLock(const TrainOptions& options)
         : path_(beside(options, ".lock")), lock_(storage::FileLock::try_acquire(path_)) {
         if (!lock_)
-            throw core::UsageError(options.output + " is being trained by another job (" +
-                                   path_.string() + " is locked)");
+            throw core::UsageError(fmt::format("{} is being trained by another job ({} is locked)",
+                                               options.output, path_.string()));
     }
     ~OutputLock() {
         std::error_code ignored;
@@ -145,8 +147,8 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
     if (!fs::exists(options.output)) return false;
     const std::string advice = "choose another --out, or remove it";
     if (!is_hdf5(options.output))
-        throw core::ConfigError(options.output +
-                                " is there already, and is not written over: " + advice);
+        throw core::ConfigError(fmt::format("{} is there already, and is not written over: {}",
+                                            options.output, advice));
     const auto file = storage::Hdf5Reader::from_bytes(
         storage::read_sealed(options.output, storage::Seal::optional), options.output);
     const std::string schema = file.attribute_string("/", "schema");
@@ -155,25 +157,25 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
     const bool held_out = file.has_attribute("/", "held_out_accuracy");
     std::printf("complete: ");
     print_accuracies(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
-                                     : std::numeric_limits<double>::quiet_NaN(),
-                            file.attribute_double("/", "test_accuracy")});
+                                        : std::numeric_limits<double>::quiet_NaN(),
+                               file.attribute_double("/", "test_accuracy")});
     return true;
 }
 
 void describe(core::Log& log, const parallel::Communicator& world, int threads,
               const TrainOptions& options, std::int64_t images) {
     const auto counted = [](std::int64_t count, const std::string& what) {
-        return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+        return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
     };
     const std::int64_t shards = accuracy::shards_of(options.training, images);
     const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
-    log.info("train: " + std::to_string(images) + " images, batches of " +
-             std::to_string(std::min(options.training.batch, images)) + " in " +
-             counted(shards, "shard") + ", " + counted(workers, "worker"));
+    log.info(fmt::format("train: {} images, batches of {} in {}, {}", images,
+                         std::min(options.training.batch, images), counted(shards, "shard"),
+                         counted(workers, "worker")));
     if (workers > shards)
-        log.warning("only " + std::to_string(shards) + " of " + std::to_string(workers) +
-                    " workers have something to do: a batch has no more shards; a larger --batch "
-                    "or a smaller --shard gives more");
+        log.warning(fmt::format("only {} of {} workers have something to do: a batch has no more "
+                                "shards; a larger --batch or a smaller --shard gives more",
+                                shards, workers));
 }
 
 ExitCode train(const parallel::Communicator& world, const TrainOptions& options) {
@@ -198,19 +200,19 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =
         study::run_training(job, {.label = "train",
-                                   .start = inputs.start,
-                                   .teacher = inputs.teacher,
-                                   .images = inputs.train,
-                                   .held_out = inputs.held_out,
-                                   .parameters = options.training,
-                                   .identity = identity,
-                                   .checkpoint = beside(options, ".checkpoint"),
-                                   .checkpoint_seconds = options.checkpoint_seconds,
-                                   .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
-                                       const std::string text = study::history_csv(history);
-                                       storage::write_atomically(beside(options, ".csv"),
-                                                                 std::as_bytes(std::span(text)));
-                                   }});
+                                  .start = inputs.start,
+                                  .teacher = inputs.teacher,
+                                  .images = inputs.train,
+                                  .held_out = inputs.held_out,
+                                  .parameters = options.training,
+                                  .identity = identity,
+                                  .checkpoint = beside(options, ".checkpoint"),
+                                  .checkpoint_seconds = options.checkpoint_seconds,
+                                  .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
+                                      const std::string text = study::history_csv(history);
+                                      storage::write_atomically(beside(options, ".csv"),
+                                                                std::as_bytes(std::span(text)));
+                                  }});
     if (!trained) {
         log.info("stopped early; run the same command again to go on from " +
                  beside(options, ".checkpoint").string());
@@ -279,10 +281,9 @@ void add_train_command(CLI::App& app, Action& action) {
         action = [options, command](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 world.on_every_rank([&] {
-                    check_options(*options,
-                                  {.width = command->count("--width") > 0,
-                                   .teacher = command->count("--teacher") > 0,
-                                   .distillation = command->count("--distillation") > 0});
+                    check_options(*options, {.width = command->count("--width") > 0,
+                                             .teacher = command->count("--teacher") > 0,
+                                             .distillation = command->count("--distillation") > 0});
                 });
                 return train(world, *options);
             });
