@@ -1,4 +1,5 @@
 #include "hdap/core/error.hpp"
+#include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/latency_source.hpp"
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
