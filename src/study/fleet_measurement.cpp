@@ -67,16 +67,15 @@ Benchmarks make_benchmarks(const Settings& settings, const network::Prunable& ne
 
 /// Every rank's device by name: --device-id, or the node's name, numbered where ranks share one.
 /// Collective.
-std::vector<std::string> name_devices(const parallel::Job& job,
-                                      const MeasuredDevices& devices,
+std::vector<std::string> name_devices(const parallel::Job& job, const MeasuredDevices& devices,
                                       const fleet::HostConditions& here) {
     const auto& communicator = job.communicator;
     auto names = communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node);
     communicator.on_root([&] {
         if (!devices.device_id.empty() && communicator.size() > 1)
-            throw core::UsageError("--device-id names one device, but " +
-                                   std::to_string(communicator.size()) +
-                                   " ranks measure one each; leave it out, or start one rank");
+            throw core::UsageError(fmt::format("--device-id names one device, but {} ranks measure "
+                                               "one each; leave it out, or start one rank",
+                                               communicator.size()));
         if (!devices.device_id.empty()) names = {devices.device_id};
         std::map<std::string, int> ranks_of_node;
         for (const std::string& name : names)
@@ -84,12 +83,13 @@ std::vector<std::string> name_devices(const parallel::Job& job,
         std::map<std::string, int> named;
         for (std::string& name : names) {
             const std::string node = name;
-            if (ranks_of_node[node] > 1) name += "-" + std::to_string(named[node]++);
+            if (ranks_of_node[node] > 1) name += fmt::format("-{}", named[node]++);
         }
         for (const auto& [node, ranks] : ranks_of_node)
             if (ranks > 1)
-                job.log.warning(std::to_string(ranks) + " ranks measure " + node +
-                                    " at the same time and slow each other; start one rank per node");
+                job.log.warning(fmt::format("{} ranks measure {} at the same time and slow each "
+                                            "other; start one rank per node",
+                                            ranks, node));
     });
     return names;
 }
@@ -134,7 +134,7 @@ std::vector<MeasuredFleet> gather(const parallel::Communicator& communicator,
     for (const std::string& text : texts) {
         const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
         devices.push_back(fleet::read_measured_fleet(storage::Hdf5Reader::from_bytes(
-            {begin, begin + text.size()}, "rank " + std::to_string(devices.size()))));
+            {begin, begin + text.size()}, fmt::format("rank {}", devices.size()))));
     }
     return devices;
 }
@@ -193,10 +193,9 @@ std::optional<fleet::RoundLatencies> measure_here(const parallel::Job& job,
         {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i].run(); }},
         parameters, [&](const fleet::MeasurementProgress& state) {
             progress.show({.stage = "measure",
-                           .position = state.round == 0
-                                           ? "warming up"
-                                           : "round " + std::to_string(state.round) + "/" +
-                                                 std::to_string(parameters.rounds),
+                           .position = state.round == 0 ? "warming up"
+                                                        : fmt::format("round {}/{}", state.round,
+                                                                      parameters.rounds),
                            .done = state.visits,
                            .total = state.total_visits,
                            .unit = "visits",
@@ -214,7 +213,7 @@ void on_every_host(const parallel::Job& job, const std::string& host, const Work
         try {
             work();
         } catch (const core::Error& error) {
-            core::throw_error(error.kind(), "host " + host + ": " + error.what());
+            core::throw_error(error.kind(), fmt::format("host {}: {}", host, error.what()));
         }
     });
 }

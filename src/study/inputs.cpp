@@ -89,10 +89,10 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
                                              .seed = static_cast<std::uint64_t>(settings.seed)};
     network::Weights gradients;
     if (parameters.criterion == network::Criterion::taylor) {
-        gradients = accuracy::loss_gradients(
-            network.network, *network.weights,
-            accuracy::slice(train, 0, settings.data.recalibration_images),
-            settings.data.evaluation);
+        gradients =
+            accuracy::loss_gradients(network.network, *network.weights,
+                                     accuracy::slice(train, 0, settings.data.recalibration_images),
+                                     settings.data.evaluation);
         parameters.gradients = &gradients;
     }
     return network::rank_channels(network.network, *network.weights, network.space, parameters);
@@ -151,8 +151,7 @@ network::Prunable load_network_to_prune(const parallel::Job& job, const Settings
         });
     std::optional<network::Prunable> network;
     job.communicator.on_every_rank([&] {
-        network.emplace(
-            network::make_prunable(network::read_graph(file), settings.network.space));
+        network.emplace(network::make_prunable(network::read_graph(file), settings.network.space));
         if (!with_weights) return;
         network->weights = network::read_network(file).weights;
         network->normalisation = network::read_normalisation(file);

@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace hdap::study {
@@ -27,9 +29,9 @@ std::vector<ResultMetric> read_metrics(const storage::Hdf5Reader& file, const st
     const auto units = file.read_strings(group + "/unit");
     const auto values = file.read<double>(group + "/value");
     if (units.size() != names.size() || values.size() != names.size())
-        throw core::DataError(file.name() + ": " + group + ": name, unit and value have " +
-                              std::to_string(names.size()) + ", " + std::to_string(units.size()) +
-                              " and " + std::to_string(values.size()) + " entries");
+        throw core::DataError(fmt::format("{}: {}: name, unit and value have {}, {} and {} entries",
+                                          file.name(), group, names.size(), units.size(),
+                                          values.size()));
     std::vector<ResultMetric> metrics;
     for (std::size_t i = 0; i < names.size(); ++i)
         metrics.push_back({.name = names[i], .unit = units[i], .value = values[i]});
@@ -62,9 +64,8 @@ Results read_results(const storage::Hdf5Reader& file) {
         const std::size_t expected = results.history.front().values.size();
         const std::size_t found = results.history.back().values.size();
         if (found != expected)
-            throw core::DataError(file.name() + ": " + entry.path + ": has " +
-                                  std::to_string(found) + " values, other columns have " +
-                                  std::to_string(expected));
+            throw core::DataError(fmt::format("{}: {}: has {} values, other columns have {}",
+                                              file.name(), entry.path, found, expected));
     }
     return results;
 }

@@ -60,8 +60,8 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
     std::error_code error;
     fs::create_directories(path_ / "networks", error);
     if (error)
-        throw core::DataError("cannot make the run directory " + path_.string() + ": " +
-                              error.message());
+        throw core::DataError(
+            fmt::format("cannot make the run directory {}: {}", path_.string(), error.message()));
     lock_.emplace(path_);
     if (!lock_->stale_owner().empty())
         log.info(fmt::format("taking over {} from a job that did not end in order ({})",
@@ -89,7 +89,8 @@ void RunDirectory::continue_with(const Settings& settings, core::Log& log) const
             fmt::format("{}: its search has done {} generations already, and search.generations = "
                         "{} asks for fewer; choose another run directory with --out",
                         path_.string(), done, settings.search.length.generations));
-    if (done >= there.search.length.generations && there.search.length.generations < settings.search.length.generations)
+    if (done >= there.search.length.generations &&
+        there.search.length.generations < settings.search.length.generations)
         put_aside(path_, there.search.length.generations, log);
     fs::create_directories(path_ / "networks");
 }
@@ -100,9 +101,9 @@ void require_same_identity(const fs::path& file, const storage::FileIdentity& fo
         found.input_sha256 == expected.input_sha256)
         return;
     const bool settings_differ = found.config_sha256 != expected.config_sha256;
-    throw core::ConfigError(file.string() + " was made from other " +
-                            (settings_differ ? "settings" : "input files (weights or images)") +
-                            "; it is not written over: " + advice);
+    throw core::ConfigError(fmt::format(
+        "{} was made from other {}; it is not written over: {}", file.string(),
+        settings_differ ? "settings" : "input files (weights, images, measurements)", advice));
 }
 
 bool is_up_to_date(const fs::path& file, const storage::FileIdentity& expected, core::Log& log) {
@@ -113,7 +114,7 @@ bool is_up_to_date(const fs::path& file, const storage::FileIdentity& expected, 
     } catch (const core::Error& error) {
         if (error.kind() != core::ErrorKind::corrupt_file && error.kind() != core::ErrorKind::data)
             throw;
-        log.warning(std::string(error.what()) + "; making it again");
+        log.warning(fmt::format("{}; making it again", error.what()));
         return false;
     }
     require_same_identity(file, found, expected);
@@ -136,8 +137,9 @@ storage::Hdf5Reader open_stage(const fs::path& file, const std::string& schema) 
 }
 
 std::string identity_key(const storage::FileIdentity& identity) {
-    return core::sha256_hex(std::string_view(identity.schema + "|" + identity.config_sha256 + "|" +
-                                             identity.input_sha256));
+    const std::string text =
+        fmt::format("{}|{}|{}", identity.schema, identity.config_sha256, identity.input_sha256);
+    return core::sha256_hex(std::string_view(text));
 }
 
 } // namespace hdap::study

@@ -43,17 +43,16 @@ Section study_section(Settings& s) {
 
 Section fleet_section(Settings& s) {
     constexpr auto shapes = Outputs::fleet;
-    return {
-        "fleet",
-        "The devices and their latencies on the benchmark networks",
-        {core::text("source", s.fleet.source, fleet::latency_source_names(),
-                    "simulated: from a device model; recorded: measured latencies", shapes),
-         core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
-                       "Benchmark networks: randomly pruned versions of the network", shapes),
-         core::integer("batch", s.fleet.batch, {1, 4096}, "Images per inference, for all latencies",
-                       shapes),
-         core::integer("runs", s.fleet.runs, {1, 10'000}, "Runs of each benchmark on each device",
-                       shapes)}};
+    return {"fleet",
+            "The devices and their latencies on the benchmark networks",
+            {core::text("source", s.fleet.source, fleet::latency_source_names(),
+                        "simulated: from a device model; recorded: measured latencies", shapes),
+             core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
+                           "Benchmark networks: randomly pruned versions of the network", shapes),
+             core::integer("batch", s.fleet.batch, {1, 4096},
+                           "Images per inference, for all latencies", shapes),
+             core::integer("runs", s.fleet.runs, {1, 10'000},
+                           "Runs of each benchmark on each device", shapes)}};
 }
 
 Section network_section(Settings& s) {
@@ -101,14 +100,13 @@ std::vector<std::string> evaluator_choices() {
 }
 
 Section accuracy_section(Settings& s) {
-    return {
-        "accuracy", "What measures the accuracy of candidates",
-        joined({core::text("evaluator", s.accuracy.evaluator, evaluator_choices(),
-                           "engine: top-1 on data.file; command: a program of your own; none: "
-                           "nothing does; auto: the first that is there of command, data.file, "
-                           "none",
-                           accuracy_shapes)},
-               settings_of(s.accuracy.command))};
+    return {"accuracy", "What measures the accuracy of candidates",
+            joined({core::text("evaluator", s.accuracy.evaluator, evaluator_choices(),
+                               "engine: top-1 on data.file; command: a program of your own; none: "
+                               "nothing does; auto: the first that is there of command, data.file, "
+                               "none",
+                               accuracy_shapes)},
+                   settings_of(s.accuracy.command))};
 }
 
 Section profile_section(Settings& s) {
@@ -134,8 +132,9 @@ Section search_section(Settings& s) {
                    "What decides which candidates are evaluated next", shapes),
         population_setting(s.search.parameters)};
     settings = joined(std::move(settings), settings_of(s.search.length));
-    settings.push_back(core::text_list("objectives", s.search.objectives,
-                                       fmt::format("Minimised: {}", core::join(search::metric_names())), shapes));
+    settings.push_back(
+        core::text_list("objectives", s.search.objectives,
+                        fmt::format("Minimised: {}", core::join(search::metric_names())), shapes));
     settings.push_back(core::text_list(
         "constraints", s.search.constraints,
         "Must hold: \"METRIC <= BOUND\"; 0.5x is half of the unpruned network's", shapes));
@@ -178,14 +177,14 @@ Section run_section(Settings& s) {
 std::string read_text(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream || fs::is_directory(file))
-        throw core::ConfigError("cannot read the configuration " + file.string() +
-                                ": no such file, or not readable");
+        throw core::ConfigError(fmt::format(
+            "cannot read the configuration {}: no such file, or not readable", file.string()));
     constexpr std::streamsize longest = 1 << 20;
     std::string text(static_cast<std::size_t>(longest) + 1, '\0');
     stream.read(text.data(), longest + 1);
     if (stream.gcount() > longest)
-        throw core::ConfigError("the configuration " + file.string() +
-                                " is longer than 1 MB; is it the right file?");
+        throw core::ConfigError(fmt::format(
+            "the configuration {} is longer than 1 MB; is it the right file?", file.string()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
     return text;
 }

@@ -64,8 +64,7 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
                                      .evaluation = evaluation,
                                      .command = settings.accuracy.command};
     if (images.train.count > 0) {
-        inputs.recalibration =
-            accuracy::slice(images.train, 0, settings.data.recalibration_images);
+        inputs.recalibration = accuracy::slice(images.train, 0, settings.data.recalibration_images);
         inputs.held_out = accuracy::slice(images.held_out, 0, settings.data.evaluation_images);
     }
     return accuracy::make_candidate_evaluator(evaluator_of(settings), std::move(inputs));

@@ -154,13 +154,11 @@ class Run {
     void restore() {
         std::vector<std::byte> bytes;
         job_.communicator.on_root([&] {
-            const auto file =
-                newest_checkpoint(task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
-                                  "train with the settings and inputs that it was made with, or "
-                                  "move it away to begin anew",
-                                  job_.log, [](const storage::Hdf5Reader& reader) {
-                                      (void)read_checkpoint(reader);
-                                  });
+            const auto file = newest_checkpoint(
+                task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
+                "train with the settings and inputs that it was made with, or "
+                "move it away to begin anew",
+                job_.log, [](const storage::Hdf5Reader& reader) { (void)read_checkpoint(reader); });
             if (!file.empty()) bytes = storage::read_sealed(file);
         });
         job_.communicator.broadcast(bytes);
@@ -173,8 +171,8 @@ class Run {
             saved_step_ = done();
         });
         if (job_.communicator.is_root())
-            job_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
-                           " of " + std::to_string(steps()));
+            job_.log.info(
+                fmt::format("{}: going on after step {} of {}", task_.label, done(), steps()));
     }
 
     void step() {
@@ -194,8 +192,8 @@ class Run {
     /// The message of an error, with where the last good state is.
     [[nodiscard]] std::string with_checkpoint(const std::string& message) const {
         if (saved_step_ == 0) return message;
-        return message + "; the state after step " + std::to_string(saved_step_) + " is kept in " +
-               task_.checkpoint.string();
+        return fmt::format("{}; the state after step {} is kept in {}", message, saved_step_,
+                           task_.checkpoint.string());
     }
 
     void with_checkpoint_told(const std::function<void()>& work) const {
@@ -238,14 +236,14 @@ class Run {
         const accuracy::TrainingProgress& state = training_->progress();
         const double epoch =
             static_cast<double>(state.step) / static_cast<double>(training_->steps_per_epoch());
-        std::string detail = "loss " + core::significant(state.loss) + "  accuracy " +
-                             core::significant(100.0 * state.train_accuracy) + " %";
+        std::string detail = fmt::format("loss {}  accuracy {} %", core::significant(state.loss),
+                                         core::significant(100.0 * state.train_accuracy));
         if (!history_.empty() && std::isfinite(history_.back().held_out_accuracy))
-            detail +=
-                "  held-out " + core::significant(100.0 * history_.back().held_out_accuracy) + " %";
+            detail += fmt::format("  held-out {} %",
+                                  core::significant(100.0 * history_.back().held_out_accuracy));
         progress.show({.stage = task_.label,
-                       .position = "epoch " + core::significant(epoch, 3) + "/" +
-                                   core::shortest(task_.parameters.epochs),
+                       .position = fmt::format("epoch {}/{}", core::significant(epoch, 3),
+                                               core::shortest(task_.parameters.epochs)),
                        .done = state.step * training_->images_per_step(),
                        .total = state.steps * training_->images_per_step(),
                        .unit = "images",
@@ -304,8 +302,10 @@ double accuracy_on_all_ranks(const parallel::Job& job, const network::Network& n
                                               static_cast<std::int64_t>(mine.size())),
                               {}, job.threads);
         if (!std::isfinite(metrics.loss))
-            throw core::ConfigError("training diverged: what network '" + network.name +
-                                    "' computes is not a number; try a lower learning_rate");
+            throw core::ConfigError(
+                fmt::format("training diverged: what network '{}' computes is not a number; try a "
+                            "lower learning_rate",
+                            network.name));
         right = std::round(metrics.top1 * static_cast<double>(metrics.images));
     });
     double all_right = 0.0;

@@ -161,8 +161,8 @@ TEST_CASE("a plan spans the grid of its axes, the last one fastest") {
     CHECK(plan.cells[5].overrides == Texts{"search.population=32", "study.seed=3"});
     CHECK(plan.cells[5].labels == Texts{"32", "3"});
     const auto settings = ablation::cell_settings(plan, plan.cells[4]);
-    CHECK(settings.search.nsga2.population == 32);
-    CHECK(settings.search.nsga2.seed == 2);
+    CHECK(settings.search.parameters.population == 32);
+    CHECK(settings.search.parameters.seed == 2);
 }
 
 TEST_CASE("settings of all cells give way to those of axes, and those to those of later axes") {

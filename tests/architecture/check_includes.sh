@@ -49,7 +49,8 @@ done < <(grep -rnE '#include [<"](torch/|ATen/|c10/|mpi\.h|hdf5\.h|xgboost/|CLI/
 while IFS=: read -r file line included; do
     [[ "$file" == *_torch.cpp || "$file" == *_torch.hpp ]] ||
         fail "$file:$line: LibTorch belongs in *_torch.cpp"
-done < <(grep -rnE '#include [<"](torch/|ATen/|c10/)' "$source_folder/src" 2>/dev/null || true)
+done < <(grep -rnE '#include [<"](torch/|ATen/|c10/)' "$source_folder/src" "$source_folder/bench" \
+    2>/dev/null || true)
 
 [[ $failures -eq 0 ]] || { echo "$failures forbidden includes" >&2; exit 1; }
 echo "${#allowed[@]} modules include only what they may"

@@ -84,6 +84,25 @@ TEST_CASE("a study without images and weights is searched by latency and costs a
     CHECK(text_of(study / "three/front.csv") == front);
 }
 
+TEST_CASE(
+    "the stages before the search read neither weights nor the images' pixels, and the search "
+    "says what is missing") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::filesystem::remove(study / "weights.h5");
+    const auto call = [&](const Arguments& stage) {
+        Arguments arguments = stage;
+        arguments.insert(arguments.end(), {study.config(), "--out", study / "run"});
+        return study.call({.ranks = 0}, arguments);
+    };
+    const Outcome fleet = call({"fleet", "synth"});
+    INFO(fleet.errors);
+    CHECK(fleet.exit_code == 0);
+    CHECK(call({"surrogate", "fit"}).exit_code == 0);
+    const Outcome search = call({"search"});
+    CHECK(search.exit_code == 3);
+    CHECK_THAT(search.errors, Catch::Contains("weights.h5"));
+}
+
 TEST_CASE("an objective that needs accuracies is refused where nothing measures them") {
     const TinyStudy study(TinyStudy::Weights::initial);
     std::ofstream(study / "latency.toml") << configuration("");
@@ -99,8 +118,8 @@ TEST_CASE("a fleet that was recorded elsewhere is clustered and searched, to the
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     std::ofstream(study / "recorded.csv") << recorded_csv();
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     const Outcome one = run(study, {.ranks = 0}, "recorded.toml", "one");
     INFO(one.errors);
     REQUIRE(one.exit_code == 0);
@@ -117,8 +136,8 @@ TEST_CASE("a recorded fleet with other content is another study's") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string text = recorded_csv();
     std::ofstream(study / "recorded.csv") << text;
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     REQUIRE(run(study, {.ranks = 0}, "recorded.toml", "run").exit_code == 0);
     std::string other = text;
     other.replace(other.find("unit-7,0,") + 9, 1, "9");
@@ -130,8 +149,8 @@ TEST_CASE("a recorded fleet with other content is another study's") {
 
 TEST_CASE("a row of a recorded fleet that cannot be is named by file, line and column") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    std::ofstream(study / "recorded.toml")
-        << configuration("source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
     std::ofstream(study / "recorded.csv") << recorded_csv() << "unit-0,1,nan\n";
     const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
     CHECK(outcome.exit_code == 3);

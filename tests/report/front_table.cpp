@@ -95,7 +95,7 @@ TEST_CASE("front_table shows the metrics that the study is judged by, as far as 
 
     report.constraints = {"latency.p95 <= 12", "params<=0.5x", " memory.peak <= 0.5x"};
     for (const std::string& line : lines_of(front_table(report)))
-        CHECK(width_of(line) <= 100);
+        CHECK(core::display_width(line) <= 100);
     report.networks[1].id = std::string(60, 'n');
     CHECK_THAT(front_table(report), !Catch::Contains("devices > 33 ms"));
 }

@@ -170,7 +170,7 @@ TEST_CASE("one seed reaches every part that draws random numbers") {
     CHECK(settings.fleet.synthesis.seed == 7);
     CHECK(settings.clusters.seed == 7);
     CHECK(settings.surrogate.gbrt.seed == 7);
-    CHECK(settings.search.nsga2.seed == 7);
+    CHECK(settings.search.parameters.seed == 7);
     CHECK(settings.finetune.training.seed == 7);
 }
 

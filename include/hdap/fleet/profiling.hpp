@@ -31,7 +31,8 @@ struct MeasuredProfile {
 /// Every rank gives the same arguments and gets the same profile; nothing when asked to stop.
 /// Collective. Throws as the source does, and an AgreedError of DataError's kind when the unpruned
 /// network was not measured on every cluster, or fewer than fewest_profiled candidates remain.
-std::optional<MeasuredProfile> measure_profile(LatencySource& source, const Representatives& representatives,
+std::optional<MeasuredProfile> measure_profile(LatencySource& source,
+                                               const Representatives& representatives,
                                                const network::SearchSpace& space,
                                                std::vector<network::Genome> wanted,
                                                std::int64_t runs, const parallel::Job& job);
@@ -39,8 +40,8 @@ std::optional<MeasuredProfile> measure_profile(LatencySource& source, const Repr
 /// What measure_profile makes of the latencies, [device][genome], of the representatives of all
 /// clusters one after the other; not a number where something was not measured.
 /// Throws DataError as measure_profile, InternalError when sizes do not fit.
-MeasuredProfile profile_of(const Representatives& representatives, const network::SearchSpace& space,
-                           std::vector<network::Genome> genomes,
+MeasuredProfile profile_of(const Representatives& representatives,
+                           const network::SearchSpace& space, std::vector<network::Genome> genomes,
                            const std::vector<double>& latency_ms);
 
 } // namespace hdap::fleet

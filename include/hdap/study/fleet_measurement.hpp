@@ -21,9 +21,9 @@ struct MeasuredDevices {
 
 /// Measures the machine of every rank, each as one device, on the benchmark networks of a study,
 /// and writes or extends a file of layout hdap-fleet/2. The study's images, if it has any, give the
-/// input's shape; weights are random ones, which take as long as trained ones. Returns the devices measured now,
-/// on the root (an empty fleet elsewhere), or nothing when a rank was asked to stop; then nothing
-/// was written. Collective.
+/// input's shape; weights are random ones, which take as long as trained ones. Returns the devices
+/// measured now, on the root (an empty fleet elsewhere), or nothing when a rank was asked to stop;
+/// then nothing was written. Collective.
 ///
 /// Several jobs may extend one file at once: each reads and writes it under a lock, FILE.lock.
 /// Throws UsageError when the file exists and is not to be extended, or for a device_id with

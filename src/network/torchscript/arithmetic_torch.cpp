@@ -190,7 +190,7 @@ Value concatenate(const OperatorCall& call) {
     return result;
 }
 
-constexpr std::array entries{
+constexpr std::array arithmetic_entries{
     OperatorEntry{"add", add},
     OperatorEntry{"sub", subtract},
     OperatorEntry{"rsub", reverse_subtract},
@@ -205,7 +205,7 @@ constexpr std::array entries{
 } // namespace
 
 std::span<const OperatorEntry> arithmetic_operators() {
-    return entries;
+    return arithmetic_entries;
 }
 
 } // namespace hdap::network::torchscript

@@ -412,7 +412,7 @@ Value copy(const OperatorCall& call) {
     return call.reader.in_new_memory(call.input());
 }
 
-constexpr std::array entries{
+constexpr std::array view_entries{
     OperatorEntry{"view", view},
     OperatorEntry{"reshape", reshape},
     OperatorEntry{"flatten", flatten},
@@ -445,7 +445,7 @@ constexpr std::array entries{
 } // namespace
 
 std::span<const OperatorEntry> view_operators() {
-    return entries;
+    return view_entries;
 }
 
 } // namespace hdap::network::torchscript

@@ -77,8 +77,7 @@ class Finetuner {
                                : accuracy::slice(images_.train, 0, run.settings().finetune.images)),
           recalibration_(
               accuracy::slice(images_.train, 0, run.settings().data.recalibration_images)) {
-        if (training_.distillation > 0.0)
-            teacher_ = {run.network.network, *run.network.weights};
+        if (training_.distillation > 0.0) teacher_ = {run.network.network, *run.network.weights};
     }
 
     /// Trains one network in this thread. Its result travels to the root as numbers, as only the
@@ -134,16 +133,16 @@ class Finetuner {
         storage::FileIdentity training;
         communicator.on_root(
             [&] { training = training_identity(start, teacher_, training_images_, training_); });
-        const auto trained = run_training(
-            run_.job, {.label = selection.id,
-                       .start = start,
-                       .teacher = teacher_,
-                       .images = training_images_,
-                       .held_out = images_.held_out,
-                       .parameters = training_,
-                       .identity = training,
-                       .checkpoint = checkpoint,
-                       .checkpoint_seconds = run_.settings().run.checkpoint_seconds});
+        const auto trained =
+            run_training(run_.job, {.label = selection.id,
+                                    .start = start,
+                                    .teacher = teacher_,
+                                    .images = training_images_,
+                                    .held_out = images_.held_out,
+                                    .parameters = training_,
+                                    .identity = training,
+                                    .checkpoint = checkpoint,
+                                    .checkpoint_seconds = run_.settings().run.checkpoint_seconds});
         if (!trained) return false;
         const double before =
             accuracy_on_all_ranks(run_.job, start.network, start.weights, images_.held_out);
@@ -224,23 +223,22 @@ bool finetune_side_by_side(const StudyRun& run, const Finetuner& finetuner,
                             .unit = "networks",
                             .detail = ""});
     };
-    const auto outcome =
-        parallel::dispatch(run.communicator(),
-                           {.items = remaining.size(),
-                            .threads = run.job.threads,
-                            .evaluate =
-                                [&](std::size_t item, const std::stop_token& cancelled) {
-                                    return finetuner.finetune(remaining[item].genome, cancelled);
-                                },
-                            .on_result =
-                                [&](std::size_t item, std::span<const double> numbers) {
-                                    finetuner.write(remaining[item], numbers);
-                                    ++done;
-                                },
-                            .should_stop = [&] { return run.job.control.stop_requested(); },
-                            // A training takes too long to be waited for.
-                            .should_cancel = [&] { return run.job.control.stop_requested(); },
-                            .on_wait = show});
+    const auto outcome = parallel::dispatch(
+        run.communicator(), {.items = remaining.size(),
+                             .threads = run.job.threads,
+                             .evaluate =
+                                 [&](std::size_t item, const std::stop_token& cancelled) {
+                                     return finetuner.finetune(remaining[item].genome, cancelled);
+                                 },
+                             .on_result =
+                                 [&](std::size_t item, std::span<const double> numbers) {
+                                     finetuner.write(remaining[item], numbers);
+                                     ++done;
+                                 },
+                             .should_stop = [&] { return run.job.control.stop_requested(); },
+                             // A training takes too long to be waited for.
+                             .should_cancel = [&] { return run.job.control.stop_requested(); },
+                             .on_wait = show});
     return outcome == parallel::DispatchOutcome::complete;
 }
 
@@ -250,9 +248,8 @@ bool finetune(const StudyRun& run, const std::vector<Selection>& remaining) {
     std::optional<Finetuner> finetuner;
     run.communicator().on_every_rank([&] { finetuner.emplace(run); });
     if (!finetuner->has_shards()) return finetune_side_by_side(run, *finetuner, remaining);
-    return std::all_of(
-        remaining.begin(), remaining.end(),
-        [&](const Selection& entry) { return finetuner->finetune_together(entry); });
+    return std::all_of(remaining.begin(), remaining.end(),
+                       [&](const Selection& entry) { return finetuner->finetune_together(entry); });
 }
 
 /// Those whose files are not there yet. On the root.

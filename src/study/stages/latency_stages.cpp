@@ -47,14 +47,17 @@ fleet::Representatives representatives_on_every_rank(const StudyRun& run) {
 }
 
 void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering) {
-    const auto noise =
-        std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1);
-    run.job.log.info(fmt::format("clusters: {}, eps {}, largest {} % of the fleet, {} noise devices",
-                                 clustering.clusters(), core::significant(clustering.eps),
-                                 core::significant(100.0 * clustering.cluster_weight[0], 3),
-                                 noise));
+    std::vector<std::size_t> devices(clustering.clusters(), 0);
+    std::size_t noise = 0;
+    for (const std::int32_t cluster : clustering.cluster_of_device)
+        ++(cluster < 0 ? noise : devices[static_cast<std::size_t>(cluster)]);
+    const double largest = static_cast<double>(*std::max_element(devices.begin(), devices.end())) /
+                           static_cast<double>(clustering.devices());
+    run.job.log.info(fmt::format(
+        "clusters: {}, eps {}, largest {} % of the fleet, {} noise devices", clustering.clusters(),
+        core::significant(clustering.eps), core::significant(100.0 * largest, 3), noise));
     if (clustering.no_dense_group)
-        run.job.log.warning("the fleet has no dense group of devices, so all of them are one "
+        run.job.log.warning("no dense group of devices was found, so the whole fleet is one "
                             "cluster; try a larger clusters.eps or a smaller clusters.min_points");
 }
 
@@ -68,10 +71,11 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
         mape += weights[k] * errors[k].mape;
         tau += weights[k] * errors[k].kendall_tau;
     }
-    run.job.log.info(fmt::format("surrogates: {} of {} clusters, cross-validated MAPE {} %, Kendall "
-                                 "tau {}",
-                                 surrogate.kind(), errors.size(),
-                                 core::significant(100.0 * mape, 3), core::significant(tau, 3)));
+    run.job.log.info(
+        fmt::format("surrogates: {} of {} clusters, cross-validated MAPE {} %, Kendall "
+                    "tau {}",
+                    surrogate.kind(), errors.size(), core::significant(100.0 * mape, 3),
+                    core::significant(tau, 3)));
 }
 
 } // namespace

@@ -35,10 +35,11 @@ std::string provenance_of(const storage::Hdf5Reader& file) {
     const auto text = [&](const char* name) {
         return file.has_attribute("/", name) ? file.attribute_string("/", name) : std::string();
     };
-    return text("software") + " " + text("software_version") + "\ncommit " + text("git_commit") +
-           "\ncreated " + text("created") + "\nhost " + text("host") +
-           (text("job").empty() ? "" : "\nSlurm job " + text("job") + " on " + text("nodes")) +
-           "\n" + text("libraries");
+    const std::string job =
+        text("job").empty() ? "" : fmt::format("\nSlurm job {} on {}", text("job"), text("nodes"));
+    return fmt::format("{} {}\ncommit {}\ncreated {}\nhost {}{}\n{}", text("software"),
+                       text("software_version"), text("git_commit"), text("created"), text("host"),
+                       job, text("libraries"));
 }
 
 /// At most `most` of `count` indices, evenly spread.
@@ -128,13 +129,12 @@ class ReportBuilder {
 
     void add_networks() {
         const network::Genome unpruned = run_.network.space.unpruned();
-        report_.networks.push_back(row("unpruned", report::NetworkKind::unpruned, unpruned,
-                                       *run_.found.reference));
+        report_.networks.push_back(
+            row("unpruned", report::NetworkKind::unpruned, unpruned, *run_.found.reference));
         const accuracy::ImageData& test = run_.accuracy.images.test;
         if (test.count > 0)
-            report_.networks.front().test_accuracy =
-                accuracy::top1_accuracy(run_.network.network, *run_.network.weights, test,
-                                        settings_.data.evaluation);
+            report_.networks.front().test_accuracy = accuracy::top1_accuracy(
+                run_.network.network, *run_.network.weights, test, settings_.data.evaluation);
         const auto front = search::current_front(problem_, run_.found);
         for (std::size_t i = 0; i < front.size(); ++i) {
             const search::Evaluation& entry = log_[front[i]];
@@ -199,10 +199,9 @@ class ReportBuilder {
         const std::size_t b = devices.benchmarks();
         const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
         for (const std::size_t i : spread_indices(devices.devices(), most_points))
-            report_.device_points.push_back(
-                {.x = std::exp(signatures[i * b]),
-                 .y = std::exp(signatures[i * b + b - 1]),
-                 .cluster = fleet_.clustering.cluster_of_device[i]});
+            report_.device_points.push_back({.x = std::exp(signatures[i * b]),
+                                             .y = std::exp(signatures[i * b + b - 1]),
+                                             .cluster = fleet_.clustering.cluster_of_device[i]});
         report_.device_axis_names = {devices.benchmark_names.front(),
                                      devices.benchmark_names.back()};
     }

@@ -61,8 +61,8 @@ class ResultsBuilder {
         return found_.log.value(entry, search::parse_metric(metric));
     }
 
-    /// The front as the fleet's devices see it: its predictions may flatter it. Nothing where nobody
-    /// knows how the devices see it.
+    /// The front as the fleet's devices see it: its predictions may flatter it. Nothing where
+    /// nobody knows how the devices see it.
     void add_front_on_devices() {
         if (!fleet_.truth.known()) return;
         const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.network.space.unpruned());
@@ -127,8 +127,7 @@ class ResultsBuilder {
                 mean_ms = mean_with_networks(networks);
             }
             if (count == 1) single_ms = mean_ms;
-            add("latency_ratio_with_" + std::to_string(count) + "_variants", "1",
-                mean_ms / single_ms);
+            add(fmt::format("latency_ratio_with_{}_variants", count), "1", mean_ms / single_ms);
         }
     }
 
@@ -140,8 +139,9 @@ class ResultsBuilder {
             const auto latencies =
                 fleet_.truth.device_latencies_ms(found_.log[network_of_cluster[k]].genome).value();
             for (std::size_t i = 0; i < latencies.size(); ++i) {
-                const std::int32_t cluster = fleet_.clustering.assigned_cluster[static_cast<std::size_t>(
-                        fleet_.truth.devices()[i])];
+                const std::int32_t cluster =
+                    fleet_.clustering
+                        .assigned_cluster[static_cast<std::size_t>(fleet_.truth.devices()[i])];
                 if (cluster != static_cast<std::int32_t>(k)) continue;
                 sum += latencies[i];
                 devices += 1.0;

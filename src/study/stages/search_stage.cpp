@@ -19,8 +19,8 @@ using Clock = std::chrono::steady_clock;
 /// The search problem of a study. Every rank gets of the fleet what a search needs: not its
 /// devices. Collective.
 search::SearchProblem make_problem(const StudyRun& run) {
-    const auto distribution = make_on_every_rank(
-        run.communicator(), "clusters.h5", [&](storage::Hdf5Writer& writer) {
+    const auto distribution =
+        make_on_every_rank(run.communicator(), "clusters.h5", [&](storage::Hdf5Writer& writer) {
             const auto file = open_stage(run.file("clusters.h5"), fleet::clusters_schema);
             fleet::write_distribution(writer, fleet::read_distribution(file));
         });
@@ -154,8 +154,8 @@ bool make_search(StudyRun& run) {
         },
         .checkpoint_due = [&] { return checkpoints.due(); },
         .checkpoint = [&] { checkpoints.write(); }};
-    const auto outcome = search::run_search(run.job, *run.problem, *algorithm, settings.length,
-                                            run.found, hooks);
+    const auto outcome =
+        search::run_search(run.job, *run.problem, *algorithm, settings.length, run.found, hooks);
     run.communicator().on_root([&] {
         if (stores) run.store->add_accuracies(accuracies_identity(run), accuracies_of(run.found));
         if (outcome == search::SearchOutcome::complete) finish(run);

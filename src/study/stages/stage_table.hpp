@@ -13,9 +13,9 @@ namespace hdap::study {
 struct StageRow {
     std::string_view name;
     Stage stage;
-    std::string_view file;    ///< its output in the run directory
-    const char* schema;       ///< of that file
-    core::Outputs output;     ///< of the settings that shape it
+    std::string_view file;         ///< its output in the run directory
+    const char* schema;            ///< of that file
+    core::Outputs output;          ///< of the settings that shape it
     std::span<const Stage> inputs; ///< stages whose outputs it reads
     /// Its file is complete once it is there: then the stage is skipped, and studies share it.
     bool done_when_there;

@@ -1,14 +1,15 @@
 #include "accuracy/engine/engine.hpp"
 #include "accuracy/engine/lane_kernels.hpp"
 #include "accuracy/engine/lane_layer.hpp"
-#include "hdap/accuracy/bench.hpp"
+#include "accuracy/network_torch.hpp"
+#include "bench.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/prunable.hpp"
 #include "hdap/network/zoo.hpp"
-#include "network_torch.hpp"
+#include "stopwatch.hpp"
 
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -21,8 +22,10 @@
 #include <future>
 #include <utility>
 
-namespace hdap::accuracy {
+namespace hdap::bench {
 namespace {
+
+using namespace accuracy;
 
 constexpr std::int64_t batch = 64;
 
@@ -132,7 +135,7 @@ void compare(const std::string& label, Engine& engine, const EagerNetwork& eager
     }
 }
 
-core::BenchmarkResult against_eager(const Subject& subject, bool verify) {
+Result against_eager(const Subject& subject, bool verify) {
     std::vector<Engine> engines;
     std::vector<EagerNetwork> eager;
     for (const network::PrunedNetwork& pruned : networks_of(subject)) {
@@ -149,7 +152,7 @@ core::BenchmarkResult against_eager(const Subject& subject, bool verify) {
                                                                  eager)
                                                                 (void)network.run();
                                                         }};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const auto seconds = fastest_seconds(contenders, 9, 0.1, Clock::thread);
     const double images = static_cast<double>(batch) * static_cast<double>(engines.size());
     return {.name = "accuracy_" + subject.label + "_vs_eager",
             .value = images / seconds[0],
@@ -166,7 +169,7 @@ double macs_of(const network::Network& network) {
         network::CostModel(network, structure).total(network::unpruned_genome(structure)).macs);
 }
 
-core::BenchmarkResult machine_share(const Subject& subject) {
+Result machine_share(const Subject& subject) {
     std::vector<Engine> engines;
     double macs = 0.0;
     for (const network::PrunedNetwork& pruned : networks_of(subject)) {
@@ -182,7 +185,7 @@ core::BenchmarkResult machine_share(const Subject& subject) {
                 engine.run();
         },
         [&] { kernels.multiply_add_registers(vectors, values.get()); }};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const auto seconds = fastest_seconds(contenders, 9, 0.1, Clock::thread);
     const double ours = 2e-9 * macs / seconds[0];
     const double limit = 2e-9 * static_cast<double>(vectors * kernels.lanes) / seconds[1];
     return {.name = "accuracy_" + subject.label + "_machine_share",
@@ -212,7 +215,7 @@ void compare_precisions(const std::string& label, Engine& rounded, Engine& exact
                                   " of their size");
 }
 
-core::BenchmarkResult bfloat16_against_float32(const Subject& subject, bool verify) {
+Result bfloat16_against_float32(const Subject& subject, bool verify) {
     std::vector<Engine> rounded;
     std::vector<Engine> exact;
     for (const network::PrunedNetwork& pruned : networks_of(subject)) {
@@ -227,7 +230,7 @@ core::BenchmarkResult bfloat16_against_float32(const Subject& subject, bool veri
         };
     };
     const std::vector<std::function<void()>> contenders{run_all(rounded), run_all(exact)};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const auto seconds = fastest_seconds(contenders, 9, 0.1, Clock::thread);
     const double images = static_cast<double>(batch) * static_cast<double>(exact.size());
     return {.name = "accuracy_" + subject.label + "_bfloat16",
             .value = images / seconds[0],
@@ -263,13 +266,13 @@ class StageConvolutions {
     std::vector<at::Tensor> weights_;
 };
 
-core::BenchmarkResult peak_share() {
+Result peak_share() {
     const network::Network network = network::make_network({.name = "resnet56"});
     Engine whole = make_engine({network, network::initial_weights(network, 1)});
     const StageConvolutions stages;
     const std::vector<std::function<void()>> contenders{[&] { whole.run(); },
                                                         [&] { stages.run(); }};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::thread);
+    const auto seconds = fastest_seconds(contenders, 9, 0.1, Clock::thread);
     // All three stages' convolutions have the same number of multiply-accumulates.
     constexpr double stage_macs = 3.0 * 16 * 16 * 9 * 32 * 32;
     const auto gflops = [](double macs, double s) {
@@ -293,7 +296,7 @@ void run_candidate(const network::PrunedNetwork& pruned, int runs) {
         engine.run();
 }
 
-core::BenchmarkResult scaling() {
+Result scaling() {
     const network::Network network = network::make_network({.name = "resnet20"});
     const network::PrunedNetwork candidate{network, network::initial_weights(network, 1)};
     constexpr int runs = 20;
@@ -307,7 +310,7 @@ core::BenchmarkResult scaling() {
             run_candidate(candidate, runs);
             run_candidate(candidate, runs);
         }};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.1, core::Clock::wall);
+    const auto seconds = fastest_seconds(contenders, 9, 0.1, Clock::wall);
     constexpr double images = 2.0 * runs * static_cast<double>(batch);
     return {.name = "accuracy_scaling_2",
             .value = images / seconds[0],
@@ -320,10 +323,10 @@ core::BenchmarkResult scaling() {
 
 } // namespace
 
-std::vector<core::BenchmarkResult> bench_accuracy(bool verify) {
+std::vector<Result> bench_accuracy(bool verify) {
     use_one_thread_per_candidate();
     return translate_errors([&] {
-        std::vector<core::BenchmarkResult> results;
+        std::vector<Result> results;
         for (const Subject& subject : subjects())
             results.push_back(against_eager(subject, verify));
         results.push_back(peak_share());
@@ -337,4 +340,4 @@ std::vector<core::BenchmarkResult> bench_accuracy(bool verify) {
     });
 }
 
-} // namespace hdap::accuracy
+} // namespace hdap::bench

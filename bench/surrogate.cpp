@@ -1,15 +1,18 @@
-#include "hdap/surrogate/bench.hpp"
 
+#include "bench.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "stopwatch.hpp"
 #include "surrogate/forest_kernel.hpp"
 #include "surrogate/gbrt_fit.hpp"
 
 #include <functional>
 #include <string>
 
-namespace hdap::surrogate {
+namespace hdap::bench {
 namespace {
+
+using namespace surrogate;
 
 constexpr std::size_t training_rows = 500;
 constexpr std::size_t rows = 10'000;
@@ -76,7 +79,7 @@ void compare_bitwise(const Contenders& contenders, const std::vector<float>& fea
     }
 }
 
-core::BenchmarkResult bench_depth(const std::string& name, std::int64_t depth, bool verify) {
+Result bench_depth(const std::string& name, std::int64_t depth, bool verify) {
     const Contenders contenders = fit(depth);
     const std::vector<float> features = random_keep_ratios(rows, 1);
     if (verify) compare_bitwise(contenders, features);
@@ -87,7 +90,7 @@ core::BenchmarkResult bench_depth(const std::string& name, std::int64_t depth, b
             for (const XgboostBooster& booster : contenders.boosters)
                 static_cast<void>(booster.predict(features, rows, genes));
         }};
-    const std::vector<double> seconds = core::fastest_seconds(work, 7, 0.02, core::Clock::thread);
+    const std::vector<double> seconds = fastest_seconds(work, 7, 0.02, Clock::thread);
     const auto trees = static_cast<double>(clusters * contenders.kernel.forests()[0].trees());
     const double to_ns = 1e9 / (static_cast<double>(rows) * trees);
     return {.name = name,
@@ -101,9 +104,9 @@ core::BenchmarkResult bench_depth(const std::string& name, std::int64_t depth, b
 
 } // namespace
 
-std::vector<core::BenchmarkResult> bench_surrogate(bool verify) {
+std::vector<Result> bench_surrogate(bool verify) {
     return {bench_depth("surrogate_predict_vs_xgboost", 3, verify),
             bench_depth("surrogate_predict_depth6_vs_xgboost", 6, verify)};
 }
 
-} // namespace hdap::surrogate
+} // namespace hdap::bench

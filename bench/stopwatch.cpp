@@ -1,4 +1,4 @@
-#include "hdap/core/benchmark.hpp"
+#include "stopwatch.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
@@ -10,7 +10,7 @@
 #include <ctime>
 #include <limits>
 
-namespace hdap::core {
+namespace hdap::bench {
 namespace {
 
 double now(Clock clock) {
@@ -38,10 +38,11 @@ long calls_per_round(double seconds, double round_seconds) {
 std::vector<double> fastest_seconds(std::span<const std::function<void()>> contenders, int rounds,
                                     double round_seconds, Clock clock) {
     if (rounds < 1)
-        throw ConfigError("a benchmark needs at least 1 round, not " + std::to_string(rounds));
+        throw core::ConfigError("a benchmark needs at least 1 round, not " +
+                                std::to_string(rounds));
     if (!std::isfinite(round_seconds) || round_seconds < 0)
-        throw ConfigError(fmt::format("a benchmark's round must last 0 s or more, not {} s",
-                                      shortest(round_seconds)));
+        throw core::ConfigError("a benchmark's round must last 0 s or more, not " +
+                                core::shortest(round_seconds) + " s");
     const std::size_t count = contenders.size();
     std::vector<long> calls(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -58,4 +59,4 @@ std::vector<double> fastest_seconds(std::span<const std::function<void()>> conte
     return fastest;
 }
 
-} // namespace hdap::core
+} // namespace hdap::bench

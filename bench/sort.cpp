@@ -1,10 +1,11 @@
-#include "hdap/search/bench.hpp"
 
+#include "bench.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/search/non_dominated_sort.hpp"
+#include "stopwatch.hpp"
 
 #ifdef HDAP_HAS_PAGMO
 #include <pagmo/config.hpp>
@@ -22,9 +23,10 @@
 #include <string>
 #include <utility>
 
-namespace hdap::search {
-
+namespace hdap::bench {
 namespace {
+
+using namespace search;
 
 /// [n][m] values in [0, 1).
 std::vector<double> random_points(std::size_t n, std::size_t m) {
@@ -85,12 +87,12 @@ Volume pagmo_volume(const std::vector<double>&, const std::vector<double>&) {
 #endif
 
 /// `theirs` may be empty.
-core::BenchmarkResult time_both(std::string name, std::function<void()> ours,
-                                std::function<void()> theirs, int rounds) {
+Result time_both(std::string name, std::function<void()> ours, std::function<void()> theirs,
+                 int rounds) {
     std::vector<std::function<void()>> work{std::move(ours)};
     if (theirs) work.push_back(std::move(theirs));
-    const std::vector<double> seconds = core::fastest_seconds(work, rounds);
-    core::BenchmarkResult result;
+    const std::vector<double> seconds = fastest_seconds(work, rounds);
+    Result result;
     result.name = std::move(name);
     result.value = seconds[0] * 1e3;
     result.unit = "ms";
@@ -102,7 +104,7 @@ core::BenchmarkResult time_both(std::string name, std::function<void()> ours,
     return result;
 }
 
-core::BenchmarkResult bench_ranking(const std::string& name, std::size_t m, bool verify) {
+Result bench_ranking(const std::string& name, std::size_t m, bool verify) {
     const std::vector<double> points = random_points(10'000, m);
     const Ranking theirs = pagmo_ranking(points, m);
     if (verify && theirs) {
@@ -115,7 +117,7 @@ core::BenchmarkResult bench_ranking(const std::string& name, std::size_t m, bool
     return time_both(name, ours, theirs, 3);
 }
 
-core::BenchmarkResult bench_hypervolume(const std::string& name, bool verify) {
+Result bench_hypervolume(const std::string& name, bool verify) {
     const std::vector<double> reference{1.1, 1.1, 1.1};
     const std::vector<double> points = spherical_points(1'000, reference.size());
     const Volume theirs = pagmo_volume(points, reference);
@@ -133,10 +135,10 @@ core::BenchmarkResult bench_hypervolume(const std::string& name, bool verify) {
 
 } // namespace
 
-std::vector<core::BenchmarkResult> bench_sort(bool verify) {
+std::vector<Result> bench_sort(bool verify) {
     return {bench_ranking("non_dominated_rank_2_objectives", 2, verify),
             bench_ranking("non_dominated_rank_3_objectives", 3, verify),
             bench_hypervolume("hypervolume_3_objectives", verify)};
 }
 
-} // namespace hdap::search
+} // namespace hdap::bench

@@ -1,23 +1,10 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
-namespace hdap::core {
-
-/// One row of `hdap bench`: a figure of ours beside the same figure of a baseline.
-struct BenchmarkResult {
-    std::string name;             ///< snake_case, unique
-    double value = 0;             ///< ours
-    std::string unit;             ///< of both values, e.g. "ns per row and tree"
-    std::string baseline;         ///< what it is compared with, e.g. "XGBoost 1.7.4, 1 thread"
-    double baseline_value = 0;    ///< the baseline's, from the same process
-    double ratio = 0;             ///< > 1: better than the baseline
-    std::optional<double> target; ///< the ratio to reach, where one was set
-};
+namespace hdap::bench {
 
 /// What a benchmark's seconds are.
 enum class Clock {
@@ -40,4 +27,4 @@ std::vector<double> fastest_seconds(std::span<const std::function<void()>> conte
                                     int rounds = 7, double round_seconds = 0.02,
                                     Clock clock = Clock::wall);
 
-} // namespace hdap::core
+} // namespace hdap::bench

@@ -1,10 +1,12 @@
-#include "hdap/network/bench.hpp"
 
+#include "hdap/network/costs.hpp"
+
+#include "bench.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/network/costs.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
+#include "stopwatch.hpp"
 
 #include <fmt/core.h>
 
@@ -12,8 +14,10 @@
 #include <functional>
 #include <string>
 
-namespace hdap::network {
+namespace hdap::bench {
 namespace {
+
+using namespace network;
 
 constexpr std::size_t genomes = 1000;
 
@@ -35,7 +39,7 @@ std::vector<Genome> random_genomes(const SearchSpace& space) {
     return result;
 }
 
-/// The same figures, summed over the layers.
+/// The same costs, summed over the layers.
 NetworkCosts walk(const CostModel& model, const Genome& genome) {
     NetworkCosts sum;
     for (const LayerCosts& layer : model.layers(genome)) {
@@ -46,7 +50,7 @@ NetworkCosts walk(const CostModel& model, const Genome& genome) {
     return sum;
 }
 
-core::BenchmarkResult measure(const Subject& subject, bool verify) {
+Result measure(const Subject& subject, bool verify) {
     const Network network =
         make_network({.name = subject.name,
                       .width = 1.0,
@@ -71,7 +75,7 @@ core::BenchmarkResult measure(const Subject& subject, bool verify) {
     const auto ours = [&](const Genome& genome) { return model.total(genome); };
     const auto theirs = [&](const Genome& genome) { return walk(model, genome); };
     const std::vector<std::function<void()>> contenders{run(ours), run(theirs)};
-    const auto seconds = core::fastest_seconds(contenders, 7, 0.02, core::Clock::thread);
+    const auto seconds = fastest_seconds(contenders, 7, 0.02, Clock::thread);
     if (sink == 0) throw core::InternalError("networks without multiply-accumulates");
     const auto millions = [](double s) { return static_cast<double>(genomes) / s * 1e-6; };
     return {.name = std::string("costs_") + subject.name,
@@ -85,14 +89,14 @@ core::BenchmarkResult measure(const Subject& subject, bool verify) {
 
 } // namespace
 
-std::vector<core::BenchmarkResult> bench_costs(bool verify) {
-    std::vector<core::BenchmarkResult> results;
+std::vector<Result> bench_costs(bool verify) {
+    std::vector<Result> results;
     for (const Subject& subject :
          {Subject{"resnet50", 1000, 224}, {"mobilenet_v1", 1000, 224}, {"yolov8n", 80, 640}})
         results.push_back(measure(subject, verify));
-    core::BenchmarkResult target = results.front();
+    Result target = results.front();
     target.name = "costs_resnet50_vs_target";
-    target.baseline = "the figure to reach";
+    target.baseline = "what is to be reached";
     target.baseline_value = 1.0;
     target.ratio = target.value;
     target.target = 1.0;
@@ -100,4 +104,4 @@ std::vector<core::BenchmarkResult> bench_costs(bool verify) {
     return results;
 }
 
-} // namespace hdap::network
+} // namespace hdap::bench

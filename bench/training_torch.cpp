@@ -1,11 +1,12 @@
+#include "accuracy/network_torch.hpp"
 #include "accuracy/training/training_batches.hpp"
-#include "hdap/accuracy/bench.hpp"
+#include "bench.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/network/zoo.hpp"
-#include "network_torch.hpp"
+#include "stopwatch.hpp"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -16,8 +17,10 @@
 #include <c10/core/GradMode.h>
 #include <functional>
 
-namespace hdap::accuracy {
+namespace hdap::bench {
 namespace {
+
+using namespace accuracy;
 
 constexpr std::int64_t batch = 128;
 
@@ -94,11 +97,10 @@ class PlainLoop {
     std::vector<at::Tensor> velocity_;
 };
 
-core::BenchmarkResult compared(const std::string& name, const std::string& baseline, double target,
-                               core::Clock clock, const std::function<void()>& ours,
-                               const std::function<void()>& theirs) {
+Result compared(const std::string& name, const std::string& baseline, double target, Clock clock,
+                const std::function<void()>& ours, const std::function<void()>& theirs) {
     const std::vector<std::function<void()>> contenders{ours, theirs};
-    const auto seconds = core::fastest_seconds(contenders, 9, 0.3, clock);
+    const auto seconds = fastest_seconds(contenders, 9, 0.3, clock);
     return {.name = name,
             .value = static_cast<double>(batch) / seconds[0],
             .unit = "images/s",
@@ -124,7 +126,7 @@ void verify_threads(const network::PrunedNetwork& start, const ImageData& images
 
 } // namespace
 
-std::vector<core::BenchmarkResult> bench_training(bool verify) {
+std::vector<Result> bench_training(bool verify) {
     use_one_thread_per_candidate();
     return translate_errors([&] {
         const network::PrunedNetwork start = subject();
@@ -134,19 +136,19 @@ std::vector<core::BenchmarkResult> bench_training(bool verify) {
         PlainLoop same_kernels(start, images, {});
         PlainLoop libtorch(start, images, {.device = at::kCPU, .own_kernels = false});
         Training sharded(start, images, parameters(batch / 2));
-        std::vector<core::BenchmarkResult> results;
+        std::vector<Result> results;
         const auto step = [&] { training.take_step(1); };
         results.push_back(compared("training_resnet20_pipeline",
                                    "the same kernels, one batch again and again", 0.85,
-                                   core::Clock::thread, step, [&] { same_kernels.run(); }));
+                                   Clock::thread, step, [&] { same_kernels.run(); }));
         results.push_back(compared("training_resnet20_vs_libtorch",
                                    inference_engine() + "'s kernels, one batch again and again",
-                                   0.85, core::Clock::thread, step, [&] { libtorch.run(); }));
+                                   0.85, Clock::thread, step, [&] { libtorch.run(); }));
         results.push_back(compared(
-            "training_scaling_2", "one thread", 1.8, core::Clock::wall,
-            [&] { sharded.take_step(2); }, [&] { sharded.take_step(1); }));
+            "training_scaling_2", "one thread", 1.8, Clock::wall, [&] { sharded.take_step(2); },
+            [&] { sharded.take_step(1); }));
         return results;
     });
 }
 
-} // namespace hdap::accuracy
+} // namespace hdap::bench

@@ -1,40 +1,33 @@
-#include "commands.hpp"
-#include "hdap/accuracy/bench.hpp"
-#include "hdap/core/benchmark.hpp"
+#include "bench_command.hpp"
+
+#include "bench.hpp"
+#include "cli/commands.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/network/bench.hpp"
-#include "hdap/search/bench.hpp"
-#include "hdap/surrogate/bench.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
-namespace hdap::cli {
+namespace hdap::bench {
 namespace {
 
 using nlohmann::ordered_json;
 
-struct Benchmark {
-    std::string name;
-    std::string description;
-    std::function<std::vector<core::BenchmarkResult>(bool verify)> run;
-};
-
-const std::vector<Benchmark>& benchmarks() {
-    static const std::vector<Benchmark> all{
-        {"accuracy", "classification of images by candidates against LibTorch",
-         accuracy::bench_accuracy},
-        {"costs", "multiply-accumulates, parameters and memory of candidates",
-         network::bench_costs},
-        {"sort", "non-dominated sorting and hypervolume against pagmo2", search::bench_sort},
-        {"surrogate", "forest prediction against XGBoost", surrogate::bench_surrogate},
-        {"training", "steps of training against plain LibTorch loops", accuracy::bench_training}};
-    return all;
-}
+/// Another benchmark is a line here.
+constexpr std::array all_benchmarks{
+    Benchmark{"accuracy", "classification of images by candidates against LibTorch",
+              bench_accuracy},
+    Benchmark{"costs", "multiply-accumulates, parameters and memory of candidates", bench_costs},
+    Benchmark{"sort", "non-dominated sorting and hypervolume against pagmo2", bench_sort},
+    Benchmark{"surrogate", "forest prediction against XGBoost", bench_surrogate},
+    Benchmark{"training", "steps of training against plain LibTorch loops", bench_training}};
 
 struct BenchOptions {
     std::string name;
@@ -42,7 +35,7 @@ struct BenchOptions {
     bool verify = false;
 };
 
-ordered_json as_json(const std::string& name, const std::vector<core::BenchmarkResult>& results) {
+ordered_json as_json(const std::string& name, const std::vector<Result>& results) {
     const core::Provenance provenance = core::current_provenance();
     ordered_json document{{"bench", name},
                           {"machine",
@@ -52,7 +45,7 @@ ordered_json as_json(const std::string& name, const std::vector<core::BenchmarkR
                             {"software_version", provenance.software_version},
                             {"git_commit", provenance.git_commit}}},
                           {"results", ordered_json::array()}};
-    for (const core::BenchmarkResult& result : results) {
+    for (const Result& result : results) {
         ordered_json row{{"name", result.name},
                          {"value", result.value},
                          {"unit", result.unit},
@@ -66,8 +59,8 @@ ordered_json as_json(const std::string& name, const std::vector<core::BenchmarkR
     return document;
 }
 
-void print_table(const std::vector<core::BenchmarkResult>& results) {
-    for (const core::BenchmarkResult& result : results) {
+void print_table(const std::vector<Result>& results) {
+    for (const Result& result : results) {
         std::printf("%-36s %10s %-22s", result.name.c_str(),
                     core::significant(result.value).c_str(), result.unit.c_str());
         if (result.ratio > 0.0)
@@ -83,23 +76,27 @@ void print_table(const std::vector<core::BenchmarkResult>& results) {
 
 } // namespace
 
-void add_bench_command(CLI::App& app, Action& action) {
+std::span<const Benchmark> benchmarks() {
+    return all_benchmarks;
+}
+
+void add_bench_command(CLI::App& app, cli::Action& action) {
     auto options = std::make_shared<BenchOptions>();
     std::string description = "Measure against peers, in one process:";
     std::vector<std::string> names;
     for (const Benchmark& benchmark : benchmarks()) {
-        description += "\n  " + benchmark.name + ": " + benchmark.description;
-        names.push_back(benchmark.name);
+        names.emplace_back(benchmark.name);
+        description += fmt::format("\n  {}: {}", benchmark.name, benchmark.description);
     }
     CLI::App* command =
-        add_command(app, "bench", description, "hdap bench surrogate --verify --json");
+        cli::add_command(app, "bench", description, "hdap bench surrogate --verify --json");
     command->add_option("NAME", options->name, "Which one")
         ->required()
         ->check(CLI::IsMember(names));
     command->add_flag("--json", options->json, "Print one JSON object");
     command->add_flag("--verify", options->verify, "Compare the results first");
     command->callback([options, &action] {
-        action = [options](Arguments) {
+        action = [options](cli::Arguments) {
             for (const Benchmark& benchmark : benchmarks()) {
                 if (benchmark.name != options->name) continue;
                 const auto results = benchmark.run(options->verify);
@@ -113,4 +110,4 @@ void add_bench_command(CLI::App& app, Action& action) {
     });
 }
 
-} // namespace hdap::cli
+} // namespace hdap::bench
