@@ -3,9 +3,9 @@
 #include "evaluators/evaluators.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
-#include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <utility>
 
@@ -41,9 +41,8 @@ std::unique_ptr<CandidateEvaluator> make_candidate_evaluator(const std::string& 
                                                              EvaluatorInputs inputs) {
     for (const Row& row : rows)
         if (name == row.name) return row.make(std::move(inputs));
-    const std::vector<std::string> known = candidate_evaluator_names();
-    throw core::ConfigError(fmt::format("unknown accuracy evaluator '{}'{}; known: {}", name,
-                                        core::did_you_mean(name, known), core::join(known)));
+    throw core::ConfigError(
+        core::unknown_name("accuracy evaluator", name, candidate_evaluator_names()));
 }
 
 std::string computing_identity() {

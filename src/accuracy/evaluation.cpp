@@ -8,7 +8,7 @@
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

@@ -6,6 +6,7 @@
 #include "hdap/ablation/tables.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -51,11 +52,11 @@ CollectedAblation collect_and_write(const CollectOptions& options) {
     result.collection = ablation::collect(result.plan, folder);
     if (result.collection.cells.empty()) {
         const auto& damaged = result.collection.damaged;
-        throw core::DataError("no cell of " + options.plan + " has usable results in " +
-                              folder.root.string() +
-                              (damaged.empty() ? "" : " (" + damaged.front().reason + ")") +
-                              ": hdap ablate status tells how far the cells are; --out names "
-                              "another folder");
+        throw core::DataError(
+            fmt::format("no cell of {} has usable results in {}{}: hdap ablate status tells how "
+                        "far the cells are; --out names another folder",
+                        options.plan, folder.root.string(),
+                        damaged.empty() ? "" : fmt::format(" ({})", damaged.front().reason)));
     }
     result.rows = ablation::compare(result.plan, result.collection, result.comparison);
     result.files = ablation::write_tables(folder, result.plan, result.collection, result.comparison,
@@ -118,9 +119,9 @@ void require_known(const std::vector<std::string>& wanted, const ablation::Colle
     const std::vector<std::string> known = known_metrics(collection);
     for (const std::string& name : wanted)
         if (std::find(known.begin(), known.end(), name) == known.end())
-            throw core::UsageError("--metrics: no cell has a metric '" + name + "'" +
-                                   core::did_you_mean(name, known) + "; the metrics are " +
-                                   core::join(known));
+            throw core::UsageError(fmt::format("--metrics: no cell has a metric '{}'{}; known: {}",
+                                               name, core::did_you_mean(name, known),
+                                               core::join(known)));
 }
 
 // ------------------------------------------------------------------------------------- the table
@@ -152,10 +153,11 @@ std::string p_text(double p) {
 
 TableLine table_line(const ComparisonRow& row, bool names_metric, bool compares) {
     const ablation::Summary& summary = row.summary;
-    TableLine line{names_metric ? row.metric + (row.unit == "1" ? "" : " (" + row.unit + ")") : "",
-                   row.label, std::to_string(summary.count),
-                   core::significant(summary.median) + " [" + core::significant(summary.q1) + ", " +
-                       core::significant(summary.q3) + "]"};
+    TableLine line{
+        names_metric ? row.metric + (row.unit == "1" ? "" : fmt::format(" ({})", row.unit)) : "",
+        row.label, std::to_string(summary.count),
+        fmt::format("{} [{}, {}]", core::significant(summary.median), core::significant(summary.q1),
+                    core::significant(summary.q3))};
     if (!compares) return line;
     if (!row.difference) {
         line.resize(line.size() + 4);

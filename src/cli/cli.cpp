@@ -5,6 +5,8 @@
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
 
+#include <fmt/core.h>
+
 #include <cstdio>
 #include <new>
 
@@ -75,7 +77,7 @@ std::string parse_error_message(const CLI::App& app, const CLI::ParseError& erro
         }
         if (names.empty()) break;
         if (found == nullptr)
-            return "unknown subcommand '" + word + "'" + core::did_you_mean(word, names);
+            return fmt::format("unknown subcommand '{}'{}", word, core::did_you_mean(word, names));
         command = found;
     }
     return error.what();
@@ -110,8 +112,7 @@ ExitCode run_on_all_ranks(Arguments arguments,
 int run(int argc, char** argv, std::span<const AddCommand> extra_commands) {
     CLI::App app(overview, "hdap");
     app.footer(examples);
-    app.set_version_flag("--version",
-                         std::string(core::version) + " (" + std::string(core::git_commit) + ")");
+    app.set_version_flag("--version", fmt::format("{} ({})", core::version, core::git_commit));
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Action action;

@@ -3,6 +3,7 @@
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -91,7 +92,7 @@ void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Ro
         if (entry.shape.size() != 1 || elements > most_elements_read) return;
         for (const std::string& text : file.read_strings(entry.path)) {
             if (row.values.size() == most_values) break;
-            row.values.push_back("\"" + printable(text) + "\"");
+            row.values.push_back(fmt::format("\"{}\"", printable(text)));
         }
     } else {
         if (element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
@@ -162,8 +163,9 @@ void print_attributes(const storage::Hdf5Reader& file, const std::string& path,
     for (const std::string& name : names)
         longest = std::max(longest, core::display_width(name));
     for (const std::string& name : names) {
-        print_line("  " + core::padded_right(printable(name), longest) + "  " +
-                   core::shortened(printable(file.attribute_text(path, name)), longest_attribute));
+        print_line(fmt::format(
+            "  {}  {}", core::padded_right(printable(name), longest),
+            core::shortened(printable(file.attribute_text(path, name)), longest_attribute)));
     }
 }
 
@@ -180,8 +182,8 @@ void print_rows(const storage::Hdf5Reader& file, const std::vector<storage::Entr
     for (std::size_t i = 0; i < rows.size(); ++i) {
         std::string line = core::padded_right(rows[i].path, columns[0]);
         if (!entries[i].is_group) {
-            line += "  " + core::padded_right(rows[i].type, columns[1]) + "  " +
-                    core::padded_right(rows[i].shape, columns[2]) + "  ";
+            line += fmt::format("  {}  {}  ", core::padded_right(rows[i].type, columns[1]),
+                                core::padded_right(rows[i].shape, columns[2]));
             if (columns[3] > 0) line += core::padded_right(rows[i].unit, columns[3]) + "  ";
             const std::size_t left =
                 line_columns - std::min(line_columns, core::display_width(line));

@@ -5,6 +5,8 @@
 #include "hdap/parallel/launch.hpp"
 #include "study_options.hpp"
 
+#include <fmt/core.h>
+
 #include <cstdio>
 #include <memory>
 
@@ -15,13 +17,13 @@ using core::ExitCode;
 
 void describe_launch(const parallel::Launch& launch, const parallel::Walltime& walltime,
                      core::Log& log) {
-    log.info("hdap " + std::string(core::version) + " (" + std::string(core::git_commit) + "), " +
-             std::to_string(launch.ranks) + (launch.ranks == 1 ? " rank" : " ranks"));
+    log.info(fmt::format("hdap {} ({}), {} {}", core::version, core::git_commit, launch.ranks,
+                         launch.ranks == 1 ? "rank" : "ranks"));
     constexpr std::size_t most_lines = 8;
     for (std::size_t i = 0; i < launch.bindings.size() && i < most_lines; ++i)
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
-        log.info("  … and " + std::to_string(launch.bindings.size() - most_lines) + " more");
+        log.info(fmt::format("  … and {} more", launch.bindings.size() - most_lines));
     if (walltime.limit())
         log.info("time left for this job: " + core::duration_text(walltime.limit()->count()));
 }

@@ -2,7 +2,7 @@
 
 #include "option_checks.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string>

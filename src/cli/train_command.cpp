@@ -15,6 +15,8 @@
 #include "setting_options.hpp"
 #include "training_inputs.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -101,8 +103,8 @@ void check_options(TrainOptions& options, const GivenOptions& given) {
             "--out", beside(options, suffix).string(),
             {inputs.network, inputs.weights, inputs.teacher, inputs.teacher_weights, inputs.data});
     if (given.width && !network::is_in_zoo(inputs.network))
-        throw core::UsageError("--width is for networks of the zoo; '" + inputs.network +
-                               "' is none");
+        throw core::UsageError(
+            fmt::format("--width is for networks of the zoo; '{}' is none", inputs.network));
     if (given.teacher && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
     if (inputs.teacher.empty() && !inputs.teacher_weights.empty())
         throw core::UsageError("--teacher-weights needs a --teacher");
@@ -117,8 +119,8 @@ class OutputLock {
     explicit OutputLock(const TrainOptions& options)
         : path_(beside(options, ".lock")), lock_(storage::FileLock::try_acquire(path_)) {
         if (!lock_)
-            throw core::UsageError(options.output + " is being trained by another job (" +
-                                   path_.string() + " is locked)");
+            throw core::UsageError(fmt::format("{} is being trained by another job ({} is locked)",
+                                               options.output, path_.string()));
     }
     ~OutputLock() {
         std::error_code ignored;
@@ -145,8 +147,8 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
     if (!fs::exists(options.output)) return false;
     const std::string advice = "choose another --out, or remove it";
     if (!is_hdf5(options.output))
-        throw core::ConfigError(options.output +
-                                " is there already, and is not written over: " + advice);
+        throw core::ConfigError(fmt::format("{} is there already, and is not written over: {}",
+                                            options.output, advice));
     const auto file = storage::Hdf5Reader::from_bytes(
         storage::read_sealed(options.output, storage::Seal::optional), options.output);
     const std::string schema = file.attribute_string("/", "schema");
@@ -163,17 +165,17 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
 void describe(core::Log& log, const parallel::Communicator& world, int threads,
               const TrainOptions& options, std::int64_t images) {
     const auto counted = [](std::int64_t count, const std::string& what) {
-        return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+        return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
     };
     const std::int64_t shards = accuracy::shards_of(options.training, images);
     const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
-    log.info("train: " + std::to_string(images) + " images, batches of " +
-             std::to_string(std::min(options.training.batch, images)) + " in " +
-             counted(shards, "shard") + ", " + counted(workers, "worker"));
+    log.info(fmt::format("train: {} images, batches of {} in {}, {}", images,
+                         std::min(options.training.batch, images), counted(shards, "shard"),
+                         counted(workers, "worker")));
     if (workers > shards)
-        log.warning("only " + std::to_string(shards) + " of " + std::to_string(workers) +
-                    " workers have something to do: a batch has no more shards; a larger --batch "
-                    "or a smaller --shard gives more");
+        log.warning(fmt::format("only {} of {} workers have something to do: a batch has no more "
+                                "shards; a larger --batch or a smaller --shard gives more",
+                                shards, workers));
 }
 
 ExitCode train(const parallel::Communicator& world, const TrainOptions& options) {

@@ -7,6 +7,8 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/study/on_every_rank.hpp"
 
+#include <fmt/core.h>
+
 #include <utility>
 #include <vector>
 
@@ -21,9 +23,8 @@ void read_images(const parallel::Communicator& world, const TrainingInputOptions
         accuracy::ImageData train = accuracy::read_images(file, "train");
         const std::int64_t trained_on = train.count - options.held_out;
         if (trained_on < 2)
-            throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
-                                   options.data + " has only " + std::to_string(train.count) +
-                                   " training images");
+            throw core::UsageError(fmt::format("--held-out {}: {} has only {} training images",
+                                               options.held_out, options.data, train.count));
         if (options.held_out > 0)
             inputs.held_out = accuracy::slice(train, trained_on, options.held_out);
         inputs.train =
@@ -60,13 +61,14 @@ Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
     if (options.teacher.empty()) return result;
     auto teacher = load(options.teacher, options.teacher_weights, 1.0, images);
     if (!teacher.weights)
-        throw core::UsageError("the teacher '" + options.teacher +
-                               "' has no weights of its own; name a file with --teacher-weights");
+        throw core::UsageError(fmt::format(
+            "the teacher '{}' has no weights of its own; name a file with --teacher-weights",
+            options.teacher));
     const auto& wanted = teacher.normalisation;
     if (result.normalisation && wanted && result.normalisation != wanted)
-        throw core::UsageError("the teacher '" + options.teacher +
-                               "' takes images that are normalised otherwise than those of '" +
-                               options.network + "'");
+        throw core::UsageError(fmt::format(
+            "the teacher '{}' takes images that are normalised otherwise than those of '{}'",
+            options.teacher, options.network));
     if (!result.normalisation) result.normalisation = wanted;
     result.teacher = {std::move(teacher.network), std::move(*teacher.weights)};
     return result;

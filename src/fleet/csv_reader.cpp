@@ -4,7 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/fleet.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
@@ -156,7 +156,7 @@ std::ifstream open_csv(const std::filesystem::path& path) {
 }
 
 std::string shown(std::string_view text) {
-    return "'" + core::shortened(core::printable(text), longest_shown) + "'";
+    return fmt::format("'{}'", core::shortened(core::printable(text), longest_shown));
 }
 
 std::uint32_t NameTable::number(const std::string& name) {

@@ -2,8 +2,9 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/core/unknown_name.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -66,9 +67,9 @@ struct UnitSpeed {
 UnitSpeed unit_speed(const DeviceModel& model, const DeviceCondition& condition) {
     const auto modes = model.power_modes.size();
     if (condition.power_mode < 0 || static_cast<std::size_t>(condition.power_mode) >= modes)
-        throw core::DataError("device condition: power mode " +
-                              std::to_string(condition.power_mode) + " is not one of the " +
-                              std::to_string(modes) + " modes of " + model.sku);
+        throw core::DataError(
+            fmt::format("device condition: power mode {} is not one of the {} modes of {}",
+                        condition.power_mode, modes, model.sku));
     const PowerMode& mode = model.power_modes[static_cast<std::size_t>(condition.power_mode)];
     const double free_share = 1.0 - condition.background_load;
     const double gpu = model.peak_macs_per_s * mode.gpu_clock_factor * condition.gpu_clock_factor *
@@ -137,18 +138,15 @@ std::vector<std::string> device_presets() {
 }
 
 DeviceModel device_model(const std::string& preset) {
-    std::string known;
-    for (const Preset& candidate : presets) {
+    for (const Preset& candidate : presets)
         if (preset == candidate.name) return candidate.make();
-        known += (known.empty() ? "" : ", ") + std::string(candidate.name);
-    }
-    throw core::ConfigError("unknown device preset '" + preset + "'; known: " + known);
+    throw core::ConfigError(core::unknown_name("device preset", preset, device_presets()));
 }
 
 double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
                   std::span<const network::LayerCosts> layers, std::int64_t batch) {
     if (batch < 1)
-        throw core::InternalError("latency for a batch of " + std::to_string(batch) + " images");
+        throw core::InternalError(fmt::format("latency for a batch of {} images", batch));
     const UnitSpeed speed = unit_speed(model, condition);
     double seconds = 0.0;
     for (const network::LayerCosts& layer : layers) {
@@ -161,7 +159,7 @@ double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
 double measured_latency_ms(const DeviceModel& model, const DeviceCondition& condition,
                            std::span<const network::LayerCosts> layers, std::int64_t batch,
                            int runs, core::RandomStream& random) {
-    if (runs < 1) throw core::InternalError("a measurement of " + std::to_string(runs) + " runs");
+    if (runs < 1) throw core::InternalError(fmt::format("a measurement of {} runs", runs));
     const double clean_ms = latency_ms(model, condition, layers, batch);
     std::vector<double> factors(static_cast<std::size_t>(runs));
     for (double& factor : factors) {
@@ -177,9 +175,8 @@ void check_condition(const DeviceCondition& condition, const std::string& where)
     const auto check = [&](const char* field, double value, double low, double high) {
         // Written so that NaN fails too.
         if (!(value >= low && value <= high))
-            throw core::DataError(where + ": " + field + " is " + std::to_string(value) +
-                                  ", expected " + std::to_string(low) + " to " +
-                                  std::to_string(high));
+            throw core::DataError(fmt::format("{}: {} is {:f}, expected {:f} to {:f}", where, field,
+                                              value, low, high));
     };
     check("silicon", condition.silicon, 0.1, 10.0);
     check("power_mode", condition.power_mode, 0, 1000);

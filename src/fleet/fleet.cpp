@@ -2,7 +2,7 @@
 
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +20,8 @@ void check_names(const std::vector<std::string>& names, const char* what,
                  const std::string& where) {
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (!is_name(names[i]))
-            throw core::DataError(where + ": " + what + " " + std::to_string(i) +
-                                  " is not a name of 1 to 256 printable bytes");
+            throw core::DataError(
+                fmt::format("{}: {} {} is not a name of 1 to 256 printable bytes", where, what, i));
     }
     std::vector<std::size_t> order(names.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -31,7 +31,7 @@ void check_names(const std::vector<std::string>& names, const char* what,
         std::adjacent_find(order.begin(), order.end(),
                            [&](std::size_t a, std::size_t b) { return names[a] == names[b]; });
     if (twin != order.end())
-        throw core::DataError(where + ": " + what + " '" + names[*twin] + "' occurs twice");
+        throw core::DataError(fmt::format("{}: {} '{}' occurs twice", where, what, names[*twin]));
 }
 
 void check_latencies(const Fleet& fleet, const std::string& where) {
@@ -39,10 +39,11 @@ void check_latencies(const Fleet& fleet, const std::string& where) {
         const double value = fleet.latency_ms[i];
         // Written so that NaN fails too.
         if (!(value >= smallest_latency_ms && value <= largest_latency_ms))
-            throw core::DataError(
-                where + ": latency of device '" + fleet.device_ids[i / fleet.benchmarks()] +
-                "' on '" + fleet.benchmark_names[i % fleet.benchmarks()] + "' is " +
-                std::to_string(value) + " ms; expected a positive number, in milliseconds");
+            throw core::DataError(fmt::format("{}: latency of device '{}' on '{}' is {:f} ms; "
+                                              "expected a positive number, in milliseconds",
+                                              where, fleet.device_ids[i / fleet.benchmarks()],
+                                              fleet.benchmark_names[i % fleet.benchmarks()],
+                                              value));
     }
 }
 
@@ -144,16 +145,16 @@ void check_fleet(const Fleet& fleet, const std::string& where) {
     if (fleet.devices() == 0) throw core::DataError(where + ": the fleet has no devices");
     if (fleet.benchmarks() == 0) throw core::DataError(where + ": the fleet has no benchmarks");
     if (fleet.devices() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
-        throw core::DataError(where + ": " + std::to_string(fleet.devices()) +
-                              " devices; at most 2147483647 are supported");
+        throw core::DataError(fmt::format("{}: {} devices; at most 2147483647 are supported", where,
+                                          fleet.devices()));
     check_names({fleet.sku}, "sku", where);
     check_names(fleet.device_ids, "device_id", where);
     check_names(fleet.benchmark_names, "benchmark", where);
     if (fleet.latency_ms.size() / fleet.benchmarks() != fleet.devices() ||
         fleet.latency_ms.size() % fleet.benchmarks() != 0)
-        throw core::DataError(where + ": " + std::to_string(fleet.latency_ms.size()) +
-                              " latencies for " + std::to_string(fleet.devices()) +
-                              " devices and " + std::to_string(fleet.benchmarks()) + " benchmarks");
+        throw core::DataError(fmt::format("{}: {} latencies for {} devices and {} benchmarks",
+                                          where, fleet.latency_ms.size(), fleet.devices(),
+                                          fleet.benchmarks()));
     check_latencies(fleet, where);
     check_attributes(fleet, where);
     check_genomes(fleet, where);

@@ -5,6 +5,8 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -87,11 +89,10 @@ void sort_rows(Measurements& all, const std::string& name) {
             return a.device == b.device && a.benchmark == b.benchmark && a.run == b.run;
         });
     if (twin == all.rows.end()) return;
-    throw core::DataError(name + ":" + std::to_string((twin + 1)->line) + ": run " +
-                          std::to_string(twin->run) + " of device " +
-                          shown(all.devices.names()[twin->device]) + " on " +
-                          shown(all.benchmarks.names()[twin->benchmark]) + " is in line " +
-                          std::to_string(twin->line) + " already");
+    throw core::DataError(fmt::format("{}:{}: run {} of device {} on {} is in line {} already",
+                                      name, (twin + 1)->line, twin->run,
+                                      shown(all.devices.names()[twin->device]),
+                                      shown(all.benchmarks.names()[twin->benchmark]), twin->line));
 }
 
 double median_latency_ms(std::span<const Measurement> runs) {
@@ -144,14 +145,14 @@ void check_selection(const Measurements& all, const CsvSelection& selection,
     std::set<std::string> names;
     for (const std::string& benchmark : selection.benchmarks)
         if (!names.insert(benchmark).second)
-            throw core::UsageError("benchmark " + shown(benchmark) + " is selected twice");
+            throw core::UsageError(fmt::format("benchmark {} is selected twice", shown(benchmark)));
     std::vector<bool> measured(all.benchmarks.names().size(), false);
     for (const Measurement& row : all.rows)
         measured[row.benchmark] = true;
     for (std::size_t b = 0; b < selection.benchmarks.size(); ++b) {
         if (!measured[b])
-            throw core::DataError(name + ": no measurement of benchmark " +
-                                  shown(selection.benchmarks[b]));
+            throw core::DataError(fmt::format("{}: no measurement of benchmark {}", name,
+                                              shown(selection.benchmarks[b])));
     }
 }
 
@@ -168,10 +169,9 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
     Fleet fleet = build_fleet(all, outcome);
     fleet.sku = sku;
     if (fleet.devices() == 0)
-        throw core::DataError(name + ": none of the " + std::to_string(outcome.dropped_devices) +
-                              " devices has measurements of all " +
-                              std::to_string(fleet.benchmarks()) +
-                              " benchmarks; select fewer benchmarks");
+        throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
+                                          "benchmarks; select fewer benchmarks",
+                                          name, outcome.dropped_devices, fleet.benchmarks()));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;

@@ -3,9 +3,9 @@
 #include "fleet/sources/recorded.hpp"
 #include "fleet/sources/simulated.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string_view>
 
@@ -32,8 +32,7 @@ constexpr SourceRow sources[] = {
 const SourceRow& row_of(const std::string& name) {
     for (const SourceRow& row : sources)
         if (row.name == name) return row;
-    throw core::ConfigError(fmt::format("unknown latency source '{}'; known: {}", name,
-                                        core::join(latency_source_names())));
+    throw core::ConfigError(core::unknown_name("latency source", name, latency_source_names()));
 }
 
 } // namespace

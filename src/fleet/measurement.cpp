@@ -5,6 +5,8 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -20,9 +22,8 @@ constexpr double stable_gain = 0.01;
 void check_count(const char* name, std::int64_t value, std::int64_t least) {
     constexpr std::int64_t most = 10'000;
     if (value < least || value > most)
-        throw core::ConfigError(std::string(name) + " is " + std::to_string(value) +
-                                ", must be in [" + std::to_string(least) + ", " +
-                                std::to_string(most) + "]");
+        throw core::ConfigError(
+            fmt::format("{} is {}, must be in [{}, {}]", name, value, least, most));
 }
 
 /// One run of network `i`, in ms.
@@ -31,8 +32,8 @@ double timed_run(const Measurable& measurable, std::size_t i) {
     measurable.run(i);
     const double latency = measurable.clock() - start;
     if (!(latency >= 0.0))
-        throw core::InternalError("the clock went backwards by " + core::shortest(-latency) +
-                                  " ms during a run");
+        throw core::InternalError(fmt::format("the clock went backwards by {} ms during a run",
+                                              core::shortest(-latency)));
     // A latency is positive, even where a clock ticks more slowly than a network runs.
     return std::max(latency, 1e-6);
 }
@@ -72,8 +73,8 @@ void check_measurement(const MeasurementParameters& parameters) {
     check_count("runs", parameters.runs, 1);
     check_count("warmup", parameters.warmup, 0);
     if (!(parameters.quantile >= 0.0 && parameters.quantile <= 1.0))
-        throw core::ConfigError("quantile is " + core::shortest(parameters.quantile) +
-                                ", must be in [0, 1]");
+        throw core::ConfigError(
+            fmt::format("quantile is {}, must be in [0, 1]", core::shortest(parameters.quantile)));
 }
 
 double monotonic_ms() {
@@ -132,9 +133,9 @@ std::vector<double> latency_estimates(std::span<const double> round_latency_ms,
                                       std::size_t networks, double quantile) {
     if (networks == 0 || round_latency_ms.empty() || round_latency_ms.size() % networks != 0 ||
         !(quantile >= 0.0 && quantile <= 1.0))
-        throw core::InternalError("no estimate from " + std::to_string(round_latency_ms.size()) +
-                                  " latencies of " + std::to_string(networks) +
-                                  " networks, quantile " + core::shortest(quantile));
+        throw core::InternalError(
+            fmt::format("no estimate from {} latencies of {} networks, quantile {}",
+                        round_latency_ms.size(), networks, core::shortest(quantile)));
     std::vector<double> estimates;
     for (std::size_t i = 0; i < networks; ++i) {
         std::vector<double> column;

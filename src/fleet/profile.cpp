@@ -2,7 +2,7 @@
 
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 #include <span>

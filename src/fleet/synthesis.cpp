@@ -2,7 +2,7 @@
 
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,22 +19,21 @@ constexpr double largest_noise_ratio = 4.0;
 void check_range(const char* name, double value, double low, double high) {
     // Written so that NaN fails too.
     if (!(value >= low && value <= high))
-        throw core::ConfigError("fleet synthesis: " + std::string(name) + " is " +
-                                std::to_string(value) + ", expected " + std::to_string(low) +
-                                " to " + std::to_string(high));
+        throw core::ConfigError(fmt::format("fleet synthesis: {} is {:f}, expected {:f} to {:f}",
+                                            name, value, low, high));
 }
 
 void check_sum(const char* name, double sum) {
     if (!(std::abs(sum - 1.0) <= 1e-6))
-        throw core::ConfigError("fleet synthesis: " + std::string(name) + " sum to " +
-                                std::to_string(sum) + ", expected 1");
+        throw core::ConfigError(
+            fmt::format("fleet synthesis: {} sum to {:f}, expected 1", name, sum));
 }
 
 void check_modes(const DeviceModel& model, const std::vector<double>& shares) {
     if (shares.size() > model.power_modes.size())
-        throw core::ConfigError("fleet synthesis: " + std::to_string(shares.size()) +
-                                " power mode shares; " + model.sku + " has " +
-                                std::to_string(model.power_modes.size()) + " power modes");
+        throw core::ConfigError(
+            fmt::format("fleet synthesis: {} power mode shares; {} has {} power modes",
+                        shares.size(), model.sku, model.power_modes.size()));
     double sum = 0.0;
     for (const double share : shares) {
         check_range("power mode share", share, 0.0, 1.0);
@@ -140,8 +139,7 @@ DeviceAttribute plain_attribute(std::string name, std::span<const DeviceConditio
 }
 
 std::string device_name(const std::string& sku, std::size_t index) {
-    const std::string digits = std::to_string(index);
-    return sku + "-" + std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits;
+    return fmt::format("{}-{:06}", sku, index);
 }
 
 } // namespace

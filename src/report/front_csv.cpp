@@ -2,7 +2,7 @@
 #include "hdap/core/text.hpp"
 #include "verdict.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 

@@ -4,7 +4,7 @@
 #include "number_text.hpp"
 #include "verdict.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string_view>
@@ -39,7 +39,8 @@ constexpr std::size_t gap = 3;
 
 /// The columns that a column of numbers takes, with the gap before it.
 std::size_t table_width_of(const NetworkColumn& column) {
-    std::size_t width = std::max(core::display_width(column.heading), core::display_width(column.unit));
+    std::size_t width =
+        std::max(core::display_width(column.heading), core::display_width(column.unit));
     for (std::size_t i = 0; i < column.values.size(); ++i)
         width = std::max(width, core::display_width(cell_text(column, i)));
     return width + gap;
@@ -134,10 +135,12 @@ std::vector<const NetworkRow*> thinned(const std::vector<const NetworkRow*>& row
 }
 
 std::string title(const StudyReport& report) {
-    return wrapped(core::printable(report.study_name) + ": " + core::printable(report.network_name) + " on " +
-                       counted(report.devices, "device") + " (" + core::printable(report.sku) + ") in " +
-                       counted(static_cast<std::int64_t>(report.clusters.size()), "cluster"),
-                   terminal_width);
+    return wrapped(
+        fmt::format("{}: {} on {} ({}) in {}", core::printable(report.study_name),
+                    core::printable(report.network_name), counted(report.devices, "device"),
+                    core::printable(report.sku),
+                    counted(static_cast<std::int64_t>(report.clusters.size()), "cluster")),
+        terminal_width);
 }
 
 /// What is known of accuracies, and how.
@@ -195,8 +198,7 @@ std::string front_table(const StudyReport& report, std::size_t most_rows) {
     table.add_group("front, fine-tuned", finetuned);
     std::string heading = "front, not fine-tuned";
     if (shown.size() < others.size())
-        heading += " (" + std::to_string(shown.size()) + " of " + std::to_string(others.size()) +
-                   ", all are in front.csv)";
+        heading += fmt::format(" ({} of {}, all are in front.csv)", shown.size(), others.size());
     table.add_group(heading, shown);
     table.add_group("uniform width", rows_of(report, NetworkKind::uniform));
     return title(report) + "\n" + table.text() + "\n" + caption(report);

@@ -2,7 +2,7 @@
 
 #include "hdap/core/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 
@@ -35,7 +35,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string strong(const std::string& html) {
-    return "<strong>" + html + "</strong>";
+    return fmt::format("<strong>{}</strong>", html);
 }
 
 std::string number_cell(double value, const std::string& html) {

@@ -4,7 +4,7 @@
 #include "number_text.hpp"
 #include "verdict.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <cmath>

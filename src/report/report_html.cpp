@@ -8,7 +8,7 @@
 #include "verdict.hpp"
 #include "verdict_section.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -35,8 +35,8 @@ std::string page_head(const StudyReport& report) {
     html += report_css();
     html += "</style>\n</head>\n<body>\n<header>\n<p class=\"kicker\">hdap study</p>\n";
     html += "<h1>" + escaped(report.study_name) + "</h1>\n<p class=\"subject\">";
-    html += escaped(report.network_name) + " pruned for a fleet of " +
-            counted(report.devices, "device") + " (" + escaped(report.sku) + ")";
+    html += fmt::format("{} pruned for a fleet of {} ({})", escaped(report.network_name),
+                        counted(report.devices, "device"), escaped(report.sku));
     if (!report.data_name.empty()) html += " on " + escaped(report.data_name);
     return html + fmt::format(", {} per inference</p>\n</header>\n<main>\n",
                               counted(report.batch, "image"));
@@ -46,9 +46,10 @@ std::string page_head(const StudyReport& report) {
 std::string chart(const std::string& id, const std::string& description,
                   const std::string& caption) {
     if (echarts_js().empty()) return "";
-    return "<figure>\n<div class=\"chart-frame\"><div class=\"chart\" id=\"" + id +
-           "\" role=\"img\" aria-label=\"" + escaped(description) + "\"></div></div>\n" +
-           "<figcaption>" + caption + "</figcaption>\n</figure>\n";
+    return fmt::format(
+        "<figure>\n<div class=\"chart-frame\"><div class=\"chart\" id=\"{}\" role=\"img\" "
+        "aria-label=\"{}\"></div></div>\n<figcaption>{}</figcaption>\n</figure>\n",
+        id, escaped(description), caption);
 }
 
 std::string code_list(const std::vector<std::string>& words) {
@@ -163,8 +164,8 @@ std::string cluster_table(const StudyReport& report) {
             largest = std::max(largest, row.unpruned_latency_ms);
     for (std::size_t k = 0; k < report.clusters.size(); ++k) {
         const ClusterRow& row = report.clusters[k];
-        html += "<tr><th scope=\"row\"><span class=\"swatch\" data-cluster=\"" + std::to_string(k) +
-                "\"></span>" + std::to_string(k) + "</th>";
+        html += fmt::format(
+            "<tr><th scope=\"row\"><span class=\"swatch\" data-cluster=\"{0}\"></span>{0}</th>", k);
         html += number_cell(static_cast<double>(row.devices), grouped(row.devices));
         html += number_cell(row.weight, fixed(100.0 * row.weight, 1));
         html += number_cell(row.unpruned_latency_ms,
@@ -181,26 +182,26 @@ std::string cluster_table(const StudyReport& report) {
 }
 
 std::string fleet_section(const StudyReport& report) {
-    std::string html = "<section>\n<h2>Fleet</h2>\n<p>" + counted(report.devices, "device") +
-                       " in " + clusters_text(report) + " by their benchmark latencies; " +
-                       counted(report.noise_devices, "noise device") + " in no dense group.</p>\n";
+    std::string html = fmt::format("<section>\n<h2>Fleet</h2>\n<p>{} in {} by their benchmark "
+                                   "latencies; {} in no dense group.</p>\n",
+                                   counted(report.devices, "device"), clusters_text(report),
+                                   counted(report.noise_devices, "noise device"));
     html += "<div class=\"columns\">\n";
     if (!report.device_points.empty())
-        html +=
-            chart("chart-clusters", "Scatter chart of devices, coloured by cluster",
-                  "Each mark is a device: its latency on two of the benchmark networks, "
-                  "relative to the fleet’s median." +
-                      (static_cast<std::int64_t>(report.device_points.size()) < report.devices
-                           ? " A sample of " +
-                                 grouped(static_cast<std::int64_t>(report.device_points.size())) +
-                                 " of the devices."
-                           : std::string()));
+        html += chart(
+            "chart-clusters", "Scatter chart of devices, coloured by cluster",
+            "Each mark is a device: its latency on two of the benchmark networks, "
+            "relative to the fleet’s median." +
+                (static_cast<std::int64_t>(report.device_points.size()) < report.devices
+                     ? fmt::format(" A sample of {} of the devices.",
+                                   grouped(static_cast<std::int64_t>(report.device_points.size())))
+                     : std::string()));
     if (report.k_distance.size() > 1)
         html += chart("chart-k-distance",
                       "Line chart of the sorted distances between neighbouring devices",
-                      "DBSCAN joins devices nearer than eps = " + core::significant(report.eps, 3) +
-                          ". It suits when the curve stays low up to the line and turns up sharply "
-                          "from there.");
+                      fmt::format("DBSCAN joins devices nearer than eps = {}. It suits when the "
+                                  "curve stays low up to the line and turns up sharply from there.",
+                                  core::significant(report.eps, 3)));
     html += "</div>\n";
     if (!report.clusters.empty()) html += cluster_table(report);
     return html + "</section>\n";
@@ -227,8 +228,9 @@ std::string search_section(const StudyReport& report) {
 
 std::string details(const std::string& name, const std::string& text) {
     if (text.empty()) return "";
-    return "<details>\n<summary>" + name + "</summary>\n<pre tabindex=\"0\">" + escaped(text) +
-           "</pre>\n</details>\n";
+    return fmt::format(
+        "<details>\n<summary>{}</summary>\n<pre tabindex=\"0\">{}</pre>\n</details>\n", name,
+        escaped(text));
 }
 
 std::string page_end(const StudyReport& report) {

@@ -3,7 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "number_text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

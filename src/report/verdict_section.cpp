@@ -5,7 +5,7 @@
 #include "number_text.hpp"
 #include "verdict.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -26,8 +26,8 @@ std::string times_lower(double speedup) {
 std::string points_text(double change, const std::string& noun) {
     const std::string points = fixed(std::abs(100.0 * change), 2);
     if (points == "0.00") return "the same " + noun;
-    return points + (points == "1.00" ? " point " : " points ") +
-           (change < 0.0 ? "less " : "more ") + noun;
+    return fmt::format("{} {} {} {}", points, points == "1.00" ? "point" : "points",
+                       change < 0.0 ? "less" : "more", noun);
 }
 
 std::string best_sentence(const StudyReport& report, const Verdict& verdict) {
@@ -49,14 +49,14 @@ std::string uniform_sentence(const Verdict& verdict) {
     const std::string points =
         fixed(std::abs(100.0 * (verdict.accuracy_change - verdict.uniform_accuracy_change)), 2);
     const bool ahead = verdict.accuracy_change > verdict.uniform_accuracy_change;
-    std::string html = "Uniform width at the nearest latency, " + escaped(verdict.uniform->id) +
-                       ": " + times_lower(verdict.uniform->speedup) + ", at " +
-                       points_text(verdict.uniform_accuracy_change, "accuracy") + ". " +
-                       escaped(verdict.best->id) + " is ";
+    const std::string html = fmt::format(
+        "Uniform width at the nearest latency, {}: {}, at {}. {} is ", escaped(verdict.uniform->id),
+        times_lower(verdict.uniform->speedup),
+        points_text(verdict.uniform_accuracy_change, "accuracy"), escaped(verdict.best->id));
     if (points == "0.00") return html + "as accurate.";
     return html +
-           strong(points + (points == "1.00" ? " point " : " points ") +
-                  (ahead ? "more accurate" : "less accurate")) +
+           strong(fmt::format("{} {} {} accurate", points, points == "1.00" ? "point" : "points",
+                              ahead ? "more" : "less")) +
            ".";
 }
 

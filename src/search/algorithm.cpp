@@ -4,8 +4,9 @@
 #include "algorithms/random.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -74,9 +75,7 @@ std::unique_ptr<Algorithm> make_algorithm(const std::string& name,
     validate(parameters);
     const auto row = std::ranges::find(rows, std::string_view(name), &AlgorithmRow::name);
     if (row != rows.end()) return row->make(parameters, problem);
-    const std::vector<std::string> known = algorithm_names();
-    throw core::ConfigError(fmt::format("unknown search algorithm \"{}\"{}; known are {}", name,
-                                        core::did_you_mean(name, known), core::join(known)));
+    throw core::ConfigError(core::unknown_name("search algorithm", name, algorithm_names()));
 }
 
 } // namespace hdap::search

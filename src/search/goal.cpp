@@ -3,7 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/search/non_dominated_sort.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/fleet.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -240,7 +240,7 @@ class MetricText {
             names.emplace_back(row.name);
         // Beyond this length nothing is a slip of the pen, and the distance costs its square.
         const std::string hint = name.size() <= 80 ? core::did_you_mean(name, names) : "";
-        return fmt::format("unknown metric {}{}; known are {}", quoted(name), hint,
+        return fmt::format("unknown metric {}{}; known: {}", quoted(name), hint,
                            core::join(metric_names()));
     }
 

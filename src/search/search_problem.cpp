@@ -3,7 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace hdap::search {
 

@@ -5,7 +5,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/parallel/dispatch.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

@@ -4,7 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/search/hypervolume.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

@@ -4,6 +4,8 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -14,21 +16,21 @@ namespace {
 
 void check_sizes(std::size_t left, std::size_t right) {
     if (left != right)
-        throw core::DataError("error metrics need one prediction per measurement, not " +
-                              std::to_string(right) + " for " + std::to_string(left));
+        throw core::DataError(fmt::format(
+            "error metrics need one prediction per measurement, not {} for {}", right, left));
     if (left < 2)
-        throw core::DataError("error metrics need at least 2 measurements, not " +
-                              std::to_string(left));
+        throw core::DataError(
+            fmt::format("error metrics need at least 2 measurements, not {}", left));
 }
 
 void check_values(std::span<const double> measured, std::span<const double> predicted) {
     for (std::size_t i = 0; i < measured.size(); ++i) {
         if (!std::isfinite(measured[i]) || measured[i] <= 0)
-            throw core::DataError("measured[" + std::to_string(i) + "] is " +
-                                  core::shortest(measured[i]) + ", expected a positive number");
+            throw core::DataError(fmt::format("measured[{}] is {}, expected a positive number", i,
+                                              core::shortest(measured[i])));
         if (!std::isfinite(predicted[i]))
-            throw core::DataError("predicted[" + std::to_string(i) + "] is " +
-                                  core::shortest(predicted[i]) + ", expected a finite number");
+            throw core::DataError(fmt::format("predicted[{}] is {}, expected a finite number", i,
+                                              core::shortest(predicted[i])));
     }
 }
 

@@ -4,6 +4,8 @@
 #include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <omp.h>
@@ -182,8 +184,8 @@ ForestKernel::ForestKernel(std::vector<Forest> forests) : forests_(std::move(for
         const std::string where = "forest " + std::to_string(i);
         check_forest(forests_[i], where);
         if (forests_[i].columns != columns())
-            throw core::DataError(where + " has " + std::to_string(forests_[i].columns) +
-                                  " columns, forest 0 has " + std::to_string(columns()));
+            throw core::DataError(fmt::format("{} has {} columns, forest 0 has {}", where,
+                                              forests_[i].columns, columns()));
     }
     if (!forests_.empty()) complete_ = CompleteForests::make(forests_);
 }
@@ -195,16 +197,15 @@ void ForestKernel::predict(std::span<const float> features, std::size_t rows,
                           std::size_t inner) {
         const bool fits = inner == 0 ? size == 0 : size % inner == 0 && size / inner == outer;
         if (!fits)
-            throw core::DataError(std::string(name) + " has " + std::to_string(size) +
-                                  " values, expected " + std::to_string(outer) + " x " +
-                                  std::to_string(inner));
+            throw core::DataError(
+                fmt::format("{} has {} values, expected {} x {}", name, size, outer, inner));
     };
     check("features", features.size(), rows, columns());
     check("scale", scale.size(), 1, forests_.size());
     check("result", result.size(), rows, forests_.size());
     if (threads < 1)
-        throw core::ConfigError("the surrogates need at least 1 thread, not " +
-                                std::to_string(threads));
+        throw core::ConfigError(
+            fmt::format("the surrogates need at least 1 thread, not {}", threads));
     if (!supported(set))
         throw core::ConfigError("this processor lacks the instruction set asked for");
     if (result.empty()) return;

@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <array>
@@ -18,23 +19,22 @@ namespace {
 void check_finite(std::span<const float> values, const char* name) {
     for (std::size_t i = 0; i < values.size(); ++i) {
         if (!std::isfinite(values[i]))
-            throw core::DataError(std::string(name) + "[" + std::to_string(i) + "] is " +
-                                  core::shortest(values[i]) + ", expected a finite number");
+            throw core::DataError(fmt::format("{}[{}] is {}, expected a finite number", name, i,
+                                              core::shortest(values[i])));
     }
 }
 
 void check_data(std::span<const float> features, std::size_t rows, std::size_t columns,
                 std::span<const float> targets) {
     if (rows == 0 || columns == 0)
-        throw core::DataError("a forest needs at least 1 row and 1 column, not " +
-                              std::to_string(rows) + " x " + std::to_string(columns));
+        throw core::DataError(
+            fmt::format("a forest needs at least 1 row and 1 column, not {} x {}", rows, columns));
     if (features.size() / columns != rows || features.size() % columns != 0)
-        throw core::DataError("features has " + std::to_string(features.size()) +
-                              " values, expected " + std::to_string(rows) + " x " +
-                              std::to_string(columns));
+        throw core::DataError(fmt::format("features has {} values, expected {} x {}",
+                                          features.size(), rows, columns));
     if (targets.size() != rows)
-        throw core::DataError("targets has " + std::to_string(targets.size()) +
-                              " values, expected one per row, " + std::to_string(rows));
+        throw core::DataError(
+            fmt::format("targets has {} values, expected one per row, {}", targets.size(), rows));
     check_finite(features, "features");
     check_finite(targets, "targets");
 }
@@ -137,8 +137,8 @@ Forest forest_of(const XgboostBooster& booster, std::size_t columns, float base_
                          .condition = tree.at("split_conditions").get<std::vector<float>>()},
                         forest);
     } catch (const std::exception& error) { // of the parser, or an array that is too short
-        throw core::InternalError("XGBoost " + xgboost_version() +
-                                  " writes models of an unknown form: " + error.what());
+        throw core::InternalError(fmt::format("XGBoost {} writes models of an unknown form: {}",
+                                              xgboost_version(), error.what()));
     }
     check_forest(forest, "a forest of XGBoost");
     return forest;

@@ -4,7 +4,7 @@
 #include "hdap/core/random.hpp"
 #include "surrogate/gbrt_fit.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -203,7 +203,7 @@ std::vector<Forest> split(const storage::Hdf5Reader& file, const FlatForests& fl
                       .left = slice(flat.left, first_node, nodes),
                       .right = slice(flat.right, first_node, nodes),
                       .value = slice(flat.value, first_node, nodes)};
-        check_forest(forest, file.name() + ": cluster " + std::to_string(k));
+        check_forest(forest, fmt::format("{}: cluster {}", file.name(), k));
         forests.push_back(std::move(forest));
         first_tree += trees;
         first_node += nodes;

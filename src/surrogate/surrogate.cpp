@@ -1,10 +1,10 @@
 #include "hdap/surrogate/surrogate.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 #include "surrogate/gbrt_surrogate.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace hdap::surrogate {
 namespace {
@@ -65,8 +65,8 @@ std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
                                          const SurrogateParameters& parameters, int threads) {
     const SurrogateRow* const row = find_row(parameters.kind);
     if (row == nullptr)
-        throw core::ConfigError(fmt::format("unknown kind of surrogate '{}'; known: {}",
-                                            parameters.kind, core::join(surrogate_kinds())));
+        throw core::ConfigError(
+            core::unknown_name("kind of surrogate", parameters.kind, surrogate_kinds()));
     return row->fit(profile, parameters, threads);
 }
 
@@ -79,9 +79,9 @@ std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file) {
     const std::string kind = file.attribute_string("/", "kind");
     const SurrogateRow* const row = find_row(kind);
     if (row == nullptr)
-        throw core::DataError(fmt::format("{}: unknown kind of surrogate '{}'; known: {}",
-                                          file.name(), core::printable(kind),
-                                          core::join(surrogate_kinds())));
+        throw core::DataError(
+            fmt::format("{}: {}", file.name(),
+                        core::unknown_name("kind of surrogate", kind, surrogate_kinds())));
     return row->read(file);
 }
 

@@ -40,6 +40,7 @@ network::Prunable small_prunable() {
 LatencySourceParameters small_fleet() {
     LatencySourceParameters parameters;
     parameters.benchmarks = 3;
+    parameters.batch = 1;
     parameters.runs = 5;
     parameters.seed = 7;
     parameters.synthesis.devices = 50;
@@ -100,10 +101,15 @@ TEST_CASE("a latency source that does not exist, or lacks something, is refused 
     auto parameters = small_fleet();
     parameters.source = "telepathy";
     CHECK_THAT(refusal(parameters), Catch::Contains("'telepathy'; known: simulated, recorded"));
+    parameters.source = "recoded";
+    CHECK_THAT(refusal(parameters),
+               Catch::Contains("unknown latency source 'recoded' (did you mean "
+                               "'recorded'?); known: simulated, recorded"));
     parameters.source = "recorded";
-    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.file"));
+    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.recorded.file"));
     parameters.file = "table.csv";
-    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.sku"));
+    parameters.sku = "";
+    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.recorded.sku"));
     parameters = small_fleet();
     parameters.synthesis.preset = "jetson_tx2";
     CHECK_THAT(refusal(parameters), Catch::Contains("jetson_tx2"));
@@ -186,10 +192,9 @@ TEST_CASE("a request to stop that reaches one rank stops the measurement on all"
     if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
     CHECK_FALSE(source->latencies_ms({genomes, devices, 4}, world.job).has_value());
     CHECK_FALSE(source->fleet(world.job).has_value());
-    fleet::Clustering clustering;
-    clustering.cluster_weight = {1.0};
-    clustering.representatives = {{1}};
-    CHECK_FALSE(fleet::measure_profile(*source, clustering, prunable.space, genomes, 4, world.job));
+    const fleet::Representatives representatives{{1}};
+    CHECK_FALSE(
+        fleet::measure_profile(*source, representatives, prunable.space, genomes, 4, world.job));
 }
 
 TEST_CASE("a profile of a simulated fleet is the mean over the representatives") {
@@ -197,11 +202,9 @@ TEST_CASE("a profile of a simulated fleet is the mean over the representatives")
     const auto prunable = small_prunable();
     const auto source = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
     const auto genomes = fleet::profile_genomes(prunable.space, 7, 20);
-    fleet::Clustering clustering;
-    clustering.cluster_weight = {0.6, 0.4};
-    clustering.representatives = {{3, 40, 12}, {8}};
+    const fleet::Representatives representatives{{3, 40, 12}, {8}};
     const auto measured =
-        fleet::measure_profile(*source, clustering, prunable.space, genomes, 4, world.job);
+        fleet::measure_profile(*source, representatives, prunable.space, genomes, 4, world.job);
     REQUIRE(measured.has_value());
     CHECK(measured->left_out == 0);
     CHECK(measured->profile.genomes == genomes);
@@ -256,16 +259,14 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
     const std::vector<std::int32_t> nobody{3};
     CHECK_THROWS_AS(source->latencies_ms({some, nobody, 1}, world.job), core::InternalError);
 
-    fleet::Clustering clustering;
-    clustering.cluster_weight = {0.6, 0.4};
-    clustering.representatives = {{0, 2}, {1}};
+    const fleet::Representatives representatives{{0, 2}, {1}};
     const auto profile =
-        fleet::measure_profile(*source, clustering, prunable.space, {}, 1, world.job);
+        fleet::measure_profile(*source, representatives, prunable.space, {}, 1, world.job);
     REQUIRE(profile.has_value());
     CHECK(profile->profile.latency_ms[4] == (14.0 + 34.0) / 2.0);
     CHECK(profile->profile.latency_ms[5] == 15.0); // d2 lacks it
-    clustering.representatives = {{0, 1}, {2}};
-    const auto half = fleet::measure_profile(*source, clustering, prunable.space, {}, 1, world.job);
+    const fleet::Representatives others{{0, 1}, {2}};
+    const auto half = fleet::measure_profile(*source, others, prunable.space, {}, 1, world.job);
     REQUIRE(half.has_value());
     CHECK(half->left_out == 15);
 }

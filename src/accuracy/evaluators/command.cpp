@@ -6,7 +6,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <charconv>
 #include <cmath>

@@ -2,6 +2,8 @@
 #include "evaluators.hpp"
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 namespace hdap::accuracy {
@@ -10,9 +12,9 @@ namespace {
 /// The images in `images`, or an error that says what to set.
 ImageData given(std::optional<ImageData> images, const char* what) {
     if (!images || images->count == 0)
-        throw core::ConfigError(std::string("accuracies need ") + what +
-                                ": set data.file, accuracy.command, or objectives and constraints "
-                                "that need no accuracy");
+        throw core::ConfigError(fmt::format("accuracies need {}: set data.file, accuracy.command, "
+                                            "or objectives and constraints that need no accuracy",
+                                            what));
     return std::move(*images);
 }
 

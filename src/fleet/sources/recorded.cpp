@@ -4,7 +4,7 @@
 #include "fleet/sources/recorded_table.hpp"
 #include "hdap/core/error.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iterator>
 #include <map>

@@ -4,7 +4,7 @@
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/random_networks.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <utility>
 

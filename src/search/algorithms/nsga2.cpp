@@ -5,7 +5,7 @@
 #include "hdap/search/non_dominated_sort.hpp"
 #include "random.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
