@@ -3,6 +3,7 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/import_csv.hpp"
 #include "hdap/fleet/measured_fleet.hpp"
@@ -136,6 +137,7 @@ ExitCode cluster(const ClusterOptions& options) {
         storage::write_identity(
             file, {.schema = fleet::clusters_schema, .config_sha256 = "", .input_sha256 = ""});
         fleet::write_clustering(file, clustering);
+        fleet::write_distribution(file, fleet::distribution_of(clustering));
         storage::write_sealed(options.output, file.finish());
     }
     print_clusters(devices, clustering);

@@ -110,7 +110,8 @@ TEST_CASE("settings that contradict each other are refused with both values") {
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),
                       Contains("flops < 1"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"study.name=a/b"}), Contains("study.name"));
-    CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=recorded"}), Contains("fleet.file"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=recorded"}),
+                      Contains("fleet.recorded.file"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"report.formats=[\"pb\"]"}), Contains("'pb'"));
 }
 
@@ -167,7 +168,7 @@ TEST_CASE("every default is in its own range, and the printed settings read back
 
 TEST_CASE("one seed reaches every part that draws random numbers") {
     const auto settings = ConfigFolder("").load({"study.seed=7"});
-    CHECK(settings.fleet.synthesis.seed == 7);
+    CHECK(settings.fleet.seed == 7);
     CHECK(settings.clusters.seed == 7);
     CHECK(settings.surrogate.gbrt.seed == 7);
     CHECK(settings.search.parameters.seed == 7);
@@ -206,9 +207,9 @@ TEST_CASE("every setting holds another value through printing and loading, and i
 }
 
 TEST_CASE("the paths are these") {
-    for (const char* name : {"fleet.file", "network.file", "network.weights", "data.file"})
+    for (const char* name : {"fleet.recorded.file", "network.file", "network.weights", "data.file"})
         CHECK(study::is_path_setting(name));
-    for (const char* name : {"study.name", "accuracy.command", "fleet.sku", "fleet", ""})
+    for (const char* name : {"study.name", "accuracy.command", "fleet.recorded.sku", "fleet", ""})
         CHECK_FALSE(study::is_path_setting(name));
 }
 

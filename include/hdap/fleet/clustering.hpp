@@ -11,7 +11,7 @@
 namespace hdap::fleet {
 
 /// Root attribute `schema` of clusters.h5.
-inline constexpr const char* clusters_schema = "hdap-clusters/1";
+inline constexpr const char* clusters_schema = "hdap-clusters/2";
 
 /// The smallest automatic eps: devices within 0.1 % of each other never need to be told apart.
 inline constexpr double smallest_automatic_eps = 1e-3;
