@@ -181,17 +181,17 @@ TEST_CASE("settings of all cells give way to those of axes, and those to those o
 
 TEST_CASE("values of every type become what --set takes") {
     const PlanFolder folder(
-        "[settings]\n\"surrogate.l2\" = 2.0\n\"finetune.augment\" = false\n"
+        "[settings]\n\"surrogate.gbrt.l2\" = 2.0\n\"finetune.augment\" = false\n"
         "\"study.name\" = \"a \\\"b\\\"\"\n" +
         axis("key = \"search.objectives\"\nvalues = [[\"latency.mean\", \"flops\"]]") +
-        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.learning_rate\"]\n"
+        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.gbrt.learning_rate\"]\n"
              "values = [[16, 0.1], [32, 1e-3]]"));
     const auto plan = folder.read();
     REQUIRE(plan.cells.size() == 2);
     CHECK(plan.cells[1].labels == Texts{"latency.mean, flops", "32 / 0.001"});
     const auto settings = ablation::cell_settings(plan, plan.cells[1]);
-    CHECK(settings.surrogate.l2 == 2.0);
-    CHECK(settings.surrogate.learning_rate == 0.001);
+    CHECK(settings.surrogate.gbrt.l2 == 2.0);
+    CHECK(settings.surrogate.gbrt.learning_rate == 0.001);
     CHECK_FALSE(settings.finetune.training.augment);
     CHECK(settings.name == "a \"b\"");
     CHECK(settings.search.objectives == Texts{"latency.mean", "flops"});
