@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -45,6 +46,15 @@ class PlanFolder {
 
 std::string axis(const std::string& body) {
     return "[[axis]]\n" + body + "\n";
+}
+
+/// The TOML files of a folder of the repository.
+std::vector<std::filesystem::path> files_of(const std::string& folder) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::path(HDAP_SOURCE_DIR) / folder))
+        if (entry.path().extension() == ".toml") files.push_back(entry.path());
+    return files;
 }
 
 const std::string two_seeds = axis("key = \"study.seed\"\nvalues = [1, 2]");
@@ -290,4 +300,26 @@ TEST_CASE("every cell of a large plan has an id of its own") {
     for (const ablation::Cell& cell : folder.read().cells)
         ids.insert(cell.id);
     CHECK(ids.size() == 1000);
+}
+
+TEST_CASE("every plan in jobs/ can be carried out") {
+    const std::vector<std::filesystem::path> plans = files_of("jobs");
+    REQUIRE(plans.size() >= 8);
+    for (const std::filesystem::path& file : plans) {
+        INFO(file);
+        const ablation::Plan plan = ablation::read_plan(file); // checks every cell's settings
+        CHECK(plan.name == file.stem());
+        CHECK(plan.cells.size() > 1);
+    }
+}
+
+TEST_CASE("every configuration in configs/ can be run") {
+    const std::vector<std::filesystem::path> configurations = files_of("configs");
+    REQUIRE_FALSE(configurations.empty());
+    for (const std::filesystem::path& file : configurations) {
+        INFO(file);
+        const std::string plan =
+            "[ablation]\nbase = \"" + file.filename().string() + "\"\n" + two_seeds;
+        CHECK(ablation::parse_plan(plan, file.parent_path() / "plan.toml").cells.size() == 2);
+    }
 }
