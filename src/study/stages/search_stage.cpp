@@ -112,6 +112,10 @@ class Checkpoints {
             [&](storage::Hdf5Writer& file) {
                 search::write_search_state(file, run_.found, run_.network.space.groups().size(),
                                            algorithm_);
+                // For those who look at the file: the search itself goes by its length.
+                const bool complete =
+                    search::is_complete(run_.found, run_.settings().search.length);
+                file.attribute("/", "complete", std::int64_t{complete ? 1 : 0});
             },
             run_.file("search.prev.h5"));
         last_ = Clock::now();
