@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -47,12 +45,6 @@ void write_text(const fs::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-/// What a text file holds; nothing where there is none.
-std::string read_text(const fs::path& file) {
-    std::ifstream stream(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 } // namespace
 
 RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& log)
@@ -68,10 +60,10 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
                              path_.string(), lock_->stale_owner()));
     storage::remove_temporary_files(path_);
     storage::remove_temporary_files(path_ / "networks");
-    if (fs::exists(path_ / "config.toml")) continue_with(settings, log);
-    // Settings that shape no result may differ: the newest ones are kept.
-    const std::string text = settings_text(settings);
-    if (read_text(path_ / "config.toml") != text) write_text(path_ / "config.toml", text);
+    if (fs::exists(path_ / "config.toml"))
+        continue_with(settings, log);
+    else
+        write_text(path_ / "config.toml", settings_text(settings));
 }
 
 void RunDirectory::continue_with(const Settings& settings, core::Log& log) const {
@@ -83,16 +75,18 @@ void RunDirectory::continue_with(const Settings& settings, core::Log& log) const
             fmt::format("run directory {} belongs to another configuration: {}. Choose another "
                         "one with --out, or use its settings",
                         path_.string(), core::join(different, "; ")));
+    const std::int64_t here = settings.search.length.generations;
+    const std::int64_t before = there.search.length.generations;
+    if (here == before) return;
     const std::int64_t done = generations_done(path_);
-    if (done > settings.search.length.generations)
+    if (done > here)
         throw core::ConfigError(
             fmt::format("{}: its search has done {} generations already, and search.generations = "
                         "{} asks for fewer; choose another run directory with --out",
-                        path_.string(), done, settings.search.length.generations));
-    if (done >= there.search.length.generations &&
-        there.search.length.generations < settings.search.length.generations)
-        put_aside(path_, there.search.length.generations, log);
+                        path_.string(), done, here));
+    if (done >= before) put_aside(path_, before, log);
     fs::create_directories(path_ / "networks");
+    write_text(path_ / "config.toml", settings_text(settings));
 }
 
 void require_same_identity(const fs::path& file, const storage::FileIdentity& found,

@@ -190,7 +190,7 @@ class Study {
 
     core::ExitCode stopped(const StageRow& row) const {
         if (run_.communicator().is_root())
-            run_.job.log.info(fmt::format("stopped early during the stage {}, with everything "
+            run_.job.log.info(fmt::format("stopped early during the {} stage, with everything "
                                           "kept; run the same command again to go on",
                                           row.name));
         return core::ExitCode::stopped;

@@ -61,5 +61,4 @@ TEST_CASE("what shapes no result makes a run directory no other configuration's"
     CHECK(again.exit_code == 0);
     CHECK_THAT(again.errors, !Catch::Contains("evaluations"));
     CHECK(text_of(study / "run/front.csv") == before);
-    CHECK_THAT(text_of(study / "run/config.toml"), Catch::Contains("timeout_seconds = 7.0"));
 }

@@ -183,18 +183,43 @@ TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank mea
     CHECK_THROWS_AS(source->true_latencies_ms(genomes[0], nobody), core::InternalError);
 }
 
-TEST_CASE("a request to stop that reaches one rank stops the measurement on all") {
+namespace {
+
+/// Devices that are asked to stop while they measure.
+class StoppedSource final : public fleet::LatencySource {
+  public:
+    std::string identity() const override { return ""; }
+    std::optional<fleet::Fleet> fleet(const parallel::Job&) override { return std::nullopt; }
+    std::vector<network::Genome> candidates(std::vector<network::Genome> wanted) const override {
+        return wanted;
+    }
+    std::optional<std::vector<double>> latencies_ms(const fleet::MeasurementRequest&,
+                                                    const parallel::Job& job) override {
+        if (job.communicator.any(job.control.stop_requested())) return std::nullopt;
+        return std::vector<double>{};
+    }
+    std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome&, std::span<const std::int32_t>) const override {
+        return std::nullopt;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a request to stop that reaches one rank ends the profile of a source that heeds it on "
+          "all ranks, and the simulator, which is quick, gets to its end") {
     const World world;
     const auto prunable = small_prunable();
-    const auto source = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
     const auto genomes = fleet::profile_genomes(prunable.space, 7, 11);
-    const std::vector<std::int32_t> devices{1};
-    if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
-    CHECK_FALSE(source->latencies_ms({genomes, devices, 4}, world.job).has_value());
-    CHECK_FALSE(source->fleet(world.job).has_value());
     const fleet::Representatives representatives{{1}};
+    if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
+    StoppedSource stopped;
     CHECK_FALSE(
-        fleet::measure_profile(*source, representatives, prunable.space, genomes, 4, world.job));
+        fleet::measure_profile(stopped, representatives, prunable.space, genomes, 4, world.job));
+    const auto simulated = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
+    CHECK(simulated->fleet(world.job).has_value());
+    CHECK(
+        fleet::measure_profile(*simulated, representatives, prunable.space, genomes, 4, world.job));
 }
 
 TEST_CASE("a profile of a simulated fleet is the mean over the representatives") {

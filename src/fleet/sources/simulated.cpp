@@ -23,7 +23,6 @@ class SimulatedSource final : public LatencySource {
     [[nodiscard]] std::string identity() const override { return ""; }
 
     [[nodiscard]] std::optional<Fleet> fleet(const parallel::Job& job) override {
-        if (job.communicator.any(job.control.stop_requested())) return std::nullopt;
         Fleet made;
         job.communicator.on_root([&] {
             made = synthesize_fleet(model_, parameters_.synthesis, benchmark_networks(),
@@ -99,7 +98,6 @@ std::vector<double> SimulatedSource::measure(const MeasurementRequest& request,
 std::optional<std::vector<double>> SimulatedSource::latencies_ms(const MeasurementRequest& request,
                                                                  const parallel::Job& job) {
     const parallel::Communicator& communicator = job.communicator;
-    if (communicator.any(job.control.stop_requested())) return std::nullopt;
     std::vector<double> mine;
     communicator.on_every_rank([&] {
         mine = measure(request, parallel::partition(request.genomes.size(), communicator.size(),

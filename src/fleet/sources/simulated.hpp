@@ -8,7 +8,8 @@
 namespace hdap::fleet {
 
 /// A synthetic fleet whose devices are simulated by a device model. Every rank measures a share of
-/// the networks; the conditions of a device are drawn again wherever they are needed.
+/// the networks; the conditions of a device are drawn again wherever they are needed. It is not
+/// stopped: a job whose time is nearly over gets further with what takes a second than without.
 std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParameters& parameters,
                                                      const network::Prunable& prunable,
                                                      const parallel::Communicator& communicator);
