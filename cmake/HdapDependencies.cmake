@@ -38,12 +38,14 @@ target_include_directories(hdap_onnx SYSTEM INTERFACE ${ONNX_INCLUDE_DIR} ${Prot
 target_compile_definitions(hdap_onnx INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)
 target_link_libraries(hdap_onnx INTERFACE ${ONNX_LIBRARY} ${ONNX_PROTO_LIBRARY} ${Protobuf_LIBRARIES})
 
-# Optional: the baseline of the search's benchmarks (`hdap bench`).
-find_package(Pagmo QUIET)
-add_library(hdap_pagmo INTERFACE)
-if(Pagmo_FOUND)
-  target_compile_definitions(hdap_pagmo INTERFACE HDAP_HAS_PAGMO)
-  target_link_libraries(hdap_pagmo INTERFACE Pagmo::pagmo)
+# Optional: the peer of the search's benchmarks.
+if(HDAP_BUILD_BENCH)
+  find_package(Pagmo QUIET)
+  add_library(hdap_pagmo INTERFACE)
+  if(Pagmo_FOUND)
+    target_compile_definitions(hdap_pagmo INTERFACE HDAP_HAS_PAGMO)
+    target_link_libraries(hdap_pagmo INTERFACE Pagmo::pagmo)
+  endif()
 endif()
 
 find_package(Torch REQUIRED)

@@ -24,12 +24,26 @@ endif()
 
 set(HDAP_MODULES "")
 
+# LibTorch's headers take the compiler far longer than what is in a file of ours. So the files of a
+# folder that include them, *_torch.cpp, are compiled as one.
+function(hdap_join_torch_files target)
+  foreach(source IN LISTS ARGN)
+    if(source MATCHES "_torch\\.cpp$")
+      get_filename_component(folder ${source} DIRECTORY)
+      get_filename_component(folder ${folder} NAME)
+      set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder}_torch)
+    endif()
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+endfunction()
+
 # hdap_module(NAME [USES module...] [LINKS library...])
 # makes the static library hdap_NAME from src/NAME and the folders in it.
 function(hdap_module name)
   cmake_parse_arguments(MODULE "" "" "USES;LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cpp")
   add_library(hdap_${name} STATIC ${sources})
+  hdap_join_torch_files(hdap_${name} ${sources})
   add_library(hdap::${name} ALIAS hdap_${name})
   set_target_properties(hdap_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(hdap_${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" PUBLIC

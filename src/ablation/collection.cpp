@@ -5,6 +5,8 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -19,7 +21,7 @@ using Series = std::vector<study::ResultSeries>;
 
 /// The results of one cell and where they come from.
 struct CellResults {
-    Series final_figures; ///< one value each
+    Series final_metrics; ///< one value each
     Series costs;         ///< one value each
     Series history;
     std::size_t generations = 0;
@@ -28,10 +30,10 @@ struct CellResults {
     std::string content_sha256; ///< of weights and images; empty in older files
 };
 
-Series as_series(const std::vector<study::ResultFigure>& figures) {
+Series as_series(const std::vector<study::ResultMetric>& metrics) {
     Series series;
-    for (const study::ResultFigure& figure : figures)
-        series.push_back({.name = figure.name, .unit = figure.unit, .values = {figure.value}});
+    for (const study::ResultMetric& metric : metrics)
+        series.push_back({.name = metric.name, .unit = metric.unit, .values = {metric.value}});
     return series;
 }
 
@@ -46,11 +48,11 @@ void check_names(const Series& columns, const std::string& file) {
                                 return letter == '/' || static_cast<unsigned char>(letter) < 0x20;
                             });
         if (!usable)
-            throw core::DataError(file + ": '" + name.substr(0, longest_name) +
-                                  "' is no name of a figure: it must have 1 to 200 bytes, without "
-                                  "'/' and control characters");
+            throw core::DataError(fmt::format("{}: '{}' is no name of a metric: it must have 1 to "
+                                              "200 bytes, without '/' and control characters",
+                                              file, name.substr(0, longest_name)));
         if (!seen.insert(name).second)
-            throw core::DataError(file + ": has two figures of the name '" + name + "'");
+            throw core::DataError(fmt::format("{}: has two metrics of the name '{}'", file, name));
     }
 }
 
@@ -72,12 +74,12 @@ CellResults read_cell(const fs::path& path) {
     const auto file = storage::Hdf5Reader::from_bytes(std::move(bytes), path.string());
     storage::read_identity(file, study::results_schema);
     study::Results results = study::read_results(file);
-    cell.final_figures = as_series(results.final_figures);
+    cell.final_metrics = as_series(results.final_metrics);
     cell.costs = as_series(results.costs);
     cell.history = std::move(results.history);
     if (!cell.history.empty()) cell.generations = cell.history.front().values.size();
     std::erase_if(cell.history, [](const auto& series) { return series.name == "generation"; });
-    for (const Series* columns : {&cell.final_figures, &cell.costs, &cell.history})
+    for (const Series* columns : {&cell.final_metrics, &cell.costs, &cell.history})
         check_names(*columns, file.name());
     cell.provenance = read_provenance(file);
     if (file.has_attribute("/", "content_sha256"))
@@ -102,9 +104,9 @@ class Columns {
         for (const study::ResultSeries& column : more) {
             const auto known = places_.find(column.name);
             if (known != places_.end() && columns_[known->second].unit != column.unit)
-                throw core::DataError(file + ": " + column.name + " is in '" + column.unit +
-                                      "', in the cells before in '" + columns_[known->second].unit +
-                                      "'");
+                throw core::DataError(fmt::format("{}: {} is in '{}', in the cells before in '{}'",
+                                                  file, column.name, column.unit,
+                                                  columns_[known->second].unit));
         }
     }
 
@@ -139,13 +141,13 @@ class Columns {
 /// Puts the cells that were read into columns.
 class Collector {
   public:
-    /// Throws DataError, and adds nothing, when a figure is in another unit than in other cells.
+    /// Throws DataError, and adds nothing, when a metric is in another unit than in other cells.
     void add(std::size_t place, const Cell& cell, const CellResults& read,
              const std::string& file) {
-        final_figures_.check_units(read.final_figures, file);
+        final_metrics_.check_units(read.final_metrics, file);
         costs_.check_units(read.costs, file);
         history_.check_units(read.history, file);
-        final_figures_.append(read.final_figures, 1);
+        final_metrics_.append(read.final_metrics, 1);
         costs_.append(read.costs, 1);
         history_.append(read.history, read.generations);
         const auto row = static_cast<std::int64_t>(collection_.cells.size());
@@ -168,7 +170,7 @@ class Collector {
 
     /// Ends this object's use.
     Collection finish() {
-        collection_.final_figures = final_figures_.finish();
+        collection_.final_metrics = final_metrics_.finish();
         collection_.costs = costs_.finish();
         collection_.history = history_.finish();
         collection_.sha256 = hash_.hex_digest();
@@ -186,7 +188,7 @@ class Collector {
     Collection collection_;
     /// Of the first cell that names such inputs: its id, and the hash of their content.
     std::map<std::string, std::pair<std::string, std::string>> inputs_;
-    Columns final_figures_;
+    Columns final_metrics_;
     Columns costs_;
     Columns history_;
     core::Sha256 hash_;

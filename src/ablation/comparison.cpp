@@ -1,7 +1,10 @@
 #include "hdap/ablation/comparison.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,8 +19,8 @@ namespace {
 constexpr double absent = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* no_comparison = "none";
 
-/// A figure of all planned cells; NaN where it is not known.
-struct Figure {
+/// A metric of all planned cells; NaN where it is not known.
+struct Metric {
     std::string name;
     std::string unit;
     bool is_cost = false;
@@ -50,16 +53,16 @@ bool has_label(const Plan& plan, std::size_t axis, const std::string& label) {
                        [&](const Cell& cell) { return cell.labels[axis] == label; });
 }
 
-void add_figures(std::vector<Figure>& figures, const std::vector<study::ResultSeries>& columns,
+void add_metrics(std::vector<Metric>& metrics, const std::vector<study::ResultSeries>& columns,
                  bool is_cost, const Plan& plan, const Collection& collection) {
     for (const study::ResultSeries& column : columns) {
-        Figure figure{.name = column.name,
+        Metric metric{.name = column.name,
                       .unit = column.unit,
                       .is_cost = is_cost,
                       .values = std::vector<double>(plan.cells.size(), absent)};
         for (std::size_t i = 0; i < collection.cells.size(); ++i)
-            figure.values[collection.cells[i]] = column.values[i];
-        figures.push_back(std::move(figure));
+            metric.values[collection.cells[i]] = column.values[i];
+        metrics.push_back(std::move(metric));
     }
 }
 
@@ -122,11 +125,10 @@ void require_distinct_labels(const Plan& plan) {
     for (const Cell& cell : plan.cells) {
         const auto [first, is_new] = ids.emplace(cell.labels, cell.id);
         if (!is_new)
-            throw core::ConfigError("cells " + first->second + " and " + cell.id +
-                                    " have the same label on every axis (" +
-                                    core::join(cell.labels) +
-                                    "), so pairs are ambiguous: give one of them another label, "
-                                    "or collect with --baseline none");
+            throw core::ConfigError(fmt::format(
+                "cells {} and {} have the same label on every axis ({}), so pairs are ambiguous: "
+                "give one of them another label, or collect with --baseline none",
+                first->second, cell.id, core::join(cell.labels)));
     }
 }
 
@@ -151,19 +153,14 @@ std::vector<Group> groups_of(const Plan& plan, const Comparison& comparison) {
     return groups;
 }
 
-double median_of(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return quantile(values, 0.5);
-}
-
-std::optional<PairedDifference> difference_of(const LabelCells& label, const Figure& figure) {
+std::optional<PairedDifference> difference_of(const LabelCells& label, const Metric& metric) {
     std::vector<double> baselines;
     std::vector<double> differences;
     std::vector<double> ratios;
     double largest = 0.0;
     for (const auto& [cell, partner] : label.pairs) {
-        const double value = figure.values[cell];
-        const double baseline = figure.values[partner];
+        const double value = metric.values[cell];
+        const double baseline = metric.values[partner];
         if (!std::isfinite(value) || !std::isfinite(baseline)) continue;
         baselines.push_back(baseline);
         differences.push_back(value - baseline);
@@ -171,15 +168,16 @@ std::optional<PairedDifference> difference_of(const LabelCells& label, const Fig
         largest = std::max({largest, std::abs(value), std::abs(baseline)});
     }
     if (differences.empty()) return std::nullopt;
-    // Some hundred rounding errors of the figures: below that, differences say nothing.
+    // Some hundred rounding errors of the metrics: below that, differences say nothing.
     constexpr double relative_resolution = 1e-13;
     const SignedRankTest test = signed_rank_test(differences, relative_resolution * largest);
     const bool has_ratios = std::all_of(ratios.begin(), ratios.end(),
                                         [](double ratio) { return std::isfinite(ratio); });
     return PairedDifference{.pairs = differences.size(),
-                            .baseline_median = median_of(baselines),
+                            .baseline_median = core::quantile(baselines, 0.5),
                             .shift = hodges_lehmann(differences),
-                            .ratio_percent = has_ratios ? 100.0 * median_of(ratios) : absent,
+                            .ratio_percent =
+                                has_ratios ? 100.0 * core::quantile(ratios, 0.5) : absent,
                             .effect = test.effect,
                             .p = test.p,
                             .p_holm = test.p};
@@ -195,22 +193,22 @@ void adjust(std::span<ComparisonRow> rows) {
         if (rows[i].difference) rows[i].difference->p_holm = adjusted[i];
 }
 
-/// Appends the rows of one figure in one group.
-void add_rows(std::vector<ComparisonRow>& rows, const Group& group, const Figure& figure,
+/// Appends the rows of one metric in one group.
+void add_rows(std::vector<ComparisonRow>& rows, const Group& group, const Metric& metric,
               MedianBootstrap& bootstrap) {
     const std::size_t first = rows.size();
     for (const LabelCells& label : group.labels) {
         std::vector<double> values;
         for (const std::size_t cell : label.cells)
-            values.push_back(figure.values[cell]);
+            values.push_back(metric.values[cell]);
         rows.push_back({.axis = group.axis,
                         .group = group.name,
                         .label = label.label,
-                        .figure = figure.name,
-                        .unit = figure.unit,
-                        .is_cost = figure.is_cost,
+                        .metric = metric.name,
+                        .unit = metric.unit,
+                        .is_cost = metric.is_cost,
                         .summary = summarize(values, bootstrap),
-                        .difference = difference_of(label, figure)});
+                        .difference = difference_of(label, metric)});
     }
     adjust(std::span(rows).subspan(first));
 }
@@ -228,15 +226,13 @@ Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
         return !has_label(plan, axis_index(plan, axis), baseline);
     });
     if (candidates.empty())
-        throw core::UsageError(
-            "--baseline " + baseline + ": no cell has this label on " +
-            (comparison.axis.empty() ? "any axis" : "the axis " + comparison.axis) +
-            "; hdap ablate plan lists the labels");
+        throw core::UsageError(fmt::format(
+            "--baseline {}: no cell has this label on {}; hdap ablate plan lists the labels",
+            baseline, comparison.axis.empty() ? "any axis" : "the axis " + comparison.axis));
     if (candidates.size() > 1)
-        throw core::UsageError("--baseline " + baseline + ": several axes have this label (" +
-                               core::join(candidates) +
-                               "); name the one that is compared in the plan: compare = \"" +
-                               candidates.front() + "\"");
+        throw core::UsageError(fmt::format("--baseline {}: several axes have this label ({}); name "
+                                           "the one that is compared in the plan: compare = \"{}\"",
+                                           baseline, core::join(candidates), candidates.front()));
     comparison.axis = candidates.front();
     std::erase(comparison.within, comparison.axis);
     return comparison;
@@ -244,14 +240,14 @@ Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
 
 std::vector<ComparisonRow> compare(const Plan& plan, const Collection& collection,
                                    const Comparison& comparison) {
-    std::vector<Figure> figures;
-    add_figures(figures, collection.final_figures, false, plan, collection);
-    add_figures(figures, collection.costs, true, plan, collection);
+    std::vector<Metric> metrics;
+    add_metrics(metrics, collection.final_metrics, false, plan, collection);
+    add_metrics(metrics, collection.costs, true, plan, collection);
     MedianBootstrap bootstrap;
     std::vector<ComparisonRow> rows;
     for (const Group& group : groups_of(plan, comparison))
-        for (const Figure& figure : figures)
-            add_rows(rows, group, figure, bootstrap);
+        for (const Metric& metric : metrics)
+            add_rows(rows, group, metric, bootstrap);
     return rows;
 }
 

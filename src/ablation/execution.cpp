@@ -1,18 +1,24 @@
 #include "hdap/ablation/execution.hpp"
 
-#include "child_process.hpp"
 #include "hdap/ablation/status.hpp"
+#include "hdap/core/child_process.hpp"
+#include "hdap/core/descriptor.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/study/attempts.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -30,7 +36,7 @@ using core::ExitCode;
 struct RunningCell {
     std::size_t cell;
     CellClaim claim;
-    ChildProcess process;
+    core::ChildProcess process;
     study::Attempt attempt;
     std::uintmax_t log_begin; ///< where the log of this attempt begins in the cell's log
 };
@@ -44,8 +50,8 @@ std::uintmax_t size_of(const fs::path& file) {
 /// Why a program ended with `exit_code`: its own error message, or the last thing that it printed.
 std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) {
     if (exit_code > 128)
-        return "ended by signal " + std::to_string(exit_code - 128) + " (" +
-               ::strsignal(exit_code - 128) + ")";
+        return fmt::format("ended by signal {} ({})", exit_code - 128,
+                           ::strsignal(exit_code - 128));
     constexpr std::uintmax_t most_bytes = 1U << 16U;
     constexpr std::size_t most_characters = 500;
     constexpr std::string_view mark = "hdap: error: ";
@@ -59,6 +65,24 @@ std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) 
         if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
     }
     return (error.empty() ? last : error).substr(0, most_characters);
+}
+
+/// Starts a cell's program. What it prints is appended to `log`; it shares the claim. When this
+/// process ends it gets SIGTERM, with which mpirun ends its ranks. A request for a checkpoint must
+/// not end it before it has a handler.
+core::ChildProcess start_program(const std::vector<std::string>& command, const fs::path& log,
+                                 const CellClaim& claim) {
+    const core::Descriptor output(
+        ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!output.is_open())
+        throw core::DataError(fmt::format("cannot open {}: {}", log.string(), ::strerror(errno)));
+    return {command,
+            {.output = output.number(),
+             .errors = output.number(),
+             .inherited = claim.descriptor(),
+             .death_signal = SIGTERM,
+             .ignored_signal = SIGUSR1,
+             .owns_group = false}};
 }
 
 /// Runs some cells of a plan; see execute.
@@ -125,7 +149,7 @@ void Execution::pass_on_requests() {
             running.process.signal(SIGUSR1);
     const int requests = control_.stop_now_requested() ? 2 : (control_.stop_requested() ? 1 : 0);
     for (; passed_on_ < requests; ++passed_on_) {
-        log_.info("asked to stop: waiting for " + std::to_string(running_.size()) + " cells");
+        log_.info(fmt::format("asked to stop: waiting for {} cells", running_.size()));
         stopping_ = true;
         for (const RunningCell& running : running_)
             running.process.signal(SIGUSR2);
@@ -170,8 +194,8 @@ void Execution::end(RunningCell& running, int exit_code) {
         stopping_ = true; // its time was over, and so is ours
         return;
     }
-    log_.warning(name_of_cell(cell) + ": " + last_attempt(folder_, cell).reason + " (see " +
-                 folder_.log(cell).string() + ")");
+    log_.warning(fmt::format("{}: {} (see {})", name_of_cell(cell),
+                             last_attempt(folder_, cell).reason, folder_.log(cell).string()));
 }
 
 void Execution::start_waiting() {
@@ -214,7 +238,7 @@ RunningCell Execution::start(std::size_t index, CellClaim claim) const {
     attempt.threads = parameters_.threads;
     study::append_attempt_start(folder_.attempts(cell), attempt);
     const std::uintmax_t log_begin = size_of(folder_.log(cell));
-    ChildProcess process(command_of(cell), folder_.log(cell), claim.descriptor());
+    core::ChildProcess process = start_program(command_of(cell), folder_.log(cell), claim);
     return {index, std::move(claim), std::move(process), std::move(attempt), log_begin};
 }
 
@@ -240,14 +264,14 @@ std::vector<std::string> Execution::command_of(const Cell& cell) const {
 
 /// "cell 0123456789ab (100, single)"
 std::string Execution::name_of_cell(const Cell& cell) const {
-    return "cell " + cell.id + " (" + core::join(cell.labels) + ")";
+    return fmt::format("cell {} ({})", cell.id, core::join(cell.labels));
 }
 
 core::ProgressState Execution::progress() const {
     const std::size_t done = result_.complete + result_.failed.size();
     std::string detail = std::to_string(running_.size()) + " running";
-    if (!result_.failed.empty()) detail += ", " + std::to_string(result_.failed.size()) + " failed";
-    if (running_.empty()) detail += ", " + std::to_string(waiting_.size()) + " in other jobs";
+    if (!result_.failed.empty()) detail += fmt::format(", {} failed", result_.failed.size());
+    if (running_.empty()) detail += fmt::format(", {} in other jobs", waiting_.size());
     return {.stage = "ablation",
             .position = plan_.name,
             .done = static_cast<std::int64_t>(done),
@@ -280,10 +304,10 @@ void add_chosen(const Plan& plan, const std::string& part, std::set<std::size_t>
                           ? first
                           : index_of_number(plan, std::string_view(part).substr(dash + 1));
     if (!first || !last || *first > *last)
-        throw core::UsageError("--cells: '" + part + "' chooses no cell of " + plan.name +
-                               "; give ids, or numbers from 1 to " +
-                               std::to_string(plan.cells.size()) +
-                               " as in 1-4,7: hdap ablate plan --dry-run shows both");
+        throw core::UsageError(
+            fmt::format("--cells: '{}' chooses no cell of {}; give ids, or numbers from 1 to {} as "
+                        "in 1-4,7: hdap ablate plan --dry-run shows both",
+                        part, plan.name, plan.cells.size()));
     for (std::size_t index = *first; index <= *last; ++index)
         chosen.insert(index);
 }

@@ -6,6 +6,8 @@
 #include "hdap/core/text.hpp"
 #include "plan_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -20,8 +22,8 @@ std::string read_text(const fs::path& file) {
     constexpr std::size_t most_bytes = std::size_t{16} << 20U;
     std::ifstream stream(file, std::ios::binary);
     if (!stream || fs::is_directory(file))
-        throw core::ConfigError("cannot read the plan " + file.string() +
-                                ": no such file, or not readable");
+        throw core::ConfigError(
+            fmt::format("cannot read the plan {}: no such file, or not readable", file.string()));
     std::string text(most_bytes + 1, '\0');
     stream.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
@@ -36,8 +38,8 @@ std::size_t grid_size(const std::vector<Axis>& axes, const fs::path& file) {
     for (const Axis& axis : axes) {
         count *= axis.levels.size();
         if (count > most_cells)
-            throw core::ConfigError(file.string() + ": the axes span more than " +
-                                    std::to_string(most_cells) + " cells; shorten them");
+            throw core::ConfigError(fmt::format(
+                "{}: the axes span more than {} cells; shorten them", file.string(), most_cells));
     }
     return count;
 }
@@ -108,26 +110,26 @@ class CellMaker {
         cell.id = core::sha256_hex(std::string_view(lines(draft, cell, name))).substr(0, 12);
         const auto [first, is_new] = names_.emplace(cell.id, name);
         if (!is_new)
-            throw core::ConfigError(file_ + ": cell (" + name +
-                                    ") has the same settings as cell (" + first->second +
-                                    "); remove one of them");
+            throw core::ConfigError(
+                fmt::format("{}: cell ({}) has the same settings as cell ({}); remove one of them",
+                            file_, name, first->second));
         return cell;
     }
 
   private:
     std::string lines(const Draft& draft, const Cell& cell, const std::string& name) const {
         try {
-            return study::settings_lines(base_.with(cell.overrides), {""});
+            return study::settings_lines(base_.with(cell.overrides));
         } catch (const core::ConfigError& error) {
-            throw core::ConfigError(file_ + line(draft, error.what()) + ": cell (" + name +
-                                    "): " + error.what());
+            throw core::ConfigError(fmt::format("{}{}: cell ({}): {}", file_,
+                                                line(draft, error.what()), name, error.what()));
         }
     }
 
     /// ":7", the line of the setting that a message is about.
     static std::string line(const Draft& draft, const std::string& message) {
         for (const PlannedSetting& setting : draft.settings)
-            if (message.starts_with("--set " + setting.key + "=" + setting.value + ":"))
+            if (message.starts_with(fmt::format("--set {}={}:", setting.key, setting.value)))
                 return ":" + std::to_string(setting.line);
         return "";
     }
@@ -142,16 +144,16 @@ void check_comparison(const Plan& plan, const fs::path& file) {
     const auto axis_index = [&](const std::string& axis) {
         const auto found = std::find(plan.axis_names.begin(), plan.axis_names.end(), axis);
         if (found == plan.axis_names.end())
-            throw core::ConfigError(file.string() + ": ablation: no axis is named '" + axis + "'" +
-                                    core::did_you_mean(axis, plan.axis_names) + "; the axes are " +
-                                    core::join(plan.axis_names));
+            throw core::ConfigError(fmt::format(
+                "{}: ablation: no axis is named '{}'{}; the axes are {}", file.string(), axis,
+                core::did_you_mean(axis, plan.axis_names), core::join(plan.axis_names)));
         return static_cast<std::size_t>(found - plan.axis_names.begin());
     };
     for (const std::string& axis : plan.comparison.within) {
         axis_index(axis);
         if (axis == plan.comparison.axis)
-            throw core::ConfigError(file.string() + ": ablation.within holds '" + axis +
-                                    "', the axis that is compared");
+            throw core::ConfigError(fmt::format(
+                "{}: ablation.within holds '{}', the axis that is compared", file.string(), axis));
     }
     if (plan.comparison.axis.empty()) return;
     const std::size_t axis = axis_index(plan.comparison.axis);
@@ -160,9 +162,9 @@ void check_comparison(const Plan& plan, const fs::path& file) {
         if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
             labels.push_back(cell.labels[axis]);
     if (std::find(labels.begin(), labels.end(), plan.comparison.baseline) == labels.end())
-        throw core::ConfigError(file.string() + ": ablation.baseline = '" +
-                                plan.comparison.baseline + "' is no label of " +
-                                plan.comparison.axis + "; its labels are " + core::join(labels));
+        throw core::ConfigError(fmt::format(
+            "{}: ablation.baseline = '{}' is no label of {}; its labels are {}", file.string(),
+            plan.comparison.baseline, plan.comparison.axis, core::join(labels)));
 }
 
 } // namespace
@@ -199,7 +201,7 @@ std::string manifest_csv(const Plan& plan) {
         text += std::to_string(i + 1) + "," + cell.id;
         for (const std::string& label : cell.labels)
             text += "," + core::csv_field(label);
-        text += "," + core::csv_field(core::join(cell.overrides, " ")) + "\n";
+        text += fmt::format(",{}\n", core::csv_field(core::join(cell.overrides, " ")));
     }
     return text;
 }

@@ -4,6 +4,8 @@
 #include "hdap/core/text.hpp"
 #include "toml_reader.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <glob.h>
 #include <memory>
@@ -19,8 +21,8 @@ toml::table parse_toml(const std::string& text, const fs::path& file) {
     try {
         return toml::parse(text, file.string());
     } catch (const toml::parse_error& error) {
-        throw core::ConfigError(file.string() + ":" + std::to_string(error.source().begin.line) +
-                                ": not valid TOML: " + std::string(error.description()));
+        throw core::ConfigError(fmt::format("{}:{}: not valid TOML: {}", file.string(),
+                                            error.source().begin.line, error.description()));
     }
 }
 
@@ -79,7 +81,7 @@ void check_key(const TomlReader& reader, const std::string& key, const toml::nod
                c == '_' || c == '.' || c == '-';
     };
     if (key.empty() || !std::all_of(key.begin(), key.end(), allowed))
-        reader.fail(where, "'" + key + "' is no setting's key, like search.population");
+        reader.fail(where, fmt::format("'{}' is no setting's key, like search.population", key));
 }
 
 /// Which of values, seeds, files and points an axis has; `key` and `keys` must go with it.
@@ -97,7 +99,7 @@ std::string kind_of(const TomlReader& axis) {
     } else if (key == keys) {
         axis.fail("needs either key or keys");
     } else if (keys && kinds[0] != "values") {
-        axis.fail("keys go with values; " + kinds[0] + " need key");
+        axis.fail(fmt::format("keys go with values; {} need key", kinds[0]));
     }
     return kinds[0];
 }
@@ -107,16 +109,17 @@ void label_levels(const TomlReader& axis, std::vector<Level>& levels) {
     if (axis.has("labels")) {
         const std::vector<std::string> labels = axis.texts("labels");
         if (axis.has("points") || labels.size() != levels.size())
-            axis.fail("labels must be one for each of the " + std::to_string(levels.size()) +
-                      " values; points name theirs");
+            axis.fail(fmt::format(
+                "labels must be one for each of the {} values; points name theirs", levels.size()));
         for (std::size_t i = 0; i < labels.size(); ++i)
             levels[i].label = labels[i];
     }
     std::set<std::string> seen;
     for (const Level& level : levels)
         if (level.label.empty() || !seen.insert(level.label).second)
-            axis.fail("the label '" + level.label +
-                      "' is empty or occurs twice: name the values with labels = [...]");
+            axis.fail(fmt::format(
+                "the label '{}' is empty or occurs twice: name the values with labels = [...]",
+                level.label));
 }
 
 /// Reads one plan; `folder` is where its relative paths begin.
@@ -162,7 +165,7 @@ PlanFile PlanParser::parse() const {
         const std::string& name = plan.axes.back().name;
         if (std::find(plan.axis_names.begin(), plan.axis_names.end(), name) !=
             plan.axis_names.end())
-            table.fail("two axes are named '" + name + "': give one of them another name");
+            table.fail(fmt::format("two axes are named '{}': give one of them another name", name));
         plan.axis_names.push_back(name);
     }
     const std::vector<TomlReader> cells = tables("cell");
@@ -181,7 +184,7 @@ void PlanParser::parse_head(PlanFile& plan) const {
     plan.name = head.text_or("name", file_.stem().string());
     if (plan.name.empty() || plan.name.find('/') != std::string::npos || plan.name == "." ||
         plan.name == "..")
-        head.fail("name = '" + plan.name + "' must be a file name, without '/'");
+        head.fail(fmt::format("name = '{}' must be a file name, without '/'", plan.name));
     plan.base = folder_ / head.text("base");
     plan.comparison = {.axis = head.text_or("compare", ""),
                        .baseline = head.text_or("baseline", ""),
@@ -196,7 +199,7 @@ std::vector<TomlReader> PlanParser::tables(const std::string& key) const {
     if (!root_.has(key)) return result;
     for (const toml::node& node : root_.array(key)) {
         if (!node.is_table())
-            root_.fail(node, key + " is not a list of tables: write [[" + key + "]]");
+            root_.fail(node, fmt::format("{} is not a list of tables: write [[{}]]", key, key));
         result.emplace_back(*node.as_table(), key + " " + std::to_string(result.size() + 1), file_);
     }
     return result;
@@ -229,7 +232,8 @@ Axis PlanParser::parse_axis(const TomlReader& table) const {
     if (kind == "points") axis.levels = points_levels(table);
     if (kind == "values")
         axis.levels = table.has("keys") ? zipped_levels(table) : values_levels(table);
-    if (axis.levels.empty()) table.fail("'" + axis.name + "' has no points: give at least one");
+    if (axis.levels.empty())
+        table.fail(fmt::format("'{}' has no points: give at least one", axis.name));
     label_levels(table, axis.levels);
     return axis;
 }
@@ -247,8 +251,8 @@ std::vector<Level> PlanParser::zipped_levels(const TomlReader& axis) const {
     for (const toml::node& node : axis.array("values")) {
         const toml::array* values = node.as_array();
         if (values == nullptr || values->size() != keys.size())
-            axis.fail(node, "values must be lists of " + std::to_string(keys.size()) +
-                                " values, one for each of keys");
+            axis.fail(node, fmt::format("values must be lists of {} values, one for each of keys",
+                                        keys.size()));
         Level level;
         std::vector<std::string> words;
         for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -272,15 +276,16 @@ std::vector<Level> PlanParser::seeds_levels(const TomlReader& axis) const {
         if (range.has("first")) {
             const auto* value = range.at("first").as_integer();
             if (value == nullptr || **value < 0 || **value > largest)
-                range.fail("first must be an integer in [0, " + std::to_string(largest) + "]");
+                range.fail(fmt::format("first must be an integer in [0, {}]", largest));
             first = **value;
         }
         count_node = &range.at("count");
     }
     const auto* count = count_node->as_integer();
     if (count == nullptr || **count < 1 || **count > static_cast<std::int64_t>(most_cells))
-        axis.fail(*count_node, "seeds must be an integer in [1, " + std::to_string(most_cells) +
-                                   "], or { first = 1, count = 5 }");
+        axis.fail(*count_node,
+                  fmt::format("seeds must be an integer in [1, {}], or {{ first = 1, count = 5 }}",
+                              most_cells));
     const std::string key = axis.text("key");
     check_key(axis, key, axis.at("key"));
     std::vector<Level> levels;

@@ -1,6 +1,7 @@
 #include "hdap/ablation/statistics.hpp"
 
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -115,14 +116,6 @@ double pair_mean_of_rank(std::span<const double> sorted, std::size_t rank) {
 
 } // namespace
 
-double quantile(std::span<const double> sorted, double p) {
-    if (sorted.empty()) return std::numeric_limits<double>::quiet_NaN();
-    const double place = p * static_cast<double>(sorted.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
-}
-
 std::vector<MedianBootstrap::MiddleRanks> MedianBootstrap::draw(std::size_t count) {
     core::RandomStream random(0, core::StreamId::bootstrap);
     std::vector<MiddleRanks> middles(resamples);
@@ -147,16 +140,17 @@ Interval MedianBootstrap::interval(std::span<const double> sorted) {
         medians.push_back(std::lerp(sorted[lower], sorted[upper], 0.5));
     std::sort(medians.begin(), medians.end());
     constexpr double tail = (1.0 - confidence_level) / 2.0;
-    return {.low = quantile(medians, tail), .high = quantile(medians, 1.0 - tail)};
+    return {.low = core::quantile_of_sorted(medians, tail),
+            .high = core::quantile_of_sorted(medians, 1.0 - tail)};
 }
 
 Summary summarize(std::span<const double> values, MedianBootstrap& bootstrap) {
     const std::vector<double> sorted = sorted_finite(values);
     return {.count = sorted.size(),
             .missing = values.size() - sorted.size(),
-            .median = quantile(sorted, 0.5),
-            .q1 = quantile(sorted, 0.25),
-            .q3 = quantile(sorted, 0.75),
+            .median = core::quantile_of_sorted(sorted, 0.5),
+            .q1 = core::quantile_of_sorted(sorted, 0.25),
+            .q3 = core::quantile_of_sorted(sorted, 0.75),
             .median_interval = bootstrap.interval(sorted)};
 }
 

@@ -4,6 +4,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/attempts.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 
@@ -55,8 +57,9 @@ CellStatus last_attempt(const Folder& folder, const Cell& cell) {
     if (has_failed(last)) {
         status.state = CellState::failed;
         status.exit_code = *last.exit_code;
-        status.reason = "failed " + times(std::max(status.failures, 1)) + ", exit code " +
-                        std::to_string(status.exit_code) + ": " + last.message;
+        status.reason =
+            fmt::format("failed {}, exit code {}: {}", times(std::max(status.failures, 1)),
+                        status.exit_code, last.message);
     } else if (!last.exit_code) {
         status.state = CellState::stopped;
         status.reason = "was killed";

@@ -8,6 +8,8 @@
 #include "hdap/storage/run_lock.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -27,11 +29,11 @@ struct ArrayRecord {
 };
 
 fs::path cells_file(const Folder& folder, int number) {
-    return folder.root / ("array-" + std::to_string(number) + ".txt");
+    return folder.root / (fmt::format("array-{}.txt", number));
 }
 
 fs::path record_file(const Folder& folder, int number) {
-    return folder.root / ("array-" + std::to_string(number) + ".toml");
+    return folder.root / (fmt::format("array-{}.toml", number));
 }
 
 std::string read_text(const fs::path& file) {
@@ -51,11 +53,11 @@ std::vector<std::string> split(const std::string& text, char separator) {
     return parts;
 }
 
-core::DescribeSettings described(std::string& job) {
-    return [&job](core::SettingVisitor& visitor) {
-        visitor.section("array", "A job array that hdap ablate submit made");
-        visitor.text("job", job, {}, "Slurm's id of the job");
-    };
+/// What is written down about an array.
+core::Configuration record_of(std::string& job) {
+    return {{"array",
+             "A job array that hdap ablate submit made",
+             {core::text("job", job, {}, "Slurm's id of the job", core::Outputs::nothing)}}};
 }
 
 /// The arrays whose submission came to its end. A number whose record is missing was not accepted,
@@ -66,7 +68,7 @@ std::vector<ArrayRecord> read_records(const Folder& folder) {
         const fs::path file = record_file(folder, number);
         if (!fs::exists(file)) continue;
         ArrayRecord record;
-        core::load_settings(read_text(file), file.string(), {}, described(record.job));
+        core::load_settings(record_of(record.job), read_text(file), file.string(), {});
         for (const std::string& line : split(read_text(cells_file(folder, number)), '\n'))
             record.tasks.push_back(split(line, ','));
         records.push_back(std::move(record));
@@ -95,19 +97,18 @@ std::vector<std::string> submit_command(const Plan& plan, const Folder& folder,
                                         const fs::path& plan_file, const Submission& submission,
                                         const SubmissionParameters& parameters) {
     const std::string array = submission.cells_file.stem().string();
-    std::vector<std::string> command{"env",
-                                     "HDAP_PLAN=" + fs::absolute(plan_file).string(),
-                                     "HDAP_ABLATION=" + folder.root.string(),
-                                     "HDAP_CELLS_FILE=" + submission.cells_file.string(),
-                                     "HDAP_PROGRAM=" + parameters.program.string(),
-                                     "sbatch",
-                                     "--parsable",
-                                     "--export=ALL",
-                                     "--job-name=hdap-" + plan.name,
-                                     "--output=" +
-                                         (folder.root / "logs" / (array + "-%a.log")).string(),
-                                     "--array=1-" + std::to_string(submission.tasks.size()) + "%" +
-                                         std::to_string(parameters.throttle)};
+    std::vector<std::string> command{
+        "env",
+        "HDAP_PLAN=" + fs::absolute(plan_file).string(),
+        "HDAP_ABLATION=" + folder.root.string(),
+        "HDAP_CELLS_FILE=" + submission.cells_file.string(),
+        "HDAP_PROGRAM=" + parameters.program.string(),
+        "sbatch",
+        "--parsable",
+        "--export=ALL",
+        "--job-name=hdap-" + plan.name,
+        "--output=" + (folder.root / "logs" / (array + "-%a.log")).string(),
+        fmt::format("--array=1-{}%{}", submission.tasks.size(), parameters.throttle)};
     command.insert(command.end(), parameters.sbatch_options.begin(),
                    parameters.sbatch_options.end());
     command.push_back(fs::absolute(parameters.script).string());
@@ -183,13 +184,14 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
             answer.exit_code == 127
                 ? "sbatch is not there: hdap ablate submit needs Slurm; hdap ablate run works "
                   "without"
-                : "sbatch refused the array of " + std::to_string(submission.tasks.size()) +
-                      " tasks (fewer with --cells-per-task): " + answer.errors);
+                : fmt::format(
+                      "sbatch refused the array of {} tasks (fewer with --cells-per-task): {}",
+                      submission.tasks.size(), answer.errors));
     }
     submission.job = *job;
     fs::path record = submission.cells_file;
     write_text(record.replace_extension(".toml"),
-               core::settings_as_toml(described(submission.job)));
+               core::settings_as_toml(record_of(submission.job)));
     return submission;
 }
 

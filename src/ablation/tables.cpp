@@ -67,7 +67,7 @@ void add_labels(Table& table, const Plan& plan, const std::vector<std::size_t>& 
             [a](const Cell& cell) { return cell.labels[a]; });
 }
 
-void add_figures(Table& table, const std::vector<study::ResultSeries>& columns,
+void add_metrics(Table& table, const std::vector<study::ResultSeries>& columns,
                  const std::string& name_prefix, const std::string& group) {
     for (const study::ResultSeries& column : columns)
         table.push_back({.name = name_prefix + column.name,
@@ -144,8 +144,8 @@ void write_incomplete(storage::Hdf5Writer& file, const Collection& collection) {
 Table cells_table(const Plan& plan, const Collection& collection) {
     Table table;
     add_labels(table, plan, collection.cells, true);
-    add_figures(table, collection.final_figures, "", "/final/");
-    add_figures(table, collection.costs, "cost_", "/cost/");
+    add_metrics(table, collection.final_metrics, "", "/final/");
+    add_metrics(table, collection.costs, "cost_", "/cost/");
     const auto add = [&](const std::string& name, std::string CellProvenance::*member) {
         table.push_back({.name = name,
                          .path = "/provenance/" + name,
@@ -174,7 +174,7 @@ Table history_table(const Plan& plan, const Collection& collection) {
                      .path = "/history/generation",
                      .unit = {},
                      .values = collection.history_generation});
-    add_figures(table, collection.history, "", "/history/");
+    add_metrics(table, collection.history, "", "/history/");
     return table;
 }
 
@@ -195,7 +195,7 @@ Table comparison_table(const std::vector<ComparisonRow>& rows) {
     using Row = ComparisonRow;
     add("axis", text([](const Row& row) { return row.axis; }));
     add("group", text([](const Row& row) { return row.group; }));
-    add("figure", text([](const Row& row) { return row.figure; }));
+    add("metric", text([](const Row& row) { return row.metric; }));
     add("kind", text([](const Row& row) { return row.is_cost ? "cost" : "final"; }));
     add("unit", text([](const Row& row) { return row.unit; }));
     add("label", text([](const Row& row) { return row.label; }));

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace hdap::ablation {
@@ -11,8 +13,8 @@ void TomlReader::allow_only(const std::vector<std::string>& known) const {
     for (const auto& [name, node] : *table_) {
         const std::string key(name.str());
         if (std::find(known.begin(), known.end(), key) == known.end())
-            fail(node, "unknown key '" + key + "'" + core::did_you_mean(key, known) +
-                           "; known: " + core::join(known));
+            fail(node, fmt::format("unknown key '{}'{}; known: {}", key,
+                                   core::did_you_mean(key, known), core::join(known)));
     }
 }
 
@@ -75,8 +77,8 @@ std::vector<std::string> TomlReader::texts_or_none(std::string_view key) const {
 }
 
 void TomlReader::fail(const toml::node& where, const std::string& what) const {
-    throw core::ConfigError(file_ + ":" + std::to_string(line_of(where)) + ": " +
-                            (path_.empty() ? "" : path_ + ": ") + what);
+    throw core::ConfigError(
+        fmt::format("{}:{}: {}{}", file_, line_of(where), path_.empty() ? "" : path_ + ": ", what));
 }
 
 std::int64_t line_of(const toml::node& node) {

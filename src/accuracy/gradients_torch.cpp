@@ -6,6 +6,7 @@
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -37,8 +38,8 @@ void take_gradients(TorchNetwork& network, double images) {
 network::Weights loss_gradients(const network::Network& network, const network::Weights& weights,
                                 const ImageData& images, const EvaluationParameters& parameters) {
     if (parameters.batch < 1 || parameters.batch > 100'000)
-        throw core::ConfigError("gradient batch is " + std::to_string(parameters.batch) +
-                                ", must be in [1, 100000]");
+        throw core::ConfigError(
+            fmt::format("gradient batch is {}, must be in [1, 100000]", parameters.batch));
     check_fit(network, images, "images for gradients");
     use_one_thread_per_candidate();
     return translate_errors([&] {

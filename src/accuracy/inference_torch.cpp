@@ -5,6 +5,7 @@
 #include "threads_torch.hpp"
 
 #include <ATen/ops/empty.h>
+#include <fmt/core.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <algorithm>
@@ -17,8 +18,7 @@ namespace {
 
 void check_range(const char* name, std::int64_t value, std::int64_t most) {
     if (value < 1 || value > most)
-        throw core::ConfigError(std::string(name) + " is " + std::to_string(value) +
-                                ", must be in [1, " + std::to_string(most) + "]");
+        throw core::ConfigError(fmt::format("{} is {}, must be in [1, {}]", name, value, most));
 }
 
 /// Numbers spread over [-1, 1): what an image holds hardly matters to its latency, but zeros would
@@ -97,9 +97,9 @@ std::vector<std::vector<float>> run_network(const network::Network& network,
     const std::int64_t size = shape.channels * shape.extent.height * shape.extent.width;
     const auto count = static_cast<std::int64_t>(images.size()) / size;
     if (count < 1 || count * size != static_cast<std::int64_t>(images.size()))
-        throw core::DataError(std::to_string(images.size()) + " values are not whole images of " +
-                              std::to_string(size) + " values, as network '" + network.name +
-                              "' takes them");
+        throw core::DataError(
+            fmt::format("{} values are not whole images of {} values, as network '{}' takes them",
+                        images.size(), size, network.name));
     Engine engine(network, weights, count, NormMode::running);
     transpose(images.data(), count, shape, Order::channels_last, engine.images());
     engine.run();

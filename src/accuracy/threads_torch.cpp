@@ -1,6 +1,6 @@
 #include "threads_torch.hpp"
 
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 
 #include <ATen/Parallel.h>
 

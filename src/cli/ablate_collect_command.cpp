@@ -6,6 +6,7 @@
 #include "hdap/ablation/tables.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ struct CollectOptions {
     std::string plan;
     std::string folder;
     std::string baseline;
-    std::vector<std::string> figures;
+    std::vector<std::string> metrics;
     bool json = false;
 };
 
@@ -51,11 +52,11 @@ CollectedAblation collect_and_write(const CollectOptions& options) {
     result.collection = ablation::collect(result.plan, folder);
     if (result.collection.cells.empty()) {
         const auto& damaged = result.collection.damaged;
-        throw core::DataError("no cell of " + options.plan + " has usable results in " +
-                              folder.root.string() +
-                              (damaged.empty() ? "" : " (" + damaged.front().reason + ")") +
-                              ": hdap ablate status tells how far the cells are; --out names "
-                              "another folder");
+        throw core::DataError(
+            fmt::format("no cell of {} has usable results in {}{}: hdap ablate status tells how "
+                        "far the cells are; --out names another folder",
+                        options.plan, folder.root.string(),
+                        damaged.empty() ? "" : fmt::format(" ({})", damaged.front().reason)));
     }
     result.rows = ablation::compare(result.plan, result.collection, result.comparison);
     result.files = ablation::write_tables(folder, result.plan, result.collection, result.comparison,
@@ -86,8 +87,8 @@ void warn_of_gaps(const CollectedAblation& ablation) {
                  collection.missing.size(), ablation.plan.cells.size(), core::join(named).c_str());
 }
 
-/// The figures that the printed table shows unless others are asked for; of those that are there.
-constexpr std::array main_figures{"hypervolume",
+/// The metrics that the printed table shows unless others are asked for; of those that are there.
+constexpr std::array main_metrics{"hypervolume",
                                   "hypervolume_on_devices",
                                   "speedup_at_drop_0.01",
                                   "speedup_at_drop_0.03",
@@ -97,51 +98,45 @@ constexpr std::array main_figures{"hypervolume",
                                   "accuracies_measured",
                                   "search_wall"};
 
-/// The names of all figures, final ones first.
-std::vector<std::string> known_figures(const ablation::Collection& collection) {
+/// The names of all metrics, final ones first.
+std::vector<std::string> known_metrics(const ablation::Collection& collection) {
     std::vector<std::string> names;
-    for (const auto* columns : {&collection.final_figures, &collection.costs})
+    for (const auto* columns : {&collection.final_metrics, &collection.costs})
         for (const study::ResultSeries& column : *columns)
             names.push_back(column.name);
     return names;
 }
 
-/// Whether a figure is in the printed table; `wanted` are those that were asked for.
-bool is_shown(const std::string& figure, const std::vector<std::string>& wanted) {
+/// Whether a metric is in the printed table; `wanted` are those that were asked for.
+bool is_shown(const std::string& metric, const std::vector<std::string>& wanted) {
     const auto is_in = [&](const auto& list) {
-        return std::find(list.begin(), list.end(), figure) != list.end();
+        return std::find(list.begin(), list.end(), metric) != list.end();
     };
-    return wanted.empty() ? is_in(main_figures) : is_in(wanted);
+    return wanted.empty() ? is_in(main_metrics) : is_in(wanted);
 }
 
 void require_known(const std::vector<std::string>& wanted, const ablation::Collection& collection) {
-    const std::vector<std::string> known = known_figures(collection);
+    const std::vector<std::string> known = known_metrics(collection);
     for (const std::string& name : wanted)
         if (std::find(known.begin(), known.end(), name) == known.end())
-            throw core::UsageError("--figures: no cell has a figure '" + name + "'" +
-                                   core::did_you_mean(name, known) + "; the figures are " +
-                                   core::join(known));
+            throw core::UsageError(fmt::format("--metrics: no cell has a metric '{}'{}; known: {}",
+                                               name, core::did_you_mean(name, known),
+                                               core::join(known)));
 }
 
 // ------------------------------------------------------------------------------------- the table
 
 using TableLine = std::vector<std::string>;
 
-std::size_t columns_of(const std::string& text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char letter) {
-        return (static_cast<unsigned char>(letter) & 0xc0U) != 0x80U; // one a UTF-8 character
-    }));
-}
-
 void print_table(const std::vector<TableLine>& lines) {
     std::vector<std::size_t> widths(lines.front().size());
     for (const TableLine& line : lines)
         for (std::size_t c = 0; c < line.size(); ++c)
-            widths[c] = std::max(widths[c], columns_of(line[c]));
+            widths[c] = std::max(widths[c], core::display_width(line[c]));
     for (const TableLine& line : lines) {
         std::string text;
         for (std::size_t c = 0; c < line.size(); ++c)
-            text += "  " + line[c] + std::string(widths[c] - columns_of(line[c]), ' ');
+            text += "  " + core::padded_right(line[c], widths[c]);
         text.erase(text.find_last_not_of(' ') + 1);
         std::printf("%s\n", text.c_str());
     }
@@ -156,12 +151,13 @@ std::string p_text(double p) {
     return (p < least ? "<0.0001" : core::significant(p, 2)) + (p < significance ? " *" : "");
 }
 
-TableLine table_line(const ComparisonRow& row, bool names_figure, bool compares) {
+TableLine table_line(const ComparisonRow& row, bool names_metric, bool compares) {
     const ablation::Summary& summary = row.summary;
-    TableLine line{names_figure ? row.figure + (row.unit == "1" ? "" : " (" + row.unit + ")") : "",
-                   row.label, std::to_string(summary.count),
-                   core::significant(summary.median) + " [" + core::significant(summary.q1) + ", " +
-                       core::significant(summary.q3) + "]"};
+    TableLine line{
+        names_metric ? row.metric + (row.unit == "1" ? "" : fmt::format(" ({})", row.unit)) : "",
+        row.label, std::to_string(summary.count),
+        fmt::format("{} [{}, {}]", core::significant(summary.median), core::significant(summary.q1),
+                    core::significant(summary.q3))};
     if (!compares) return line;
     if (!row.difference) {
         line.resize(line.size() + 4);
@@ -184,11 +180,11 @@ void print_group(const std::vector<ComparisonRow>& rows, const ablation::Compari
     if (!first.group.empty()) title += ", where " + first.group;
     if (compares) title += ": compared with " + comparison.baseline;
     std::printf("\n%s\n", title.c_str());
-    std::vector<TableLine> lines{{"figure", "label", "n", "median [quartiles]"}};
+    std::vector<TableLine> lines{{"metric", "label", "n", "median [quartiles]"}};
     if (compares) lines.front().insert(lines.front().end(), {"pairs", "shift", "%", "p (Holm)"});
     for (std::size_t i = 0; i < rows.size(); ++i)
         lines.push_back(
-            table_line(rows[i], i == 0 || rows[i].figure != rows[i - 1].figure, compares));
+            table_line(rows[i], i == 0 || rows[i].metric != rows[i - 1].metric, compares));
     print_table(lines);
 }
 
@@ -199,7 +195,7 @@ void print_notes(const CollectedAblation& ablation) {
     for (const ComparisonRow& row : ablation.rows)
         if (row.difference) most_pairs = std::max(most_pairs, row.difference->pairs);
     constexpr std::size_t least_pairs = 6; // 2 · 2^−6 < 0.05
-    std::printf("\n* p < 0.05, signed-rank test over pairs, adjusted over the labels of a figure "
+    std::printf("\n* p < 0.05, signed-rank test over pairs, adjusted over the labels of a metric "
                 "(Holm)\n");
     if (most_pairs < least_pairs)
         std::printf(
@@ -209,12 +205,12 @@ void print_notes(const CollectedAblation& ablation) {
             least_pairs);
 }
 
-void print_text(const CollectedAblation& ablation, const std::vector<std::string>& figures) {
+void print_text(const CollectedAblation& ablation, const std::vector<std::string>& metrics) {
     std::printf("%s: %zu of %zu cells complete\n", ablation.plan.name.c_str(),
                 ablation.collection.cells.size(), ablation.plan.cells.size());
     std::vector<ComparisonRow> shown;
     std::copy_if(ablation.rows.begin(), ablation.rows.end(), std::back_inserter(shown),
-                 [&](const ComparisonRow& row) { return is_shown(row.figure, figures); });
+                 [&](const ComparisonRow& row) { return is_shown(row.metric, metrics); });
     for (auto first = shown.begin(); first != shown.end();) {
         const auto last = std::find_if(first, shown.end(), [&](const ComparisonRow& row) {
             return row.axis != first->axis || row.group != first->group;
@@ -223,7 +219,7 @@ void print_text(const CollectedAblation& ablation, const std::vector<std::string
         first = last;
     }
     print_notes(ablation);
-    std::printf("\nall figures: %s\n\n", core::join(known_figures(ablation.collection)).c_str());
+    std::printf("\nall metrics: %s\n\n", core::join(known_metrics(ablation.collection)).c_str());
     for (const auto* file : {&ablation.files.results, &ablation.files.cells,
                              &ablation.files.history, &ablation.files.comparison})
         std::printf("  %s\n", file->c_str());
@@ -239,7 +235,7 @@ ordered_json number(double value) {
 ordered_json row_json(const ComparisonRow& row) {
     ordered_json json{{"axis", row.axis},
                       {"group", row.group},
-                      {"figure", row.figure},
+                      {"metric", row.metric},
                       {"kind", row.is_cost ? "cost" : "final"},
                       {"unit", row.unit},
                       {"label", row.label},
@@ -289,12 +285,12 @@ void print_json(const CollectedAblation& ablation) {
 
 ExitCode collect_ablation(const CollectOptions& options) {
     const CollectedAblation ablation = collect_and_write(options);
-    require_known(options.figures, ablation.collection);
+    require_known(options.metrics, ablation.collection);
     warn_of_gaps(ablation);
     if (options.json)
         print_json(ablation);
     else
-        print_text(ablation, options.figures);
+        print_text(ablation, options.metrics);
     return ExitCode::complete;
 }
 
@@ -313,8 +309,8 @@ void add_ablate_collect_command(CLI::App& group, Action& action) {
                         "Label that the others of its axis are compared with [the plan's]; none: "
                         "compare nothing");
     collect
-        ->add_option("--figures", options->figures,
-                     "Figures in the printed table, comma-separated [the main ones]")
+        ->add_option("--metrics", options->metrics,
+                     "Metrics in the printed table, comma-separated [the main ones]")
         ->delimiter(',');
     collect->add_flag("--json", options->json, "Print everything as JSON");
     collect->callback([options, &action] {

@@ -9,6 +9,7 @@
 #include "hdap/parallel/launch.hpp"
 #include "hdap/parallel/run_control.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -93,7 +94,7 @@ void forget_all_failures(const ablation::Plan& plan, const ablation::Folder& fol
 }
 
 std::string cell_text(const Cell& cell) {
-    return cell.id + " (" + core::join(cell.labels) + ")";
+    return fmt::format("{} ({})", cell.id, core::join(cell.labels));
 }
 
 // ---- plan
@@ -110,7 +111,7 @@ std::string labels_text(const ablation::Plan& plan, std::size_t axis) {
         if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
             labels.push_back(cell.labels[axis]);
     if (labels.size() <= most) return core::join(labels);
-    return labels.front() + " … " + labels.back() + " (" + std::to_string(labels.size()) + ")";
+    return fmt::format("{} … {} ({})", labels.front(), labels.back(), labels.size());
 }
 
 ExitCode plan_cells(const PlanOptions& options) {
@@ -171,8 +172,9 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (!options.time_limit.empty()) {
         limit = parallel::parse_duration(options.time_limit);
         if (!limit)
-            throw core::UsageError("--time-limit: '" + options.time_limit +
-                                   "' is no duration; write 90s, 30m, 2h or 1:30:00");
+            throw core::UsageError(
+                fmt::format("--time-limit: '{}' is no duration; write 90s, 30m, 2h or 1:30:00",
+                            options.time_limit));
     }
     parallel::RunControl control(limit
                                      ? parallel::Walltime(parallel::Walltime::Clock::now(), *limit)
@@ -184,8 +186,8 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (options.retry_failed) forget_all_failures(plan, folder);
     core::Log log({.terminal = core::Log::stderr_is_terminal()});
     const auto parameters = execution_parameters(options, limit);
-    log.info(plan.name + ": " + std::to_string(cells.size()) + " cells, " +
-             std::to_string(parameters.workers) + " at a time, in " + folder.root.string());
+    log.info(fmt::format("{}: {} cells, {} at a time, in {}", plan.name, cells.size(),
+                         parameters.workers, folder.root.string()));
     const auto result = ablation::execute(plan, folder, cells, parameters, log, control);
     print_result(plan, result, cells.size());
     return result.exit_code();
@@ -208,8 +210,8 @@ fs::path task_script(const std::string& given) {
         if (fs::is_regular_file(script)) return script;
         tried.push_back(script.string());
     }
-    throw core::UsageError("ablation.sbatch is at none of " + core::join(tried) +
-                           "; give it as --template");
+    throw core::UsageError(
+        fmt::format("ablation.sbatch is at none of {}; give it as --template", core::join(tried)));
 }
 
 /// A command line as a shell reads it.

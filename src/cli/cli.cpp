@@ -5,6 +5,8 @@
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
 
+#include <fmt/core.h>
+
 #include <cstdio>
 #include <new>
 
@@ -75,7 +77,7 @@ std::string parse_error_message(const CLI::App& app, const CLI::ParseError& erro
         }
         if (names.empty()) break;
         if (found == nullptr)
-            return "unknown subcommand '" + word + "'" + core::did_you_mean(word, names);
+            return fmt::format("unknown subcommand '{}'{}", word, core::did_you_mean(word, names));
         command = found;
     }
     return error.what();
@@ -107,18 +109,18 @@ ExitCode run_on_all_ranks(Arguments arguments,
     }
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, std::span<const AddCommand> extra_commands) {
     CLI::App app(overview, "hdap");
     app.footer(examples);
-    app.set_version_flag("--version",
-                         std::string(core::version) + " (" + std::string(core::git_commit) + ")");
+    app.set_version_flag("--version", fmt::format("{} ({})", core::version, core::git_commit));
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Action action;
-    for (const auto add :
-         {add_run_command, add_fleet_commands, add_fleet_measure_command, add_stage_commands,
-          add_network_commands, add_data_commands, add_train_command, add_inspect_command,
-          add_ablate_commands, add_bench_command})
+    for (const auto add : {add_run_command, add_fleet_commands, add_fleet_measure_command,
+                           add_stage_commands, add_network_commands, add_data_commands,
+                           add_train_command, add_inspect_command, add_ablate_commands})
+        add(app, action);
+    for (const AddCommand add : extra_commands)
         add(app, action);
     try {
         app.parse(argc, argv);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/core/error.hpp"
+#include "hdap/cli/cli.hpp"
 #include "hdap/parallel/communicator.hpp"
 
 #include <CLI/CLI.hpp>
@@ -10,16 +10,7 @@
 /// The subcommands, one a file; private to the module.
 namespace hdap::cli {
 
-/// The arguments of main, which MPI_Init wants.
-struct Arguments {
-    int count = 0;
-    char** values = nullptr;
-};
-
-/// What a subcommand does once the command line is parsed.
-using Action = std::function<core::ExitCode(Arguments)>;
-
-/// Each adds its subcommand to `app`; when that is chosen, `action` becomes what it does.
+/// Each is an AddCommand.
 void add_run_command(CLI::App& app, Action& action);
 void add_stage_commands(CLI::App& app, Action& action);
 void add_fleet_commands(CLI::App& app, Action& action);
@@ -29,7 +20,6 @@ void add_data_commands(CLI::App& app, Action& action);
 void add_train_command(CLI::App& app, Action& action);
 void add_inspect_command(CLI::App& app, Action& action);
 void add_ablate_commands(CLI::App& app, Action& action);
-void add_bench_command(CLI::App& app, Action& action);
 
 /// Adds `collect` to the commands of `hdap ablate`.
 void add_ablate_collect_command(CLI::App& ablate, Action& action);

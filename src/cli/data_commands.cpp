@@ -10,6 +10,7 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -68,8 +69,8 @@ ExitCode pack_image_folder(const PackOptions& options) {
     accuracy::ImageFolderParameters parameters = options.folder;
     parameters.short_side = options.resize == 0 ? parameters.size : options.resize;
     if (parameters.short_side < parameters.size)
-        throw core::UsageError("--resize " + std::to_string(parameters.short_side) +
-                               ": must be at least --size, " + std::to_string(parameters.size));
+        throw core::UsageError(fmt::format("--resize {}: must be at least --size, {}",
+                                           parameters.short_side, parameters.size));
     core::Log log({.quiet = false, .terminal = core::Log::stderr_is_terminal()});
     accuracy::ImageFolderReport report;
     {
@@ -89,14 +90,13 @@ ExitCode pack_image_folder(const PackOptions& options) {
     for (const std::string& warning : report.warnings)
         log.warning(warning);
     if (report.corrupt > 0)
-        log.warning(std::to_string(report.corrupt) +
-                    " images cannot be used and were left out, such as " +
-                    core::join(report.examples, "; "));
+        log.warning(fmt::format("{} images cannot be used and were left out, such as {}",
+                                report.corrupt, core::join(report.examples, "; ")));
     if (report.stopped) {
         std::fprintf(stderr, "stopped early; nothing was written\n");
         return ExitCode::stopped;
     }
-    log.info("the split 'test' comes from " + report.test_folder + "/");
+    log.info(fmt::format("the split 'test' comes from {}/", report.test_folder));
     return report_packed(options.output);
 }
 

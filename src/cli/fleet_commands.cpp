@@ -1,18 +1,20 @@
 #include "commands.hpp"
 #include "hdap/core/hash.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/import_csv.hpp"
 #include "hdap/fleet/measured_fleet.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "setting_options.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <memory>
 
 namespace hdap::cli {
@@ -30,8 +32,6 @@ struct ImportOptions {
 struct ClusterOptions {
     std::string fleet;
     std::string output;
-    std::string metric = "level";
-    std::string noise = "nearest_cluster";
     fleet::ClusteringParameters parameters;
 };
 
@@ -65,51 +65,39 @@ ExitCode import(const ImportOptions& options) {
     return ExitCode::complete;
 }
 
-/// The quantile `q` of the values that are numbers, between two neighbours in proportion (type 7 of
-/// Hyndman and Fan, 1996); not a number when there are none.
-double quantile(std::vector<double> values, double q) {
-    std::erase_if(values, [](double value) { return std::isnan(value); });
-    if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-    std::sort(values.begin(), values.end());
-    const double place = q * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, values.size() - 1);
-    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
-}
-
 /// What a measured fleet says about its own latencies.
 void print_reliability(const fleet::MeasuredFleet& measured) {
     std::vector<double> tau;
     std::vector<double> resolution;
     for (std::size_t i = 0; i < measured.fleet.devices(); ++i) {
         const auto reliability = fleet::reliability_of_device(measured, i);
-        tau.push_back(reliability.kendall_tau);
+        if (!std::isnan(reliability.kendall_tau)) tau.push_back(reliability.kendall_tau);
         resolution.push_back(reliability.resolution());
     }
     std::printf("\nmeasured in %lld rounds; between even and odd rounds Kendall's tau is %.2f in "
                 "the median, %.2f at worst;\ndifferences below %.2g %% in the median, %.2g %% at "
                 "worst, are not differences\n",
-                static_cast<long long>(measured.parameters.rounds), quantile(tau, 0.5),
-                quantile(tau, 0.0), 100.0 * quantile(resolution, 0.5),
-                100.0 * quantile(resolution, 1.0));
+                static_cast<long long>(measured.parameters.rounds), core::quantile(tau, 0.5),
+                core::quantile(tau, 0.0), 100.0 * core::quantile(resolution, 0.5),
+                100.0 * core::quantile(resolution, 1.0));
 }
 
 ExitCode info(const std::string& path) {
     const auto file = open_fleet(path);
     const auto devices = fleet::read_fleet(file);
     std::printf("%s: %zu devices of %s%s\n\n", path.c_str(), devices.devices(), devices.sku.c_str(),
-                devices.conditions.empty() ? "" : ", synthetic");
+                devices.attributes.empty() ? "" : ", with attributes");
     std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
                 "p95 / median");
     for (std::size_t b = 0; b < devices.benchmarks(); ++b) {
         std::vector<double> column;
         for (std::size_t i = 0; i < devices.devices(); ++i)
             column.push_back(devices.latency_ms[i * devices.benchmarks() + b]);
-        const double median = quantile(column, 0.5);
-        const double p95 = quantile(column, 0.95);
+        const double median = core::quantile(column, 0.5);
+        const double p95 = core::quantile(column, 0.95);
         std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   %.3f\n",
-                    devices.benchmark_names[b].c_str(), quantile(column, 0.05), median, p95,
-                    quantile(column, 1.0), p95 / median);
+                    devices.benchmark_names[b].c_str(), core::quantile(column, 0.05), median, p95,
+                    core::quantile(column, 1.0), p95 / median);
     }
     if (fleet::is_measured(file)) print_reliability(fleet::read_measured_fleet(file));
     return ExitCode::complete;
@@ -140,11 +128,7 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
     }
 }
 
-ExitCode cluster(ClusterOptions options) {
-    options.parameters.metric =
-        options.metric == "shape" ? fleet::SignatureMetric::shape : fleet::SignatureMetric::level;
-    options.parameters.noise =
-        options.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
+ExitCode cluster(const ClusterOptions& options) {
     if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
     const auto devices = fleet::read_fleet(open_fleet(options.fleet));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
@@ -153,6 +137,7 @@ ExitCode cluster(ClusterOptions options) {
         storage::write_identity(
             file, {.schema = fleet::clusters_schema, .config_sha256 = "", .input_sha256 = ""});
         fleet::write_clustering(file, clustering);
+        fleet::write_distribution(file, fleet::distribution_of(clustering));
         storage::write_sealed(options.output, file.finish());
     }
     print_clusters(devices, clustering);
@@ -167,7 +152,7 @@ void add_import(CLI::App& group, Action& action) {
                     "latency_ms.",
                     "hdap fleet import measurements.csv fleet.h5 --sku 'Jetson Xavier NX'");
     command->add_option("CSV", options->source, "Measurements")->required();
-    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/1)")->required();
+    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/2)")->required();
     command->add_option("--sku", options->sku, "What the label on the devices says")->required();
     command
         ->add_option("--benchmarks", options->benchmarks,
@@ -180,23 +165,10 @@ void add_import(CLI::App& group, Action& action) {
 void add_cluster(CLI::App& group, Action& action) {
     auto options = std::make_shared<ClusterOptions>();
     CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies (DBSCAN).",
-                                    "hdap fleet cluster fleet.h5 --out clusters.h5");
+                                    "hdap fleet cluster fleet.h5 --metric shape --out clusters.h5");
     command->add_option("FLEET", options->fleet, "Fleet (hdap fleet import)")->required();
-    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/1)");
-    command->add_option("--metric", options->metric, "level, or shape: without overall speed")
-        ->check(CLI::IsMember({"level", "shape"}))
-        ->capture_default_str();
-    command->add_option("--noise", options->noise, "nearest_cluster or drop")
-        ->check(CLI::IsMember({"nearest_cluster", "drop"}))
-        ->capture_default_str();
-    command->add_option("--eps", options->parameters.eps, "Radius in log latency; 0: automatic")
-        ->check(within(0.0, 10.0))
-        ->capture_default_str();
-    command
-        ->add_option("--min-points", options->parameters.min_points,
-                     "Devices that make a dense group; 0: by the size of the fleet")
-        ->check(CLI::Range(0, 1'000'000))
-        ->capture_default_str();
+    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/2)");
+    add_setting_options(*command, settings_of(options->parameters));
     command->callback(
         [options, &action] { action = [options](Arguments) { return cluster(*options); }; });
 }
@@ -211,7 +183,7 @@ void add_fleet_commands(CLI::App& app, Action& action) {
     auto path = std::make_shared<std::string>();
     CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",
                                     "hdap fleet info fleet.h5");
-    command->add_option("FLEET", *path, "Fleet (hdap-fleet/1)")->required();
+    command->add_option("FLEET", *path, "Fleet (hdap-fleet/2)")->required();
     command->callback([path, &action] { action = [path](Arguments) { return info(*path); }; });
 }
 

@@ -87,7 +87,7 @@ void print_table(const fleet::MeasuredFleet& measured, const std::string& file) 
 }
 
 ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
-    const parallel::RunControl control;
+    parallel::RunControl control;
     core::Log log(
         {.quiet = options.quiet || !world.is_root(), .terminal = core::Log::stderr_is_terminal()});
     const auto launch = parallel::inspect_launch(world, options.threads);
@@ -97,12 +97,8 @@ ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
     options.parameters.seed = static_cast<std::uint64_t>(settings->seed);
     for (const std::string& binding : launch.bindings)
         log.info("  " + binding);
-    const auto measured = study::measure_fleet({.communicator = world,
-                                                .settings = *settings,
-                                                .log = log,
-                                                .control = control,
-                                                .threads = launch.threads_per_rank},
-                                               options.parameters, options.devices);
+    const auto measured = study::measure_fleet({world, log, control, launch.threads_per_rank},
+                                               *settings, options.parameters, options.devices);
     if (!measured) {
         log.info("stopped early; nothing was written, the same command measures again");
         return ExitCode::stopped;
@@ -140,11 +136,11 @@ void add_protocol_options(CLI::App& command, fleet::MeasurementParameters& param
 }
 
 void add_device_options(CLI::App& command, study::MeasuredDevices& devices) {
-    command.add_option("--out", devices.file, "HDF5 file to write (hdap-fleet/1)")->required();
+    command.add_option("--out", devices.file, "HDF5 file to write (hdap-fleet/2)")->required();
     command.add_option("--device-id", devices.device_id,
                        "Name of this device (default: the node's, or the host's)");
     command.add_option("--sku", devices.sku,
-                       "What the label on the devices says (default: fleet.sku)");
+                       "What the label on the devices says (default: fleet.recorded.sku)");
     command.add_flag("--append", devices.append, "Add to the devices that are in the file");
     command.add_flag("--replace", devices.replace,
                      "As --append; a device of the same name gives way");
@@ -156,7 +152,7 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<MeasureOptions>();
     CLI::App* command = add_command(
         *app.get_subcommand("fleet"), "measure",
-        "Measure the benchmark networks of a study on this machine, or on one machine a rank: "
+        "Measure the benchmark networks of a study on this machine, or on one machine per rank: "
         "each becomes a device of the fleet.",
         "srun --mpi=pmix --ntasks-per-node=1 hdap fleet measure my-study.toml --out fleet.h5");
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
@@ -169,7 +165,7 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
     add_protocol_options(*command, options->parameters);
     command
         ->add_option("--threads", options->threads,
-                     "Threads an inference (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
+                     "Threads per inference (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
                      "cores each rank is bound to)")
         ->check(CLI::Range(1, 4096));
     command->add_flag("--json", options->json, "Print what was measured as JSON");

@@ -5,6 +5,7 @@
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -21,12 +22,13 @@ constexpr std::uintmax_t most_bytes = 16U << 20U;
 std::string read_text(const std::string& file) {
     std::error_code error;
     const std::uintmax_t size = std::filesystem::file_size(file, error);
-    if (error) throw core::DataError("cannot read the genome " + file + ": " + error.message());
+    if (error)
+        throw core::DataError(fmt::format("cannot read the genome {}: {}", file, error.message()));
     std::ifstream input(file, std::ios::binary);
     if (!input) throw core::DataError("cannot read the genome " + file);
     if (size > most_bytes)
-        throw core::DataError(file + ": a genome has at most 16 MB, this file has " +
-                              std::to_string(size) + " bytes");
+        throw core::DataError(
+            fmt::format("{}: a genome has at most 16 MB, this file has {} bytes", file, size));
     return {std::istreambuf_iterator<char>(input), {}};
 }
 
@@ -34,8 +36,8 @@ std::int32_t count_from(const std::string& file, const ordered_json& json) {
     const bool fits = json.is_number_integer() && json.get<std::int64_t>() >= 0 &&
                       json.get<std::int64_t>() <= std::numeric_limits<std::int32_t>::max();
     if (!fits)
-        throw core::DataError(file + ": expected a number of channels, got " +
-                              json.dump().substr(0, 64));
+        throw core::DataError(fmt::format("{}: expected a number of channels, got {}", file,
+                                          json.dump().substr(0, 64)));
     return json.get<std::int32_t>();
 }
 
@@ -57,9 +59,9 @@ network::Genome genome_from(const std::string& file, const ordered_json& documen
     for (const auto& [name, count] : document.items()) {
         const auto found = std::find(names.begin(), names.end(), name);
         if (found == names.end())
-            throw core::DataError(file + ": the network has no pruning group '" +
-                                  name.substr(0, 64) + "'" +
-                                  core::did_you_mean(name.substr(0, 64), names));
+            throw core::DataError(fmt::format("{}: the network has no pruning group '{}'{}", file,
+                                              name.substr(0, 64),
+                                              core::did_you_mean(name.substr(0, 64), names)));
         genome[static_cast<std::size_t>(found - names.begin())] = count_from(file, count);
     }
     return genome;
@@ -81,13 +83,13 @@ network::Genome read_genome(const std::string& file, const network::SearchSpace&
         try {
             genome = genome_from(file, ordered_json::parse(read_text(file)), space);
         } catch (const nlohmann::json::exception& error) {
-            throw core::DataError(file + ": not JSON: " + error.what());
+            throw core::DataError(fmt::format("{}: not JSON: {}", file, error.what()));
         }
     }
     try {
         space.validate(genome);
     } catch (const core::DataError& error) {
-        throw core::DataError(file + ": " + error.what());
+        throw core::DataError(fmt::format("{}: {}", file, error.what()));
     }
     return genome;
 }

@@ -3,6 +3,7 @@
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -54,29 +55,6 @@ constexpr std::size_t most_values = 8;
 /// What is not worth its memory for a glance at eight values.
 constexpr std::size_t most_elements_read = 1'000'000;
 
-bool continues_character(char letter) {
-    return (static_cast<unsigned char>(letter) & 0xc0U) == 0x80U;
-}
-
-/// The number of UTF-8 characters.
-std::size_t columns_of(const std::string& text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
-}
-
-std::string padded(const std::string& text, std::size_t columns) {
-    const std::size_t used = columns_of(text);
-    return used < columns ? text + std::string(columns - used, ' ') : text;
-}
-
-std::string cut(const std::string& text, std::size_t columns) {
-    if (columns_of(text) <= columns) return text;
-    std::size_t end = 0;
-    for (std::size_t kept = 0; end < text.size(); ++end)
-        if (!continues_character(text[end]) && ++kept == columns) break;
-    return text.substr(0, end) + "…";
-}
-
 std::size_t element_count(std::span<const std::size_t> shape) {
     std::size_t count = 1;
     for (const std::size_t extent : shape)
@@ -114,7 +92,7 @@ void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Ro
         if (entry.shape.size() != 1 || elements > most_elements_read) return;
         for (const std::string& text : file.read_strings(entry.path)) {
             if (row.values.size() == most_values) break;
-            row.values.push_back("\"" + printable(text) + "\"");
+            row.values.push_back(fmt::format("\"{}\"", printable(text)));
         }
     } else {
         if (element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
@@ -150,8 +128,8 @@ std::string values_text(const Row& row, std::size_t columns) {
     for (std::size_t i = 0; i < row.values.size(); ++i) {
         const std::string longer = text + (i > 0 ? " " : "") + row.values[i];
         const bool last = i + 1 == row.values.size() && !row.more_values;
-        if (columns_of(longer) + (last ? 0 : 2) > columns)
-            return i > 0 ? text + " …" : cut(longer, columns - 1);
+        if (core::display_width(longer) + (last ? 0 : 2) > columns)
+            return i > 0 ? text + " …" : core::shortened(longer, columns - 1);
         text = longer;
     }
     return text + (row.more_values ? " …" : "");
@@ -183,10 +161,11 @@ void print_attributes(const storage::Hdf5Reader& file, const std::string& path,
                       const std::vector<std::string>& names) {
     std::size_t longest = 0;
     for (const std::string& name : names)
-        longest = std::max(longest, columns_of(name));
+        longest = std::max(longest, core::display_width(name));
     for (const std::string& name : names) {
-        print_line("  " + padded(printable(name), longest) + "  " +
-                   cut(printable(file.attribute_text(path, name)), longest_attribute));
+        print_line(fmt::format(
+            "  {}  {}", core::padded_right(printable(name), longest),
+            core::shortened(printable(file.attribute_text(path, name)), longest_attribute)));
     }
 }
 
@@ -197,16 +176,17 @@ void print_rows(const storage::Hdf5Reader& file, const std::vector<storage::Entr
         const Row& row = rows.emplace_back(row_of(file, entry));
         const std::array texts{&row.path, &row.type, &row.shape, &row.unit};
         for (std::size_t c = 0; c < columns.size(); ++c)
-            columns[c] = std::max(columns[c], columns_of(*texts[c]));
+            columns[c] = std::max(columns[c], core::display_width(*texts[c]));
     }
     columns[0] = std::min(columns[0], longest_path_column);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::string line = padded(rows[i].path, columns[0]);
+        std::string line = core::padded_right(rows[i].path, columns[0]);
         if (!entries[i].is_group) {
-            line += "  " + padded(rows[i].type, columns[1]) + "  " +
-                    padded(rows[i].shape, columns[2]) + "  ";
-            if (columns[3] > 0) line += padded(rows[i].unit, columns[3]) + "  ";
-            const std::size_t left = line_columns - std::min(line_columns, columns_of(line));
+            line += fmt::format("  {}  {}  ", core::padded_right(rows[i].type, columns[1]),
+                                core::padded_right(rows[i].shape, columns[2]));
+            if (columns[3] > 0) line += core::padded_right(rows[i].unit, columns[3]) + "  ";
+            const std::size_t left =
+                line_columns - std::min(line_columns, core::display_width(line));
             line += values_text(rows[i], std::max(left, least_value_columns));
         }
         print_line(std::move(line));

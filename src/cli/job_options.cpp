@@ -1,5 +1,7 @@
 #include "job_options.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -17,10 +19,11 @@ void add_job_options(CLI::App& command, JobOptions& options) {
                     "Stop in time with 75, everything kept: 90s, 30m, 2h, or as Slurm writes it "
                     "(default: the time left of the Slurm job)")
         ->check([](const std::string& text) {
-            return parallel::parse_duration(text) ? std::string()
-                                                  : "'" + text +
-                                                        "' is no duration; write 90s, 30m, 1.5h, "
-                                                        "1:30:00 or 1-02:00:00";
+            return parallel::parse_duration(text)
+                       ? std::string()
+                       : fmt::format(
+                             "'{}' is no duration; write 90s, 30m, 1.5h, 1:30:00 or 1-02:00:00",
+                             text);
         });
 }
 

@@ -1,16 +1,17 @@
 #include "commands.hpp"
 #include "genome_file.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/gradients.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/load.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <chrono>
@@ -113,8 +114,9 @@ network::TensorShape image_shape(const SourceOptions& options) {
 
 network::LoadedNetwork load(const SourceOptions& options) {
     if (!network::is_in_zoo(options.source.network))
-        refuse_options(options, {"--width", "--classes"},
-                       "is for networks of the zoo; '" + options.source.network + "' is none");
+        refuse_options(
+            options, {"--width", "--classes"},
+            fmt::format("is for networks of the zoo; '{}' is none", options.source.network));
     network::NetworkSource source = options.source;
     source.zoo.input_channels = options.channels;
     if (!options.image_size.empty()) {
@@ -133,8 +135,8 @@ TrainedNetwork load_with_weights(const SourceOptions& options) {
     network::LoadedNetwork loaded = load(options);
     if (!loaded.weights)
         throw core::UsageError(
-            "'" + options.source.network +
-            "' has no weights of its own; name a file of weights with --weights");
+            fmt::format("'{}' has no weights of its own; name a file of weights with --weights",
+                        options.source.network));
     return {{std::move(loaded.network), std::move(*loaded.weights)}, loaded.normalisation};
 }
 
@@ -155,17 +157,16 @@ void fit_to_images(SourceOptions& options, const accuracy::ImageData& images) {
 }
 
 std::string shape_text(const network::TensorShape& shape) {
-    return std::to_string(shape.channels) + " x " + std::to_string(shape.extent.height) + " x " +
-           std::to_string(shape.extent.width);
+    return fmt::format("{} x {} x {}", shape.channels, shape.extent.height, shape.extent.width);
 }
 
 std::string totals_text(const network::NetworkCosts& costs) {
-    return core::significant(static_cast<double>(costs.macs) * 1e-6) + " M MACs, " +
-           core::significant(static_cast<double>(costs.parameters) * 1e-6) + " M parameters (" +
-           core::significant(static_cast<double>(network::weight_bytes(costs)) * 1e-6) +
-           " MB), peak activations " +
-           core::significant(static_cast<double>(costs.peak_activation_elements) * 4e-6) +
-           " MB an image";
+    return fmt::format(
+        "{} M MACs, {} M parameters ({} MB), peak activations {} MB per image",
+        core::significant(static_cast<double>(costs.macs) * 1e-6),
+        core::significant(static_cast<double>(costs.parameters) * 1e-6),
+        core::significant(static_cast<double>(network::weight_bytes(costs)) * 1e-6),
+        core::significant(static_cast<double>(costs.peak_activation_elements) * 4e-6));
 }
 
 /// The groups of a network, or none where nothing can be pruned.
@@ -281,9 +282,8 @@ ExitCode info(const InfoOptions& options) {
 ExitCode evaluate(EvalOptions options) {
     accuracy::ImageData images = read_split(options.data, options.split);
     if (options.images > images.count)
-        throw core::UsageError("--images " + std::to_string(options.images) + ": split '" +
-                               options.split + "' of " + options.data + " has " +
-                               std::to_string(images.count));
+        throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
+                                           options.split, options.data, images.count));
     if (options.images > 0) images = accuracy::slice(images, 0, options.images);
     fit_to_images(options.network, images);
     const auto [network, normalisation] = load_with_weights(options.network);
@@ -324,8 +324,9 @@ network::Genome uniform_of_macs(const network::SearchSpace& space, const network
         network::Genome genome = space.uniform(static_cast<double>(step) / steps);
         if (static_cast<double>(costs.total(genome).macs) <= budget) return genome;
     }
-    throw core::InfeasibleError("no uniform width has at most " + core::shortest(share) +
-                                " of the unpruned network's MACs; lower --divisor or unpin layers");
+    throw core::InfeasibleError(fmt::format("no uniform width has at most {} of the unpruned "
+                                            "network's MACs; lower --divisor or unpin layers",
+                                            core::shortest(share)));
 }
 
 network::Genome chosen_genome(const PruneOptions& options, const network::SearchSpace& space,
@@ -335,20 +336,20 @@ network::Genome chosen_genome(const PruneOptions& options, const network::Search
     return read_genome(options.genome, space);
 }
 
-std::vector<std::vector<std::int32_t>> ranked_channels(const PruneOptions& options,
-                                                       const network::PrunedNetwork& network,
-                                                       const network::SearchSpace& space,
-                                                       const accuracy::ImageData& images) {
-    network::ImportanceParameters parameters{
+/// The network with its channels in the order of --criterion.
+network::Prunable prunable_network(const PruneOptions& options, network::PrunedNetwork network,
+                                   const accuracy::ImageData& images) {
+    network::ImportanceParameters importance{
         .criterion = network::criterion_from_name(options.criterion), .seed = options.seed};
     network::Weights gradients;
-    if (parameters.criterion == network::Criterion::taylor) {
+    if (importance.criterion == network::Criterion::taylor) {
         if (images.count == 0)
             throw core::UsageError("--criterion taylor needs labelled images: give --data");
         gradients = accuracy::loss_gradients(network.network, network.weights, images, {});
-        parameters.gradients = &gradients;
+        importance.gradients = &gradients;
     }
-    return network::rank_channels(network.network, network.weights, space, parameters);
+    return network::with_weights(network::make_prunable(std::move(network.network), options.space),
+                                 std::move(network.weights), importance);
 }
 
 /// Every output must be a file of a known format that destroys nothing.
@@ -375,18 +376,15 @@ ExitCode prune(PruneOptions options) {
     const auto [network, normalisation] = load_with_weights(options.network);
     if (normalisation && images.count > 0)
         accuracy::use_normalisation(images, *normalisation, network.network.name);
-    const network::SearchSpace space(network.network, options.space);
-    const network::CostModel costs(network.network, space.structure());
-    const network::Genome genome = chosen_genome(options, space, costs);
-    network::PrunedNetwork pruned =
-        network::prune(network.network, network.weights, space,
-                       ranked_channels(options, network, space, images), genome);
-    if (images.count > 0)
-        pruned.weights =
-            accuracy::recalibrate_batch_norm(pruned.network, pruned.weights, images, {});
+    const network::Prunable prunable = prunable_network(options, network, images);
+    const network::CostModel& costs = prunable.costs;
+    const network::Genome genome = chosen_genome(options, prunable.space, costs);
+    const network::PrunedNetwork pruned =
+        images.count > 0 ? accuracy::recalibrated_candidate(prunable, images, {}, genome)
+                         : prunable.prune(genome);
     for (const std::string& output : options.outputs)
         network::save_network(output, pruned, normalisation);
-    const auto before = costs.total(space.unpruned());
+    const auto before = costs.total(prunable.space.unpruned());
     const auto after = costs.total(genome);
     std::printf("before: %s\nafter:  %s (%.1f %% of the MACs)\n", totals_text(before).c_str(),
                 totals_text(after).c_str(),

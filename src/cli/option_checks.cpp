@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <filesystem>
 
@@ -21,12 +23,13 @@ std::string bound_text(double value) {
 } // namespace
 
 CLI::Validator within(double low, double high) {
-    const std::string range = "[" + bound_text(low) + " - " + bound_text(high) + "]";
+    const std::string range = fmt::format("[{} - {}]", bound_text(low), bound_text(high));
     return {[low, high, range](std::string& text) {
                 double value = 0.0;
                 if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))
-                    return "'" + text + "' is not a finite number";
-                if (value < low || value > high) return "'" + text + "' is not in " + range;
+                    return fmt::format("'{}' is not a finite number", text);
+                if (value < low || value > high)
+                    return fmt::format("'{}' is not in {}", text, range);
                 return std::string();
             },
             "in " + range};
@@ -36,14 +39,16 @@ void check_output_file(const std::string& option, const std::string& file,
                        const std::vector<std::string>& inputs) {
     const fs::path folder = fs::absolute(file).parent_path();
     if (!fs::is_directory(folder))
-        throw core::UsageError(option + " " + file + ": there is no folder " + folder.string());
+        throw core::UsageError(
+            fmt::format("{} {}: there is no folder {}", option, file, folder.string()));
     if (fs::is_directory(file))
-        throw core::UsageError(option + " " + file + ": is a folder, not a file");
+        throw core::UsageError(fmt::format("{} {}: is a folder, not a file", option, file));
     for (const std::string& input : inputs) {
         std::error_code not_there;
         if (!input.empty() && fs::equivalent(file, input, not_there))
-            throw core::UsageError(option + " " + file + ": would destroy " + input +
-                                   ", which is read; write to another file");
+            throw core::UsageError(
+                fmt::format("{} {}: would destroy {}, which is read; write to another file", option,
+                            file, input));
     }
 }
 

@@ -2,7 +2,10 @@
 #include "hdap/core/log.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
+#include "hdap/parallel/launch.hpp"
 #include "study_options.hpp"
+
+#include <fmt/core.h>
 
 #include <cstdio>
 #include <memory>
@@ -14,13 +17,13 @@ using core::ExitCode;
 
 void describe_launch(const parallel::Launch& launch, const parallel::Walltime& walltime,
                      core::Log& log) {
-    log.info("hdap " + std::string(core::version) + " (" + std::string(core::git_commit) + "), " +
-             std::to_string(launch.ranks) + (launch.ranks == 1 ? " rank" : " ranks"));
+    log.info(fmt::format("hdap {} ({}), {} {}", core::version, core::git_commit, launch.ranks,
+                         launch.ranks == 1 ? "rank" : "ranks"));
     constexpr std::size_t most_lines = 8;
     for (std::size_t i = 0; i < launch.bindings.size() && i < most_lines; ++i)
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
-        log.info("  … and " + std::to_string(launch.bindings.size() - most_lines) + " more");
+        log.info(fmt::format("  … and {} more", launch.bindings.size() - most_lines));
     if (walltime.limit())
         log.info("time left for this job: " + core::duration_text(walltime.limit()->count()));
 }
@@ -75,12 +78,9 @@ ExitCode run_stages(const parallel::Communicator& world, const StudyOptions& opt
     if (world.is_root()) describe_launch(launch, control.walltime(), log);
     const std::string folder =
         options.run_directory.empty() ? "runs/" + settings->name : options.run_directory;
-    return study::run_study({.communicator = world,
-                             .settings = *settings,
+    return study::run_study({world, log, control, launch.threads_per_rank},
+                            {.settings = *settings,
                              .run_directory = folder,
-                             .log = log,
-                             .control = control,
-                             .threads = launch.threads_per_rank,
                              .store = options.store,
                              .give_up_after = options.give_up_after},
                             last);
@@ -144,7 +144,7 @@ void add_stage_commands(CLI::App& app, Action& action) {
                       "hdap profile configs/quickstart.toml", Stage::profile);
     CLI::App* surrogate = app.add_subcommand("surrogate", "The clusters' latency surrogates");
     surrogate->require_subcommand(1);
-    add_stage_command(*surrogate, action, "fit", "Fit one latency surrogate a cluster.",
+    add_stage_command(*surrogate, action, "fit", "Fit the latency surrogates of all clusters.",
                       "hdap surrogate fit configs/quickstart.toml", Stage::surrogates);
     add_stage_command(app, action, "search", "Search for the front.",
                       "mpirun -n 4 hdap search configs/quickstart.toml", Stage::search);
@@ -153,7 +153,8 @@ void add_stage_commands(CLI::App& app, Action& action) {
     add_stage_command(app, action, "report", "Write front.csv and report.html.",
                       "hdap report configs/quickstart.toml", Stage::report);
     CLI::App* fleet = app.get_subcommand("fleet");
-    add_stage_command(*fleet, action, "synth", "Make a study's synthetic fleet.",
+    add_stage_command(*fleet, action, "synth",
+                      "Make a study's fleet: simulate it, or read what was recorded of it.",
                       "hdap fleet synth configs/quickstart.toml", Stage::fleet);
 }
 

@@ -1,5 +1,5 @@
 #include "commands.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
@@ -12,7 +12,10 @@
 #include "hdap/study/training_run.hpp"
 #include "job_options.hpp"
 #include "option_checks.hpp"
+#include "setting_options.hpp"
 #include "training_inputs.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -33,13 +36,13 @@ struct TrainOptions {
     TrainingInputOptions inputs;
     std::string output;
     double checkpoint_seconds = 60.0;
-    std::optional<double> distillation;
-    accuracy::TrainingParameters training{.epochs = 12.0, .batch = 128, .learning_rate = 0.1};
+    accuracy::TrainingParameters training{
+        .epochs = 12.0, .batch = 128, .learning_rate = 0.1, .distillation = 0.9};
     JobOptions job;
 };
 
 /// What the trained network reached.
-struct Figures {
+struct Accuracies {
     double held_out_accuracy = 0.0; ///< not a number without held-out images
     double test_accuracy = 0.0;
 };
@@ -58,7 +61,7 @@ fs::path beside(const TrainOptions& options, const char* suffix) {
 /// In HDF5 a network of the zoo is written as weights, one from a file as a network.
 void write(const TrainOptions& options, const TrainingInputs& inputs,
            const network::Weights& weights, const storage::FileIdentity& training,
-           const Figures& figures) {
+           const Accuracies& accuracies) {
     if (!is_hdf5(options.output)) {
         network::save_network(options.output, {inputs.start.network, weights},
                               inputs.normalisation);
@@ -80,27 +83,34 @@ void write(const TrainOptions& options, const TrainingInputs& inputs,
     file.attribute("/", "data", fs::path(options.inputs.data).filename().string());
     file.attribute("/", "epochs", options.training.epochs);
     if (inputs.held_out.count > 0)
-        file.attribute("/", "held_out_accuracy", figures.held_out_accuracy);
-    file.attribute("/", "test_accuracy", figures.test_accuracy);
+        file.attribute("/", "held_out_accuracy", accuracies.held_out_accuracy);
+    file.attribute("/", "test_accuracy", accuracies.test_accuracy);
     storage::write_sealed(options.output, file.finish());
 }
 
-void check_options(TrainOptions& options, bool width_given, bool teacher_given) {
+/// Which of the options that mean something only beside others were given.
+struct GivenOptions {
+    bool width = false;
+    bool teacher = false;
+    bool distillation = false;
+};
+
+void check_options(TrainOptions& options, const GivenOptions& given) {
     const TrainingInputOptions& inputs = options.inputs;
     network::check_network_file_name(options.output);
     for (const char* suffix : {"", ".csv", ".checkpoint"})
         check_output_file(
             "--out", beside(options, suffix).string(),
             {inputs.network, inputs.weights, inputs.teacher, inputs.teacher_weights, inputs.data});
-    if (width_given && !network::is_in_zoo(inputs.network))
-        throw core::UsageError("--width is for networks of the zoo; '" + inputs.network +
-                               "' is none");
-    if (teacher_given && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
+    if (given.width && !network::is_in_zoo(inputs.network))
+        throw core::UsageError(
+            fmt::format("--width is for networks of the zoo; '{}' is none", inputs.network));
+    if (given.teacher && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
     if (inputs.teacher.empty() && !inputs.teacher_weights.empty())
         throw core::UsageError("--teacher-weights needs a --teacher");
-    if (inputs.teacher.empty() && options.distillation.value_or(0.0) > 0.0)
+    if (inputs.teacher.empty() && given.distillation && options.training.distillation > 0.0)
         throw core::UsageError("--distillation needs a --teacher");
-    if (!inputs.teacher.empty()) options.training.distillation = options.distillation.value_or(0.9);
+    if (inputs.teacher.empty()) options.training.distillation = 0.0;
 }
 
 /// Held by the root for as long as it trains to an output; its file is gone afterwards.
@@ -109,8 +119,8 @@ class OutputLock {
     explicit OutputLock(const TrainOptions& options)
         : path_(beside(options, ".lock")), lock_(storage::FileLock::try_acquire(path_)) {
         if (!lock_)
-            throw core::UsageError(options.output + " is being trained by another job (" +
-                                   path_.string() + " is locked)");
+            throw core::UsageError(fmt::format("{} is being trained by another job ({} is locked)",
+                                               options.output, path_.string()));
     }
     ~OutputLock() {
         std::error_code ignored;
@@ -124,21 +134,21 @@ class OutputLock {
     std::optional<storage::FileLock> lock_;
 };
 
-void print_figures(const TrainOptions& options, const Figures& figures) {
+void print_accuracies(const TrainOptions& options, const Accuracies& accuracies) {
     std::printf("%s: ", options.output.c_str());
-    if (std::isfinite(figures.held_out_accuracy))
-        std::printf("held-out accuracy %.2f %%, ", 100.0 * figures.held_out_accuracy);
-    std::printf("test accuracy %.2f %%\n", 100.0 * figures.test_accuracy);
+    if (std::isfinite(accuracies.held_out_accuracy))
+        std::printf("held-out accuracy %.2f %%, ", 100.0 * accuracies.held_out_accuracy);
+    std::printf("test accuracy %.2f %%\n", 100.0 * accuracies.test_accuracy);
 }
 
-/// Whether the output is there and came from this training: then its figures are printed. One that
+/// Whether the output is there and came from this training: then they are printed. One that
 /// came from something else is not written over: throws ConfigError.
 bool is_complete(const TrainOptions& options, const storage::FileIdentity& training) {
     if (!fs::exists(options.output)) return false;
     const std::string advice = "choose another --out, or remove it";
     if (!is_hdf5(options.output))
-        throw core::ConfigError(options.output +
-                                " is there already, and is not written over: " + advice);
+        throw core::ConfigError(fmt::format("{} is there already, and is not written over: {}",
+                                            options.output, advice));
     const auto file = storage::Hdf5Reader::from_bytes(
         storage::read_sealed(options.output, storage::Seal::optional), options.output);
     const std::string schema = file.attribute_string("/", "schema");
@@ -146,26 +156,26 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
                                  advice);
     const bool held_out = file.has_attribute("/", "held_out_accuracy");
     std::printf("complete: ");
-    print_figures(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
-                                     : std::numeric_limits<double>::quiet_NaN(),
-                            file.attribute_double("/", "test_accuracy")});
+    print_accuracies(options, {held_out ? file.attribute_double("/", "held_out_accuracy")
+                                        : std::numeric_limits<double>::quiet_NaN(),
+                               file.attribute_double("/", "test_accuracy")});
     return true;
 }
 
 void describe(core::Log& log, const parallel::Communicator& world, int threads,
               const TrainOptions& options, std::int64_t images) {
     const auto counted = [](std::int64_t count, const std::string& what) {
-        return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+        return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
     };
     const std::int64_t shards = accuracy::shards_of(options.training, images);
     const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
-    log.info("train: " + std::to_string(images) + " images, batches of " +
-             std::to_string(std::min(options.training.batch, images)) + " in " +
-             counted(shards, "shard") + ", " + counted(workers, "worker"));
+    log.info(fmt::format("train: {} images, batches of {} in {}, {}", images,
+                         std::min(options.training.batch, images), counted(shards, "shard"),
+                         counted(workers, "worker")));
     if (workers > shards)
-        log.warning("only " + std::to_string(shards) + " of " + std::to_string(workers) +
-                    " workers have something to do: a batch has no more shards; a larger --batch "
-                    "or a smaller --shard gives more");
+        log.warning(fmt::format("only {} of {} workers have something to do: a batch has no more "
+                                "shards; a larger --batch or a smaller --shard gives more",
+                                shards, workers));
 }
 
 ExitCode train(const parallel::Communicator& world, const TrainOptions& options) {
@@ -187,34 +197,34 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     });
     if (world.any(complete)) return ExitCode::complete;
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train.count);
-    const study::TrainingCrew crew{world, log, control, launch.threads_per_rank};
+    const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =
-        study::run_training(crew, {.label = "train",
-                                   .start = inputs.start,
-                                   .teacher = inputs.teacher,
-                                   .images = inputs.train,
-                                   .held_out = inputs.held_out,
-                                   .parameters = options.training,
-                                   .identity = identity,
-                                   .checkpoint = beside(options, ".checkpoint"),
-                                   .checkpoint_seconds = options.checkpoint_seconds,
-                                   .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
-                                       const std::string text = study::history_csv(history);
-                                       storage::write_atomically(beside(options, ".csv"),
-                                                                 std::as_bytes(std::span(text)));
-                                   }});
+        study::run_training(job, {.label = "train",
+                                  .start = inputs.start,
+                                  .teacher = inputs.teacher,
+                                  .images = inputs.train,
+                                  .held_out = inputs.held_out,
+                                  .parameters = options.training,
+                                  .identity = identity,
+                                  .checkpoint = beside(options, ".checkpoint"),
+                                  .checkpoint_seconds = options.checkpoint_seconds,
+                                  .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
+                                      const std::string text = study::history_csv(history);
+                                      storage::write_atomically(beside(options, ".csv"),
+                                                                std::as_bytes(std::span(text)));
+                                  }});
     if (!trained) {
         log.info("stopped early; run the same command again to go on from " +
                  beside(options, ".checkpoint").string());
         return ExitCode::stopped;
     }
-    const Figures figures{
+    const Accuracies accuracies{
         trained->history.back().held_out_accuracy,
-        study::accuracy_on_all_ranks(crew, inputs.start.network, trained->weights, inputs.test)};
+        study::accuracy_on_all_ranks(job, inputs.start.network, trained->weights, inputs.test)};
     world.on_root([&] {
-        write(options, inputs, trained->weights, identity, figures);
+        write(options, inputs, trained->weights, identity, accuracies);
         study::remove_checkpoint(beside(options, ".checkpoint"));
-        print_figures(options, figures);
+        print_accuracies(options, accuracies);
     });
     return ExitCode::complete;
 }
@@ -223,38 +233,6 @@ template <class T>
 void add_number(CLI::App& command, const std::string& name, T& value, double low, double high,
                 const std::string& text) {
     command.add_option(name, value, text)->check(within(low, high))->capture_default_str();
-}
-
-void add_training_options(CLI::App& command, accuracy::TrainingParameters& training) {
-    add_number(command, "--epochs", training.epochs, 1e-6, 1e4, "Passes over the images");
-    add_number(command, "--batch", training.batch, 2, 65536, "Images a step");
-    add_number(command, "--shard", training.shard, 2, 65536,
-               "At least so many images are a shard, which one thread computes and batch norms see "
-               "together; a smaller batch is one shard");
-    add_number(command, "--learning-rate", training.learning_rate, 1e-9, 100.0, "At its peak");
-    command.add_option("--schedule", training.schedule, "How it falls after the warm-up")
-        ->check(CLI::IsMember(accuracy::learning_rate_schedules()))
-        ->capture_default_str();
-    add_number(command, "--warmup", training.warmup, 0.0, 0.5,
-               "Share of the steps with a rising rate");
-    add_number(command, "--momentum", training.momentum, 0.0, 0.9999,
-               "Of the gradients, as Nesterov takes it");
-    command.add_flag("!--classical-momentum", training.nesterov, "Without Nesterov's look ahead");
-    add_number(command, "--weight-decay", training.weight_decay, 0.0, 1.0,
-               "On weights, not on batch norm");
-    add_number(command, "--label-smoothing", training.label_smoothing, 0.0, 0.5, "Label smoothing");
-    add_number(command, "--temperature", training.distillation_temperature, 0.01, 100.0,
-               "Of the distillation");
-    add_number(command, "--crop-padding", training.crop_padding, 0.0, 0.5,
-               "How far crops reach beyond the image, a share of its height; 0: flips only");
-    command.add_flag("!--no-augment", training.augment, "No random flips and crops");
-    command
-        .add_option("--device", training.device,
-                    "auto: a GPU where LibTorch finds one; reference: LibTorch's own kernels")
-        ->check(CLI::IsMember(accuracy::training_devices()))
-        ->capture_default_str();
-    add_number(command, "--seed", training.seed, 0, 1e15,
-               "Of the first weights, the images' order and their variations");
 }
 
 } // namespace
@@ -266,7 +244,7 @@ void add_train_command(CLI::App& app, Action& action) {
         "Train or fine-tune a network on packed images, on all ranks and threads.\n"
         "The same command goes on after a stop, and says so when all is done. Beside --out it "
         "writes "
-        "OUT.csv, a line an epoch.",
+        "OUT.csv, a line per epoch.",
         "hdap train mobilenet_v1 --width 0.25 --data fashion-mnist.h5 --epochs 12 --out "
         "weights.h5\n"
         "  hdap network prune resnet20 --weights resnet20.h5 --macs 0.5 --data cifar10.h5 --out "
@@ -291,13 +269,11 @@ void add_train_command(CLI::App& app, Action& action) {
     command->add_option("--teacher", options->inputs.teacher,
                         "Network to imitate, of the zoo or a file: knowledge distillation");
     command->add_option("--teacher-weights", options->inputs.teacher_weights, "Its weights");
-    command
-        ->add_option("--distillation", options->distillation,
-                     "Weight of the teacher's share in the loss (default: 0.9 with a --teacher)")
-        ->check(within(0.0, 1.0));
     add_number(*command, "--held-out", options->inputs.held_out, 0, 1e8,
                "Last training images, not trained on; 0: train on all");
-    add_training_options(*command, options->training);
+    add_setting_options(*command, settings_of(options->training));
+    add_number(*command, "--seed", options->training.seed, 0, 1e15,
+               "Of the first weights, the images' order and their variations");
     add_number(*command, "--checkpoint-seconds", options->checkpoint_seconds, 0.01, 86'400.0,
                "Time between two checkpoints, OUT.checkpoint");
     add_job_options(*command, options->job);
@@ -305,8 +281,9 @@ void add_train_command(CLI::App& app, Action& action) {
         action = [options, command](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 world.on_every_rank([&] {
-                    check_options(*options, command->count("--width") > 0,
-                                  command->count("--teacher") > 0);
+                    check_options(*options, {.width = command->count("--width") > 0,
+                                             .teacher = command->count("--teacher") > 0,
+                                             .distillation = command->count("--distillation") > 0});
                 });
                 return train(world, *options);
             });

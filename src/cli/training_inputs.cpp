@@ -5,7 +5,9 @@
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/schema.hpp"
-#include "hdap/study/open_on_every_rank.hpp"
+#include "hdap/study/on_every_rank.hpp"
+
+#include <fmt/core.h>
 
 #include <utility>
 #include <vector>
@@ -21,9 +23,8 @@ void read_images(const parallel::Communicator& world, const TrainingInputOptions
         accuracy::ImageData train = accuracy::read_images(file, "train");
         const std::int64_t trained_on = train.count - options.held_out;
         if (trained_on < 2)
-            throw core::UsageError("--held-out " + std::to_string(options.held_out) + ": " +
-                                   options.data + " has only " + std::to_string(train.count) +
-                                   " training images");
+            throw core::UsageError(fmt::format("--held-out {}: {} has only {} training images",
+                                               options.held_out, options.data, train.count));
         if (options.held_out > 0)
             inputs.held_out = accuracy::slice(train, trained_on, options.held_out);
         inputs.train =
@@ -60,46 +61,41 @@ Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
     if (options.teacher.empty()) return result;
     auto teacher = load(options.teacher, options.teacher_weights, 1.0, images);
     if (!teacher.weights)
-        throw core::UsageError("the teacher '" + options.teacher +
-                               "' has no weights of its own; name a file with --teacher-weights");
+        throw core::UsageError(fmt::format(
+            "the teacher '{}' has no weights of its own; name a file with --teacher-weights",
+            options.teacher));
     const auto& wanted = teacher.normalisation;
     if (result.normalisation && wanted && result.normalisation != wanted)
-        throw core::UsageError("the teacher '" + options.teacher +
-                               "' takes images that are normalised otherwise than those of '" +
-                               options.network + "'");
+        throw core::UsageError(fmt::format(
+            "the teacher '{}' takes images that are normalised otherwise than those of '{}'",
+            options.teacher, options.network));
     if (!result.normalisation) result.normalisation = wanted;
     result.teacher = {std::move(teacher.network), std::move(*teacher.weights)};
     return result;
 }
 
-/// The root reads the networks; every rank gets them as HDF5 images.
+/// The root reads the networks; every rank gets them.
 std::optional<network::Normalisation> read_networks(const parallel::Communicator& world,
                                                     const TrainingInputOptions& options,
                                                     std::uint64_t seed, TrainingInputs& inputs) {
-    std::vector<std::byte> start;
-    std::vector<std::byte> teacher;
-    const auto packed = [](const network::PrunedNetwork& network,
-                           const std::optional<network::Normalisation>& normalisation) {
-        storage::Hdf5Writer writer;
-        network::write_network(writer, network);
-        if (normalisation) network::write_normalisation(writer, *normalisation);
-        return writer.finish();
-    };
-    world.on_root([&] {
-        const Networks networks = load_networks(options, seed, inputs.train);
-        start = packed(networks.start, networks.normalisation);
-        if (networks.teacher) teacher = packed(*networks.teacher, std::nullopt);
-    });
-    world.broadcast(start);
-    world.broadcast(teacher);
+    std::optional<Networks> networks;
+    world.on_root([&] { networks = load_networks(options, seed, inputs.train); });
+    const auto start =
+        study::make_on_every_rank(world, options.network, [&](storage::Hdf5Writer& file) {
+            network::write_network(file, networks->start);
+            if (networks->normalisation)
+                network::write_normalisation(file, *networks->normalisation);
+        });
+    std::optional<storage::Hdf5Reader> teacher;
+    if (!options.teacher.empty())
+        teacher = study::make_on_every_rank(world, options.teacher, [&](storage::Hdf5Writer& file) {
+            network::write_network(file, *networks->teacher);
+        });
     std::optional<network::Normalisation> normalisation;
     world.on_every_rank([&] {
-        const auto reader = storage::Hdf5Reader::from_bytes(std::move(start), options.network);
-        inputs.start = network::read_network(reader);
-        normalisation = network::read_normalisation(reader);
-        if (!teacher.empty())
-            inputs.teacher = network::read_network(
-                storage::Hdf5Reader::from_bytes(std::move(teacher), options.teacher));
+        inputs.start = network::read_network(start);
+        normalisation = network::read_normalisation(start);
+        if (teacher) inputs.teacher = network::read_network(*teacher);
     });
     return normalisation;
 }

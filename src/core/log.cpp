@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
 
+#include <fmt/core.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 
@@ -85,7 +86,7 @@ void Log::open_file(const std::filesystem::path& path) {
         // A full disk must not stop a search: the checkpoint reports that.
         state_->file->set_error_handler([](const std::string&) {});
     } catch (const spdlog::spdlog_ex& error) {
-        throw DataError("cannot open the log " + path.string() + ": " + error.what());
+        throw DataError(fmt::format("cannot open the log {}: {}", path.string(), error.what()));
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 namespace hdap::core {
 
 std::string progress_line(const ProgressState& state, std::int64_t already_done,
@@ -14,7 +16,7 @@ std::string progress_line(const ProgressState& state, std::int64_t already_done,
     const auto here = static_cast<double>(state.done - already_done);
     if (here > 0.0 && elapsed_seconds > 0.0) {
         const double rate = here / elapsed_seconds;
-        line += "  " + significant(rate, 3) + "/s";
+        line += fmt::format("  {}/s", significant(rate, 3));
         if (!state.detail.empty()) line += "  " + state.detail;
         if (state.total > 0)
             line += "  ETA " + duration_text(static_cast<double>(state.total - state.done) / rate);

@@ -3,11 +3,14 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <sstream>
+#include <type_traits>
 
 namespace hdap::core {
 namespace {
@@ -57,33 +60,6 @@ std::string list_text(const std::vector<std::string>& list) {
     return "[" + join(words) + "]";
 }
 
-/// Gathers what keys there are, so that a misspelt one can be told from a known one.
-class KeyCollector final : public SettingVisitor {
-  public:
-    void section(const std::string& name, const std::string&) override { section_ = name; }
-    void integer(const std::string& key, std::int64_t&, Range<std::int64_t>,
-                 const std::string&) override {
-        add(key);
-    }
-    void real(const std::string& key, double&, Range<double>, const std::string&) override {
-        add(key);
-    }
-    void boolean(const std::string& key, bool&, const std::string&) override { add(key); }
-    void text(const std::string& key, std::string&, const std::vector<std::string>&,
-              const std::string&) override {
-        add(key);
-    }
-    void text_list(const std::string& key, std::vector<std::string>&, const std::string&) override {
-        add(key);
-    }
-
-    std::vector<std::string> keys;
-
-  private:
-    void add(const std::string& key) { keys.push_back(section_ + "." + key); }
-    std::string section_;
-};
-
 /// A TOML document and where it came from.
 struct Document {
     toml::table table;
@@ -96,94 +72,89 @@ struct Document {
     }
 };
 
-/// Copies values from a document into the fields.
-class Loader final : public SettingVisitor {
+/// Puts what a document says about a setting into its field.
+class Loader {
   public:
-    explicit Loader(const Document& document) : document_(document) {}
+    /// `name`: "section.key".
+    Loader(const Document& document, std::string name, const toml::node& node)
+        : document_(document), name_(std::move(name)), node_(node) {}
 
-    void section(const std::string& name, const std::string&) override { section_ = name; }
-
-    void integer(const std::string& key, std::int64_t& field, Range<std::int64_t> range,
-                 const std::string&) override {
-        const toml::node* node = find(key);
-        if (node == nullptr) return;
-        if (!node->is_integer()) fail(key, *node, "is not an integer" + expected(range));
-        const std::int64_t value = **node->as_integer();
-        check_range(key, *node, value, range);
-        field = value;
+    void operator()(const IntegerField& field) const {
+        if (!node_.is_integer()) fail("is not an integer" + allowed(field.range));
+        const std::int64_t value = **node_.as_integer();
+        check_range(value, field.range);
+        *field.value = value;
     }
 
-    void real(const std::string& key, double& field, Range<double> range,
-              const std::string&) override {
-        const toml::node* node = find(key);
-        if (node == nullptr) return;
-        if (!node->is_number()) fail(key, *node, "is not a number" + expected(range));
-        const double value = *node->value<double>();
-        if (!std::isfinite(value)) fail(key, *node, "is not a finite number" + expected(range));
-        check_range(key, *node, value, range);
-        field = value;
+    void operator()(const RealField& field) const {
+        if (!node_.is_number()) fail("is not a number" + allowed(field.range));
+        const double value = *node_.value<double>();
+        if (!std::isfinite(value)) fail("is not a finite number" + allowed(field.range));
+        check_range(value, field.range);
+        *field.value = value;
     }
 
-    void boolean(const std::string& key, bool& field, const std::string&) override {
-        const toml::node* node = find(key);
-        if (node == nullptr) return;
-        if (!node->is_boolean()) fail(key, *node, "is neither true nor false");
-        field = **node->as_boolean();
+    void operator()(const BooleanField& field) const {
+        if (!node_.is_boolean()) fail("is neither true nor false");
+        *field.value = **node_.as_boolean();
     }
 
-    void text(const std::string& key, std::string& field, const std::vector<std::string>& choices,
-              const std::string&) override {
-        const toml::node* node = find(key);
-        if (node == nullptr) return;
-        if (!node->is_string()) fail(key, *node, "is not a text in quotes");
-        const std::string value = **node->as_string();
-        if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
-            fail(key, *node,
-                 "is unknown" + did_you_mean(value, choices) + "; known: " + join(choices));
-        field = value;
+    void operator()(const TextField& field) const {
+        const std::string value = text();
+        if (!field.choices.empty()) check_known(value, field.choices);
+        *field.value = value;
     }
 
-    void text_list(const std::string& key, std::vector<std::string>& field,
-                   const std::string&) override {
-        const toml::node* node = find(key);
-        if (node == nullptr) return;
-        const toml::array* array = node->as_array();
+    void operator()(const PathField& field) const { *field.value = text(); }
+
+    void operator()(const TextListField& field) const {
+        const toml::array* array = node_.as_array();
         if (array == nullptr || (!array->empty() && !array->is_homogeneous<std::string>()))
-            fail(key, *node, "is not a list of texts, like [\"a\", \"b\"]");
-        field.clear();
+            fail("is not a list of texts, like [\"a\", \"b\"]");
+        field.value->clear();
         for (const toml::node& entry : *array)
-            field.push_back(**entry.as_string());
+            field.value->push_back(**entry.as_string());
+    }
+
+    void operator()(const ChoiceField& field) const {
+        const std::string value = text();
+        check_known(value, field.names);
+        const auto found = std::find(field.names.begin(), field.names.end(), value);
+        field.set(static_cast<std::size_t>(found - field.names.begin()));
     }
 
   private:
-    [[nodiscard]] const toml::node* find(const std::string& key) const {
-        return document_.table.at_path(section_ + "." + key).node();
-    }
-
     template <class T>
-    static std::string expected(const Range<T>& range) {
+    static std::string allowed(const Range<T>& range) {
         const std::string text = range_text(range);
         return text.empty() ? "" : "; allowed: " + text;
     }
 
     template <class T>
-    void check_range(const std::string& key, const toml::node& node, T value,
-                     const Range<T>& range) const {
-        if (value < range.minimum || value > range.maximum ||
-            (range.open_minimum && value == range.minimum))
-            fail(key, node, "is out of range" + expected(range));
+    void check_range(T value, const Range<T>& range) const {
+        if (!range.contains(value)) fail("is out of range" + allowed(range));
     }
 
-    [[noreturn]] void fail(const std::string& key, const toml::node& node,
-                           const std::string& what) const {
+    [[nodiscard]] std::string text() const {
+        if (!node_.is_string()) fail("is not a text in quotes");
+        return **node_.as_string();
+    }
+
+    void check_known(const std::string& value, const std::vector<std::string>& choices) const {
+        if (std::find(choices.begin(), choices.end(), value) == choices.end())
+            fail("is unknown" + did_you_mean(value, choices) + "; known: " + join(choices));
+    }
+
+    [[noreturn]] void fail(const std::string& what) const {
         std::ostringstream value;
-        node.visit([&](const auto& concrete) { value << concrete; });
-        throw ConfigError(document_.where(node) + ": " + section_ + "." + key + " = " +
-                          value.str() + " " + what);
+        node_.visit([&](const auto& concrete) { value << concrete; });
+        throw ConfigError(
+            fmt::format("{}: {} = {} {}", document_.where(node_), name_, value.str(), what));
     }
 
     const Document& document_;
-    std::string section_;
+    std::string name_;
+    const toml::node& node_;
 };
 
 /// Throws when the document has a key that no setting owns.
@@ -245,109 +216,161 @@ Document parse_override(const std::string& text) {
                       "--set search.population=32");
 }
 
-/// Writes TOML with comments.
-class TomlPrinter final : public SettingVisitor {
-  public:
-    void section(const std::string& name, const std::string& comment) override {
-        out_ << (out_.tellp() > 0 ? "\n" : "") << "# " << comment << "\n[" << name << "]\n";
+/// A setting's value as TOML writes it.
+struct ValueText {
+    std::string operator()(const IntegerField& field) const { return number_text(*field.value); }
+    std::string operator()(const RealField& field) const { return number_text(*field.value); }
+    std::string operator()(const BooleanField& field) const {
+        return *field.value ? "true" : "false";
     }
-    void integer(const std::string& key, std::int64_t& field, Range<std::int64_t> range,
-                 const std::string& comment) override {
-        line(key, number_text(field), comment, range_text(range));
+    std::string operator()(const TextField& field) const { return quoted(*field.value); }
+    std::string operator()(const PathField& field) const { return quoted(*field.value); }
+    std::string operator()(const TextListField& field) const { return list_text(*field.value); }
+    std::string operator()(const ChoiceField& field) const {
+        return quoted(field.names[field.get()]);
     }
-    void real(const std::string& key, double& field, Range<double> range,
-              const std::string& comment) override {
-        line(key, number_text(field), comment, range_text(range));
-    }
-    void boolean(const std::string& key, bool& field, const std::string& comment) override {
-        line(key, field ? "true" : "false", comment, "");
-    }
-    void text(const std::string& key, std::string& field, const std::vector<std::string>& choices,
-              const std::string& comment) override {
-        line(key, quoted(field), comment, join(choices, " | "));
-    }
-    void text_list(const std::string& key, std::vector<std::string>& field,
-                   const std::string& comment) override {
-        line(key, list_text(field), comment, "");
-    }
-
-    [[nodiscard]] std::string result() const { return out_.str(); }
-
-  private:
-    void line(const std::string& key, const std::string& value, const std::string& comment,
-              const std::string& allowed) {
-        out_ << "# " << comment << (allowed.empty() ? "" : "; " + allowed) << "\n"
-             << key << " = " << value << "\n";
-    }
-    std::ostringstream out_;
 };
 
-/// Writes "key = value" lines of the chosen settings.
-class CanonicalPrinter final : public SettingVisitor {
-  public:
-    explicit CanonicalPrinter(const std::vector<std::string>& prefixes) : prefixes_(prefixes) {}
-
-    void section(const std::string& name, const std::string&) override { section_ = name; }
-    void integer(const std::string& key, std::int64_t& field, Range<std::int64_t>,
-                 const std::string&) override {
-        line(key, number_text(field));
-    }
-    void real(const std::string& key, double& field, Range<double>, const std::string&) override {
-        line(key, number_text(field));
-    }
-    void boolean(const std::string& key, bool& field, const std::string&) override {
-        line(key, field ? "true" : "false");
-    }
-    void text(const std::string& key, std::string& field, const std::vector<std::string>&,
-              const std::string&) override {
-        line(key, quoted(field));
-    }
-    void text_list(const std::string& key, std::vector<std::string>& field,
-                   const std::string&) override {
-        line(key, list_text(field));
-    }
-
-    std::string result;
-
-  private:
-    void line(const std::string& key, const std::string& value) {
-        const std::string path = section_ + "." + key;
-        const bool chosen =
-            std::any_of(prefixes_.begin(), prefixes_.end(),
-                        [&](const std::string& prefix) { return path.starts_with(prefix); });
-        if (chosen) result += path + " = " + value + "\n";
-    }
-    const std::vector<std::string>& prefixes_;
-    std::string section_;
+/// The values that a setting may have; empty where its kind says it all.
+struct AllowedText {
+    std::string operator()(const IntegerField& field) const { return range_text(field.range); }
+    std::string operator()(const RealField& field) const { return range_text(field.range); }
+    std::string operator()(const BooleanField&) const { return ""; }
+    std::string operator()(const TextField& field) const { return join(field.choices, " | "); }
+    std::string operator()(const PathField&) const { return ""; }
+    std::string operator()(const TextListField&) const { return ""; }
+    std::string operator()(const ChoiceField& field) const { return join(field.names, " | "); }
 };
+
+std::string value_text(const Setting& setting) {
+    return std::visit(ValueText{}, setting.field);
+}
+
+std::string name_of(const Section& section, const Setting& setting) {
+    return section.name + "." + setting.key;
+}
+
+std::vector<std::string> names_of(const Configuration& configuration) {
+    std::vector<std::string> names;
+    for (const Section& section : configuration)
+        for (const Setting& setting : section.settings)
+            names.push_back(name_of(section, setting));
+    return names;
+}
+
+void load_document(const Configuration& configuration, const Document& document) {
+    refuse_unknown_keys(document, names_of(configuration));
+    for (const Section& section : configuration)
+        for (const Setting& setting : section.settings) {
+            const std::string name = name_of(section, setting);
+            if (const toml::node* node = document.table.at_path(name).node())
+                std::visit(Loader(document, name, *node), setting.field);
+        }
+}
+
+/// A setting's value as far as it shapes outputs.
+std::string canonical_value(const Setting& setting) {
+    const auto* path = std::get_if<PathField>(&setting.field);
+    return path != nullptr && !path->value->empty() ? "a file" : value_text(setting);
+}
+
+/// "section.key" and canonical value of the settings that shape any of `outputs`.
+std::vector<std::pair<std::string, std::string>>
+canonical_values(const Configuration& configuration, Outputs outputs) {
+    std::vector<std::pair<std::string, std::string>> values;
+    for (const Section& section : configuration)
+        for (const Setting& setting : section.settings)
+            if ((setting.shapes & outputs) != Outputs::nothing)
+                values.emplace_back(name_of(section, setting), canonical_value(setting));
+    return values;
+}
 
 } // namespace
 
-void load_settings(const std::string& toml_text, const std::string& file_name,
-                   const std::vector<std::string>& overrides, const DescribeSettings& describe) {
-    KeyCollector known;
-    describe(known);
-    const auto apply = [&](const Document& document) {
-        refuse_unknown_keys(document, known.keys);
-        Loader loader(document);
-        describe(loader);
-    };
-    apply(parse_document(toml_text, file_name));
+Setting integer(std::string key, std::int64_t& value, Range<std::int64_t> range,
+                std::string comment, Outputs shapes) {
+    return {std::move(key), IntegerField{&value, range}, std::move(comment), shapes};
+}
+
+Setting real(std::string key, double& value, Range<double> range, std::string comment,
+             Outputs shapes) {
+    return {std::move(key), RealField{&value, range}, std::move(comment), shapes};
+}
+
+Setting boolean(std::string key, bool& value, std::string comment, Outputs shapes) {
+    return {std::move(key), BooleanField{&value}, std::move(comment), shapes};
+}
+
+Setting text(std::string key, std::string& value, std::vector<std::string> choices,
+             std::string comment, Outputs shapes) {
+    return {std::move(key), TextField{&value, std::move(choices)}, std::move(comment), shapes};
+}
+
+Setting path(std::string key, std::string& value, std::string comment, Outputs shapes) {
+    return {std::move(key), PathField{&value}, std::move(comment), shapes};
+}
+
+Setting text_list(std::string key, std::vector<std::string>& value, std::string comment,
+                  Outputs shapes) {
+    return {std::move(key), TextListField{&value}, std::move(comment), shapes};
+}
+
+void load_settings(const Configuration& configuration, const std::string& toml_text,
+                   const std::string& file_name, const std::vector<std::string>& overrides) {
+    load_document(configuration, parse_document(toml_text, file_name));
     for (const std::string& text : overrides)
-        apply(parse_override(text));
+        load_document(configuration, parse_override(text));
 }
 
-std::string settings_as_toml(const DescribeSettings& describe) {
-    TomlPrinter printer;
-    describe(printer);
-    return printer.result();
+std::string settings_as_toml(const Configuration& configuration) {
+    std::string toml;
+    for (const Section& section : configuration) {
+        toml +=
+            fmt::format("{}# {}\n[{}]\n", toml.empty() ? "" : "\n", section.comment, section.name);
+        for (const Setting& setting : section.settings) {
+            const std::string allowed = std::visit(AllowedText{}, setting.field);
+            toml += fmt::format("# {}{}{}\n{} = {}\n", setting.comment, allowed.empty() ? "" : "; ",
+                                allowed, setting.key, value_text(setting));
+        }
+    }
+    return toml;
 }
 
-std::string canonical_settings(const DescribeSettings& describe,
-                               const std::vector<std::string>& prefixes) {
-    CanonicalPrinter printer(prefixes);
-    describe(printer);
-    return printer.result;
+std::string setting_lines(const Configuration& configuration) {
+    std::string lines;
+    for (const Section& section : configuration)
+        for (const Setting& setting : section.settings)
+            lines += fmt::format("{} = {}\n", name_of(section, setting), value_text(setting));
+    return lines;
+}
+
+std::string canonical_lines(const Configuration& configuration, Outputs outputs) {
+    std::string lines;
+    for (const auto& [name, value] : canonical_values(configuration, outputs))
+        lines += fmt::format("{} = {}\n", name, value);
+    return lines;
+}
+
+std::vector<std::string> setting_differences(const Configuration& there, const Configuration& here,
+                                             Outputs outputs) {
+    const auto theirs = canonical_values(there, outputs);
+    const auto ours = canonical_values(here, outputs);
+    std::vector<std::string> differences;
+    for (std::size_t i = 0; i < theirs.size(); ++i)
+        if (theirs[i] != ours[i])
+            differences.push_back(fmt::format("{} = {} there, {} here", theirs[i].first,
+                                              theirs[i].second, ours[i].second));
+    return differences;
+}
+
+std::vector<std::pair<std::string, std::string*>>
+path_settings(const Configuration& configuration) {
+    std::vector<std::pair<std::string, std::string*>> paths;
+    for (const Section& section : configuration)
+        for (const Setting& setting : section.settings)
+            if (const auto* path = std::get_if<PathField>(&setting.field))
+                paths.emplace_back(name_of(section, setting), path->value);
+    return paths;
 }
 
 } // namespace hdap::core

@@ -8,6 +8,14 @@
 #include <vector>
 
 namespace hdap::core {
+namespace {
+
+/// Whether a byte of UTF-8 is the first one of a character.
+bool starts_character(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
+}
+
+} // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     // Three rows suffice, as a swap looks two rows back.
@@ -49,12 +57,39 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
     return guess.empty() ? "" : " (did you mean '" + guess + "'?)";
 }
 
-std::string printable(std::string text) {
-    for (char& letter : text) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (byte < 0x20 || byte == 0x7f) letter = '?';
+std::string printable(std::string_view text) {
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+        // The C1 controls, U+0080 to U+009F, take two bytes.
+        const bool takes_two = byte == 0xC2U && next >= 0x80U && next < 0xA0U;
+        result += byte < 0x20U || byte == 0x7FU || takes_two ? '?' : text[i];
+        if (takes_two) ++i;
     }
-    return text;
+    return result;
+}
+
+std::size_t display_width(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_character));
+}
+
+std::string padded_left(std::string_view text, std::size_t width) {
+    return std::string(width - std::min(width, display_width(text)), ' ').append(text);
+}
+
+std::string padded_right(std::string_view text, std::size_t width) {
+    return std::string(text).append(width - std::min(width, display_width(text)), ' ');
+}
+
+std::string shortened(std::string_view text, std::size_t width) {
+    // A character has four bytes at most. What claims more is no UTF-8, and must not be endless.
+    const std::size_t most_bytes = 4 * width;
+    if (text.size() <= most_bytes && display_width(text) <= width) return std::string(text);
+    std::size_t end = 0;
+    for (std::size_t kept = 0; end < std::min(text.size(), most_bytes); ++end)
+        if (starts_character(text[end]) && ++kept == width) break;
+    return std::string(text.substr(0, end)) + "…";
 }
 
 std::string join(std::span<const std::string> words, std::string_view separator) {

@@ -2,8 +2,10 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/fleet/dbscan.hpp"
-#include "hdap/fleet/median.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -30,17 +32,18 @@ constexpr double highest_knee = 0.97;
 
 void check_parameters(const ClusteringParameters& parameters) {
     if (!(parameters.eps >= 0.0 && parameters.eps <= 1e3))
-        throw core::ConfigError("clustering: eps is " + std::to_string(parameters.eps) +
-                                ", expected 0 (automatic) or a positive radius in log latency, "
-                                "such as 0.01");
+        throw core::ConfigError(
+            fmt::format("clustering: eps is {:f}, expected 0 (automatic) or a positive "
+                        "radius in log latency, such as 0.01",
+                        parameters.eps));
     if (parameters.min_points < 0)
-        throw core::ConfigError("clustering: min_points is " +
-                                std::to_string(parameters.min_points) +
-                                ", expected 0 (automatic) or a positive number of devices");
+        throw core::ConfigError(
+            fmt::format("clustering: min_points is {}, expected 0 (automatic) or a "
+                        "positive number of devices",
+                        parameters.min_points));
     if (parameters.representatives < 1)
-        throw core::ConfigError("clustering: representatives is " +
-                                std::to_string(parameters.representatives) +
-                                ", expected at least 1");
+        throw core::ConfigError(fmt::format(
+            "clustering: representatives is {}, expected at least 1", parameters.representatives));
 }
 
 /// With the same min_points, a larger fleet has more stragglers between two groups that join them
@@ -184,7 +187,7 @@ std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metri
     for (std::size_t b = 0; b < benchmarks; ++b) {
         for (std::size_t i = 0; i < devices; ++i)
             column[i] = fleet.latency_ms[i * benchmarks + b];
-        const double log_median = std::log(median(column));
+        const double log_median = std::log(core::median(column));
         for (std::size_t i = 0; i < devices; ++i)
             signature[i * benchmarks + b] = std::log(column[i]) - log_median;
     }
@@ -269,9 +272,9 @@ class ClusteringCheck {
 
     void run() const {
         const double eps = clustering_.eps;
-        require(eps > 0.0 && std::isfinite(eps), "/", "eps is " + std::to_string(eps));
+        require(eps > 0.0 && std::isfinite(eps), "/", fmt::format("eps is {:f}", eps));
         require(clustering_.min_points > 0, "/",
-                "min_points is " + std::to_string(clustering_.min_points));
+                fmt::format("min_points is {}", clustering_.min_points));
         require(clustering_.devices() > 0, "/cluster_of_device", "no devices");
         require(clustering_.clusters() > 0, "/cluster_weight", "no clusters");
         check_labels();
@@ -282,7 +285,7 @@ class ClusteringCheck {
 
   private:
     void require(bool holds, const char* path, const std::string& message) const {
-        if (!holds) throw core::DataError(file_ + ": " + path + ": " + message);
+        if (!holds) throw core::DataError(fmt::format("{}: {}: {}", file_, path, message));
     }
 
     void check_labels() const {
@@ -292,15 +295,12 @@ class ClusteringCheck {
             const std::int32_t own = clustering_.cluster_of_device[i];
             const std::int32_t assigned = clustering_.assigned_cluster[i];
             const double ratio = clustering_.device_ratio[i];
-            const std::string device = "device " + std::to_string(i) + " ";
             require(in_range(own), "/cluster_of_device",
-                    device + "is in cluster " + std::to_string(own) + " of " +
-                        std::to_string(clusters));
+                    fmt::format("device {} is in cluster {} of {}", i, own, clusters));
             require(in_range(assigned) && (own < 0 || own == assigned), "/assigned_cluster",
-                    device + "of cluster " + std::to_string(own) + " is assigned to " +
-                        std::to_string(assigned));
+                    fmt::format("device {} of cluster {} is assigned to {}", i, own, assigned));
             require(std::isfinite(ratio) && (assigned < 0 ? ratio == 0.0 : ratio > 0.0),
-                    "/device_ratio", device + "has ratio " + std::to_string(ratio));
+                    "/device_ratio", fmt::format("device {} has ratio {:f}", i, ratio));
         }
     }
 
@@ -309,22 +309,21 @@ class ClusteringCheck {
         for (std::size_t c = 0; c < clustering_.clusters(); ++c) {
             const double weight = clustering_.cluster_weight[c];
             const double ratio = clustering_.cluster_mean_ratio[c];
-            const std::string cluster = "cluster " + std::to_string(c) + " has ";
             require(weight > 0.0 && weight <= 1.0, "/cluster_weight",
-                    cluster + "weight " + std::to_string(weight));
+                    fmt::format("cluster {} has weight {:f}", c, weight));
             require(std::isfinite(ratio) && ratio > 0.0, "/cluster_mean_ratio",
-                    cluster + "ratio " + std::to_string(ratio));
+                    fmt::format("cluster {} has ratio {:f}", c, ratio));
             sum += weight;
         }
         require(std::abs(sum - 1.0) <= 1e-9, "/cluster_weight",
-                "the weights sum to " + std::to_string(sum) + ", expected 1");
+                fmt::format("the weights sum to {:f}, expected 1", sum));
     }
 
     void check_representatives() const {
         std::vector<bool> seen(clustering_.devices(), false);
         for (std::size_t c = 0; c < clustering_.clusters(); ++c) {
             require(!clustering_.representatives[c].empty(), "/representatives",
-                    "cluster " + std::to_string(c) + " has none");
+                    fmt::format("cluster {} has none", c));
             for (const std::int32_t device : clustering_.representatives[c]) {
                 const bool valid =
                     device >= 0 && static_cast<std::size_t>(device) < clustering_.devices();
@@ -332,8 +331,7 @@ class ClusteringCheck {
                 require(valid && !seen[i] &&
                             clustering_.cluster_of_device[i] == static_cast<std::int32_t>(c),
                         "/representatives",
-                        "device " + std::to_string(device) + " cannot represent cluster " +
-                            std::to_string(c));
+                        fmt::format("device {} cannot represent cluster {}", device, c));
                 seen[i] = true;
             }
         }
@@ -358,8 +356,9 @@ std::vector<std::vector<std::int32_t>> read_representatives(const storage::Hdf5R
                                                             std::size_t clusters) {
     const storage::Shape shape = file.shape("/representatives");
     if (shape.size() != 2 || shape[0] != clusters)
-        throw core::DataError(file.name() + ": /representatives: expected one row for each of " +
-                              std::to_string(clusters) + " clusters");
+        throw core::DataError(
+            fmt::format("{}: /representatives: expected one row for each of {} clusters",
+                        file.name(), clusters));
     const std::vector<std::int32_t> table = file.read<std::int32_t>("/representatives", shape);
     std::vector<std::vector<std::int32_t>> representatives(clusters);
     for (std::size_t i = 0; i < table.size(); ++i)
@@ -373,8 +372,8 @@ Clustering read_clustering(const storage::Hdf5Reader& file) {
     Clustering clustering;
     const std::string metric = file.attribute_string("/", "metric");
     if (metric != "level" && metric != "shape")
-        throw core::DataError(file.name() + ": root attribute metric is '" + metric +
-                              "', expected 'level' or 'shape'");
+        throw core::DataError(fmt::format(
+            "{}: root attribute metric is '{}', expected 'level' or 'shape'", file.name(), metric));
     clustering.metric = metric == "level" ? SignatureMetric::level : SignatureMetric::shape;
     clustering.eps = file.attribute_double("/", "eps");
     clustering.min_points = file.attribute_int("/", "min_points");
@@ -390,6 +389,38 @@ Clustering read_clustering(const storage::Hdf5Reader& file) {
     clustering.k_distance = file.read<double>("/k_distance");
     ClusteringCheck(clustering, file.name()).run();
     return clustering;
+}
+
+std::vector<core::Setting> settings_of(ClusteringParameters& parameters) {
+    constexpr auto shapes = core::Outputs::clusters;
+    return {
+        core::choice("method", parameters.method,
+                     {{"dbscan", ClusteringMethod::dbscan},
+                      {"single_device", ClusteringMethod::single_device},
+                      {"whole_fleet", ClusteringMethod::whole_fleet}},
+                     "dbscan: dense groups; baselines: one device stands for all, or the fleet is "
+                     "one group",
+                     shapes),
+        core::choice("weighting", parameters.weighting,
+                     {{"devices", ClusterWeighting::devices}, {"equal", ClusterWeighting::equal}},
+                     "What a cluster counts in the fleet's mean: its devices, or as much as any "
+                     "other",
+                     shapes),
+        core::choice("metric", parameters.metric,
+                     {{"level", SignatureMetric::level}, {"shape", SignatureMetric::shape}},
+                     "level: compare latencies; shape: without the device's overall speed", shapes),
+        core::real("eps", parameters.eps, {0.0, 10.0},
+                   "Radius in log latency, 0.01 is about 1 %; 0: at the knee of the k-distance "
+                   "curve",
+                   shapes),
+        core::integer("min_points", parameters.min_points, {0, 1'000'000},
+                      "Devices that make a dense group; 0: by the size of the fleet", shapes),
+        core::integer("representatives", parameters.representatives, {1, 1000},
+                      "Devices of a cluster that are measured on its behalf", shapes),
+        core::choice(
+            "noise", parameters.noise,
+            {{"nearest_cluster", NoisePolicy::nearest_cluster}, {"drop", NoisePolicy::drop}},
+            "How devices in no group count: with the nearest cluster, or not at all", shapes)};
 }
 
 } // namespace hdap::fleet

@@ -1,7 +1,10 @@
 #include "hdap/fleet/device_model.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/median.hpp"
+#include "hdap/core/statistics.hpp"
+#include "hdap/core/unknown_name.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -56,7 +59,7 @@ constexpr std::array<Preset, 2> presets{
 
 /// Throughputs of one unit, all in units per second.
 struct UnitSpeed {
-    std::array<double, work_kinds> macs_per_s{};
+    std::array<double, execution_kinds> macs_per_s{};
     double bytes_per_s = 0.0;
     double launch_s = 0.0;
 };
@@ -64,15 +67,15 @@ struct UnitSpeed {
 UnitSpeed unit_speed(const DeviceModel& model, const DeviceCondition& condition) {
     const auto modes = model.power_modes.size();
     if (condition.power_mode < 0 || static_cast<std::size_t>(condition.power_mode) >= modes)
-        throw core::DataError("device condition: power mode " +
-                              std::to_string(condition.power_mode) + " is not one of the " +
-                              std::to_string(modes) + " modes of " + model.sku);
+        throw core::DataError(
+            fmt::format("device condition: power mode {} is not one of the {} modes of {}",
+                        condition.power_mode, modes, model.sku));
     const PowerMode& mode = model.power_modes[static_cast<std::size_t>(condition.power_mode)];
     const double free_share = 1.0 - condition.background_load;
     const double gpu = model.peak_macs_per_s * mode.gpu_clock_factor * condition.gpu_clock_factor *
                        condition.silicon * (1.0 - condition.ageing) * free_share;
     UnitSpeed speed;
-    for (std::size_t kind = 0; kind < work_kinds; ++kind)
+    for (std::size_t kind = 0; kind < execution_kinds; ++kind)
         speed.macs_per_s[kind] = gpu * model.efficiency[kind] * condition.kind_efficiency[kind];
     speed.bytes_per_s = model.bandwidth_gb_s * 1e9 * model.bandwidth_efficiency *
                         mode.memory_clock_factor * condition.memory_clock_factor * free_share;
@@ -80,14 +83,13 @@ UnitSpeed unit_speed(const DeviceModel& model, const DeviceCondition& condition)
     return speed;
 }
 
-void check_layer(const LayerWork& layer) {
-    if (layer.macs < 0 || layer.weight_elements < 0 || layer.input_elements < 0 ||
+void check_layer(const network::LayerCosts& layer) {
+    if (layer.macs < 0 || layer.parameters < 0 || layer.input_elements < 0 ||
         layer.output_elements < 0 || layer.input_channels < 1 || layer.output_channels < 1)
-        throw core::InternalError(
-            "layer work out of range: macs " + std::to_string(layer.macs) + ", channels " +
-            std::to_string(layer.input_channels) + " to " + std::to_string(layer.output_channels) +
-            ", elements " + std::to_string(layer.weight_elements) + ", " +
-            std::to_string(layer.input_elements) + ", " + std::to_string(layer.output_elements));
+        throw core::InternalError(fmt::format(
+            "costs of layer '{}' out of range: macs {}, channels {} to {}, elements {}, {}, {}",
+            layer.name, layer.macs, layer.input_channels, layer.output_channels, layer.parameters,
+            layer.input_elements, layer.output_elements));
 }
 
 /// Channels as the device counts them. An amount is divided by the true channels before it is
@@ -100,12 +102,13 @@ double per_channel(std::int64_t amount, std::int64_t channels) {
     return static_cast<double>(amount) / static_cast<double>(channels);
 }
 
-double layer_seconds(const DeviceModel& model, const UnitSpeed& speed, const LayerWork& layer,
-                     double images) {
+double layer_seconds(const DeviceModel& model, const UnitSpeed& speed,
+                     const network::LayerCosts& layer, double images) {
     const double inputs = padded(layer.input_channels, model.channel_padding);
     const double outputs = padded(layer.output_channels, model.channel_padding);
     // A filter of a convolution or linear layer spans all inputs; elsewhere it sees one channel.
-    const bool dense = layer.kind == WorkKind::convolution || layer.kind == WorkKind::linear;
+    const bool dense =
+        layer.kind == network::LayerKind::convolution || layer.kind == network::LayerKind::linear;
     const auto pad_filters = [&](std::int64_t amount) {
         const double per_output = per_channel(amount, layer.output_channels);
         return dense ? per_output / static_cast<double>(layer.input_channels) * inputs * outputs
@@ -115,12 +118,17 @@ double layer_seconds(const DeviceModel& model, const UnitSpeed& speed, const Lay
     const double activations = per_channel(layer.input_elements, layer.input_channels) * inputs +
                                per_channel(layer.output_elements, layer.output_channels) * outputs;
     const double bytes = static_cast<double>(model.bytes_per_element) *
-                         (pad_filters(layer.weight_elements) + activations * images);
-    const double compute_s = macs / speed.macs_per_s[static_cast<std::size_t>(layer.kind)];
+                         (pad_filters(layer.parameters) + activations * images);
+    const double compute_s = macs / speed.macs_per_s[execution_kind(layer.kind)];
     return std::max(compute_s, bytes / speed.bytes_per_s) + speed.launch_s;
 }
 
 } // namespace
+
+std::size_t execution_kind(network::LayerKind kind) noexcept {
+    static_assert(static_cast<std::size_t>(network::LayerKind::elementwise) == execution_kinds - 1);
+    return std::min(static_cast<std::size_t>(kind), execution_kinds - 1);
+}
 
 std::vector<std::string> device_presets() {
     std::vector<std::string> names;
@@ -130,21 +138,18 @@ std::vector<std::string> device_presets() {
 }
 
 DeviceModel device_model(const std::string& preset) {
-    std::string known;
-    for (const Preset& candidate : presets) {
+    for (const Preset& candidate : presets)
         if (preset == candidate.name) return candidate.make();
-        known += (known.empty() ? "" : ", ") + std::string(candidate.name);
-    }
-    throw core::ConfigError("unknown device preset '" + preset + "'; known: " + known);
+    throw core::ConfigError(core::unknown_name("device preset", preset, device_presets()));
 }
 
 double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                  std::span<const LayerWork> layers, std::int64_t batch) {
+                  std::span<const network::LayerCosts> layers, std::int64_t batch) {
     if (batch < 1)
-        throw core::InternalError("latency for a batch of " + std::to_string(batch) + " images");
+        throw core::InternalError(fmt::format("latency for a batch of {} images", batch));
     const UnitSpeed speed = unit_speed(model, condition);
     double seconds = 0.0;
-    for (const LayerWork& layer : layers) {
+    for (const network::LayerCosts& layer : layers) {
         check_layer(layer);
         seconds += layer_seconds(model, speed, layer, static_cast<double>(batch));
     }
@@ -152,9 +157,9 @@ double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
 }
 
 double measured_latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                           std::span<const LayerWork> layers, std::int64_t batch, int runs,
-                           core::RandomStream& random) {
-    if (runs < 1) throw core::InternalError("a measurement of " + std::to_string(runs) + " runs");
+                           std::span<const network::LayerCosts> layers, std::int64_t batch,
+                           int runs, core::RandomStream& random) {
+    if (runs < 1) throw core::InternalError(fmt::format("a measurement of {} runs", runs));
     const double clean_ms = latency_ms(model, condition, layers, batch);
     std::vector<double> factors(static_cast<std::size_t>(runs));
     for (double& factor : factors) {
@@ -163,16 +168,15 @@ double measured_latency_ms(const DeviceModel& model, const DeviceCondition& cond
         const double excess = -outlier_mean_excess * std::log1p(-random.uniform());
         factor = noise * (outlier ? 1.0 + excess : 1.0);
     }
-    return clean_ms * median(std::move(factors));
+    return clean_ms * core::median(std::move(factors));
 }
 
 void check_condition(const DeviceCondition& condition, const std::string& where) {
     const auto check = [&](const char* field, double value, double low, double high) {
         // Written so that NaN fails too.
         if (!(value >= low && value <= high))
-            throw core::DataError(where + ": " + field + " is " + std::to_string(value) +
-                                  ", expected " + std::to_string(low) + " to " +
-                                  std::to_string(high));
+            throw core::DataError(fmt::format("{}: {} is {:f}, expected {:f} to {:f}", where, field,
+                                              value, low, high));
     };
     check("silicon", condition.silicon, 0.1, 10.0);
     check("power_mode", condition.power_mode, 0, 1000);

@@ -2,9 +2,13 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 namespace hdap::fleet {
 
@@ -16,8 +20,8 @@ void check_names(const std::vector<std::string>& names, const char* what,
                  const std::string& where) {
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (!is_name(names[i]))
-            throw core::DataError(where + ": " + what + " " + std::to_string(i) +
-                                  " is not a name of 1 to 256 printable bytes");
+            throw core::DataError(
+                fmt::format("{}: {} {} is not a name of 1 to 256 printable bytes", where, what, i));
     }
     std::vector<std::size_t> order(names.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -27,7 +31,7 @@ void check_names(const std::vector<std::string>& names, const char* what,
         std::adjacent_find(order.begin(), order.end(),
                            [&](std::size_t a, std::size_t b) { return names[a] == names[b]; });
     if (twin != order.end())
-        throw core::DataError(where + ": " + what + " '" + names[*twin] + "' occurs twice");
+        throw core::DataError(fmt::format("{}: {} '{}' occurs twice", where, what, names[*twin]));
 }
 
 void check_latencies(const Fleet& fleet, const std::string& where) {
@@ -35,81 +39,96 @@ void check_latencies(const Fleet& fleet, const std::string& where) {
         const double value = fleet.latency_ms[i];
         // Written so that NaN fails too.
         if (!(value >= smallest_latency_ms && value <= largest_latency_ms))
-            throw core::DataError(
-                where + ": latency of device '" + fleet.device_ids[i / fleet.benchmarks()] +
-                "' on '" + fleet.benchmark_names[i % fleet.benchmarks()] + "' is " +
-                std::to_string(value) + " ms; expected a positive number, in milliseconds");
+            throw core::DataError(fmt::format("{}: latency of device '{}' on '{}' is {:f} ms; "
+                                              "expected a positive number, in milliseconds",
+                                              where, fleet.device_ids[i / fleet.benchmarks()],
+                                              fleet.benchmark_names[i % fleet.benchmarks()],
+                                              value));
     }
 }
 
-struct RealField {
-    const char* name;
-    double DeviceCondition::*member;
-};
-constexpr RealField real_fields[] = {
-    {"silicon", &DeviceCondition::silicon},
-    {"gpu_clock_factor", &DeviceCondition::gpu_clock_factor},
-    {"memory_clock_factor", &DeviceCondition::memory_clock_factor},
-    {"launch_factor", &DeviceCondition::launch_factor},
-    {"background_load", &DeviceCondition::background_load},
-    {"ageing", &DeviceCondition::ageing},
-    {"noise_sigma", &DeviceCondition::noise_sigma},
-};
-
-struct IntegerField {
-    const char* name;
-    std::int32_t DeviceCondition::*member;
-};
-constexpr IntegerField integer_fields[] = {
-    {"power_mode", &DeviceCondition::power_mode},
-    {"driver_version", &DeviceCondition::driver_version},
-};
-
-const std::string conditions_group = "/conditions/";
-
-template <class T, class Field>
-void write_column(storage::Hdf5Writer& file, const std::vector<DeviceCondition>& conditions,
-                  const Field& field) {
-    std::vector<T> column;
-    column.reserve(conditions.size());
-    for (const DeviceCondition& condition : conditions)
-        column.push_back(condition.*(field.member));
-    file.write(conditions_group + field.name, column);
+void check_attribute(const Fleet& fleet, const DeviceAttribute& attribute,
+                     const std::string& where) {
+    const auto refuse = [&](const std::string& what) {
+        throw core::DataError(fmt::format("{}: attribute '{}' {}", where, attribute.name, what));
+    };
+    if (attribute.name.find('/') != std::string::npos) refuse("has a slash in its name");
+    if (!is_name(attribute.unit))
+        refuse("has no unit of 1 to 256 printable bytes; a plain number has the unit '1'");
+    if (attribute.values.size() != fleet.devices())
+        refuse(
+            fmt::format("has {} values for {} devices", attribute.values.size(), fleet.devices()));
+    for (std::size_t i = 0; i < attribute.values.size(); ++i)
+        if (std::isinf(attribute.values[i]))
+            refuse(fmt::format("of device '{}' is {}; expected a finite number, or nan where it is "
+                               "not known",
+                               fleet.device_ids[i], attribute.values[i]));
 }
 
-void write_conditions(storage::Hdf5Writer& file, const std::vector<DeviceCondition>& conditions) {
-    for (const RealField& field : real_fields)
-        write_column<double>(file, conditions, field);
-    for (const IntegerField& field : integer_fields)
-        write_column<std::int32_t>(file, conditions, field);
-    std::vector<double> efficiency;
-    efficiency.reserve(conditions.size() * work_kinds);
-    for (const DeviceCondition& condition : conditions)
-        efficiency.insert(efficiency.end(), condition.kind_efficiency.begin(),
-                          condition.kind_efficiency.end());
-    file.write(conditions_group + "kind_efficiency", efficiency, {conditions.size(), work_kinds});
+void check_attributes(const Fleet& fleet, const std::string& where) {
+    std::vector<std::string> names;
+    for (const DeviceAttribute& attribute : fleet.attributes)
+        names.push_back(attribute.name);
+    check_names(names, "attribute", where);
+    for (const DeviceAttribute& attribute : fleet.attributes)
+        check_attribute(fleet, attribute, where);
 }
 
-template <class T, class Field>
-void read_column(const storage::Hdf5Reader& file, std::vector<DeviceCondition>& conditions,
-                 const Field& field) {
-    const std::vector<T> column = file.read<T>(conditions_group + field.name, {conditions.size()});
-    for (std::size_t i = 0; i < conditions.size(); ++i)
-        conditions[i].*(field.member) = column[i];
+void check_genomes(const Fleet& fleet, const std::string& where) {
+    const auto& genomes = fleet.benchmark_genomes;
+    if (genomes.empty()) return;
+    if (genomes.size() != fleet.benchmarks())
+        throw core::DataError(fmt::format("{}: {} benchmark genomes for {} benchmarks", where,
+                                          genomes.size(), fleet.benchmarks()));
+    for (std::size_t b = 0; b < genomes.size(); ++b) {
+        if (genomes[b].empty() || genomes[b].size() != genomes[0].size())
+            throw core::DataError(
+                fmt::format("{}: benchmark '{}' has {} pruning groups, '{}' has {}", where,
+                            fleet.benchmark_names[b], genomes[b].size(), fleet.benchmark_names[0],
+                            genomes[0].size()));
+        for (const std::int32_t channels : genomes[b])
+            if (channels < 1)
+                throw core::DataError(
+                    fmt::format("{}: benchmark '{}' keeps {} channels of a pruning group, expected "
+                                "1 or more",
+                                where, fleet.benchmark_names[b], channels));
+    }
 }
 
-std::vector<DeviceCondition> read_conditions(const storage::Hdf5Reader& file, std::size_t devices) {
-    std::vector<DeviceCondition> conditions(devices);
-    for (const RealField& field : real_fields)
-        read_column<double>(file, conditions, field);
-    for (const IntegerField& field : integer_fields)
-        read_column<std::int32_t>(file, conditions, field);
-    const std::vector<double> efficiency =
-        file.read<double>(conditions_group + "kind_efficiency", {devices, work_kinds});
-    for (std::size_t i = 0; i < devices; ++i)
-        std::copy_n(efficiency.begin() + static_cast<std::ptrdiff_t>(i * work_kinds), work_kinds,
-                    conditions[i].kind_efficiency.begin());
-    return conditions;
+const std::string attributes_group = "/attributes/";
+const std::string genomes_path = "/benchmark_genomes";
+
+void write_genomes(storage::Hdf5Writer& file, const std::vector<network::Genome>& genomes) {
+    std::vector<std::int32_t> flat;
+    for (const network::Genome& genome : genomes)
+        flat.insert(flat.end(), genome.begin(), genome.end());
+    file.write(genomes_path, flat, {genomes.size(), genomes[0].size()});
+    file.attribute(genomes_path, "unit", std::string("channels"));
+}
+
+std::vector<network::Genome> read_genomes(const storage::Hdf5Reader& file) {
+    const storage::Shape shape = file.shape(genomes_path);
+    if (shape.size() != 2)
+        throw core::DataError(fmt::format("{}: {} has {} dimensions, expected 2", file.name(),
+                                          genomes_path, shape.size()));
+    const auto flat = file.read<std::int32_t>(genomes_path, shape);
+    std::vector<network::Genome> genomes;
+    for (std::size_t b = 0; b < shape[0]; ++b) {
+        const auto row = std::span(flat).subspan(b * shape[1], shape[1]);
+        genomes.emplace_back(row.begin(), row.end());
+    }
+    return genomes;
+}
+
+std::vector<DeviceAttribute> read_attributes(const storage::Hdf5Reader& file, std::size_t devices) {
+    std::vector<DeviceAttribute> attributes;
+    for (const storage::Entry& entry : file.list()) {
+        if (!entry.path.starts_with(attributes_group)) continue;
+        attributes.push_back({.name = entry.path.substr(attributes_group.size()),
+                              .unit = file.attribute_string(entry.path, "unit"),
+                              .values = file.read<double>(entry.path, {devices})});
+    }
+    return attributes;
 }
 
 } // namespace
@@ -126,22 +145,19 @@ void check_fleet(const Fleet& fleet, const std::string& where) {
     if (fleet.devices() == 0) throw core::DataError(where + ": the fleet has no devices");
     if (fleet.benchmarks() == 0) throw core::DataError(where + ": the fleet has no benchmarks");
     if (fleet.devices() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
-        throw core::DataError(where + ": " + std::to_string(fleet.devices()) +
-                              " devices; at most 2147483647 are supported");
+        throw core::DataError(fmt::format("{}: {} devices; at most 2147483647 are supported", where,
+                                          fleet.devices()));
     check_names({fleet.sku}, "sku", where);
     check_names(fleet.device_ids, "device_id", where);
     check_names(fleet.benchmark_names, "benchmark", where);
     if (fleet.latency_ms.size() / fleet.benchmarks() != fleet.devices() ||
         fleet.latency_ms.size() % fleet.benchmarks() != 0)
-        throw core::DataError(where + ": " + std::to_string(fleet.latency_ms.size()) +
-                              " latencies for " + std::to_string(fleet.devices()) +
-                              " devices and " + std::to_string(fleet.benchmarks()) + " benchmarks");
+        throw core::DataError(fmt::format("{}: {} latencies for {} devices and {} benchmarks",
+                                          where, fleet.latency_ms.size(), fleet.devices(),
+                                          fleet.benchmarks()));
     check_latencies(fleet, where);
-    if (!fleet.conditions.empty() && fleet.conditions.size() != fleet.devices())
-        throw core::DataError(where + ": " + std::to_string(fleet.conditions.size()) +
-                              " conditions for " + std::to_string(fleet.devices()) + " devices");
-    for (std::size_t i = 0; i < fleet.conditions.size(); ++i)
-        check_condition(fleet.conditions[i], where + ": device '" + fleet.device_ids[i] + "'");
+    check_attributes(fleet, where);
+    check_genomes(fleet, where);
 }
 
 void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {
@@ -151,7 +167,11 @@ void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {
     file.write_strings("/benchmark", fleet.benchmark_names);
     file.write("/latency_ms", fleet.latency_ms, {fleet.devices(), fleet.benchmarks()});
     file.attribute("/latency_ms", "unit", std::string("ms"));
-    if (!fleet.conditions.empty()) write_conditions(file, fleet.conditions);
+    for (const DeviceAttribute& attribute : fleet.attributes) {
+        file.write(attributes_group + attribute.name, attribute.values);
+        file.attribute(attributes_group + attribute.name, "unit", attribute.unit);
+    }
+    if (!fleet.benchmark_genomes.empty()) write_genomes(file, fleet.benchmark_genomes);
 }
 
 Fleet read_fleet(const storage::Hdf5Reader& file) {
@@ -160,7 +180,8 @@ Fleet read_fleet(const storage::Hdf5Reader& file) {
     fleet.device_ids = file.read_strings("/device_id");
     fleet.benchmark_names = file.read_strings("/benchmark");
     fleet.latency_ms = file.read<double>("/latency_ms", {fleet.devices(), fleet.benchmarks()});
-    if (file.contains("/conditions")) fleet.conditions = read_conditions(file, fleet.devices());
+    fleet.attributes = read_attributes(file, fleet.devices());
+    if (file.contains(genomes_path)) fleet.benchmark_genomes = read_genomes(file);
     check_fleet(fleet, file.name());
     return fleet;
 }

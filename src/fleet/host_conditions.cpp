@@ -4,6 +4,8 @@
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/measurement.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -143,8 +145,8 @@ ConditionWatch::Times ConditionWatch::times() const {
 
 std::string disturbance(const HostConditions& conditions) {
     if (!(conditions.cores_used_by_others > noticeable_cores)) return {};
-    return "other programs used " + core::significant(conditions.cores_used_by_others, 2) +
-           " cores of " + conditions.host + " meanwhile";
+    return fmt::format("other programs used {} cores of {} meanwhile",
+                       core::significant(conditions.cores_used_by_others, 2), conditions.host);
 }
 
 } // namespace hdap::fleet

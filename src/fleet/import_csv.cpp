@@ -1,170 +1,24 @@
 #include "hdap/fleet/import_csv.hpp"
 
+#include "fleet/csv_reader.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/median.hpp"
+#include "hdap/core/statistics.hpp"
+#include "hdap/core/text.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <fstream>
 #include <limits>
 #include <set>
 #include <span>
-#include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
 namespace hdap::fleet {
 
 namespace {
 
-constexpr std::size_t longest_line = 65536;
-constexpr std::size_t longest_shown = 60;
 constexpr std::size_t dropped_shown = 5;
-
-/// The text in quotes, cut and without control characters, so that a binary file cannot spoil the
-/// terminal.
-std::string shown(std::string_view text) {
-    std::string result = "'";
-    for (const char c : text.substr(0, longest_shown))
-        result += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    return result + (text.size() > longest_shown ? "…'" : "'");
-}
-
-/// Reads lines, counts them, and refuses endless ones.
-class LineReader {
-  public:
-    LineReader(std::istream& input, const std::string& name) : input_(input), name_(name) {}
-
-    /// The next line that is not blank, without its end; false at the end of the file.
-    bool next(std::string& line) {
-        while (read(line))
-            if (line.find_first_not_of(" \t") != std::string::npos) return true;
-        return false;
-    }
-
-    [[nodiscard]] std::int64_t number() const noexcept { return number_; }
-
-    [[noreturn]] void fail(const std::string& message) const {
-        throw core::DataError(name_ + ":" + std::to_string(number_) + ": " + message);
-    }
-
-  private:
-    bool read(std::string& line) {
-        line.clear();
-        std::streambuf& bytes = *input_.rdbuf();
-        using Traits = std::streambuf::traits_type;
-        Traits::int_type c = bytes.sbumpc();
-        if (Traits::eq_int_type(c, Traits::eof())) return false;
-        ++number_;
-        for (; !Traits::eq_int_type(c, Traits::eof()); c = bytes.sbumpc()) {
-            const char byte = Traits::to_char_type(c);
-            if (byte == '\n') break;
-            if (line.size() == longest_line)
-                fail("the line is longer than 65536 bytes; is this a CSV file?");
-            line += byte;
-        }
-        if (!line.empty() && line.back() == '\r') line.pop_back();
-        return true;
-    }
-
-    std::istream& input_;
-    const std::string& name_;
-    std::int64_t number_ = 0;
-};
-
-/// Parses the quoted field that starts at `at` (on the quote); leaves `at` behind it.
-std::string quoted_field(const std::string& line, std::size_t& at, const LineReader& lines) {
-    std::string field;
-    for (++at; at < line.size(); ++at) {
-        if (line[at] != '"') {
-            field += line[at];
-        } else if (at + 1 < line.size() && line[at + 1] == '"') {
-            field += line[++at];
-        } else {
-            ++at;
-            return field;
-        }
-    }
-    lines.fail("a quoted field does not end in its line");
-}
-
-void split_fields(const std::string& line, const LineReader& lines,
-                  std::vector<std::string>& fields) {
-    fields.clear();
-    std::size_t at = 0;
-    for (;;) {
-        if (at < line.size() && line[at] == '"') {
-            fields.push_back(quoted_field(line, at, lines));
-            if (at < line.size() && line[at] != ',')
-                lines.fail("text after the quoted field " + shown(fields.back()));
-        } else {
-            const std::size_t end = std::min(line.find(',', at), line.size());
-            fields.push_back(line.substr(at, end - at));
-            at = end;
-        }
-        if (at == line.size()) return;
-        ++at;
-    }
-}
-
-enum Column : std::size_t { device_column, benchmark_column, run_column, latency_column };
-constexpr std::array<const char*, 4> column_names{"device_id", "benchmark", "run", "latency_ms"};
-
-/// Where the four columns are, and how many there are in all.
-struct Header {
-    std::array<std::size_t, column_names.size()> position{};
-    std::size_t columns = 0;
-};
-
-Header parse_header(LineReader& lines) {
-    std::string line;
-    if (!lines.next(line)) lines.fail("the file is empty; expected a line of column names");
-    // Spreadsheets put a byte order mark in front.
-    if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
-    std::vector<std::string> fields;
-    split_fields(line, lines, fields);
-    Header header;
-    header.columns = fields.size();
-    for (std::size_t c = 0; c < column_names.size(); ++c) {
-        const auto found = std::find(fields.begin(), fields.end(), column_names[c]);
-        if (found == fields.end())
-            lines.fail("no column '" + std::string(column_names[c]) + "' in the header " +
-                       shown(line) + "; expected device_id,benchmark,run,latency_ms");
-        if (std::find(found + 1, fields.end(), column_names[c]) != fields.end())
-            lines.fail("two columns '" + std::string(column_names[c]) + "'");
-        header.position[c] = static_cast<std::size_t>(found - fields.begin());
-    }
-    return header;
-}
-
-template <class T>
-T parse_number(const std::string& text, const char* column, const LineReader& lines) {
-    T value{};
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || stop != end || text.empty())
-        lines.fail(std::string(column) + " is " + shown(text) + ", expected a number");
-    return value;
-}
-
-/// Numbers names in the order in which they come.
-class NameTable {
-  public:
-    std::uint32_t number(const std::string& name) {
-        const auto [entry, is_new] =
-            numbers_.try_emplace(name, static_cast<std::uint32_t>(names_.size()));
-        if (is_new) names_.push_back(name);
-        return entry->second;
-    }
-    [[nodiscard]] bool contains(const std::string& name) const { return numbers_.contains(name); }
-    [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
-
-  private:
-    std::unordered_map<std::string, std::uint32_t> numbers_;
-    std::vector<std::string> names_;
-};
 
 struct Measurement {
     std::uint32_t device = 0;
@@ -180,54 +34,45 @@ struct Measurements {
     std::vector<Measurement> rows;
 };
 
-/// What a name must be is checked here already, so that the message can tell the line.
-const std::string& checked_name(const std::string& text, const char* column,
-                                const LineReader& lines) {
-    if (!is_name(text))
-        lines.fail(std::string(column) + " is " + shown(text) +
-                   ", expected 1 to 256 printable bytes");
-    return text;
-}
+/// Where the columns are.
+struct Columns {
+    explicit Columns(const CsvReader& file)
+        : device(file.column("device_id")), benchmark(file.column("benchmark")),
+          run(file.column("run")), latency(file.column("latency_ms")) {}
 
-Measurement parse_row(const std::vector<std::string>& fields, const Header& header,
-                      const LineReader& lines, Measurements& all) {
+    std::size_t device;
+    std::size_t benchmark;
+    std::size_t run;
+    std::size_t latency;
+};
+
+Measurement parse_row(const std::vector<std::string>& fields, const Columns& columns,
+                      const CsvReader& file, Measurements& all) {
     Measurement row;
-    row.line = lines.number();
-    row.device = all.devices.number(
-        checked_name(fields[header.position[device_column]], "device_id", lines));
-    row.benchmark = all.benchmarks.number(
-        checked_name(fields[header.position[benchmark_column]], "benchmark", lines));
-    row.run = parse_number<std::int64_t>(fields[header.position[run_column]], "run", lines);
-    const std::string& latency = fields[header.position[latency_column]];
-    row.latency_ms = parse_number<double>(latency, "latency_ms", lines);
-    if (!(row.latency_ms >= smallest_latency_ms && row.latency_ms <= largest_latency_ms))
-        lines.fail("latency_ms is " + shown(latency) +
-                   ", expected a positive number, in milliseconds");
+    row.line = file.line();
+    row.device = all.devices.number(file.name(fields[columns.device], "device_id"));
+    row.benchmark = all.benchmarks.number(file.name(fields[columns.benchmark], "benchmark"));
+    row.run = file.integer(fields[columns.run], "run");
+    row.latency_ms = file.latency_ms(fields[columns.latency]);
     return row;
 }
 
 Measurements read_measurements(std::istream& input, const std::string& name,
                                const CsvSelection& selection) {
-    LineReader lines(input, name);
-    const Header header = parse_header(lines);
+    CsvReader file(input, name, "device_id,benchmark,run,latency_ms");
+    const Columns columns(file);
     Measurements all;
     // Selected benchmarks get the first numbers, in the order asked for.
     for (const std::string& benchmark : selection.benchmarks)
         all.benchmarks.number(benchmark);
-    NameTable ignored;
-    std::string line;
     std::vector<std::string> fields;
-    while (lines.next(line)) {
-        split_fields(line, lines, fields);
-        if (fields.size() != header.columns)
-            lines.fail(std::to_string(fields.size()) + " fields, the header has " +
-                       std::to_string(header.columns));
-        const std::string& benchmark = fields[header.position[benchmark_column]];
-        const bool wanted = selection.benchmarks.empty() || all.benchmarks.contains(benchmark);
-        if (wanted) all.rows.push_back(parse_row(fields, header, lines, all));
+    while (file.next(fields)) {
+        const bool wanted =
+            selection.benchmarks.empty() || all.benchmarks.contains(fields[columns.benchmark]);
+        if (wanted) all.rows.push_back(parse_row(fields, columns, file, all));
         constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
         if (all.devices.names().size() > most || all.benchmarks.names().size() > most)
-            lines.fail("more than 2147483647 devices or benchmarks");
+            file.fail("more than 2147483647 devices or benchmarks");
     }
     return all;
 }
@@ -244,11 +89,10 @@ void sort_rows(Measurements& all, const std::string& name) {
             return a.device == b.device && a.benchmark == b.benchmark && a.run == b.run;
         });
     if (twin == all.rows.end()) return;
-    throw core::DataError(name + ":" + std::to_string((twin + 1)->line) + ": run " +
-                          std::to_string(twin->run) + " of device " +
-                          shown(all.devices.names()[twin->device]) + " on " +
-                          shown(all.benchmarks.names()[twin->benchmark]) + " is in line " +
-                          std::to_string(twin->line) + " already");
+    throw core::DataError(fmt::format("{}:{}: run {} of device {} on {} is in line {} already",
+                                      name, (twin + 1)->line, twin->run,
+                                      shown(all.devices.names()[twin->device]),
+                                      shown(all.benchmarks.names()[twin->benchmark]), twin->line));
 }
 
 double median_latency_ms(std::span<const Measurement> runs) {
@@ -256,7 +100,7 @@ double median_latency_ms(std::span<const Measurement> runs) {
     values.reserve(runs.size());
     for (const Measurement& run : runs)
         values.push_back(run.latency_ms);
-    return median(std::move(values));
+    return core::median(std::move(values));
 }
 
 /// The medians of one device's rows, one per benchmark that it has.
@@ -301,14 +145,14 @@ void check_selection(const Measurements& all, const CsvSelection& selection,
     std::set<std::string> names;
     for (const std::string& benchmark : selection.benchmarks)
         if (!names.insert(benchmark).second)
-            throw core::UsageError("benchmark " + shown(benchmark) + " is selected twice");
+            throw core::UsageError(fmt::format("benchmark {} is selected twice", shown(benchmark)));
     std::vector<bool> measured(all.benchmarks.names().size(), false);
     for (const Measurement& row : all.rows)
         measured[row.benchmark] = true;
     for (std::size_t b = 0; b < selection.benchmarks.size(); ++b) {
         if (!measured[b])
-            throw core::DataError(name + ": no measurement of benchmark " +
-                                  shown(selection.benchmarks[b]));
+            throw core::DataError(fmt::format("{}: no measurement of benchmark {}", name,
+                                              shown(selection.benchmarks[b])));
     }
 }
 
@@ -325,10 +169,9 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
     Fleet fleet = build_fleet(all, outcome);
     fleet.sku = sku;
     if (fleet.devices() == 0)
-        throw core::DataError(name + ": none of the " + std::to_string(outcome.dropped_devices) +
-                              " devices has measurements of all " +
-                              std::to_string(fleet.benchmarks()) +
-                              " benchmarks; select fewer benchmarks");
+        throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
+                                          "benchmarks; select fewer benchmarks",
+                                          name, outcome.dropped_devices, fleet.benchmarks()));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;
@@ -336,11 +179,7 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
 
 Fleet import_csv(const std::filesystem::path& path, const std::string& sku,
                  const CsvSelection& selection, CsvImportReport* report) {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored))
-        throw core::DataError(path.string() + ": is a folder, expected a CSV file");
-    std::ifstream input(path, std::ios::binary);
-    if (!input) throw core::DataError(path.string() + ": cannot be opened for reading");
+    std::ifstream input = open_csv(path);
     return parse_csv(input, path.string(), sku, selection, report);
 }
 

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -80,9 +82,9 @@ void check_rounds(const MeasuredFleet& measured, const std::string& where) {
         const double value = measured.round_latency_ms[i];
         // Written so that NaN fails too.
         if (!(value >= smallest_latency_ms && value <= largest_latency_ms))
-            throw core::DataError(where + ": /rounds/latency_ms holds " + core::shortest(value) +
-                                  " at position " + std::to_string(i) +
-                                  "; expected a positive number, in milliseconds");
+            throw core::DataError(fmt::format("{}: /rounds/latency_ms holds {} at position {}; "
+                                              "expected a positive number, in milliseconds",
+                                              where, core::shortest(value), i));
     }
 }
 
@@ -91,9 +93,8 @@ std::vector<HostConditions> read_conditions(const storage::Hdf5Reader& file, std
     for (const auto& field : text_fields) {
         auto column = file.read_strings(group + field.name);
         if (column.size() != devices)
-            throw core::DataError(file.name() + ": " + group + field.name + " has " +
-                                  std::to_string(column.size()) + " entries for " +
-                                  std::to_string(devices) + " devices");
+            throw core::DataError(fmt::format("{}: {}{} has {} entries for {} devices", file.name(),
+                                              group, field.name, column.size(), devices));
         set_column(conditions, field, std::move(column));
     }
     for (const auto& field : count_fields)
@@ -120,11 +121,11 @@ void check_comparable(const MeasuredFleet& measured, const MeasuredFleet& more,
     const auto here = comparable(more);
     for (std::size_t i = 0; i < there.size(); ++i)
         if (there[i].second != here[i].second)
-            throw core::DataError(where + " and the new devices differ in " + there[i].first +
-                                  ": '" + there[i].second + "' there, '" + here[i].second +
-                                  "' here; such latencies cannot be compared, so give them another "
-                                  "file");
-    if (measured.benchmarks.genomes != more.benchmarks.genomes)
+            throw core::DataError(
+                fmt::format("{} and the new devices differ in {}: '{}' there, '{}' here; such "
+                            "latencies cannot be compared, so give them another file",
+                            where, there[i].first, there[i].second, here[i].second));
+    if (measured.fleet.benchmark_genomes != more.fleet.benchmark_genomes)
         throw core::DataError(where +
                               " and the new devices differ in the channels that the benchmarks "
                               "keep: study.seed, network.min_keep or "
@@ -161,9 +162,10 @@ void add_devices(MeasuredFleet& measured, const MeasuredFleet& more, Remeasured 
             sum.fleet.latency_ms.resize(sum.fleet.devices() * benchmarks);
             sum.round_latency_ms.resize(sum.fleet.devices() * rounds_of_device(more, i).size());
         } else if (remeasured == Remeasured::refuse) {
-            throw core::DataError(where + ": device '" + id +
-                                  "' is in it already; --replace measures it anew, --device-id "
-                                  "gives this one another name");
+            throw core::DataError(
+                fmt::format("{}: device '{}' is in it already; --replace measures it anew, "
+                            "--device-id gives this one another name",
+                            where, id));
         }
         const std::size_t at = entry->second;
         const auto rounds = rounds_of_device(more, i);
@@ -186,8 +188,6 @@ void write_measured_fleet(storage::Hdf5Writer& file, const MeasuredFleet& measur
     file.attribute("/", "batch", benchmarks.batch);
     file.attribute("/", "runs", parameters.runs);
     file.attribute("/", "quantile", parameters.quantile);
-    file.write("/benchmark_genomes", benchmarks.genomes, {fleet.benchmarks(), benchmarks.groups});
-    file.attribute("/benchmark_genomes", "unit", std::string("channels"));
     file.write("/rounds/latency_ms", measured.round_latency_ms,
                {fleet.devices(), static_cast<std::size_t>(parameters.rounds), fleet.benchmarks()});
     file.attribute("/rounds/latency_ms", "unit", std::string("ms"));
@@ -212,27 +212,22 @@ MeasuredFleet read_measured_fleet(const storage::Hdf5Reader& file) {
     MeasuredFleet measured;
     measured.fleet = read_fleet(file);
     const Fleet& fleet = measured.fleet;
-    const auto shape = [&](const std::string& path, std::size_t dimensions, std::size_t at) {
-        const storage::Shape found = file.shape(path);
-        if (found.size() != dimensions)
-            throw core::DataError(file.name() + ": " + path + " has " +
-                                  std::to_string(found.size()) + " dimensions, expected " +
-                                  std::to_string(dimensions));
-        return found[at];
-    };
-    const std::size_t rounds = shape("/rounds/latency_ms", 3, 1);
+    if (fleet.benchmark_genomes.empty())
+        throw core::DataError(file.name() + ": lacks /benchmark_genomes");
+    const storage::Shape shape = file.shape("/rounds/latency_ms");
+    if (shape.size() != 3)
+        throw core::DataError(fmt::format("{}: /rounds/latency_ms has {} dimensions, expected 3",
+                                          file.name(), shape.size()));
+    const std::size_t rounds = shape[1];
     measured.benchmarks.network = file.attribute_string("/", "network");
     measured.benchmarks.batch = file.attribute_int("/", "batch");
-    measured.benchmarks.groups = shape("/benchmark_genomes", 2, 1);
-    measured.benchmarks.genomes = file.read<std::int32_t>(
-        "/benchmark_genomes", {fleet.benchmarks(), measured.benchmarks.groups});
     measured.parameters.rounds = static_cast<std::int64_t>(rounds);
     measured.parameters.runs = file.attribute_int("/", "runs");
     measured.parameters.quantile = file.attribute_double("/", "quantile");
     try {
         check_measurement(measured.parameters);
     } catch (const core::ConfigError& error) {
-        throw core::DataError(file.name() + ": " + error.what());
+        throw core::DataError(fmt::format("{}: {}", file.name(), error.what()));
     }
     measured.round_latency_ms =
         file.read<double>("/rounds/latency_ms", {fleet.devices(), rounds, fleet.benchmarks()});

@@ -2,9 +2,10 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/fleet/kendall_tau.hpp"
-#include "hdap/fleet/median.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,9 +22,8 @@ constexpr double stable_gain = 0.01;
 void check_count(const char* name, std::int64_t value, std::int64_t least) {
     constexpr std::int64_t most = 10'000;
     if (value < least || value > most)
-        throw core::ConfigError(std::string(name) + " is " + std::to_string(value) +
-                                ", must be in [" + std::to_string(least) + ", " +
-                                std::to_string(most) + "]");
+        throw core::ConfigError(
+            fmt::format("{} is {}, must be in [{}, {}]", name, value, least, most));
 }
 
 /// One run of network `i`, in ms.
@@ -32,8 +32,8 @@ double timed_run(const Measurable& measurable, std::size_t i) {
     measurable.run(i);
     const double latency = measurable.clock() - start;
     if (!(latency >= 0.0))
-        throw core::InternalError("the clock went backwards by " + core::shortest(-latency) +
-                                  " ms during a run");
+        throw core::InternalError(fmt::format("the clock went backwards by {} ms during a run",
+                                              core::shortest(-latency)));
     // A latency is positive, even where a clock ticks more slowly than a network runs.
     return std::max(latency, 1e-6);
 }
@@ -55,15 +55,6 @@ double fastest_run(const Measurable& measurable, std::size_t i, std::int64_t run
     return fastest;
 }
 
-double quantile_of(std::vector<double> values, double quantile) {
-    const double place = quantile * static_cast<double>(values.size() - 1);
-    const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
-    std::nth_element(values.begin(), below, values.end());
-    if (below + 1 == values.end()) return *below;
-    const double above = *std::min_element(below + 1, values.end());
-    return *below + (place - std::floor(place)) * (above - *below);
-}
-
 /// The rounds `first`, `first` + 2, …
 std::vector<double> every_other_round(std::span<const double> round_latency_ms,
                                       std::size_t networks, std::size_t first) {
@@ -82,8 +73,8 @@ void check_measurement(const MeasurementParameters& parameters) {
     check_count("runs", parameters.runs, 1);
     check_count("warmup", parameters.warmup, 0);
     if (!(parameters.quantile >= 0.0 && parameters.quantile <= 1.0))
-        throw core::ConfigError("quantile is " + core::shortest(parameters.quantile) +
-                                ", must be in [0, 1]");
+        throw core::ConfigError(
+            fmt::format("quantile is {}, must be in [0, 1]", core::shortest(parameters.quantile)));
 }
 
 double monotonic_ms() {
@@ -142,15 +133,15 @@ std::vector<double> latency_estimates(std::span<const double> round_latency_ms,
                                       std::size_t networks, double quantile) {
     if (networks == 0 || round_latency_ms.empty() || round_latency_ms.size() % networks != 0 ||
         !(quantile >= 0.0 && quantile <= 1.0))
-        throw core::InternalError("no estimate from " + std::to_string(round_latency_ms.size()) +
-                                  " latencies of " + std::to_string(networks) +
-                                  " networks, quantile " + core::shortest(quantile));
+        throw core::InternalError(
+            fmt::format("no estimate from {} latencies of {} networks, quantile {}",
+                        round_latency_ms.size(), networks, core::shortest(quantile)));
     std::vector<double> estimates;
     for (std::size_t i = 0; i < networks; ++i) {
         std::vector<double> column;
         for (std::size_t at = i; at < round_latency_ms.size(); at += networks)
             column.push_back(round_latency_ms[at]);
-        estimates.push_back(quantile_of(std::move(column), quantile));
+        estimates.push_back(core::quantile(std::move(column), quantile));
     }
     return estimates;
 }
@@ -166,9 +157,9 @@ SplitHalfReliability split_half_reliability(std::span<const double> round_latenc
     std::vector<double> differences;
     for (std::size_t i = 0; i < networks; ++i)
         differences.push_back(2.0 * std::abs(even[i] - odd[i]) / (even[i] + odd[i]));
-    return {.kendall_tau =
-                networks < 2 ? std::numeric_limits<double>::quiet_NaN() : kendall_tau(even, odd),
-            .median_difference = median(std::move(differences))};
+    return {.kendall_tau = networks < 2 ? std::numeric_limits<double>::quiet_NaN()
+                                        : core::kendall_tau(even, odd),
+            .median_difference = core::median(std::move(differences))};
 }
 
 } // namespace hdap::fleet

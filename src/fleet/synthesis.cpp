@@ -2,8 +2,11 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hdap::fleet {
 
@@ -16,22 +19,21 @@ constexpr double largest_noise_ratio = 4.0;
 void check_range(const char* name, double value, double low, double high) {
     // Written so that NaN fails too.
     if (!(value >= low && value <= high))
-        throw core::ConfigError("fleet synthesis: " + std::string(name) + " is " +
-                                std::to_string(value) + ", expected " + std::to_string(low) +
-                                " to " + std::to_string(high));
+        throw core::ConfigError(fmt::format("fleet synthesis: {} is {:f}, expected {:f} to {:f}",
+                                            name, value, low, high));
 }
 
 void check_sum(const char* name, double sum) {
     if (!(std::abs(sum - 1.0) <= 1e-6))
-        throw core::ConfigError("fleet synthesis: " + std::string(name) + " sum to " +
-                                std::to_string(sum) + ", expected 1");
+        throw core::ConfigError(
+            fmt::format("fleet synthesis: {} sum to {:f}, expected 1", name, sum));
 }
 
 void check_modes(const DeviceModel& model, const std::vector<double>& shares) {
     if (shares.size() > model.power_modes.size())
-        throw core::ConfigError("fleet synthesis: " + std::to_string(shares.size()) +
-                                " power mode shares; " + model.sku + " has " +
-                                std::to_string(model.power_modes.size()) + " power modes");
+        throw core::ConfigError(
+            fmt::format("fleet synthesis: {} power mode shares; {} has {} power modes",
+                        shares.size(), model.sku, model.power_modes.size()));
     double sum = 0.0;
     for (const double share : shares) {
         check_range("power mode share", share, 0.0, 1.0);
@@ -86,7 +88,7 @@ DeviceCondition draw_condition(const SynthesisParameters& parameters, core::Rand
     const std::size_t driver = draw_index(
         drivers.size(), [&](std::size_t i) { return drivers[i].share; }, random);
     condition.driver_version = static_cast<std::int32_t>(driver);
-    for (std::size_t kind = 0; kind < work_kinds; ++kind)
+    for (std::size_t kind = 0; kind < execution_kinds; ++kind)
         condition.kind_efficiency[kind] =
             drivers[driver].kind_efficiency[kind] * log_normal(parameters.efficiency_sigma, random);
     const bool throttled = random.uniform() < parameters.throttled_share;
@@ -108,9 +110,36 @@ DeviceCondition draw_condition(const SynthesisParameters& parameters, core::Rand
     return condition;
 }
 
+struct ConditionField {
+    const char* name;
+    double (*value)(const DeviceCondition& condition);
+};
+constexpr ConditionField condition_fields[] = {
+    {"silicon", [](const DeviceCondition& c) { return c.silicon; }},
+    {"power_mode", [](const DeviceCondition& c) { return static_cast<double>(c.power_mode); }},
+    {"gpu_clock_factor", [](const DeviceCondition& c) { return c.gpu_clock_factor; }},
+    {"memory_clock_factor", [](const DeviceCondition& c) { return c.memory_clock_factor; }},
+    {"launch_factor", [](const DeviceCondition& c) { return c.launch_factor; }},
+    {"background_load", [](const DeviceCondition& c) { return c.background_load; }},
+    {"driver_version",
+     [](const DeviceCondition& c) { return static_cast<double>(c.driver_version); }},
+    {"ageing", [](const DeviceCondition& c) { return c.ageing; }},
+    {"noise_sigma", [](const DeviceCondition& c) { return c.noise_sigma; }},
+};
+
+/// An attribute that is a ratio or a number.
+template <class ValueOf>
+DeviceAttribute plain_attribute(std::string name, std::span<const DeviceCondition> conditions,
+                                ValueOf value_of) {
+    DeviceAttribute attribute{.name = std::move(name), .unit = "1", .values = {}};
+    attribute.values.reserve(conditions.size());
+    for (const DeviceCondition& condition : conditions)
+        attribute.values.push_back(value_of(condition));
+    return attribute;
+}
+
 std::string device_name(const std::string& sku, std::size_t index) {
-    const std::string digits = std::to_string(index);
-    return sku + "-" + std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits;
+    return fmt::format("{}-{:06}", sku, index);
 }
 
 } // namespace
@@ -133,16 +162,31 @@ void check_synthesis(const DeviceModel& model, const SynthesisParameters& parame
     check_range("noise_sigma", parameters.noise_sigma, 0.0, 0.2);
 }
 
+DeviceCondition synthesize_condition(const SynthesisParameters& parameters, std::size_t device) {
+    core::RandomStream random(parameters.seed, core::StreamId::device_condition,
+                              static_cast<std::uint32_t>(device));
+    return draw_condition(parameters, random);
+}
+
+std::vector<DeviceAttribute> condition_attributes(std::span<const DeviceCondition> conditions) {
+    std::vector<DeviceAttribute> attributes;
+    for (const ConditionField& field : condition_fields)
+        attributes.push_back(plain_attribute(field.name, conditions, field.value));
+    for (std::size_t kind = 0; kind < execution_kinds; ++kind)
+        attributes.push_back(plain_attribute(
+            fmt::format("kind_efficiency_{}",
+                        network::layer_kind_name(static_cast<network::LayerKind>(kind))),
+            conditions, [&](const DeviceCondition& c) { return c.kind_efficiency[kind]; }));
+    return attributes;
+}
+
 std::vector<DeviceCondition> synthesize_conditions(const DeviceModel& model,
                                                    const SynthesisParameters& parameters) {
     check_synthesis(model, parameters);
     std::vector<DeviceCondition> conditions;
     conditions.reserve(static_cast<std::size_t>(parameters.devices));
-    for (std::int64_t i = 0; i < parameters.devices; ++i) {
-        core::RandomStream random(parameters.seed, core::StreamId::device_condition,
-                                  static_cast<std::uint32_t>(i));
-        conditions.push_back(draw_condition(parameters, random));
-    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(parameters.devices); ++i)
+        conditions.push_back(synthesize_condition(parameters, i));
     return conditions;
 }
 
@@ -150,10 +194,12 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
                        std::span<const BenchmarkNetwork> benchmarks, std::int64_t batch, int runs) {
     Fleet fleet;
     fleet.sku = model.sku;
-    fleet.conditions = synthesize_conditions(model, parameters);
-    const std::size_t devices = fleet.conditions.size();
+    const auto conditions = synthesize_conditions(model, parameters);
+    fleet.attributes = condition_attributes(conditions);
+    const std::size_t devices = conditions.size();
     for (const BenchmarkNetwork& benchmark : benchmarks) {
         fleet.benchmark_names.push_back(benchmark.name);
+        if (!benchmark.genome.empty()) fleet.benchmark_genomes.push_back(benchmark.genome);
         // Says what is wrong with a benchmark, the batch or the runs before threads start, out of
         // which no exception may come.
         core::RandomStream probe(parameters.seed, core::StreamId::measurement_noise);
@@ -168,10 +214,26 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
             core::RandomStream random(parameters.seed, core::StreamId::measurement_noise,
                                       static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(b));
             fleet.latency_ms[i * benchmarks.size() + b] = measured_latency_ms(
-                model, fleet.conditions[i], benchmarks[b].layers, batch, runs, random);
+                model, conditions[i], benchmarks[b].layers, batch, runs, random);
         }
     }
     return fleet;
+}
+
+std::vector<core::Setting> settings_of(SynthesisParameters& parameters) {
+    constexpr auto shapes = core::Outputs::fleet;
+    return {core::text("preset", parameters.preset, device_presets(), "Device model", shapes),
+            core::integer("devices", parameters.devices, {1, 100'000'000}, "Units", shapes),
+            core::real("silicon_sigma", parameters.silicon_sigma, {0.0, 0.3},
+                       "Spread of the chips' speed (log-normal)", shapes),
+            core::real("throttled_share", parameters.throttled_share, {0.0, 1.0},
+                       "Share of devices too hot for their clock", shapes),
+            core::real("capped_share", parameters.capped_share, {0.0, 1.0},
+                       "Share of devices on a weak battery or supply", shapes),
+            core::real("background_share", parameters.background_share, {0.0, 1.0},
+                       "Share of devices with a background load", shapes),
+            core::real("noise_sigma", parameters.noise_sigma, {0.0, 0.2},
+                       "Typical noise from run to run (log-normal)", shapes)};
 }
 
 } // namespace hdap::fleet

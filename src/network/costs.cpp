@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -229,8 +231,8 @@ void CostModel::check_overflow(const Network& network, const Genome& unpruned) c
         const LayerCosts costs = count(layer, unpruned);
         for (const std::int64_t cost : {costs.macs, costs.parameters}) {
             if (cost > limit - sum)
-                throw core::DataError("network '" + network.name +
-                                      "' is too large: its costs exceed 2^62");
+                throw core::DataError(
+                    fmt::format("network '{}' is too large: its costs exceed 2^62", network.name));
             sum += cost;
         }
     }
@@ -238,9 +240,9 @@ void CostModel::check_overflow(const Network& network, const Genome& unpruned) c
 
 void CostModel::check_length(const Genome& genome) const {
     if (genome.size() != groups_)
-        throw core::DataError("the genome has " + std::to_string(genome.size()) +
-                              " counts, the cost model has " + std::to_string(groups_) +
-                              " pruning groups");
+        throw core::DataError(
+            fmt::format("the genome has {} counts, the cost model has {} pruning groups",
+                        genome.size(), groups_));
 }
 
 std::int64_t CostModel::channels(std::size_t node, const Genome& genome) const noexcept {

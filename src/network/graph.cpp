@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -21,11 +23,11 @@ constexpr std::int64_t max_total_channels = std::int64_t{1} << 22;
 constexpr std::size_t max_nodes = std::size_t{1} << 13;
 
 std::string text(const Extent& extent) {
-    return std::to_string(extent.height) + " x " + std::to_string(extent.width);
+    return fmt::format("{} x {}", extent.height, extent.width);
 }
 
 std::string text(const TensorShape& shape) {
-    return std::to_string(shape.channels) + " channels of " + text(shape.extent);
+    return fmt::format("{} channels of {}", shape.channels, text(shape.extent));
 }
 
 /// One node with what messages about it need.
@@ -36,15 +38,14 @@ class NodeCheck {
     [[nodiscard]] const Node& node() const { return network_.nodes[index_]; }
 
     [[noreturn]] void fail(const std::string& what) const {
-        throw core::DataError("network '" + network_.name + "', node " + std::to_string(index_) +
-                              " ('" + node().name + "'): " + what);
+        throw core::DataError(fmt::format("network '{}', node {} ('{}'): {}", network_.name, index_,
+                                          node().name, what));
     }
 
     void in_range(const char* field, std::int64_t value, std::int64_t low,
                   std::int64_t high) const {
         if (value < low || value > high)
-            fail(std::string(field) + " is " + std::to_string(value) + ", must be in [" +
-                 std::to_string(low) + ", " + std::to_string(high) + "]");
+            fail(fmt::format("{} is {}, must be in [{}, {}]", field, value, low, high));
     }
 
     void in_range(const char* field, const Extent& value, std::int64_t low,
@@ -55,14 +56,15 @@ class NodeCheck {
 
     void inputs_point_backwards() const {
         for (const std::size_t input : node().inputs)
-            if (input >= index_) fail("input " + std::to_string(input) + " is not an earlier node");
+            if (input >= index_) fail(fmt::format("input {} is not an earlier node", input));
     }
 
     void has_inputs(std::size_t least, std::size_t most) const {
         const std::size_t count = node().inputs.size();
         if (count < least || count > most)
-            fail("has " + std::to_string(count) + " inputs, expected " +
-                 (most == least ? std::to_string(least) : std::to_string(least) + " or more"));
+            fail(fmt::format("has {} inputs, expected {}", count,
+                             most == least ? std::to_string(least)
+                                           : std::to_string(least) + " or more"));
     }
 
   private:
@@ -81,8 +83,9 @@ Extent window_count(const NodeCheck& check, const Extent& input, const Extent& d
                            std::int64_t stride, std::int64_t step) {
         const std::int64_t room = size + 2 * padding - step * (kernel - 1) - 1;
         if (room < 0)
-            check.fail("a kernel of " + text(node.kernel) + " does not fit into an input of " +
-                       text(input) + " with a padding of " + text(node.padding));
+            check.fail(
+                fmt::format("a kernel of {} does not fit into an input of {} with a padding of {}",
+                            text(node.kernel), text(input), text(node.padding)));
         if (!node.ceil_mode) return room / stride + 1;
         const std::int64_t windows = (room + stride - 1) / stride + 1;
         // A window that begins beyond the image and the padding before it does not count.
@@ -96,8 +99,7 @@ Extent window_count(const NodeCheck& check, const Extent& input, const Extent& d
 
 void check_weight_count(const NodeCheck& check, std::int64_t weights) {
     if (weights > max_elements)
-        check.fail("has " + std::to_string(weights) + " weights, at most " +
-                   std::to_string(max_elements) + " are supported");
+        check.fail(fmt::format("has {} weights, at most {} are supported", weights, max_elements));
 }
 
 TensorShape convolution_shape(const NodeCheck& check, const TensorShape& input) {
@@ -106,9 +108,9 @@ TensorShape convolution_shape(const NodeCheck& check, const TensorShape& input) 
     check.in_range("groups", node.groups, 1, max_channels);
     if (node.ceil_mode) check.fail("a convolution has no ceil_mode");
     if (input.channels % node.groups != 0 || node.output_channels % node.groups != 0)
-        check.fail("groups is " + std::to_string(node.groups) + ", must divide both the " +
-                   std::to_string(input.channels) + " input channels and the " +
-                   std::to_string(node.output_channels) + " output channels");
+        check.fail(fmt::format(
+            "groups is {}, must divide both the {} input channels and the {} output channels",
+            node.groups, input.channels, node.output_channels));
     const Extent extent = window_count(check, input.extent, node.dilation);
     check_weight_count(check, node.kernel.height * node.kernel.width * node.output_channels *
                                   (input.channels / node.groups));
@@ -119,8 +121,8 @@ TensorShape pooling_shape(const NodeCheck& check, const TensorShape& input) {
     const Node& node = check.node();
     const Extent extent = window_count(check, input.extent, {1, 1});
     if (2 * node.padding.height > node.kernel.height || 2 * node.padding.width > node.kernel.width)
-        check.fail("a padding of " + text(node.padding) + " is more than half a kernel of " +
-                   text(node.kernel));
+        check.fail(fmt::format("a padding of {} is more than half a kernel of {}",
+                               text(node.padding), text(node.kernel)));
     return {input.channels, extent};
 }
 
@@ -128,8 +130,9 @@ TensorShape linear_shape(const NodeCheck& check, const TensorShape& input) {
     const Node& node = check.node();
     check.in_range("output_channels", node.output_channels, 1, max_channels);
     if (input.extent != Extent{1, 1})
-        check.fail("a linear layer needs an input of 1 x 1, got " + text(input.extent) +
-                   "; put a global_average_pool or flatten before it");
+        check.fail(fmt::format("a linear layer needs an input of 1 x 1, got {}; put a "
+                               "global_average_pool or flatten before it",
+                               text(input.extent)));
     check_weight_count(check, node.output_channels * input.channels);
     return {node.output_channels, {1, 1}};
 }
@@ -148,9 +151,9 @@ TensorShape elementwise_shape(const NodeCheck& check, const std::vector<TensorSh
         const bool fits = (shape.channels == result.channels || shape.channels == 1) &&
                           (shape.extent == result.extent || shape.extent == Extent{1, 1});
         if (!fits)
-            check.fail("combines tensors of different shapes: " + text(shapes[inputs.front()]) +
-                       " (node " + std::to_string(inputs.front()) + ") and " + text(shape) +
-                       " (node " + std::to_string(input) + ")");
+            check.fail(
+                fmt::format("combines tensors of different shapes: {} (node {}) and {} (node {})",
+                            text(shapes[inputs.front()]), inputs.front(), text(shape), input));
     }
     return result;
 }
@@ -160,9 +163,9 @@ TensorShape concat_shape(const NodeCheck& check, const std::vector<TensorShape>&
     TensorShape result{0, shapes[inputs.front()].extent};
     for (const std::size_t input : inputs) {
         if (shapes[input].extent != result.extent)
-            check.fail("joins tensors of different extents: " + text(result.extent) + " (node " +
-                       std::to_string(inputs.front()) + ") and " + text(shapes[input].extent) +
-                       " (node " + std::to_string(input) + ")");
+            check.fail(fmt::format(
+                "joins tensors of different extents: {} (node {}) and {} (node {})",
+                text(result.extent), inputs.front(), text(shapes[input].extent), input));
         result.channels += shapes[input].channels;
     }
     return result;
@@ -195,18 +198,19 @@ TensorShape unary_shape(const NodeCheck& check, const TensorShape& input) {
         return linear_shape(check, input);
     case Operator::batch_norm:
         if (!(node.epsilon > 0.0 && node.epsilon <= 1.0))
-            check.fail("epsilon is " + core::shortest(node.epsilon) + ", must be in (0, 1]");
+            check.fail(
+                fmt::format("epsilon is {}, must be in (0, 1]", core::shortest(node.epsilon)));
         return input;
     case Operator::leaky_relu:
         if (!(node.negative_slope >= 0.0 && node.negative_slope <= 1.0))
-            check.fail("negative_slope is " + core::shortest(node.negative_slope) +
-                       ", must be in [0, 1]");
+            check.fail(fmt::format("negative_slope is {}, must be in [0, 1]",
+                                   core::shortest(node.negative_slope)));
         return input;
     case Operator::channel_shuffle:
         check.in_range("groups", node.groups, 1, input.channels);
         if (input.channels % node.groups != 0)
-            check.fail("groups is " + std::to_string(node.groups) + ", must divide the " +
-                       std::to_string(input.channels) + " channels");
+            check.fail(fmt::format("groups is {}, must divide the {} channels", node.groups,
+                                   input.channels));
         return input;
     case Operator::slice:
         return slice_shape(check, input);
@@ -263,9 +267,8 @@ void check_name(const NodeCheck& check, std::set<std::string>& seen) {
 void check_outputs(const Network& network) {
     for (const std::size_t output : network.outputs)
         if (output >= network.nodes.size())
-            throw core::DataError("network '" + network.name + "': output " +
-                                  std::to_string(output) + " is not one of its " +
-                                  std::to_string(network.nodes.size()) + " nodes");
+            throw core::DataError(fmt::format("network '{}': output {} is not one of its {} nodes",
+                                              network.name, output, network.nodes.size()));
 }
 
 } // namespace
@@ -281,9 +284,9 @@ std::size_t node_named(const Network& network, const std::string& name) {
         if (network.nodes[i].name == name) return i;
         names.push_back(network.nodes[i].name);
     }
-    throw core::ConfigError("no layer of network '" + network.name + "' is named '" + name + "'" +
-                            core::did_you_mean(name, names) +
-                            "; `hdap network info` lists the layers");
+    throw core::ConfigError(fmt::format(
+        "no layer of network '{}' is named '{}'{}; `hdap network info` lists the layers",
+        network.name, name, core::did_you_mean(name, names)));
 }
 
 TensorShape infer_shape(const Network& network, std::size_t index,
@@ -297,16 +300,15 @@ TensorShape infer_shape(const Network& network, std::size_t index,
     check.in_range("output", shape.extent, 1, max_extent);
     const std::int64_t elements = shape.channels * shape.extent.height * shape.extent.width;
     if (elements > max_elements)
-        check.fail("the output has " + std::to_string(elements) + " elements, at most " +
-                   std::to_string(max_elements) + " are supported");
+        check.fail(fmt::format("the output has {} elements, at most {} are supported", elements,
+                               max_elements));
     return shape;
 }
 
 std::vector<TensorShape> infer_shapes(const Network& network) {
     if (network.nodes.empty() || network.nodes.size() > max_nodes)
-        throw core::DataError("network '" + network.name + "' has " +
-                              std::to_string(network.nodes.size()) + " nodes, must be in [1, " +
-                              std::to_string(max_nodes) + "]");
+        throw core::DataError(fmt::format("network '{}' has {} nodes, must be in [1, {}]",
+                                          network.name, network.nodes.size(), max_nodes));
     std::vector<TensorShape> shapes;
     shapes.reserve(network.nodes.size());
     std::set<std::string> names;
@@ -317,9 +319,9 @@ std::vector<TensorShape> infer_shapes(const Network& network) {
         const TensorShape shape = infer_shape(network, i, shapes);
         total_channels += shape.channels;
         if (total_channels > max_total_channels)
-            check.fail("the tensors up to here have " + std::to_string(total_channels) +
-                       " channels in all, at most " + std::to_string(max_total_channels) +
-                       " are supported");
+            check.fail(fmt::format(
+                "the tensors up to here have {} channels in all, at most {} are supported",
+                total_channels, max_total_channels));
         shapes.push_back(shape);
     }
     check_outputs(network);

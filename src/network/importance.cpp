@@ -4,6 +4,8 @@
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -36,8 +38,9 @@ Filter filter_of(const Tensor& weight, std::size_t channel) {
 
 void check_finite(const std::string& tensor, std::size_t channel, double value) {
     if (!std::isfinite(value))
-        throw core::DataError("tensor '" + tensor + "' has a value that is not finite in channel " +
-                              std::to_string(channel) + "; was its training stable?");
+        throw core::DataError(fmt::format(
+            "tensor '{}' has a value that is not finite in channel {}; was its training stable?",
+            tensor, channel));
 }
 
 template <class Term>
@@ -160,8 +163,8 @@ void check_gradients(const Network& network, const ImportanceParameters& paramet
         if (shape.size() < 2) continue;
         const auto found = parameters.gradients->find(name);
         if (found == parameters.gradients->end() || found->second.shape != shape)
-            throw core::DataError("the gradients lack a tensor '" + name +
-                                  "' of its weight's shape");
+            throw core::DataError(
+                fmt::format("the gradients lack a tensor '{}' of its weight's shape", name));
     }
 }
 
@@ -178,8 +181,8 @@ Criterion criterion_from_name(const std::string& name) {
     for (const auto& [known, criterion] : names)
         if (name == known) return criterion;
     const std::vector<std::string> known = criterion_names();
-    throw core::ConfigError("unknown criterion '" + name + "'" + core::did_you_mean(name, known) +
-                            "; known: " + core::join(known));
+    throw core::ConfigError(fmt::format("unknown criterion '{}'{}; known: {}", name,
+                                        core::did_you_mean(name, known), core::join(known)));
 }
 
 std::vector<std::vector<double>> channel_importance(const Network& network, const Weights& weights,
@@ -215,6 +218,12 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, con
         ranked.push_back(std::move(order));
     }
     return ranked;
+}
+
+core::Setting criterion_setting(Criterion& criterion) {
+    return core::choice("criterion", criterion, {names.begin(), names.end()},
+                        "What makes a channel important: the others go first",
+                        core::Outputs::search | core::Outputs::accuracies);
 }
 
 } // namespace hdap::network

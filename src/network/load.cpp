@@ -9,6 +9,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "network/torchscript/archive.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <fstream>
 
@@ -29,15 +31,15 @@ Format format_of(const std::string& file) {
     if (storage::is_hdf5(start)) return Format::hdf5;
     if (is_zip(start)) return Format::torchscript;
     if (fs::path(file).extension() == ".h5" || fs::path(file).extension() == ".pt")
-        throw core::DataError(file + ": is not what its name says, or truncated: " +
-                              "neither HDF5 nor a TorchScript archive");
+        throw core::DataError(fmt::format("{}: is not what its name says, or truncated: "
+                                          "neither HDF5 nor a TorchScript archive",
+                                          file));
     return Format::onnx;
 }
 
 [[noreturn]] void refuse_stop(const NetworkSource& source) {
-    throw core::ConfigError("'" + source.network +
-                            "' is no ONNX file; only those can be stopped at '" +
-                            source.stop_at.front() + "'");
+    throw core::ConfigError(fmt::format("'{}' is no ONNX file; only those can be stopped at '{}'",
+                                        source.network, source.stop_at.front()));
 }
 
 LoadedNetwork read_hdf5(const std::string& name) {
@@ -72,20 +74,20 @@ void check_input(const NetworkSource& source, const Network& network) {
     if (!source.input) return;
     const TensorShape found = infer_shapes(network).front();
     const auto text = [](const TensorShape& shape) {
-        return std::to_string(shape.channels) + " channels of " +
-               std::to_string(shape.extent.height) + " x " + std::to_string(shape.extent.width);
+        return fmt::format("{} channels of {} x {}", shape.channels, shape.extent.height,
+                           shape.extent.width);
     };
     if (found != *source.input)
-        throw core::DataError(source.network + ": takes images with " + text(found) + ", not " +
-                              text(*source.input));
+        throw core::DataError(fmt::format("{}: takes images with {}, not {}", source.network,
+                                          text(found), text(*source.input)));
 }
 
 [[noreturn]] void refuse(const std::string& network) {
     const std::string shown = network.substr(0, 256);
     const std::vector<std::string> known = zoo_names();
-    throw core::ConfigError("'" + shown + "' is neither a file nor a network of the zoo" +
-                            core::did_you_mean(shown.substr(0, 64), known) +
-                            "; the zoo has: " + core::join(known));
+    throw core::ConfigError(
+        fmt::format("'{}' is neither a file nor a network of the zoo{}; the zoo has: {}", shown,
+                    core::did_you_mean(shown.substr(0, 64), known), core::join(known)));
 }
 
 } // namespace
@@ -118,8 +120,8 @@ std::vector<std::string> network_file_formats() {
 void check_network_file_name(const std::filesystem::path& file) {
     const std::vector<std::string> formats = network_file_formats();
     if (std::find(formats.begin(), formats.end(), file.extension().string()) == formats.end())
-        throw core::ConfigError("cannot write '" + file.string() +
-                                "': the name must end in one of " + core::join(formats));
+        throw core::ConfigError(fmt::format("cannot write '{}': the name must end in one of {}",
+                                            file.string(), core::join(formats)));
 }
 
 void save_network(const std::filesystem::path& file, const PrunedNetwork& network,

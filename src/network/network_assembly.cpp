@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -55,10 +57,10 @@ std::size_t NetworkAssembly::append_affine(std::string name, std::size_t input,
 
 void NetworkAssembly::set_weight(std::size_t node, const char* suffix, Tensor tensor) {
     if (tensor.values.size() > weight_budget_)
-        throw core::DataError("network '" + network_.name + "', node '" +
-                              network_.nodes[node].name +
-                              "': its weights are used by so many layers that copies of them would "
-                              "be many times the file");
+        throw core::DataError(
+            fmt::format("network '{}', node '{}': its weights are used by so many layers that "
+                        "copies of them would be many times the file",
+                        network_.name, network_.nodes[node].name));
     weight_budget_ -= tensor.values.size();
     weights_.insert_or_assign(network_.nodes[node].name + suffix, std::move(tensor));
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/network/graph.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 #include "hdap/network/weights.hpp"
 
 #include <cstddef>

@@ -220,13 +220,12 @@ Network network_from_json(const std::string& text, const std::string& source) {
     }
 }
 
-void write_network(storage::Hdf5Writer& file, const PrunedNetwork& network) {
-    const std::vector<std::string> graph{network_as_json(network.network)};
+void write_graph(storage::Hdf5Writer& file, const Network& network) {
+    const std::vector<std::string> graph{network_as_json(network)};
     file.write_strings(graph_path, graph);
-    write_weights(file, network.weights);
 }
 
-PrunedNetwork read_network(const storage::Hdf5Reader& file) {
+Network read_graph(const storage::Hdf5Reader& file) {
     if (!file.contains(graph_path))
         throw core::DataError(file.name() + ": no data set '" + graph_path +
                               "', so the file does not say what its network looks like; name a "
@@ -235,7 +234,16 @@ PrunedNetwork read_network(const storage::Hdf5Reader& file) {
     if (graph.size() != 1)
         throw core::DataError(file.name() + ": " + graph_path + " holds " +
                               std::to_string(graph.size()) + " texts, expected 1");
-    PrunedNetwork result{network_from_json(graph.front(), file.name()), read_weights(file)};
+    return network_from_json(graph.front(), file.name());
+}
+
+void write_network(storage::Hdf5Writer& file, const PrunedNetwork& network) {
+    write_graph(file, network.network);
+    write_weights(file, network.weights);
+}
+
+PrunedNetwork read_network(const storage::Hdf5Reader& file) {
+    PrunedNetwork result{read_graph(file), read_weights(file)};
     try {
         check_weights(result.network, result.weights);
     } catch (const core::DataError& error) {

@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -102,7 +104,7 @@ class Tracer {
 
 /// `node` mixes its channels in a fixed pattern: neither side can lose one.
 void Tracer::mix(std::size_t i, const std::string& what) {
-    const std::string reason = what + " '" + network_.nodes[i].name + "'";
+    const std::string reason = fmt::format("{} '{}'", what, network_.nodes[i].name);
     pin_all(network_.nodes[i].inputs[0], reason);
     pin_all(i, reason);
 }
@@ -123,7 +125,8 @@ void Tracer::trace_elementwise(std::size_t i) {
         if (shapes_[input].channels == channels)
             tie(i, 0, input, 0, channels);
         else // one channel that acts on all of them
-            pin_all(input, "repeated over the channels of '" + network_.nodes[i].name + "'");
+            pin_all(input,
+                    fmt::format("repeated over the channels of '{}'", network_.nodes[i].name));
 }
 
 void Tracer::trace_concat(std::size_t i) {
@@ -249,7 +252,7 @@ PruningStructure find_pruning_structure(const Network& network,
     Tracer tracer(network, shapes);
     tracer.trace();
     for (const std::string& name : pinned)
-        tracer.pin_all(node_named(network, name), "'" + name + "' is pinned");
+        tracer.pin_all(node_named(network, name), fmt::format("'{}' is pinned", name));
     return tracer.structure();
 }
 
@@ -286,8 +289,9 @@ void check_structure(const Network& network, const std::vector<TensorShape>& sha
                group.name.starts_with(network.nodes[first].name);
     }
     if (!fits)
-        throw core::DataError("the search space does not belong to network '" + network.name +
-                              "'; make it from the same network");
+        throw core::DataError(fmt::format(
+            "the search space does not belong to network '{}'; make it from the same network",
+            network.name));
 }
 
 } // namespace hdap::network

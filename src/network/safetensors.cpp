@@ -4,6 +4,7 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "tensor_check.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -83,7 +84,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     bool key(std::string& name) override {
         key_ = std::move(name);
         if (place_ == Place::tensors) {
-            if (!names_.insert(key_).second) fail("tensor '" + key_ + "' is there twice");
+            if (!names_.insert(key_).second) fail(fmt::format("tensor '{}' is there twice", key_));
             return go(Place::tensor_value);
         }
         return go(place_ == Place::fields ? Place::field_value : Place::metadata_value);
@@ -137,24 +138,25 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     };
 
     [[noreturn]] void fail(const std::string& what) const {
-        throw core::DataError(file_ + ": not a safetensors file: " + what);
+        throw core::DataError(fmt::format("{}: not a safetensors file: {}", file_, what));
     }
 
     [[noreturn]] void refuse(const char* found) const {
         const std::string tensor =
-            entries_.empty() ? "" : ", tensor '" + entries_.back().name + "'";
-        fail("the header has " + std::string(found) + " where it does not belong" + tensor +
-             (key_.empty() ? "" : ", key '" + key_ + "'"));
+            entries_.empty() ? "" : fmt::format(", tensor '{}'", entries_.back().name);
+        fail(fmt::format("the header has {} where it does not belong{}{}", found, tensor,
+                         key_.empty() ? "" : fmt::format(", key '{}'", key_)));
     }
 
     void check_complete(const Entry& entry) const {
         if (!entry.dtype || !entry.shape || !entry.offsets || entry.offsets->size() != 2)
-            fail("tensor '" + entry.name + "' must have a dtype, a shape and two data_offsets");
+            fail(fmt::format("tensor '{}' must have a dtype, a shape and two data_offsets",
+                             entry.name));
     }
 
     template <class T>
     void set(std::optional<T>& field, T value) {
-        if (field) fail("tensor '" + entries_.back().name + "' has '" + key_ + "' twice");
+        if (field) fail(fmt::format("tensor '{}' has '{}' twice", entries_.back().name, key_));
         field = std::move(value);
     }
 
@@ -211,14 +213,13 @@ std::vector<float> to_floats(const Storage& storage, std::span<const std::byte> 
 class Reader {
   public:
     Reader(std::span<const std::byte> bytes, const std::string& name) : name_(name) {
-        if (bytes.size() < length_bytes)
-            fail("it has only " + std::to_string(bytes.size()) + " bytes");
+        if (bytes.size() < length_bytes) fail(fmt::format("it has only {} bytes", bytes.size()));
         std::uint64_t length = 0;
         std::memcpy(&length, bytes.data(), length_bytes);
         if (length > max_header_bytes || length > bytes.size() - length_bytes)
-            fail("its first 8 bytes say that the header has " + std::to_string(length) +
-                 " bytes; at most 100 MB are allowed, and " +
-                 std::to_string(bytes.size() - length_bytes) + " are there");
+            fail(fmt::format("its first 8 bytes say that the header has {} bytes; at most 100 MB "
+                             "are allowed, and {} are there",
+                             length, bytes.size() - length_bytes));
         header_ = bytes.subspan(length_bytes, length);
         data_ = bytes.subspan(length_bytes + length);
     }
@@ -246,7 +247,7 @@ class Reader {
 
   private:
     [[noreturn]] void fail(const std::string& what) const {
-        throw core::DataError(name_ + ": not a safetensors file: " + what);
+        throw core::DataError(fmt::format("{}: not a safetensors file: {}", name_, what));
     }
 
     static std::pair<std::uint64_t, std::uint64_t> range(const Entry& entry) {
@@ -255,19 +256,20 @@ class Reader {
 
     /// The offsets lie in the file and are as far apart as the shape says.
     void check(const Entry& entry) const {
-        const std::string tensor = "tensor '" + entry.name + "'";
+        const std::string tensor = fmt::format("tensor '{}'", entry.name);
         const Storage* const storage = storage_named(*entry.dtype);
         if (storage == nullptr)
-            throw core::DataError(
-                name_ + ": " + tensor + " has the type '" + entry.dtype->substr(0, 32) +
-                "'; floats must be F64, F32, F16 or BF16: save it as one of these");
+            throw core::DataError(fmt::format("{}: {} has the type '{}'; floats must be F64, F32, "
+                                              "F16 or BF16: save it as one of these",
+                                              name_, tensor, entry.dtype->substr(0, 32)));
         const auto [first, last] = range(entry);
         if (first > last || last > data_.size())
-            fail(tensor + " lies at bytes " + std::to_string(first) + " to " +
-                 std::to_string(last) + ", the file holds " + std::to_string(data_.size()));
+            fail(fmt::format("{} lies at bytes {} to {}, the file holds {}", tensor, first, last,
+                             data_.size()));
         if (byte_count(*entry.shape, storage->bytes) != last - first)
-            fail(tensor + " of shape " + shape_text({entry.shape->begin(), entry.shape->end()}) +
-                 " and type " + *entry.dtype + " has " + std::to_string(last - first) + " bytes");
+            fail(fmt::format("{} of shape {} and type {} has {} bytes", tensor,
+                             shape_text({entry.shape->begin(), entry.shape->end()}), *entry.dtype,
+                             last - first));
     }
 
     /// What a tensor takes; nothing where that is more than the file has.
@@ -292,13 +294,12 @@ class Reader {
         for (const Entry* entry : sorted) {
             const auto [first, last] = range(*entry);
             if (first != end)
-                fail("tensor '" + entry->name + "' begins at byte " + std::to_string(first) +
-                     ", the one before it ends at " + std::to_string(end));
+                fail(fmt::format("tensor '{}' begins at byte {}, the one before it ends at {}",
+                                 entry->name, first, end));
             end = last;
         }
         if (end != data_.size())
-            fail("its tensors end at byte " + std::to_string(end) + ", the file holds " +
-                 std::to_string(data_.size()));
+            fail(fmt::format("its tensors end at byte {}, the file holds {}", end, data_.size()));
     }
 
     std::span<const std::byte> header_;
@@ -328,8 +329,8 @@ std::vector<std::byte> safetensors_bytes(const Weights& weights) {
     for (const auto& [name, tensor] : weights) {
         check_filled(name, tensor);
         if (name == metadata_key)
-            throw core::DataError("a parameter cannot be stored as '" + name +
-                                  "' in a safetensors file");
+            throw core::DataError(
+                fmt::format("a parameter cannot be stored as '{}' in a safetensors file", name));
         const std::size_t end = size + tensor.values.size() * sizeof(float);
         header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {size, end}}};
         size = end;

@@ -109,4 +109,18 @@ void SearchSpace::validate(const Genome& genome) const {
     }
 }
 
+std::vector<core::Setting> settings_of(SearchSpaceParameters& parameters) {
+    constexpr auto shapes = core::Outputs::fleet | core::Outputs::accuracies;
+    return {core::real("min_keep", parameters.min_keep, {0.0, 1.0, true},
+                       "The least share of a group's channels that is kept", shapes),
+            core::integer("min_channels", parameters.min_channels, {1, 1 << 20},
+                          "The least count of a group's channels that is kept", shapes),
+            core::integer("channel_divisor", parameters.divisor, {1, 1024},
+                          "Channels kept are multiples of this", shapes),
+            core::text_list("pinned", parameters.pinned,
+                            "Layers whose channels are all kept, by the names of `hdap network "
+                            "info`",
+                            shapes)};
+}
+
 } // namespace hdap::network

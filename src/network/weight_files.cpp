@@ -9,6 +9,8 @@
 #include "network/torchscript/archive.hpp"
 #include "tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -51,8 +53,9 @@ void refuse_other_schemas(const storage::Hdf5Reader& file) {
     if (!file.has_attribute("/", "schema")) return;
     const std::string schema = file.attribute_string("/", "schema");
     if (schema.starts_with("hdap-") && schema != weights_schema && schema != "hdap-network/1")
-        throw core::DataError(file.name() + ": is a file of " + schema.substr(0, 64) +
-                              ", expected weights: " + weights_schema + " or hdap-network/1");
+        throw core::DataError(
+            fmt::format("{}: is a file of {}, expected weights: {} or hdap-network/1", file.name(),
+                        schema.substr(0, 64), weights_schema));
 }
 
 WeightFile read_hdf5(Bytes bytes, const std::string& name) {
@@ -126,8 +129,8 @@ constexpr std::array formats{Format{"HDF5", is_hdf5, read_hdf5},
     std::vector<std::string> known;
     for (const Format& format : formats)
         known.emplace_back(format.name);
-    throw core::DataError(name + ": " + std::to_string(bytes.size()) +
-                          " bytes of no known format of weights; known: " + core::join(known));
+    throw core::DataError(fmt::format("{}: {} bytes of no known format of weights; known: {}", name,
+                                      bytes.size(), core::join(known)));
 }
 
 // ------------------------------------------------------------------------------------------- fit
@@ -191,16 +194,15 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
     const auto& [name, shape] =
         *std::find_if(expected.begin(), expected.end(),
                       [&](const auto& entry) { return !fits(entry, weights, prefix); });
-    std::string problem = "'" + prefix + name + "' of shape " + shape_text(shape);
+    std::string problem = fmt::format("'{}{}' of shape {}", prefix, name, shape_text(shape));
     if (const auto found = weights.find(prefix + name); found != weights.end())
-        problem += " has shape " + shape_text(found->second.shape) + " in the file";
+        problem += fmt::format(" has shape {} in the file", shape_text(found->second.shape));
     else
         problem += " is missing" + nearest_name(prefix + name, weights);
-    throw core::DataError(
-        source + ": the weights do not fit network '" + network.name +
-        "': " + std::to_string(count_fitting(expected, weights, prefix)) + " of its " +
-        std::to_string(expected.size()) + " tensors are there and fit, but " + problem +
-        "; `hdap network info --json` lists the names and shapes that the network needs");
+    throw core::DataError(fmt::format(
+        "{}: the weights do not fit network '{}': {} of its {} tensors are there and fit, but {}; "
+        "`hdap network info --json` lists the names and shapes that the network needs",
+        source, network.name, count_fitting(expected, weights, prefix), expected.size(), problem));
 }
 
 } // namespace
@@ -224,8 +226,8 @@ WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name) 
         if (!format.recognises(bytes)) continue;
         WeightFile file = format.read(std::move(bytes), name);
         if (file.weights.empty())
-            throw core::DataError(name + ": this " + format.name +
-                                  " file holds no floating-point tensors");
+            throw core::DataError(
+                fmt::format("{}: this {} file holds no floating-point tensors", name, format.name));
         return file;
     }
     refuse_format(bytes, name);

@@ -4,6 +4,8 @@
 #include "hdap/core/random.hpp"
 #include "tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -66,8 +68,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 void check_filled(const std::string& name, const Tensor& tensor) {
     if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size()))
-        throw core::DataError("tensor '" + name + "' of shape " + shape_text(tensor.shape) +
-                              " holds " + std::to_string(tensor.values.size()) + " values");
+        throw core::DataError(fmt::format("tensor '{}' of shape {} holds {} values", name,
+                                          shape_text(tensor.shape), tensor.values.size()));
 }
 
 std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Network& network) {
@@ -96,12 +98,13 @@ void check_weights(const Network& network, const Weights& weights) {
     for (const auto& [name, shape] : expected_shapes(network)) {
         const auto found = weights.find(name);
         if (found == weights.end())
-            throw core::DataError("the weights lack '" + name + "' of shape " + shape_text(shape) +
-                                  ", which network '" + network.name + "' needs");
+            throw core::DataError(
+                fmt::format("the weights lack '{}' of shape {}, which network '{}' needs", name,
+                            shape_text(shape), network.name));
         if (found->second.shape != shape)
-            throw core::DataError("tensor '" + name + "' has shape " +
-                                  shape_text(found->second.shape) + ", network '" + network.name +
-                                  "' expects " + shape_text(shape));
+            throw core::DataError(fmt::format("tensor '{}' has shape {}, network '{}' expects {}",
+                                              name, shape_text(found->second.shape), network.name,
+                                              shape_text(shape)));
         check_filled(name, found->second);
     }
 }
@@ -125,8 +128,9 @@ void write_weights(storage::Hdf5Writer& file, const Weights& weights) {
     file.group(parameters_group);
     for (const auto& [name, tensor] : weights) {
         if (name.empty() || name == "." || name.find('/') != std::string::npos)
-            throw core::DataError("a parameter cannot be stored as '" + name +
-                                  "': the name must not be empty, '.' or contain '/'");
+            throw core::DataError(fmt::format("a parameter cannot be stored as '{}': the name must "
+                                              "not be empty, '.' or contain '/'",
+                                              name));
         check_filled(name, tensor);
         const storage::Shape shape(tensor.shape.begin(), tensor.shape.end());
         file.write(parameters_group + "/" + name, tensor.values, shape);
@@ -135,8 +139,8 @@ void write_weights(storage::Hdf5Writer& file, const Weights& weights) {
 
 Weights read_weights(const storage::Hdf5Reader& file) {
     if (!file.contains(parameters_group))
-        throw core::DataError(file.name() + ": no group '" + parameters_group +
-                              "'; expected a file of " + weights_schema);
+        throw core::DataError(fmt::format("{}: no group '{}'; expected a file of {}", file.name(),
+                                          parameters_group, weights_schema));
     const std::string prefix = parameters_group + "/";
     Weights weights;
     for (const storage::Entry& entry : file.list()) {

@@ -4,6 +4,8 @@
 #include "hdap/core/text.hpp"
 #include "network/zoo/builder.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 
@@ -41,21 +43,20 @@ constexpr std::array<Entry, 20> zoo{{{"mobilenet_v1", make_mobilenet_v1, 1000, 2
 [[noreturn]] void refuse_name(const std::string& name) {
     const std::string shown = name.substr(0, 64); // a hostile name must not cost time
     const std::vector<std::string> known = zoo_names();
-    throw core::ConfigError("unknown network '" + shown + "'" + core::did_you_mean(shown, known) +
-                            "; known: " + core::join(known));
+    throw core::ConfigError(fmt::format("unknown network '{}'{}; known: {}", shown,
+                                        core::did_you_mean(shown, known), core::join(known)));
 }
 
 void check_range(const char* what, std::int64_t value, std::int64_t low, std::int64_t high) {
     if (value < low || value > high)
-        throw core::ConfigError("network " + std::string(what) + " is " + std::to_string(value) +
-                                ", must be in [" + std::to_string(low) + ", " +
-                                std::to_string(high) + "]");
+        throw core::ConfigError(
+            fmt::format("network {} is {}, must be in [{}, {}]", what, value, low, high));
 }
 
 void check_ranges(const ZooRequest& request) {
     if (!(request.width > 0.0 && request.width <= 4.0))
-        throw core::ConfigError("network width is " + core::shortest(request.width) +
-                                ", must be in (0, 4]");
+        throw core::ConfigError(
+            fmt::format("network width is {}, must be in (0, 4]", core::shortest(request.width)));
     check_range("classes", request.classes, 2, 100'000);
     check_range("input_channels", request.input_channels, 1, 64);
     check_range("input height", request.input_extent.height, 8, 1024);

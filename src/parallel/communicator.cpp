@@ -1,6 +1,9 @@
 #include "hdap/parallel/communicator.hpp"
 
+#include "hdap/core/check.hpp"
+
 #include <climits>
+#include <fmt/core.h>
 #include <mpi.h>
 
 #include <algorithm>
@@ -21,8 +24,8 @@ void check(int status, const char* call) {
     std::array<char, MPI_MAX_ERROR_STRING> text{};
     int length = 0;
     MPI_Error_string(status, text.data(), &length);
-    throw core::InternalError(std::string(call) + " failed: " +
-                              std::string(text.data(), static_cast<std::size_t>(length)));
+    throw core::InternalError(fmt::format(
+        "{} failed: {}", call, std::string(text.data(), static_cast<std::size_t>(length))));
 }
 
 /// What a rank tells the others about its work.
@@ -103,10 +106,6 @@ Communicator Communicator::world() {
     return Communicator(std::make_shared<Handle>());
 }
 
-void Communicator::barrier() const {
-    check(MPI_Barrier(handle_->comm), "MPI_Barrier");
-}
-
 void Communicator::broadcast(std::vector<std::byte>& bytes) const {
     std::uint64_t size = bytes.size();
     check(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, handle_->comm), "MPI_Bcast");
@@ -170,6 +169,8 @@ void sum_piece(MPI_Comm comm, int rank, int ranks, std::size_t items, std::span<
             sent.insert(sent.end(), begin, begin + static_cast<std::ptrdiff_t>(slice.size()));
         }
     }
+    HDAP_CHECK(sent.size() == out.total(), sent.size(), out.total());
+    HDAP_CHECK(in.total() == items * my_slice.size(), in.total(), items, my_slice.size());
     std::vector<float> received(in.total());
     check(MPI_Alltoallv(sent.data(), out.counts.data(), out.offsets.data(), MPI_FLOAT,
                         received.data(), in.counts.data(), in.offsets.data(), MPI_FLOAT, comm),
@@ -190,9 +191,9 @@ void sum_piece(MPI_Comm comm, int rank, int ranks, std::size_t items, std::span<
 void Communicator::sum_in_order(std::size_t items, std::span<const float> mine,
                                 std::span<float> total) const {
     if (items == 0 || mine.size() != partition(items, size_, rank_).size() * total.size())
-        throw core::InternalError("sum_in_order: got " + std::to_string(mine.size()) +
-                                  " numbers for this rank's share of " + std::to_string(items) +
-                                  " vectors of " + std::to_string(total.size()));
+        throw core::InternalError(
+            fmt::format("sum_in_order: got {} numbers for this rank's share of {} vectors of {}",
+                        mine.size(), items, total.size()));
     // In pieces, so that the buffers stay small and MPI's int counts suffice.
     const std::size_t piece =
         std::max<std::size_t>((std::size_t{1} << 22) / items, static_cast<std::size_t>(size_));

@@ -1,5 +1,7 @@
 #include "hdap/parallel/dispatch.hpp"
 
+#include "hdap/core/check.hpp"
+
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -220,6 +222,8 @@ class Root {
     }
 
     void take(const Completion& completion) {
+        HDAP_CHECK(outstanding_ > 0, completion.item, outstanding_);
+        HDAP_CHECK(completion.item < next_, completion.item, next_);
         --outstanding_;
         if (!completion.failure) {
             if (completion.values.empty() && stopping_) return; // given up
@@ -282,9 +286,13 @@ class Root {
             communicator_.send(rank, tag_finish, {});
         for (int waiting = communicator_.size() - 1; waiting > 0;) {
             Message message;
-            if (!communicator_.try_receive(message))
+            if (!communicator_.try_receive(message)) {
                 std::this_thread::sleep_for(nap);
-            else if (message.tag == tag_finish)
+                continue;
+            }
+            // Every item is back, so no result can be lost here.
+            HDAP_CHECK(message.tag != tag_result && message.tag != tag_failure, message.source);
+            if (message.tag == tag_finish)
                 --waiting;
             else if (message.tag == tag_notice)
                 take_notice();
@@ -324,6 +332,7 @@ void run_worker(const Communicator& communicator, const DispatchTask& task, Thre
                 communicator.send(0, tag_finish, {});
                 return;
             }
+            HDAP_CHECK(message.tag == tag_cancel || message.tag == tag_item, message.tag);
             if (message.tag == tag_cancel)
                 pool.cancel();
             else

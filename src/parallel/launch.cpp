@@ -2,6 +2,8 @@
 
 #include "hdap/core/provenance.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -35,10 +37,10 @@ std::vector<int> bound_cores() {
 }
 
 [[noreturn]] void refuse_split_singletons(int tasks) {
-    throw core::UsageError(
-        "Slurm started " + std::to_string(tasks) +
-        " tasks, but MPI sees one rank: the tasks would all run the same job. Start with "
-        "'srun --mpi=pmix hdap …' or 'mpirun hdap …', or ask for one task");
+    throw core::UsageError(fmt::format(
+        "Slurm started {} tasks, but MPI sees one rank: the tasks would all run the same job. "
+        "Start with 'srun --mpi=pmix hdap …' or 'mpirun hdap …', or ask for one task",
+        tasks));
 }
 
 int automatic_threads(const std::vector<int>& cores, const Communicator::Node& node) {
@@ -89,9 +91,9 @@ Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     launch.threads_per_rank =
         requested_threads > 0 ? requested_threads : automatic_threads(cores, communicator.node());
     launch.bindings = communicator.gather_texts(
-        "rank " + std::to_string(communicator.rank()) + " on " + core::current_provenance().host +
-        ": " + std::to_string(launch.threads_per_rank) +
-        (launch.threads_per_rank == 1 ? " thread" : " threads") + " on cores " + core_list(cores));
+        fmt::format("rank {} on {}: {} {} on cores {}", communicator.rank(),
+                    core::current_provenance().host, launch.threads_per_rank,
+                    launch.threads_per_rank == 1 ? "thread" : "threads", core_list(cores)));
     return launch;
 }
 

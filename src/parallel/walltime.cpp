@@ -1,5 +1,7 @@
 #include "hdap/parallel/walltime.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -152,8 +154,8 @@ std::optional<Seconds> slurm_time_left() {
     const std::string_view id(job);
     if (id.empty() || id.find_first_not_of("0123456789") != std::string_view::npos)
         return std::nullopt;
-    return in_slurms_form(first_line_of("timeout 30 squeue --noheader --jobs=" + std::string(id) +
-                                        " --format=%L 2>/dev/null"));
+    return in_slurms_form(first_line_of(
+        fmt::format("timeout 30 squeue --noheader --jobs={} --format=%L 2>/dev/null", id)));
 }
 
 } // namespace hdap::parallel

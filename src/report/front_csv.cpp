@@ -1,6 +1,8 @@
-#include "figures.hpp"
 #include "hdap/core/csv.hpp"
 #include "hdap/core/text.hpp"
+#include "verdict.hpp"
+
+#include <fmt/core.h>
 
 #include <cmath>
 
@@ -11,25 +13,44 @@ std::string field(double value) {
     return std::isnan(value) ? "" : core::shortest(value);
 }
 
-std::string csv_header(const StudyReport& report) {
-    std::string line = "id,kind,latency_mean_ms,speedup,latency_worst_cluster_ms,latency_fleet_ms,"
-                       "accuracy,accuracy_drop,test_accuracy,flops,params,memory_peak,finetuned";
+/// A number that has a column where it is known of a network.
+struct OptionalColumn {
+    const char* name;
+    double NetworkRow::*number;
+};
+
+std::vector<OptionalColumn> optional_columns(const StudyReport& report) {
+    std::vector<OptionalColumn> columns{{"latency_fleet_ms", &NetworkRow::latency_fleet_ms},
+                                        {"accuracy", &NetworkRow::accuracy},
+                                        {"test_accuracy", &NetworkRow::test_accuracy}};
+    std::erase_if(columns,
+                  [&](const OptionalColumn& column) { return !knows(report, column.number); });
+    return columns;
+}
+
+std::string csv_header(const StudyReport& report, const std::vector<OptionalColumn>& optional) {
+    std::string line = "id,kind";
+    for (const MetricColumn& metric : report.metrics)
+        line += "," + core::csv_field(metric.column);
+    line += ",speedup";
+    for (const OptionalColumn& column : optional)
+        line += fmt::format(",{}", column.name);
+    line += ",finetuned";
     for (const std::string& group : report.group_names)
         line += "," + core::csv_field("keep_" + group);
     return line + "\n";
 }
 
-std::string csv_row(const NetworkRow& row) {
-    std::string line = core::csv_field(row.id);
-    line += ",";
-    line += name_of(row.kind);
-    for (const double value : {row.latency_mean_ms, row.speedup, row.latency_worst_cluster_ms,
-                               row.latency_fleet_ms, row.accuracy, row.accuracy_drop,
-                               row.test_accuracy, row.flops, row.params, row.memory_peak})
+std::string csv_row(const NetworkRow& row, const std::vector<OptionalColumn>& optional) {
+    std::string line = fmt::format("{},{}", core::csv_field(row.id), name_of(row.kind));
+    for (const double value : row.metrics)
         line += "," + field(value);
+    line += "," + field(row.speedup);
+    for (const OptionalColumn& column : optional)
+        line += "," + field(row.*column.number);
     line += row.finetuned ? ",true" : ",false";
     for (const std::int32_t channels : row.genome)
-        line += "," + std::to_string(channels);
+        line += fmt::format(",{}", channels);
     return line + "\n";
 }
 
@@ -37,9 +58,10 @@ std::string csv_row(const NetworkRow& row) {
 
 std::string front_csv(const StudyReport& report) {
     check(report);
-    std::string text = csv_header(report);
+    const std::vector<OptionalColumn> optional = optional_columns(report);
+    std::string text = csv_header(report, optional);
     for (const NetworkRow& row : report.networks)
-        text += csv_row(row);
+        text += csv_row(row, optional);
     return text;
 }
 

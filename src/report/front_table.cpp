@@ -1,43 +1,16 @@
-#include "figures.hpp"
+#include "hdap/core/text.hpp"
+#include "metric_text.hpp"
+#include "network_columns.hpp"
 #include "number_text.hpp"
+#include "verdict.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <string_view>
 
 namespace hdap::report {
 namespace {
-
-/// Columns that UTF-8 text takes on a terminal, for text without wide or combining characters.
-std::size_t width_of(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-    }));
-}
-
-/// `text` without control characters: names must not steer the terminal.
-std::string printable(std::string_view text) {
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const bool control = byte < 0x20U || byte == 0x7FU;
-        // The C1 controls, U+0080 to U+009F, take two bytes.
-        const bool second_control =
-            byte == 0xC2U && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
-        if (second_control) ++i;
-        result += control || second_control ? '?' : text[i];
-    }
-    return result;
-}
-
-std::string padded_left(const std::string& text, std::size_t width) {
-    return std::string(width - std::min(width, width_of(text)), ' ') + text;
-}
-
-std::string padded_right(const std::string& text, std::size_t width) {
-    return text + std::string(width - std::min(width, width_of(text)), ' ');
-}
 
 /// Breaks `text` at blanks into lines of at most `width` columns.
 std::string wrapped(const std::string& text, std::size_t width) {
@@ -46,7 +19,7 @@ std::string wrapped(const std::string& text, std::size_t width) {
     for (std::size_t start = 0; start < text.size();) {
         const std::size_t end = std::min(text.find(' ', start), text.size());
         const std::string word = text.substr(start, end - start);
-        if (column > 0 && column + 1 + width_of(word) > width) {
+        if (column > 0 && column + 1 + core::display_width(word) > width) {
             result += '\n';
             column = 0;
         } else if (column > 0) {
@@ -54,39 +27,60 @@ std::string wrapped(const std::string& text, std::size_t width) {
             ++column;
         }
         result += word;
-        column += width_of(word);
+        column += core::display_width(word);
         start = end + 1;
     }
     return result + "\n";
 }
 
 constexpr std::size_t terminal_width = 100;
-constexpr std::size_t figure_columns = 6;
-using Cells = std::array<std::string, figure_columns>;
-constexpr std::array<std::size_t, figure_columns> widths{14, 11, 12, 10, 13, 13};
+constexpr std::size_t indent = 2;
+constexpr std::size_t gap = 3;
+
+/// The columns that a column of numbers takes, with the gap before it.
+std::size_t table_width_of(const NetworkColumn& column) {
+    std::size_t width =
+        std::max(core::display_width(column.heading), core::display_width(column.unit));
+    for (std::size_t i = 0; i < column.values.size(); ++i)
+        width = std::max(width, core::display_width(cell_text(column, i)));
+    return width + gap;
+}
+
+std::size_t table_width_of(const std::vector<NetworkColumn>& columns) {
+    std::size_t width = 0;
+    for (const NetworkColumn& column : columns)
+        width += table_width_of(column);
+    return width;
+}
+
+/// Those of all networks' columns that fit beside their names.
+std::vector<NetworkColumn> fitting_columns(const StudyReport& report, std::size_t id_width) {
+    for (std::size_t extra = extra_metrics(report).size(); extra > 0; --extra) {
+        std::vector<NetworkColumn> columns = terminal_columns(report, extra);
+        if (indent + id_width + table_width_of(columns) <= terminal_width) return columns;
+    }
+    return terminal_columns(report, 0);
+}
+
+std::size_t id_width_of(const StudyReport& report) {
+    std::size_t width = 12;
+    for (const NetworkRow& row : report.networks)
+        width = std::max(width, core::display_width(core::printable(row.id)) + indent);
+    return width;
+}
 
 /// Lays the rows out below each other.
 class TableWriter {
   public:
     explicit TableWriter(const StudyReport& report)
-        : report_(report), fleet_known_(fleet_latency_known(report)) {
-        double largest = 0.0;
-        for (const NetworkRow& row : report.networks) {
-            id_width_ = std::max(id_width_, width_of(printable(row.id)) + 2);
-            const double latency = shown_latency_ms(row, fleet_known_);
-            if (std::isfinite(latency)) largest = std::max(largest, latency);
-        }
-        latency_decimals_ = decimals_for(largest);
-    }
+        : report_(report), id_width_(id_width_of(report)),
+          columns_(fitting_columns(report, id_width_)) {}
 
     void add_head() {
-        add_line("", {"mean latency", "speed-up", "MACs", "MACs", "accuracy", "accuracy"});
-        add_line("network", {"ms", "", "M", "%", "held-out, %", "test, %"});
-        std::size_t width = id_width_;
-        for (const std::size_t column : widths)
-            width += column;
-        text_ += "  ";
-        for (std::size_t i = 0; i < width; ++i)
+        add_line("", [](const NetworkColumn& column) { return column.heading; });
+        add_line("network", [](const NetworkColumn& column) { return column.unit; });
+        text_ += std::string(indent, ' ');
+        for (std::size_t i = 0; i < id_width_ + table_width_of(columns_); ++i)
             text_ += "─";
         text_ += "\n";
     }
@@ -98,31 +92,28 @@ class TableWriter {
             add_row(*row, "  ");
     }
 
-    void add_row(const NetworkRow& row, const std::string& indent) {
-        const double share = row.flops / report_.networks.front().flops;
-        const std::string speedup = fixed(row.speedup, 2);
-        add_line(indent + printable(row.id),
-                 {fixed(shown_latency_ms(row, fleet_known_), latency_decimals_),
-                  std::isfinite(row.speedup) ? speedup + "x" : speedup, fixed(row.flops / 1e6, 1),
-                  fixed(100.0 * share, 0), fixed(100.0 * row.accuracy, 2),
-                  fixed(100.0 * row.test_accuracy, 2)});
+    void add_row(const NetworkRow& row, const std::string& indentation) {
+        const auto network = static_cast<std::size_t>(&row - report_.networks.data());
+        add_line(indentation + core::printable(row.id),
+                 [&](const NetworkColumn& column) { return cell_text(column, network); });
     }
 
     [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
   private:
-    void add_line(const std::string& first, const Cells& cells) {
-        std::string line = "  " + padded_right(first, id_width_);
-        for (std::size_t i = 0; i < cells.size(); ++i)
-            line += padded_left(cells[i], widths[i]);
+    /// A line with `first` and what `cell` says for each column.
+    template <typename Cell>
+    void add_line(const std::string& first, Cell cell) {
+        std::string line = std::string(indent, ' ') + core::padded_right(first, id_width_);
+        for (const NetworkColumn& column : columns_)
+            line += core::padded_left(core::printable(cell(column)), table_width_of(column));
         line.erase(line.find_last_not_of(' ') + 1);
         text_ += line + "\n";
     }
 
     const StudyReport& report_;
-    bool fleet_known_;
-    std::size_t id_width_ = 12;
-    int latency_decimals_ = 2;
+    std::size_t id_width_;
+    std::vector<NetworkColumn> columns_;
     std::string text_;
 };
 
@@ -144,21 +135,50 @@ std::vector<const NetworkRow*> thinned(const std::vector<const NetworkRow*>& row
 }
 
 std::string title(const StudyReport& report) {
-    return wrapped(printable(report.study_name) + ": " + printable(report.network_name) + " on " +
-                       counted(report.devices, "device") + " (" + printable(report.sku) + ") in " +
-                       counted(static_cast<std::int64_t>(report.clusters.size()), "cluster"),
-                   terminal_width);
+    return wrapped(
+        fmt::format("{}: {} on {} ({}) in {}", core::printable(report.study_name),
+                    core::printable(report.network_name), counted(report.devices, "device"),
+                    core::printable(report.sku),
+                    counted(static_cast<std::int64_t>(report.clusters.size()), "cluster")),
+        terminal_width);
+}
+
+/// What is known of accuracies, and how.
+std::string accuracy_caption(const StudyReport& report) {
+    const std::string data =
+        report.data_name.empty() ? "" : fmt::format(" on {}", core::printable(report.data_name));
+    const bool held_out = knows(report, &NetworkRow::accuracy);
+    const bool test = knows(report, &NetworkRow::test_accuracy);
+    if (held_out && test)
+        return fmt::format("Accuracy: top-1{}, on held-out images before fine-tuning and on test "
+                           "images after it.",
+                           data);
+    if (held_out)
+        return fmt::format("Accuracy: top-1{}, on held-out images before fine-tuning.", data);
+    if (test)
+        return fmt::format("Accuracy: top-1{}, on test images after fine-tuning; the search "
+                           "measured none.",
+                           data);
+    return "No accuracy was measured in this study.";
+}
+
+/// Of whom the latencies are.
+std::string latency_caption(const StudyReport& report) {
+    if (!fleet_latency_known(report)) return "predicted by the surrogates.";
+    const bool others = std::ranges::any_of(extra_metrics(report), [&](const std::string& name) {
+        return text_of(report, name).predicted;
+    });
+    return how_simulated(report) +
+           (others ? "; other latencies predicted by the surrogates." : ".");
 }
 
 std::string caption(const StudyReport& report) {
-    std::string text = "Latency: " + counted(report.batch, "image") + " an inference, mean over " +
-                       counted(report.devices, "device") + ", ";
-    text += fleet_latency_known(report) ? how_simulated(report) + "."
-                                        : std::string("predicted by the surrogates.");
-    text += " MACs: for one image, and in % of the unpruned network. Accuracy: top-1";
-    if (!report.data_name.empty()) text += " on " + printable(report.data_name);
-    text += ", on held-out images before fine-tuning and on test images after it.";
-    return wrapped(text, terminal_width);
+    return wrapped(
+        fmt::format("Latency: {} per inference, mean over {}, {} MACs: per image, and in "
+                    "% of the unpruned network. {}",
+                    counted(report.batch, "image"), counted(report.devices, "device"),
+                    latency_caption(report), accuracy_caption(report)),
+        terminal_width);
 }
 
 } // namespace
@@ -178,8 +198,7 @@ std::string front_table(const StudyReport& report, std::size_t most_rows) {
     table.add_group("front, fine-tuned", finetuned);
     std::string heading = "front, not fine-tuned";
     if (shown.size() < others.size())
-        heading += " (" + std::to_string(shown.size()) + " of " + std::to_string(others.size()) +
-                   ", all are in front.csv)";
+        heading += fmt::format(" ({} of {}, all are in front.csv)", shown.size(), others.size());
     table.add_group(heading, shown);
     table.add_group("uniform width", rows_of(report, NetworkKind::uniform));
     return title(report) + "\n" + table.text() + "\n" + caption(report);

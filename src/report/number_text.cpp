@@ -1,5 +1,7 @@
 #include "number_text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -30,7 +32,7 @@ std::string grouped(std::int64_t value) {
 }
 
 std::string counted(std::int64_t count, const std::string& singular) {
-    return grouped(count) + " " + singular + (count == 1 ? "" : "s");
+    return fmt::format("{} {}{}", grouped(count), singular, count == 1 ? "" : "s");
 }
 
 int decimals_for(double largest) {

@@ -10,8 +10,6 @@
     const escape = text => String(text).replace(/[&<>"']/g, letter => entities[letter]);
     const known = value => typeof value === "number";
     const fixed = (value, decimals) => (known(value) ? value.toFixed(decimals) : "–");
-    const percent = (value, decimals) =>
-        (known(value) ? `${(100 * value).toFixed(decimals)} %` : "–");
     const significant = value => {
         if (!known(value)) return "–";
         const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))) + 1;
@@ -144,22 +142,13 @@
     // --- Front ----------------------------------------------------------------------------------
 
     const unpruned = data.networks[0];
-    const images = data.batch === 1 ? "1 image" : `${data.batch} images`;
-    const before = network => [network.latency, percentage(network.accuracy), network];
-    const after = network => [network.latency, percentage(network.testAccuracy), network];
-    const percentage = value => (known(value) ? 100 * value : null);
+    const {x: xAxis, y: yAxis} = data.axes;
+    const before = network => [...network.before, network];
+    // Without accuracies, fine-tuning moves no mark: there is one for each network.
+    const after = network => (data.hasAccuracy ? [...network.after, network] : [null, null]);
     const drawable = point => known(point[0]) && known(point[1]);
     const ofKind = kind => data.networks.filter(network => network.kind === kind);
-    const networkTooltip = network => tooltip(network.id, [
-        ["mean latency, predicted", `${significant(network.latency)} ms`],
-        ...(known(network.fleetLatency)
-            ? [["mean latency, all devices", `${significant(network.fleetLatency)} ms`]] : []),
-        ["speed-up", `${fixed(network.speedup, 2)}×`],
-        ["MACs", `${fixed(network.flops / 1e6, 1)} M (${percent(network.flops / unpruned.flops, 0)})`],
-        ["held-out accuracy", percent(network.accuracy, 2)],
-        ...(known(network.testAccuracy)
-            ? [["test accuracy", percent(network.testAccuracy, 2)]] : []),
-    ]);
+    const withUnit = (value, axisData) => `${significant(value)} ${axisData.unit}`;
 
     // The range of the networks of interest, widened to round numbers.
     function range(values, spare) {
@@ -172,6 +161,9 @@
         const high = Math.ceil((most + spare * width) / step) * step;
         return {min: tidy(low), max: tidy(high), interval: tidy(step)};
     }
+    // No metric of a network is below 0, no share above 100 %.
+    const within = ({unit}, limits) => ({...limits, min: Math.max(0, limits.min),
+        max: unit === "%" ? Math.min(100, limits.max) : limits.max});
     const candidatePoints = data.candidates.filter(drawable);
     // The series of the dotted lines, which the legend leaves out.
     const joint = "before and after fine-tuning";
@@ -183,10 +175,11 @@
             ...uniform.map(after),
         ].filter(drawable);
         if (points.length === 0) return {x: {}, y: {}};
+        const x = range(points.map(point => point[0]), 0.03);
         const y = range(points.map(point => point[1]), 0.08);
         return {
-            x: range(points.map(point => point[0]), 0.03),
-            y: {...y, min: Math.max(0, y.min), max: Math.min(100, y.max)},
+            x: within(xAxis, x),
+            y: within(yAxis, y),
         };
     })();
 
@@ -203,15 +196,18 @@
             itemStyle: style,
             ...more,
         });
-        const hollow = colour => ({color: theme.paper, borderColor: colour, borderWidth: 1.8,
-            opacity: 1});
         const full = colour => ({color: colour, borderColor: theme.paper, borderWidth: 1.5,
             opacity: 1});
+        const hollow = colour => ({color: theme.paper, borderColor: colour, borderWidth: 1.8,
+            opacity: 1});
+        // Hollow says "before fine-tuning": of accuracies only.
+        const first = data.hasAccuracy ? hollow : full;
         const labelled = {
             label: {
                 show: !narrow,
-                formatter: point => short(point.data[2].id, 14),
-                position: "top",
+                formatter: point => (data.hasAccuracy || point.data[2].best ||
+                    point.data[2].kind === "unpruned" ? short(point.data[2].id, 14) : ""),
+                position: data.hasAccuracy ? "top" : "right",
                 distance: 7,
                 color: theme.ink,
                 fontSize: 12,
@@ -219,7 +215,7 @@
             labelLayout: {hideOverlap: true},
         };
         const candidates = feasible => candidatePoints.filter(point => Boolean(point[2]) === feasible)
-            .map(([latency, accuracy]) => [latency, 100 * accuracy]);
+            .map(([x, y]) => [x, y]);
         const line = data.planeFront ? {type: "line", lineStyle: {color: theme.front, width: 1.8}} : {};
         const sorted = front.map(before).sort((a, b) => a[0] - b[0]);
         const joined = [...tuned(front), ...tuned(uniform)].flatMap(network =>
@@ -234,15 +230,17 @@
                 z: 2, connectNulls: false,
                 lineStyle: {color: theme.soft, width: 1, type: "dotted"},
             },
-            scatter("front", sorted, "circle", 6, hollow(theme.front),
-                {z: 3, ...line}),
+            scatter("front", sorted, "circle", data.hasAccuracy ? 6 : 10, first(theme.front),
+                {z: 3, ...line, ...(data.hasAccuracy ? {} : labelled)}),
             scatter("uniform width", uniform.map(before), "diamond", 9,
-                hollow(theme.uniform), {z: 3}),
+                first(theme.uniform), {z: 3}),
             scatter("front, fine-tuned", tuned(front).map(after), "circle", 12, full(theme.front),
                 {z: 5, ...labelled}),
             scatter("uniform width, fine-tuned", tuned(uniform).map(after), "diamond", 14,
                 full(theme.uniform), {z: 4}),
-            scatter("unpruned", [before(unpruned)], "triangle", 12, hollow(theme.ink), {z: 5}),
+            scatter("unpruned", [before(unpruned)], "triangle", 12, first(theme.ink),
+                {z: 5, ...(data.hasAccuracy ? {} : {...labelled,
+                    label: {...labelled.label, position: "left"}})}),
             scatter("unpruned", [after(unpruned)], "triangle", 13, full(theme.ink),
                 {z: 5, ...labelled}),
         ].filter(series => series.data.length > 0);
@@ -259,21 +257,23 @@
             toolbox: narrow ? undefined : toolbox(theme),
             legend: legend(theme, width, [...new Set(series.map(entry => entry.name))]
                 .filter(name => name !== joint)),
-            grid: {left: 64, right: 20, top: narrow ? 132 : 68, bottom: 52},
+            // Room for the legend, which has more entries where accuracies are known.
+            grid: {left: 64, right: 20, bottom: 52,
+                top: data.hasAccuracy ? (narrow ? 132 : 68) : (narrow ? 84 : 52)},
             tooltip: {
                 ...base(theme).tooltip,
                 trigger: "item",
                 formatter: point => (point.data[2]
-                    ? networkTooltip(point.data[2])
+                    ? tooltip(point.data[2].id, point.data[2].facts)
                     : tooltip(point.seriesName, [
-                        ["mean latency, predicted", `${significant(point.data[0])} ms`],
-                        ["held-out accuracy", `${fixed(point.data[1], 2)} %`],
+                        [xAxis.name, withUnit(point.data[0], xAxis)],
+                        [yAxis.name, withUnit(point.data[1], yAxis)],
                     ])),
             },
             xAxis: {type: "value",
-                ...axis(theme, narrow ? `Mean latency, ms (${images})`
-                    : `Mean latency over the fleet, ms (${images} an inference)`, limits.x)},
-            yAxis: {type: "value", ...verticalAxis(theme, "Top-1 accuracy, %", limits.y)},
+                ...axis(theme, narrow ? xAxis.brief : xAxis.title, limits.x)},
+            yAxis: {type: "value",
+                ...verticalAxis(theme, narrow ? yAxis.brief : yAxis.title, limits.y)},
             series,
         };
     }

@@ -1,28 +1,109 @@
 #include "report_data.hpp"
 
-#include "figures.hpp"
+#include "metric_text.hpp"
+#include "number_text.hpp"
+#include "verdict.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
+
+#include <cmath>
 
 namespace hdap::report {
 namespace {
 
 using nlohmann::json;
 
-json networks_json(const StudyReport& report) {
+/// An axis of the front chart: a metric, or the accuracy.
+class Axis {
+  public:
+    Axis(const StudyReport& report, const std::string& name)
+        : report_(report), name_(name), is_accuracy_(name == "accuracy"),
+          text_(text_of(report, name)) {
+        if (!is_accuracy_) return;
+        text_.noun = "held-out accuracy";
+        text_.unit = "%";
+        text_.factor = 100.0;
+    }
+
+    [[nodiscard]] double shown(double value) const { return text_.factor * value; }
+    [[nodiscard]] double of(const NetworkRow& row) const {
+        return shown(is_accuracy_ ? row.accuracy : metric(report_, row, name_));
+    }
+    /// After fine-tuning, where that changes it.
+    [[nodiscard]] double after(const NetworkRow& row) const {
+        return is_accuracy_ ? shown(row.test_accuracy) : of(row);
+    }
+
+    [[nodiscard]] json to_json() const {
+        if (is_accuracy_)
+            return {{"name", text_.noun},
+                    {"unit", text_.unit},
+                    {"title", "Top-1 accuracy, %"},
+                    {"brief", "Top-1 accuracy, %"}};
+        const std::string unit = text_.unit.empty() ? "" : ", " + text_.unit;
+        const char* predicted = text_.predicted ? ", predicted" : "";
+        const std::string images = counted(report_.batch, "image");
+        const std::string heading = capitalised(text_.noun);
+        return {{"name", text_.noun + predicted},
+                {"unit", text_.unit},
+                {"title", heading + predicted + unit +
+                              (text_.predicted ? fmt::format(" ({} per inference)", images) : "")},
+                {"brief", heading + unit + (text_.predicted ? fmt::format(" ({})", images) : "")}};
+    }
+
+  private:
+    const StudyReport& report_;
+    std::string name_;
+    bool is_accuracy_;
+    MetricText text_;
+};
+
+/// A line of a network's tooltip.
+json fact(const MetricText& text, double value) {
+    return {text.predicted ? text.noun + ", predicted" : text.noun, value_text(text, value)};
+}
+
+json percentage_fact(const std::string& noun, double share) {
+    return {noun, fixed(100.0 * share, 2) + " %"};
+}
+
+/// What a network's tooltip says.
+json facts_of(const StudyReport& report, const NetworkRow& row) {
+    const MetricText mean = text_of(report, "latency.mean");
+    json facts = json::array({fact(mean, metric(report, row, "latency.mean"))});
+    if (std::isfinite(row.latency_fleet_ms))
+        facts.push_back({"mean latency, all devices", value_text(mean, row.latency_fleet_ms)});
+    facts.push_back({"speed-up", fixed(row.speedup, 2) + "×"});
+    for (const MetricColumn& shown : shown_metrics(report))
+        facts.push_back(fact(text_of(shown), metric(report, row, shown.name)));
+    if (std::isfinite(row.accuracy))
+        facts.push_back(percentage_fact("held-out accuracy", row.accuracy));
+    if (std::isfinite(row.test_accuracy))
+        facts.push_back(percentage_fact("test accuracy", row.test_accuracy));
+    return facts;
+}
+
+json networks_json(const StudyReport& report, const Axis& x, const Axis& y) {
+    const NetworkRow* const best = verdict(report).best;
     json networks = json::array();
     for (const NetworkRow& row : report.networks)
         networks.push_back({{"id", row.id},
                             {"kind", name_of(row.kind)},
-                            {"latency", row.latency_mean_ms},
-                            {"fleetLatency", row.latency_fleet_ms},
-                            {"speedup", row.speedup},
-                            {"flops", row.flops},
-                            {"accuracy", row.accuracy},
-                            {"testAccuracy", row.test_accuracy},
+                            {"before", {x.of(row), y.of(row)}},
+                            {"after", {x.after(row), y.after(row)}},
+                            {"facts", facts_of(report, row)},
+                            {"best", &row == best},
                             {"finetuned", row.finetuned},
                             {"genome", row.genome}});
     return networks;
+}
+
+json candidates_json(const StudyReport& report, const Axis& x, const Axis& y) {
+    json candidates = json::array();
+    for (const CandidatePoint& point : report.candidates)
+        candidates.push_back({x.shown(point.x), y.shown(point.y), point.feasible ? 1 : 0});
+    return candidates;
 }
 
 json history_json(const StudyReport& report) {
@@ -33,26 +114,27 @@ json history_json(const StudyReport& report) {
     return history;
 }
 
-/// Whether the front is a line in the plane of mean latency and accuracy, and not a surface.
-bool is_plane_front(const StudyReport& report) {
-    const auto& objectives = report.objectives;
-    return objectives.size() == 2 &&
-           ((objectives[0] == "latency.mean" && objectives[1] == "accuracy_drop") ||
-            (objectives[1] == "latency.mean" && objectives[0] == "accuracy_drop"));
+/// Whether the front is a line in the plane of the chart, and not a surface.
+bool is_plane_front(const StudyReport& report, const ChartAxes& axes) {
+    const std::string y = axes.y == "accuracy" ? "accuracy_drop" : axes.y;
+    return report.objectives == std::vector{axes.x, y} ||
+           report.objectives == std::vector{y, axes.x};
 }
 
 } // namespace
 
 std::string report_data(const StudyReport& report) {
-    json candidates = json::array();
-    for (const CandidatePoint& point : report.candidates)
-        candidates.push_back({point.latency_mean_ms, point.accuracy, point.feasible ? 1 : 0});
+    const ChartAxes axes = chart_axes(report);
+    const Axis x(report, axes.x);
+    const Axis y(report, axes.y);
     json devices = json::array();
     for (const DevicePoint& point : report.device_points)
         devices.push_back({point.x, point.y, point.cluster});
-    const json data = {{"networks", networks_json(report)},
-                       {"planeFront", is_plane_front(report)},
-                       {"candidates", candidates},
+    const json data = {{"networks", networks_json(report, x, y)},
+                       {"axes", {{"x", x.to_json()}, {"y", y.to_json()}}},
+                       {"hasAccuracy", axes.y == "accuracy"},
+                       {"planeFront", is_plane_front(report, axes)},
+                       {"candidates", candidates_json(report, x, y)},
                        {"clusters", report.clusters.size()},
                        {"devices", devices},
                        {"deviceAxes", report.device_axis_names},
@@ -60,8 +142,7 @@ std::string report_data(const StudyReport& report) {
                        {"eps", report.eps},
                        {"history", history_json(report)},
                        {"groups", report.group_names},
-                       {"unprunedChannels", report.unpruned_channels},
-                       {"batch", report.batch}};
+                       {"unprunedChannels", report.unpruned_channels}};
     // Names may hold any bytes: what is not UTF-8 is replaced.
     const std::string text = data.dump(-1, ' ', false, json::error_handler_t::replace);
     std::string safe;

@@ -1,7 +1,10 @@
 #include "hdap/search/hypervolume.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,9 +38,9 @@ Boxes boxes_below(std::span<const double> points, std::span<const double> refere
         for (std::size_t k = 0; k < m; ++k) {
             const double value = points[i + k];
             if (std::isnan(value) || value == -std::numeric_limits<double>::infinity()) {
-                throw core::InternalError("objective " + std::to_string(k) + " of point " +
-                                          std::to_string(i / m) + " is " + core::shortest(value) +
-                                          ", which has no hypervolume");
+                throw core::InternalError(
+                    fmt::format("objective {} of point {} is {}, which has no hypervolume", k,
+                                i / m, core::shortest(value)));
             }
             below = below && value < reference[k];
             box[k] = reference[k] - value;
@@ -96,6 +99,8 @@ class Staircase {
         }
         const double left = begin == corners_.begin() ? 0 : (begin - 1)->width;
         gained += (edge - left) * (height - covered);
+        HDAP_CHECK(begin == corners_.begin() || (begin - 1)->width < width, width, height);
+        HDAP_CHECK(gained >= 0, gained, width, height);
         corners_.insert(corners_.erase(begin, end), Corner{width, height});
         return gained;
     }
@@ -178,9 +183,9 @@ double union_of_boxes(const Boxes& boxes) {
 double hypervolume(std::span<const double> points, std::size_t m,
                    std::span<const double> reference) {
     if (m == 0 || points.size() % m != 0 || reference.size() != m) {
-        throw core::InternalError(std::to_string(points.size()) + " objective values and " +
-                                  std::to_string(reference.size()) +
-                                  " of the reference are not rows of " + std::to_string(m));
+        throw core::InternalError(
+            fmt::format("{} objective values and {} of the reference are not rows of {}",
+                        points.size(), reference.size(), m));
     }
     if (!std::ranges::all_of(reference, [](double x) { return std::isfinite(x); }))
         throw core::InternalError("a reference of a hypervolume is not finite");

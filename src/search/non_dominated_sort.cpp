@@ -1,7 +1,10 @@
 #include "hdap/search/non_dominated_sort.hpp"
 
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,14 +18,14 @@ namespace {
 
 std::size_t checked_count(std::span<const double> objectives, std::size_t m) {
     if (m == 0 || objectives.size() % m != 0) {
-        throw core::InternalError(std::to_string(objectives.size()) +
-                                  " objective values are not rows of " + std::to_string(m));
+        throw core::InternalError(
+            fmt::format("{} objective values are not rows of {}", objectives.size(), m));
     }
     const auto nan = std::ranges::find_if(objectives, [](double x) { return std::isnan(x); });
     if (nan != objectives.end()) {
         const auto at = static_cast<std::size_t>(nan - objectives.begin());
-        throw core::InternalError("objective " + std::to_string(at % m) + " of point " +
-                                  std::to_string(at / m) + " is not a number");
+        throw core::InternalError(
+            fmt::format("objective {} of point {} is not a number", at % m, at / m));
     }
     return objectives.size() / m;
 }
@@ -30,13 +33,12 @@ std::size_t checked_count(std::span<const double> objectives, std::size_t m) {
 void check_violations(std::span<const double> violations, std::size_t n) {
     if (violations.empty()) return;
     if (violations.size() != n) {
-        throw core::InternalError(std::to_string(violations.size()) + " violations for " +
-                                  std::to_string(n) + " points");
+        throw core::InternalError(fmt::format("{} violations for {} points", violations.size(), n));
     }
     for (std::size_t i = 0; i < n; ++i) {
         if (!(violations[i] >= 0)) {
-            throw core::InternalError("the violation of point " + std::to_string(i) + " is " +
-                                      core::shortest(violations[i]) + ", not at least 0");
+            throw core::InternalError(fmt::format("the violation of point {} is {}, not at least 0",
+                                                  i, core::shortest(violations[i])));
         }
     }
 }
@@ -49,10 +51,13 @@ class TailFront {
   public:
     explicit TailFront(std::size_t) {}
     [[nodiscard]] bool dominates(const double* rest) const { return tail_ <= rest[0]; }
-    void insert(const double* rest) { tail_ = rest[0]; }
+    void insert(const double* rest) {
+        HDAP_CHECK(!(rest[0] > tail_), rest[0], tail_);
+        tail_ = rest[0];
+    }
 
   private:
-    double tail_ = 0;
+    double tail_ = std::numeric_limits<double>::infinity();
 };
 
 /// Of three objectives: the members that are minimal in the last two, ascending in one and
@@ -68,6 +73,7 @@ class StaircaseFront {
 
     void insert(const double* rest) {
         const auto first = std::ranges::lower_bound(steps_, rest[0], {}, &Step::y);
+        HDAP_CHECK(first == steps_.begin() || std::prev(first)->z > rest[1], rest[0], rest[1]);
         auto last = first;
         while (last != steps_.end() && last->z >= rest[1])
             ++last;
@@ -221,8 +227,7 @@ std::vector<double> crowding_distance(std::span<const double> objectives, std::s
     for (std::size_t k = 0; k < m; ++k) {
         for (std::size_t i = 0; i < front.size(); ++i) {
             if (front[i] >= n) {
-                throw core::InternalError("a front holds point " + std::to_string(front[i]) +
-                                          " of " + std::to_string(n));
+                throw core::InternalError(fmt::format("a front holds point {} of {}", front[i], n));
             }
             keys[i] = {objectives[front[i] * m + k], front[i], i};
             if (std::isnan(keys[i].value)) checked_count(objectives, m);
@@ -244,9 +249,8 @@ std::vector<std::vector<std::size_t>> fronts_of(std::span<const std::int32_t> ra
     std::vector<std::vector<std::size_t>> fronts;
     for (std::size_t i = 0; i < ranks.size(); ++i) {
         if (ranks[i] < 0 || static_cast<std::size_t>(ranks[i]) >= ranks.size()) {
-            throw core::InternalError("point " + std::to_string(i) + " of " +
-                                      std::to_string(ranks.size()) + " has rank " +
-                                      std::to_string(ranks[i]));
+            throw core::InternalError(
+                fmt::format("point {} of {} has rank {}", i, ranks.size(), ranks[i]));
         }
         const auto rank = static_cast<std::size_t>(ranks[i]);
         if (rank >= fronts.size()) fronts.resize(rank + 1);
@@ -260,8 +264,8 @@ std::vector<std::vector<std::size_t>> fronts_of(std::span<const std::int32_t> ra
 std::vector<double> crowding_distance_by_rank(std::span<const double> objectives, std::size_t m,
                                               std::span<const std::int32_t> ranks) {
     if (checked_count(objectives, m) != ranks.size()) {
-        throw core::InternalError(std::to_string(ranks.size()) + " ranks for " +
-                                  std::to_string(objectives.size() / m) + " points");
+        throw core::InternalError(
+            fmt::format("{} ranks for {} points", ranks.size(), objectives.size() / m));
     }
     std::vector<double> distances(ranks.size());
     for (const std::vector<std::size_t>& front : fronts_of(ranks)) {

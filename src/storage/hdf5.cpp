@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
 #include <hdf5.h>
 
 #include <algorithm>
@@ -208,8 +209,8 @@ template <Element T>
 void Hdf5Writer::write(const std::string& path, std::span<const T> values, const Shape& shape,
                        Compression compression) {
     if (values.size() != element_count(shape))
-        throw core::InternalError("cannot write " + path + ": " + std::to_string(values.size()) +
-                                  " values do not fill shape " + shape_text(shape));
+        throw core::InternalError(fmt::format("cannot write {}: {} values do not fill shape {}",
+                                              path, values.size(), shape_text(shape)));
     const Id space = dataspace(shape);
     const Id properties = dataset_properties(shape, sizeof(T), compression);
     const Id dataset(H5Dcreate2(handles_->file.get(), path.c_str(), native_type<T>(), space.get(),
@@ -227,7 +228,7 @@ void Hdf5Writer::begin_rows(const std::string& path, const Shape& row, std::size
     Shape shape = row;
     shape.insert(shape.begin(), std::max<std::size_t>(expected_rows, 1));
     if (element_count(row) == 0)
-        throw core::InternalError("cannot make data set " + path + ": its rows are empty");
+        throw core::InternalError(fmt::format("cannot make data set {}: its rows are empty", path));
     const Id properties = dataset_properties(shape, sizeof(T), Compression::none);
     set_chunks(properties, shape, sizeof(T));
     std::vector<hsize_t> extents(shape.begin(), shape.end());
@@ -255,9 +256,9 @@ void Hdf5Writer::append_rows(const std::string& path, std::span<const T> values)
     part[0] = 1;
     const std::size_t row = element_count({part.begin(), part.end()});
     if (values.size() % row != 0)
-        throw core::InternalError("cannot append to data set " + path + ": " +
-                                  std::to_string(values.size()) +
-                                  " values are no whole number of rows of " + std::to_string(row));
+        throw core::InternalError(
+            fmt::format("cannot append to data set {}: {} values are no whole number of rows of {}",
+                        path, values.size(), row));
     if (values.empty()) return;
     part[0] = values.size() / row;
     std::vector<hsize_t> extents = start;
@@ -301,7 +302,7 @@ void Hdf5Writer::group(const std::string& path) {
 void Hdf5Writer::attribute(const std::string& path, const std::string& name,
                            const AttributeValue& value) {
     const Id object(H5Oopen(handles_->file.get(), path.c_str(), H5P_DEFAULT), H5Oclose);
-    require(object.valid(), "cannot set attribute '" + name + "' of " + path);
+    require(object.valid(), fmt::format("cannot set attribute '{}' of {}", name, path));
     const auto* const list = std::get_if<std::vector<double>>(&value);
     const Id space = dataspace(list == nullptr ? Shape{} : Shape{list->size()});
     const auto put = [&](hid_t type, const void* data) {
@@ -310,7 +311,7 @@ void Hdf5Writer::attribute(const std::string& path, const std::string& name,
             H5Aclose);
         const bool empty = list != nullptr && list->empty();
         require(attribute.valid() && (empty || H5Awrite(attribute.get(), type, data) >= 0),
-                "cannot set attribute '" + name + "' of " + path);
+                fmt::format("cannot set attribute '{}' of {}", name, path));
     };
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
         put(H5T_NATIVE_INT64, integer);
@@ -351,12 +352,13 @@ struct Hdf5Reader::Handles {
     Id file;
 
     [[noreturn]] void fail(const std::string& path, const std::string& what) const {
-        throw core::DataError(name + ": " + path + ": " + what);
+        throw core::DataError(fmt::format("{}: {}: {}", name, path, what));
     }
 
     [[nodiscard]] Id dataset(const std::string& path) const {
         Id id(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), H5Dclose);
-        if (!id.valid()) fail(path, "no such data set, or it is damaged (" + hdf5_reason() + ")");
+        if (!id.valid())
+            fail(path, fmt::format("no such data set, or it is damaged ({})", hdf5_reason()));
         return id;
     }
 
@@ -364,7 +366,7 @@ struct Hdf5Reader::Handles {
         Id id(H5Aopen_by_name(file.get(), path.c_str(), attribute_name.c_str(), H5P_DEFAULT,
                               H5P_DEFAULT),
               H5Aclose);
-        if (!id.valid()) fail(path, "no attribute '" + attribute_name + "'");
+        if (!id.valid()) fail(path, fmt::format("no attribute '{}'", attribute_name));
         return id;
     }
 
@@ -375,7 +377,7 @@ struct Hdf5Reader::Handles {
 Shape Hdf5Reader::Handles::checked_shape(const std::string& path, const Id& dataset) const {
     const Id space(H5Dget_space(dataset.get()), H5Sclose);
     const int rank = H5Sget_simple_extent_ndims(space.get());
-    if (rank < 0) fail(path, "its shape cannot be read (" + hdf5_reason() + ")");
+    if (rank < 0) fail(path, fmt::format("its shape cannot be read ({})", hdf5_reason()));
     std::vector<hsize_t> extents(static_cast<std::size_t>(rank));
     H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr);
     // Deflate shrinks by 1032 at most, so anything beyond is a lie about the size.
@@ -416,7 +418,8 @@ Hdf5Reader Hdf5Reader::open(const std::string& file) {
     const Id access = disk_access();
     handles->file = Id(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
     if (!handles->file.valid())
-        throw core::DataError(file + ": not a readable HDF5 file (" + hdf5_reason() + ")");
+        throw core::DataError(
+            fmt::format("{}: not a readable HDF5 file ({})", file, hdf5_reason()));
     return Hdf5Reader(std::move(handles));
 }
 
@@ -431,7 +434,8 @@ Hdf5Reader Hdf5Reader::from_bytes(std::vector<std::byte> bytes, std::string name
     handles->file =
         Id(H5Fopen(unique_name(handles.get()).c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
     if (!handles->file.valid())
-        throw core::DataError(handles->name + ": not an HDF5 file (" + hdf5_reason() + ")");
+        throw core::DataError(
+            fmt::format("{}: not an HDF5 file ({})", handles->name, hdf5_reason()));
     return Hdf5Reader(std::move(handles));
 }
 
@@ -470,7 +474,7 @@ std::vector<T> Hdf5Reader::read(const std::string& path) const {
     std::vector<T> values(element_count(handles_->checked_shape(path, dataset)));
     if (values.empty()) return values;
     if (H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
-        handles_->fail(path, "cannot be read (" + hdf5_reason() + ")");
+        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
     return values;
 }
 
@@ -478,8 +482,8 @@ template <Element T>
 std::vector<T> Hdf5Reader::read(const std::string& path, const Shape& expected) const {
     const Shape found = shape(path);
     if (found != expected)
-        handles_->fail(path,
-                       "has shape " + shape_text(found) + ", expected " + shape_text(expected));
+        handles_->fail(path, fmt::format("has shape {}, expected {}", shape_text(found),
+                                         shape_text(expected)));
     return read<T>(path);
 }
 
@@ -490,8 +494,8 @@ std::vector<T> Hdf5Reader::read_rows(const std::string& path, std::size_t first,
     if (!is_numeric(dataset.get())) handles_->fail(path, "holds no numbers");
     const Shape full = handles_->checked_shape(path, dataset);
     if (full.empty() || first > full[0] || count > full[0] - first)
-        handles_->fail(path, "has shape " + shape_text(full) + ": rows " + std::to_string(first) +
-                                 " to " + std::to_string(first + count) + " are not there");
+        handles_->fail(path, fmt::format("has shape {}: rows {} to {} are not there",
+                                         shape_text(full), first, first + count));
     Shape part = full;
     part[0] = count;
     std::vector<T> values(element_count(part));
@@ -505,7 +509,7 @@ std::vector<T> Hdf5Reader::read_rows(const std::string& path, std::size_t first,
     const Id memory_space = dataspace(part);
     if (H5Dread(dataset.get(), native_type<T>(), memory_space.get(), file_space.get(), H5P_DEFAULT,
                 values.data()) < 0)
-        handles_->fail(path, "cannot be read (" + hdf5_reason() + ")");
+        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
     return values;
 }
 
@@ -522,7 +526,7 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
         // A file may hold ASCII or UTF-8; HDF5 converts only between equal character sets.
         H5Tset_cset(type.get(), H5Tget_cset(stored.get()));
         if (H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0)
-            handles_->fail(path, "cannot be read (" + hdf5_reason() + ")");
+            handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
         for (std::size_t i = 0; i < count; ++i)
             if (pointers[i] != nullptr) texts[i] = pointers[i];
         const Id space(H5Dget_space(dataset.get()), H5Sclose);
@@ -532,7 +536,7 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
     const std::size_t width = H5Tget_size(stored.get());
     std::vector<char> characters(count * width);
     if (H5Dread(dataset.get(), stored.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, characters.data()) < 0)
-        handles_->fail(path, "cannot be read (" + hdf5_reason() + ")");
+        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
     for (std::size_t i = 0; i < count; ++i) {
         const char* first = characters.data() + i * width;
         texts[i].assign(first, std::find(first, first + width, '\0'));
@@ -577,7 +581,7 @@ std::int64_t Hdf5Reader::attribute_int(const std::string& path, const std::strin
     std::int64_t value = 0;
     if (attribute_class(attribute) != H5T_INTEGER || !is_scalar(attribute) ||
         H5Aread(attribute.get(), H5T_NATIVE_INT64, &value) < 0)
-        handles_->fail(path, "attribute '" + name + "' is not an integer");
+        handles_->fail(path, fmt::format("attribute '{}' is not an integer", name));
     return value;
 }
 
@@ -587,7 +591,7 @@ double Hdf5Reader::attribute_double(const std::string& path, const std::string& 
     const H5T_class_t kind = attribute_class(attribute);
     if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || !is_scalar(attribute) ||
         H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &value) < 0)
-        handles_->fail(path, "attribute '" + name + "' is not a number");
+        handles_->fail(path, fmt::format("attribute '{}' is not a number", name));
     return value;
 }
 
@@ -601,18 +605,19 @@ std::vector<double> Hdf5Reader::attribute_doubles(const std::string& path,
     if ((kind != H5T_FLOAT && kind != H5T_INTEGER) ||
         H5Sget_simple_extent_ndims(space.get()) != 1 ||
         H5Sget_simple_extent_dims(space.get(), &count, nullptr) < 0 || count > most_values)
-        handles_->fail(path, "attribute '" + name + "' is not a list of up to " +
-                                 std::to_string(most_values) + " numbers");
+        handles_->fail(path, fmt::format("attribute '{}' is not a list of up to {} numbers", name,
+                                         most_values));
     std::vector<double> values(count);
     if (count > 0 && H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, values.data()) < 0)
-        handles_->fail(path, "attribute '" + name + "' cannot be read (" + hdf5_reason() + ")");
+        handles_->fail(path,
+                       fmt::format("attribute '{}' cannot be read ({})", name, hdf5_reason()));
     return values;
 }
 
 std::string Hdf5Reader::attribute_string(const std::string& path, const std::string& name) const {
     const Id attribute = handles_->attribute(path, name);
     if (attribute_class(attribute) != H5T_STRING || !is_scalar(attribute))
-        handles_->fail(path, "attribute '" + name + "' is not a string");
+        handles_->fail(path, fmt::format("attribute '{}' is not a string", name));
     return read_string_attribute(attribute);
 }
 

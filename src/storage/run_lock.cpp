@@ -3,13 +3,13 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -18,76 +18,56 @@ namespace {
 
 std::string this_owner() {
     const core::Provenance provenance = core::current_provenance();
-    std::string owner = "host " + provenance.host + ", process " + std::to_string(::getpid());
-    if (const char* job = std::getenv("SLURM_JOB_ID")) owner += ", Slurm job " + std::string(job);
-    return owner + ", since " + provenance.created;
+    const char* const job = std::getenv("SLURM_JOB_ID");
+    return fmt::format("host {}, process {}{}, since {}", provenance.host, ::getpid(),
+                       job != nullptr ? fmt::format(", Slurm job {}", job) : "",
+                       provenance.created);
 }
 
-std::string read_owner(int descriptor) {
+std::string read_owner(const core::Descriptor& file) {
     std::array<char, 512> text{};
-    const ssize_t count = ::pread(descriptor, text.data(), text.size() - 1, 0);
+    const ssize_t count = ::pread(file.number(), text.data(), text.size() - 1, 0);
     std::string owner(text.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
     while (!owner.empty() && owner.back() == '\n')
         owner.pop_back();
     return owner;
 }
 
-/// Throws the present errno's error: a full disk is not the user's data's fault.
-[[noreturn]] void fail(const std::string& what) {
-    const std::string message = what + ": " + std::strerror(errno);
-    if (errno == ENOSPC || errno == EDQUOT) throw core::InternalError(message);
-    throw core::DataError(message);
+/// The lock of the file at `path`. Throws UsageError, naming the owner, when another job has it.
+FileLock lock_of(const std::filesystem::path& path) {
+    for (;;) {
+        if (auto lock = FileLock::try_acquire(path)) return std::move(*lock);
+        const core::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file.is_open() && errno == ENOENT) continue; // the owner has just ended
+        throw core::UsageError(fmt::format("{} is in use by another job ({}); wait for it, stop "
+                                           "it, or choose another --out",
+                                           path.parent_path().string(), read_owner(file)));
+    }
 }
 
-/// Whether `descriptor` still is the file at `path`: its last owner may have removed it between
-/// our opening and our locking.
-bool is_current(int descriptor, const std::filesystem::path& path) {
-    struct stat opened {};
-    struct stat named {};
-    return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
-           opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+bool write_owner(const core::Descriptor& file) {
+    const std::string owner = this_owner() + "\n";
+    return ::ftruncate(file.number(), 0) == 0 && ::pwrite(file.number(), owner.data(), owner.size(),
+                                                          0) == static_cast<ssize_t>(owner.size());
 }
 
 } // namespace
 
-RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directory / "run.lock") {
-    for (;;) {
-        descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        if (descriptor_ < 0) fail("cannot make " + path_.string());
-        if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-            const std::string why = std::strerror(errno);
-            const bool held = errno == EWOULDBLOCK;
-            const std::string owner = read_owner(descriptor_);
-            ::close(descriptor_);
-            if (!held)
-                throw core::DataError("cannot lock " + path_.string() + ": " + why +
-                                      "; put the run directory on a file system with locks");
-            throw core::UsageError(run_directory.string() + " is in use by another job (" + owner +
-                                   "); wait for it, stop it, or choose another --out");
-        }
-        if (is_current(descriptor_, path_)) break;
-        ::close(descriptor_);
-    }
-    stale_owner_ = read_owner(descriptor_);
-    const std::string owner = this_owner() + "\n";
-    if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, owner.data(), owner.size(), 0) !=
-                                                static_cast<ssize_t>(owner.size())) {
-        const int why = errno;
-        ::unlink(path_.c_str());
-        ::close(descriptor_);
-        errno = why;
-        fail("cannot write " + path_.string());
-    }
+RunLock::RunLock(const std::filesystem::path& run_directory)
+    : path_(run_directory / "run.lock"), lock_(lock_of(path_)),
+      stale_owner_(read_owner(lock_.file())) {
+    if (write_owner(lock_.file())) return;
+    const int why = errno;
+    ::unlink(path_.c_str());
+    const std::string message =
+        fmt::format("cannot write {}: {}", path_.string(), std::strerror(why));
+    // A full disk is not the user's data's fault.
+    if (why == ENOSPC || why == EDQUOT) throw core::InternalError(message);
+    throw core::DataError(message);
 }
 
-RunLock::RunLock(RunLock&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)),
-      stale_owner_(std::move(other.stale_owner_)) {}
-
 RunLock::~RunLock() {
-    if (descriptor_ < 0) return;
-    ::unlink(path_.c_str());
-    ::close(descriptor_);
+    if (lock_.file().is_open()) ::unlink(path_.c_str());
 }
 
 } // namespace hdap::storage

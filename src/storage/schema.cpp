@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
 
+#include <fmt/core.h>
+
 namespace hdap::storage {
 
 void write_identity(Hdf5Writer& file, const FileIdentity& identity) {
@@ -22,13 +24,13 @@ void write_identity(Hdf5Writer& file, const FileIdentity& identity) {
 
 FileIdentity read_identity(const Hdf5Reader& file, const std::string& expected_schema) {
     if (!file.has_attribute("/", "schema"))
-        throw core::DataError(file.name() + ": no root attribute 'schema'; expected a file of " +
-                              expected_schema);
+        throw core::DataError(fmt::format("{}: no root attribute 'schema'; expected a file of {}",
+                                          file.name(), expected_schema));
     FileIdentity identity{
         .schema = file.attribute_string("/", "schema"), .config_sha256 = {}, .input_sha256 = {}};
     if (identity.schema != expected_schema)
-        throw core::DataError(file.name() + ": holds '" + identity.schema + "', expected '" +
-                              expected_schema + "'");
+        throw core::DataError(fmt::format("{}: holds '{}', expected '{}'", file.name(),
+                                          identity.schema, expected_schema));
     // Files made by users may lack these two; they then never count as a stage's output.
     if (file.has_attribute("/", "config_sha256"))
         identity.config_sha256 = file.attribute_string("/", "config_sha256");

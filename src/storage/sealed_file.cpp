@@ -1,7 +1,11 @@
 #include "hdap/storage/sealed_file.hpp"
 
+#include "hdap/core/check.hpp"
+#include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -27,28 +31,6 @@ std::string reason() {
     return std::strerror(errno);
 }
 
-/// A file descriptor that closes itself.
-class Descriptor {
-  public:
-    Descriptor(const fs::path& path, int flags, mode_t mode = 0)
-        : number_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
-    ~Descriptor() { close(); }
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int number() const noexcept { return number_; }
-
-    /// Whether closing succeeded: network file systems tell of a full disk only here.
-    bool close() noexcept {
-        const int number = std::exchange(number_, -1);
-        return number < 0 || ::close(number) == 0;
-    }
-
-  private:
-    int number_;
-};
-
 bool write_all(int descriptor, std::span<const std::byte> bytes) noexcept {
     while (!bytes.empty()) {
         const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
@@ -60,7 +42,7 @@ bool write_all(int descriptor, std::span<const std::byte> bytes) noexcept {
 }
 
 void sync_folder(const fs::path& folder) {
-    Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+    core::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // Some network file systems refuse this; the rename itself has happened by then.
     if (directory.number() >= 0) ::fsync(directory.number());
 }
@@ -104,8 +86,8 @@ fs::path target_of(const fs::path& name) {
     const fs::path path = fs::is_symlink(name, error) ? fs::weakly_canonical(name) : name;
     const fs::file_status status = fs::status(path, error);
     if (fs::exists(status) && !fs::is_regular_file(status))
-        throw core::DataError("cannot write " + path.string() +
-                              ": is there already, and is no regular file");
+        throw core::DataError(fmt::format(
+            "cannot write {}: is there already, and is no regular file", path.string()));
     return path;
 }
 
@@ -117,10 +99,11 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
     const auto fail = [&](const std::string& action) {
         const std::string why = reason();
         ::unlink(temporary.c_str());
-        throw core::InternalError("cannot " + action + " " + path.string() + ": " + why +
-                                  what_is_left(path));
+        throw core::InternalError(
+            fmt::format("cannot {} {}: {}{}", action, path.string(), why, what_is_left(path)));
     };
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    core::Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (file.number() < 0) fail("create");
     if (!write_all(file.number(), head) || !write_all(file.number(), body)) fail("write");
     if (::fsync(file.number()) != 0 || !file.close()) fail("write");
@@ -132,9 +115,9 @@ void replace_file(const fs::path& name, std::span<const std::byte> head,
 using SealBlock = std::array<std::byte, seal_bytes>;
 
 SealBlock make_seal(std::size_t bytes, const std::string& sha256) {
-    const std::string text =
-        std::string(seal_magic) + "bytes " + std::to_string(bytes) + "\nsha256 " + sha256 + "\n";
+    const std::string text = fmt::format("{}bytes {}\nsha256 {}\n", seal_magic, bytes, sha256);
     SealBlock seal{};
+    HDAP_CHECK(text.size() < seal.size(), text.size());
     std::memcpy(seal.data(), text.data(), text.size());
     return seal;
 }
@@ -145,22 +128,25 @@ bool is_seal(std::span<const std::byte> block) {
 }
 
 /// Opens a file to read. `path` must be that of a regular file.
-Descriptor open_file(const fs::path& path) {
-    Descriptor file(path, O_RDONLY);
-    if (file.number() < 0) throw core::DataError("cannot open " + path.string() + ": " + reason());
+core::Descriptor open_file(const fs::path& path) {
+    core::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.number() < 0)
+        throw core::DataError(fmt::format("cannot open {}: {}", path.string(), reason()));
     std::error_code error;
     if (!fs::is_regular_file(path, error))
-        throw core::DataError("cannot read " + path.string() + ": it is not a file");
+        throw core::DataError(fmt::format("cannot read {}: it is not a file", path.string()));
     return file;
 }
 
 /// Fills `bytes` as far as the file goes on, and returns how far that is.
-std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<std::byte> bytes) {
+std::size_t read_some(const core::Descriptor& file, const fs::path& path,
+                      std::span<std::byte> bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
         const ssize_t count = ::read(file.number(), bytes.data() + done, bytes.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) throw core::DataError("cannot read " + path.string() + ": " + reason());
+        if (count < 0)
+            throw core::DataError(fmt::format("cannot read {}: {}", path.string(), reason()));
         if (count == 0) break;
         done += static_cast<std::size_t>(count);
     }
@@ -168,7 +154,7 @@ std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<st
 }
 
 std::vector<std::byte> read_bytes(const fs::path& path) {
-    const Descriptor file = open_file(path);
+    const core::Descriptor file = open_file(path);
     std::vector<std::byte> bytes(fs::file_size(path));
     bytes.resize(read_some(file, path, bytes));
     return bytes;
@@ -180,7 +166,7 @@ struct Digest {
     std::string sha256;
 };
 
-Digest digest_of_rest(const Descriptor& file, const fs::path& path) {
+Digest digest_of_rest(const core::Descriptor& file, const fs::path& path) {
     std::vector<std::byte> buffer(std::size_t{1} << 20);
     core::Sha256 hash;
     Digest digest;
@@ -199,8 +185,8 @@ void check_length(const fs::path& path, std::span<const std::byte> seal, std::si
     std::from_chars(text.data() + count_at, text.data() + text.size(), declared);
     if (declared != bytes)
         throw core::CorruptFileError(
-            path.string() + ": truncated or overwritten: " + std::to_string(bytes) +
-            " bytes after the seal, " + std::to_string(declared) + " were written");
+            fmt::format("{}: truncated or overwritten: {} bytes after the seal, {} were written",
+                        path.string(), bytes, declared));
 }
 
 void check_seal(const fs::path& path, std::span<const std::byte> seal, const Digest& content) {
@@ -212,8 +198,10 @@ void check_seal(const fs::path& path, std::span<const std::byte> seal, const Dig
 
 void check_presence(const fs::path& path, Seal seal) {
     if (seal == Seal::required)
-        throw core::CorruptFileError(path.string() + ": truncated, damaged, or not written by " +
-                                     "hdap: it does not begin with the seal of a file of ours");
+        throw core::CorruptFileError(
+            fmt::format("{}: truncated, damaged, or not written by hdap: "
+                        "it does not begin with the seal of a file of ours",
+                        path.string()));
 }
 
 } // namespace
@@ -232,26 +220,28 @@ fs::path temporary_name(const fs::path& path) {
 }
 
 void reserve_space(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
-    Descriptor file(temporary, O_WRONLY | O_CREAT, 0644);
+    core::Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     int error = file.number() < 0 ? errno : 0;
     if (error == 0 && bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
         error = EFBIG;
     if (error == 0) error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
     if (error != 0)
-        throw core::InternalError("cannot write " + path.string() + ", which needs up to " +
-                                  std::to_string(bytes) + " bytes: " + std::strerror(error));
+        throw core::InternalError(fmt::format("cannot write {}, which needs up to {} bytes: {}",
+                                              path.string(), bytes, std::strerror(error)));
 }
 
 void seal_and_rename(const fs::path& temporary, std::uint64_t bytes, const fs::path& path) {
     const auto check = [&](bool ok) {
-        if (!ok)
-            throw core::InternalError("cannot write " + path.string() + ": " + reason() +
-                                      what_is_left(path));
+        if (ok) return;
+        const std::string why = reason();
+        throw core::InternalError(
+            fmt::format("cannot write {}: {}{}", path.string(), why, what_is_left(path)));
     };
-    Descriptor file(temporary, O_RDWR);
+    core::Descriptor file(::open(temporary.c_str(), O_RDWR | O_CLOEXEC));
     check(file.number() >= 0 && ::ftruncate(file.number(), static_cast<off_t>(bytes)) == 0 &&
           ::lseek(file.number(), seal_bytes, SEEK_SET) >= 0);
     const Digest content = digest_of_rest(file, temporary);
+    HDAP_CHECK(seal_bytes + content.bytes == bytes, content.bytes, bytes);
     check(::lseek(file.number(), 0, SEEK_SET) == 0);
     check(write_all(file.number(), make_seal(content.bytes, content.sha256)));
     check(::fsync(file.number()) == 0 && file.close());
@@ -285,7 +275,7 @@ std::vector<std::byte> read_sealed(const fs::path& path, Seal seal) {
 }
 
 bool check_sealed(const fs::path& path, Seal seal) {
-    const Descriptor file = open_file(path);
+    const core::Descriptor file = open_file(path);
     SealBlock block{};
     if (!is_seal(std::span(block).first(read_some(file, path, block)))) {
         check_presence(path, seal);

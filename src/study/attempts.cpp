@@ -1,11 +1,12 @@
 #include "hdap/study/attempts.hpp"
 
+#include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/search/nsga2_search.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "hdap/search/search_run.hpp"
 #include "hdap/study/run_directory.hpp"
 #include "hdap/study/training_run.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -23,21 +24,6 @@ using nlohmann::json;
 
 constexpr const char* file_name = "attempts.jsonl";
 
-/// A file descriptor that closes itself.
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int get() const noexcept { return number_; }
-
-  private:
-    int number_;
-};
-
 /// Whether the file ends in the middle of a line, as a full disk may leave it.
 bool ends_within_a_line(int file) {
     const off_t size = ::lseek(file, 0, SEEK_END);
@@ -49,14 +35,16 @@ bool ends_within_a_line(int file) {
 void append(const fs::path& run_directory, const json& object) {
     const fs::path path = run_directory / file_name;
     const auto fail = [&] {
-        throw core::InternalError("cannot write " + path.string() + ": " + std::strerror(errno));
+        throw core::InternalError(
+            fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
     };
-    const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-    if (file.get() < 0) fail();
-    const std::string line = (ends_within_a_line(file.get()) ? "\n" : "") +
+    const core::Descriptor file(
+        ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (file.number() < 0) fail();
+    const std::string line = (ends_within_a_line(file.number()) ? "\n" : "") +
                              object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    if (::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
-        ::fsync(file.get()) != 0)
+    if (::write(file.number(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
+        ::fsync(file.number()) != 0)
         fail();
 }
 
@@ -99,9 +87,9 @@ Attempt started_attempt(const json& line) {
 /// Candidates evaluated so far in a search, those of an unfinished generation too.
 std::int64_t evaluations_of(const fs::path& file) {
     try {
-        const auto state = search::read_search_state(
-            storage::Hdf5Reader::from_bytes(storage::read_sealed(file), file.string()));
-        return static_cast<std::int64_t>(state.log.size() + state.pending.size());
+        const auto reader = open_stage(file, search::search_schema);
+        return static_cast<std::int64_t>(reader.shape("/log/generation").at(0) +
+                                         reader.shape("/pending/accuracy").at(0));
     } catch (const core::Error&) {
         return 0;
     }
@@ -163,10 +151,10 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
     if (!std::all_of(attempts.end() - most, attempts.end(), in_vain)) return std::nullopt;
     const Attempt& last = attempts.back();
     std::string how = "was killed";
-    if (last.exit_code) how = "ended with " + std::to_string(*last.exit_code);
-    if (!last.message.empty()) how += " (" + last.message + ")";
-    return "the last " + std::to_string(most) + " attempts brought no progress; the last one, of " +
-           last.started + " on " + last.host + ", " + how;
+    if (last.exit_code) how = fmt::format("ended with {}", *last.exit_code);
+    if (!last.message.empty()) how += fmt::format(" ({})", last.message);
+    return fmt::format("the last {} attempts brought no progress; the last one, of {} on {}, {}",
+                       most, last.started, last.host, how);
 }
 
 std::int64_t progress_of(const fs::path& run_directory) {

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/study/run_directory.hpp"
 
+#include <fmt/core.h>
+
 namespace hdap::study {
 
 namespace fs = std::filesystem;
@@ -13,7 +15,7 @@ namespace {
 void put_aside(const fs::path& file) {
     fs::path aside = file.string() + ".damaged";
     for (int number = 2; fs::exists(aside); ++number)
-        aside = file.string() + ".damaged." + std::to_string(number);
+        aside = fmt::format("{}.damaged.{}", file.string(), number);
     fs::rename(file, aside);
 }
 
@@ -35,7 +37,8 @@ fs::path newest_checkpoint(const fs::path& current, const fs::path& previous,
             } catch (const core::DataError& error) {
                 throw core::CorruptFileError(error.what());
             }
-            if (!damage.empty()) log.warning(damage + "; going on from " + file.string());
+            if (!damage.empty())
+                log.warning(fmt::format("{}; going on from {}", damage, file.string()));
             return file;
         } catch (const core::CorruptFileError& error) {
             damage = error.what();

@@ -2,7 +2,7 @@
 
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/core/hash.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 
 /// Identities of inputs by their content: where a file lies, and in which format, changes nothing.
 namespace hdap::study {

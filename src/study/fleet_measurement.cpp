@@ -1,17 +1,16 @@
 #include "hdap/study/fleet_measurement.hpp"
 
-#include "hdap/accuracy/image_data.hpp"
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/network/importance.hpp"
-#include "hdap/network/prune.hpp"
-#include "hdap/network/zoo.hpp"
+#include "hdap/fleet/random_networks.hpp"
+#include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
-#include "hdap/study/random_networks.hpp"
-#include "stages.hpp"
+#include "inputs.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
@@ -23,78 +22,60 @@ namespace {
 
 using fleet::MeasuredFleet;
 
-/// Channels, height and width of the study's images, and their classes. Collective.
-std::vector<std::int64_t> image_shape(const MeasurementContext& context) {
-    std::vector<std::int64_t> shape;
-    context.communicator.on_root([&] {
-        // The images themselves may be larger than the memory of a device, and are not needed.
-        const auto file = storage::Hdf5Reader::open(context.settings.data.file);
-        storage::read_identity(file, accuracy::images_schema);
-        const storage::Shape found = file.shape("/train/images");
-        if (found.size() != 4)
-            throw core::DataError(file.name() + ": /train/images has " +
-                                  std::to_string(found.size()) + " dimensions, expected 4");
-        for (std::size_t d = 1; d < 4; ++d)
-            shape.push_back(static_cast<std::int64_t>(found[d]));
-        shape.push_back(file.attribute_int("/", "classes"));
-    });
-    context.communicator.broadcast(shape);
-    return shape;
-}
-
 /// The benchmark networks of a study.
 struct Benchmarks {
     fleet::MeasuredBenchmarks description;
+    std::vector<network::Genome> genomes;
     std::vector<network::PrunedNetwork> networks;
 };
 
-/// The study's network; with random weights where it has none, as a latency hardly depends on them.
-network::PrunedNetwork benchmarked_network(const Settings& settings,
-                                           const std::vector<std::int64_t>& shape) {
-    network::NetworkSource source =
-        network_source(settings, ImageKind{{shape[0], {shape[1], shape[2]}}, shape[3]});
-    source.weights.clear();
-    network::LoadedNetwork loaded = network::load_network(source);
-    auto weights =
-        loaded.weights
-            ? std::move(*loaded.weights)
-            : network::initial_weights(loaded.network, static_cast<std::uint64_t>(settings.seed));
-    return {std::move(loaded.network), std::move(weights)};
+/// The study's network with random weights, as a latency hardly depends on them. Collective.
+network::Prunable benchmarked_network(const parallel::Job& job, const Settings& settings) {
+    std::optional<network::Prunable> network = load_network_to_prune(job, settings, false);
+    job.communicator.on_every_rank([&] {
+        auto weights =
+            network::initial_weights(network->network, static_cast<std::uint64_t>(settings.seed));
+        network = network::with_weights(std::move(*network), std::move(weights));
+    });
+    return std::move(*network);
 }
 
-Benchmarks make_benchmarks(const Settings& settings, const std::vector<std::int64_t>& shape) {
-    const auto [network, weights] = benchmarked_network(settings, shape);
-    const network::SearchSpace space(network, settings.network.space);
-    const auto ranked = network::rank_channels(network, weights, space);
+/// "mobilenet_v1, width 0.25, images 1x28x28, 10 classes": latencies of the same text are
+/// comparable.
+std::string network_text(const Settings& settings, const network::Network& network) {
+    const std::string name = settings.network.file.empty()
+                                 ? fmt::format("{}, width {}", settings.network.name,
+                                               core::shortest(settings.network.width))
+                                 : network.name;
+    const network::Node& input = network.nodes.front();
+    const auto shapes = network::infer_shapes(network);
+    return fmt::format("{}, images {}x{}x{}, {} classes", name, input.output_channels,
+                       network.input_extent.height, network.input_extent.width,
+                       shapes[network::output_nodes(network).front()].channels);
+}
+
+Benchmarks make_benchmarks(const Settings& settings, const network::Prunable& network) {
     Benchmarks benchmarks;
-    benchmarks.description.network =
-        (settings.network.file.empty()
-             ? settings.network.name + ", width " + core::shortest(settings.network.width)
-             : network.name) +
-        ", images " + std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" +
-        std::to_string(shape[2]) + ", " + std::to_string(shape[3]) + " classes";
+    benchmarks.description.network = network_text(settings, network.network);
     benchmarks.description.batch = settings.fleet.batch;
-    benchmarks.description.groups = space.groups().size();
-    for (const network::Genome& genome : benchmark_genomes(settings, space)) {
-        auto& flat = benchmarks.description.genomes;
-        flat.insert(flat.end(), genome.begin(), genome.end());
-        benchmarks.networks.push_back(network::prune(network, weights, space, ranked, genome));
-    }
+    benchmarks.genomes = fleet::benchmark_genomes(
+        network.space, static_cast<std::uint64_t>(settings.seed), settings.fleet.benchmarks);
+    for (const network::Genome& genome : benchmarks.genomes)
+        benchmarks.networks.push_back(network.prune(genome));
     return benchmarks;
 }
 
 /// Every rank's device by name: --device-id, or the node's name, numbered where ranks share one.
 /// Collective.
-std::vector<std::string> name_devices(const MeasurementContext& context,
-                                      const MeasuredDevices& devices,
+std::vector<std::string> name_devices(const parallel::Job& job, const MeasuredDevices& devices,
                                       const fleet::HostConditions& here) {
-    const auto& communicator = context.communicator;
+    const auto& communicator = job.communicator;
     auto names = communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node);
     communicator.on_root([&] {
         if (!devices.device_id.empty() && communicator.size() > 1)
-            throw core::UsageError("--device-id names one device, but " +
-                                   std::to_string(communicator.size()) +
-                                   " ranks measure one each; leave it out, or start one rank");
+            throw core::UsageError(fmt::format("--device-id names one device, but {} ranks measure "
+                                               "one each; leave it out, or start one rank",
+                                               communicator.size()));
         if (!devices.device_id.empty()) names = {devices.device_id};
         std::map<std::string, int> ranks_of_node;
         for (const std::string& name : names)
@@ -102,26 +83,28 @@ std::vector<std::string> name_devices(const MeasurementContext& context,
         std::map<std::string, int> named;
         for (std::string& name : names) {
             const std::string node = name;
-            if (ranks_of_node[node] > 1) name += "-" + std::to_string(named[node]++);
+            if (ranks_of_node[node] > 1) name += fmt::format("-{}", named[node]++);
         }
         for (const auto& [node, ranks] : ranks_of_node)
             if (ranks > 1)
-                context.log.warning(std::to_string(ranks) + " ranks measure " + node +
-                                    " at the same time and slow each other; start one rank a node");
+                job.log.warning(fmt::format("{} ranks measure {} at the same time and slow each "
+                                            "other; start one rank per node",
+                                            ranks, node));
     });
     return names;
 }
 
 /// A fleet of one device.
-MeasuredFleet one_device(const MeasurementContext& context, const Benchmarks& benchmarks,
+MeasuredFleet one_device(const Settings& settings, const Benchmarks& benchmarks,
                          const fleet::MeasurementParameters& parameters, const std::string& sku,
                          fleet::RoundLatencies rounds, const fleet::HostConditions& conditions) {
     MeasuredFleet measured;
-    measured.fleet.sku = sku.empty() ? context.settings.fleet.sku : sku;
+    measured.fleet.sku = sku.empty() ? settings.fleet.sku : sku;
     measured.fleet.device_ids = {"this"};
-    measured.fleet.benchmark_names = benchmark_names(context.settings);
+    measured.fleet.benchmark_names = fleet::benchmark_names(settings.fleet.benchmarks);
     measured.fleet.latency_ms =
         fleet::latency_estimates(rounds, measured.fleet.benchmarks(), parameters.quantile);
+    measured.fleet.benchmark_genomes = benchmarks.genomes;
     measured.benchmarks = benchmarks.description;
     measured.parameters = parameters;
     measured.round_latency_ms = std::move(rounds);
@@ -151,7 +134,7 @@ std::vector<MeasuredFleet> gather(const parallel::Communicator& communicator,
     for (const std::string& text : texts) {
         const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
         devices.push_back(fleet::read_measured_fleet(storage::Hdf5Reader::from_bytes(
-            {begin, begin + text.size()}, "rank " + std::to_string(devices.size()))));
+            {begin, begin + text.size()}, fmt::format("rank {}", devices.size()))));
     }
     return devices;
 }
@@ -198,59 +181,58 @@ void save(const MeasuredFleet& measured, const MeasuredDevices& devices) {
 }
 
 /// Measures this rank's machine; nothing when it was asked to stop.
-std::optional<fleet::RoundLatencies> measure_here(const MeasurementContext& context,
+std::optional<fleet::RoundLatencies> measure_here(const parallel::Job& job,
                                                   const Benchmarks& benchmarks,
                                                   const fleet::MeasurementParameters& parameters) {
     std::vector<accuracy::Inference> inferences;
     for (const network::PrunedNetwork& pruned : benchmarks.networks)
-        inferences.emplace_back(pruned.network, pruned.weights, context.settings.fleet.batch,
-                                context.threads);
-    core::Progress progress(context.log);
+        inferences.emplace_back(pruned.network, pruned.weights, benchmarks.description.batch,
+                                job.threads);
+    core::Progress progress(job.log);
     auto rounds = fleet::measure_rounds(
         {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i].run(); }},
         parameters, [&](const fleet::MeasurementProgress& state) {
             progress.show({.stage = "measure",
-                           .position = state.round == 0
-                                           ? "warming up"
-                                           : "round " + std::to_string(state.round) + "/" +
-                                                 std::to_string(parameters.rounds),
+                           .position = state.round == 0 ? "warming up"
+                                                        : fmt::format("round {}/{}", state.round,
+                                                                      parameters.rounds),
                            .done = state.visits,
                            .total = state.total_visits,
                            .unit = "visits",
                            .detail = ""});
-            return !context.control.stop_requested();
+            return !job.control.stop_requested();
         });
-    context.log.clear_status();
+    job.log.clear_status();
     return rounds;
 }
 
 /// Runs `work` on every rank; an error names the host. Collective.
 template <class Work>
-void on_every_host(const MeasurementContext& context, const std::string& host, const Work& work) {
-    context.communicator.on_every_rank([&] {
+void on_every_host(const parallel::Job& job, const std::string& host, const Work& work) {
+    job.communicator.on_every_rank([&] {
         try {
             work();
         } catch (const core::Error& error) {
-            core::throw_error(error.kind(), "host " + host + ": " + error.what());
+            core::throw_error(error.kind(), fmt::format("host {}: {}", host, error.what()));
         }
     });
 }
 
 } // namespace
 
-std::optional<MeasuredFleet> measure_fleet(const MeasurementContext& context,
+std::optional<MeasuredFleet> measure_fleet(const parallel::Job& job, const Settings& settings,
                                            const fleet::MeasurementParameters& parameters,
                                            const MeasuredDevices& devices) {
-    const auto& communicator = context.communicator;
+    const auto& communicator = job.communicator;
     communicator.on_every_rank([&] { fleet::check_measurement(parameters); });
-    const auto shape = image_shape(context);
+    const network::Prunable network = benchmarked_network(job, settings);
     const fleet::ConditionWatch watch;
     const fleet::HostConditions here = watch.conditions();
-    const auto names = name_devices(context, devices, here);
+    const auto names = name_devices(job, devices, here);
     Benchmarks benchmarks;
-    communicator.on_every_rank([&] { benchmarks = make_benchmarks(context.settings, shape); });
+    communicator.on_every_rank([&] { benchmarks = make_benchmarks(settings, network); });
     const auto device = [&](fleet::RoundLatencies rounds, const fleet::HostConditions& conditions) {
-        return one_device(context, benchmarks, parameters, devices.sku, std::move(rounds),
+        return one_device(settings, benchmarks, parameters, devices.sku, std::move(rounds),
                           conditions);
     };
     communicator.on_root([&] {
@@ -259,11 +241,11 @@ std::optional<MeasuredFleet> measure_fleet(const MeasurementContext& context,
         check_can_save(device(fleet::RoundLatencies(visits, 1.0), here), names, devices);
     });
     std::optional<MeasuredFleet> mine;
-    on_every_host(context, here.host, [&] {
-        auto rounds = measure_here(context, benchmarks, parameters);
+    on_every_host(job, here.host, [&] {
+        auto rounds = measure_here(job, benchmarks, parameters);
         if (!rounds) return;
         fleet::HostConditions conditions = watch.conditions();
-        conditions.threads = context.threads;
+        conditions.threads = job.threads;
         conditions.engine = accuracy::inference_engine();
         mine = device(std::move(*rounds), conditions);
     });

@@ -2,45 +2,47 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace hdap::study {
 namespace {
 
-void write_figures(storage::Hdf5Writer& file, const std::string& group,
-                   const std::vector<ResultFigure>& figures) {
+void write_metrics(storage::Hdf5Writer& file, const std::string& group,
+                   const std::vector<ResultMetric>& metrics) {
     std::vector<std::string> names;
     std::vector<std::string> units;
     std::vector<double> values;
-    for (const ResultFigure& figure : figures) {
-        names.push_back(figure.name);
-        units.push_back(figure.unit);
-        values.push_back(figure.value);
+    for (const ResultMetric& metric : metrics) {
+        names.push_back(metric.name);
+        units.push_back(metric.unit);
+        values.push_back(metric.value);
     }
     file.write_strings(group + "/name", names);
     file.write_strings(group + "/unit", units);
     file.write<double>(group + "/value", values);
 }
 
-std::vector<ResultFigure> read_figures(const storage::Hdf5Reader& file, const std::string& group) {
+std::vector<ResultMetric> read_metrics(const storage::Hdf5Reader& file, const std::string& group) {
     const auto names = file.read_strings(group + "/name");
     const auto units = file.read_strings(group + "/unit");
     const auto values = file.read<double>(group + "/value");
     if (units.size() != names.size() || values.size() != names.size())
-        throw core::DataError(file.name() + ": " + group + ": name, unit and value have " +
-                              std::to_string(names.size()) + ", " + std::to_string(units.size()) +
-                              " and " + std::to_string(values.size()) + " entries");
-    std::vector<ResultFigure> figures;
+        throw core::DataError(fmt::format("{}: {}: name, unit and value have {}, {} and {} entries",
+                                          file.name(), group, names.size(), units.size(),
+                                          values.size()));
+    std::vector<ResultMetric> metrics;
     for (std::size_t i = 0; i < names.size(); ++i)
-        figures.push_back({.name = names[i], .unit = units[i], .value = values[i]});
-    return figures;
+        metrics.push_back({.name = names[i], .unit = units[i], .value = values[i]});
+    return metrics;
 }
 
 } // namespace
 
 void write_results(storage::Hdf5Writer& file, const Results& results) {
-    write_figures(file, "/final", results.final_figures);
-    write_figures(file, "/cost", results.costs);
+    write_metrics(file, "/final", results.final_metrics);
+    write_metrics(file, "/cost", results.costs);
     file.group("/history");
     for (const ResultSeries& series : results.history) {
         const std::string path = "/history/" + series.name;
@@ -51,8 +53,8 @@ void write_results(storage::Hdf5Writer& file, const Results& results) {
 
 Results read_results(const storage::Hdf5Reader& file) {
     Results results;
-    results.final_figures = read_figures(file, "/final");
-    results.costs = read_figures(file, "/cost");
+    results.final_metrics = read_metrics(file, "/final");
+    results.costs = read_metrics(file, "/cost");
     const std::string folder = "/history/";
     for (const storage::Entry& entry : file.list()) {
         if (!entry.path.starts_with(folder)) continue;
@@ -62,9 +64,8 @@ Results read_results(const storage::Hdf5Reader& file) {
         const std::size_t expected = results.history.front().values.size();
         const std::size_t found = results.history.back().values.size();
         if (found != expected)
-            throw core::DataError(file.name() + ": " + entry.path + ": has " +
-                                  std::to_string(found) + " values, other columns have " +
-                                  std::to_string(expected));
+            throw core::DataError(fmt::format("{}: {}: has {} values, other columns have {}",
+                                              file.name(), entry.path, found, expected));
     }
     return results;
 }

@@ -3,11 +3,12 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/search/search_run.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <array>
-#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -16,34 +17,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The settings that shape results, one a line. How the job runs and what it is called does not,
-/// nor where its input files lie: what they hold is in the stages' identities.
-std::vector<std::string> identifying_lines(const Settings& settings) {
-    constexpr std::array<std::string_view, 4> others{"run.", "study.name", "data.file",
-                                                     "network.weights"};
-    std::istringstream text(settings_lines(settings, {""}));
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(text, line);) {
-        // Whether the network comes from a file counts, but not from which.
-        if (line.starts_with("network.file") && !line.ends_with("\"\""))
-            line = "network.file = a file";
-        if (std::none_of(others.begin(), others.end(),
-                         [&](std::string_view other) { return line.starts_with(other); }))
-            lines.push_back(line);
+/// Generations that the search of a run directory has done; 0 where there is none that can be read.
+std::int64_t generations_done(const fs::path& run_directory) {
+    try {
+        return open_stage(run_directory / "search.h5", search::search_schema)
+                   .attribute_int("/", "generations_done") -
+               1;
+    } catch (const core::Error&) {
+        return 0;
     }
-    return lines;
 }
 
-/// "search.population = 32 (here 64)", for every setting that differs.
-std::vector<std::string> differences(const Settings& theirs, const Settings& ours) {
-    const auto old_lines = identifying_lines(theirs);
-    const auto new_lines = identifying_lines(ours);
-    std::vector<std::string> result;
-    for (std::size_t i = 0; i < old_lines.size(); ++i)
-        if (old_lines[i] != new_lines[i])
-            result.push_back(old_lines[i] + " there, " +
-                             new_lines[i].substr(new_lines[i].find('=') + 2) + " here");
-    return result;
+/// What the end of a study writes.
+constexpr std::array end_of_study{"networks", "results.h5", "front.csv", "report.html"};
+
+/// Puts what came from a shorter search into a folder of its own, as the longer one makes it anew.
+void put_aside(const fs::path& run_directory, std::int64_t generations, core::Log& log) {
+    const fs::path aside = run_directory / fmt::format("generations-{}", generations);
+    fs::create_directories(aside);
+    for (const char* name : end_of_study)
+        if (fs::exists(run_directory / name) && !fs::exists(aside / name))
+            fs::rename(run_directory / name, aside / name);
+    log.info(fmt::format("what {} generations came to is kept in {}", generations, aside.string()));
 }
 
 void write_text(const fs::path& file, const std::string& text) {
@@ -57,24 +52,41 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
     std::error_code error;
     fs::create_directories(path_ / "networks", error);
     if (error)
-        throw core::DataError("cannot make the run directory " + path_.string() + ": " +
-                              error.message());
+        throw core::DataError(
+            fmt::format("cannot make the run directory {}: {}", path_.string(), error.message()));
     lock_.emplace(path_);
     if (!lock_->stale_owner().empty())
-        log.info("taking over " + path_.string() + " from a job that did not end in order (" +
-                 lock_->stale_owner() + ")");
+        log.info(fmt::format("taking over {} from a job that did not end in order ({})",
+                             path_.string(), lock_->stale_owner()));
     storage::remove_temporary_files(path_);
     storage::remove_temporary_files(path_ / "networks");
-    const fs::path config = path_ / "config.toml";
-    if (!fs::exists(config)) {
-        write_text(config, settings_text(settings));
-        return;
-    }
-    const auto different = differences(load_settings_file(config, {}), settings);
+    if (fs::exists(path_ / "config.toml"))
+        continue_with(settings, log);
+    else
+        write_text(path_ / "config.toml", settings_text(settings));
+}
+
+void RunDirectory::continue_with(const Settings& settings, core::Log& log) const {
+    const Settings there = load_settings_file(path_ / "config.toml", {});
+    const auto different = setting_differences(
+        there, settings, core::without(core::Outputs::everything, core::Outputs::search_length));
     if (!different.empty())
         throw core::ConfigError(
-            "run directory " + path_.string() + " belongs to another configuration: " +
-            core::join(different, "; ") + ". Choose another one with --out, or use its settings");
+            fmt::format("run directory {} belongs to another configuration: {}. Choose another "
+                        "one with --out, or use its settings",
+                        path_.string(), core::join(different, "; ")));
+    const std::int64_t here = settings.search.length.generations;
+    const std::int64_t before = there.search.length.generations;
+    if (here == before) return;
+    const std::int64_t done = generations_done(path_);
+    if (done > here)
+        throw core::ConfigError(
+            fmt::format("{}: its search has done {} generations already, and search.generations = "
+                        "{} asks for fewer; choose another run directory with --out",
+                        path_.string(), done, here));
+    if (done >= before) put_aside(path_, before, log);
+    fs::create_directories(path_ / "networks");
+    write_text(path_ / "config.toml", settings_text(settings));
 }
 
 void require_same_identity(const fs::path& file, const storage::FileIdentity& found,
@@ -83,9 +95,9 @@ void require_same_identity(const fs::path& file, const storage::FileIdentity& fo
         found.input_sha256 == expected.input_sha256)
         return;
     const bool settings_differ = found.config_sha256 != expected.config_sha256;
-    throw core::ConfigError(file.string() + " was made from other " +
-                            (settings_differ ? "settings" : "input files (weights or images)") +
-                            "; it is not written over: " + advice);
+    throw core::ConfigError(fmt::format(
+        "{} was made from other {}; it is not written over: {}", file.string(),
+        settings_differ ? "settings" : "input files (weights, images, measurements)", advice));
 }
 
 bool is_up_to_date(const fs::path& file, const storage::FileIdentity& expected, core::Log& log) {
@@ -96,7 +108,7 @@ bool is_up_to_date(const fs::path& file, const storage::FileIdentity& expected, 
     } catch (const core::Error& error) {
         if (error.kind() != core::ErrorKind::corrupt_file && error.kind() != core::ErrorKind::data)
             throw;
-        log.warning(std::string(error.what()) + "; making it again");
+        log.warning(fmt::format("{}; making it again", error.what()));
         return false;
     }
     require_same_identity(file, found, expected);
@@ -119,8 +131,9 @@ storage::Hdf5Reader open_stage(const fs::path& file, const std::string& schema) 
 }
 
 std::string identity_key(const storage::FileIdentity& identity) {
-    return core::sha256_hex(std::string_view(identity.schema + "|" + identity.config_sha256 + "|" +
-                                             identity.input_sha256));
+    const std::string text =
+        fmt::format("{}|{}|{}", identity.schema, identity.config_sha256, identity.input_sha256);
+    return core::sha256_hex(std::string_view(text));
 }
 
 } // namespace hdap::study

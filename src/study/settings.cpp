@@ -1,10 +1,12 @@
 #include "hdap/study/settings.hpp"
 
+#include "hdap/accuracy/candidate_evaluator.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/fleet/device_model.hpp"
-#include "hdap/network/importance.hpp"
 #include "hdap/network/zoo.hpp"
+#include "hdap/search/metrics.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <fstream>
@@ -15,318 +17,339 @@ namespace hdap::study {
 namespace {
 
 namespace fs = std::filesystem;
-using core::SettingVisitor;
+using core::Outputs;
+using core::Section;
+using core::Setting;
 
-void describe_study(Settings& s, SettingVisitor& v) {
-    v.section("study", "The study as a whole");
-    v.text("name", s.name, {}, "Names the run directory: runs/NAME, unless --out says otherwise");
-    v.integer("seed", s.seed, {0, 1'000'000'000'000}, "Every random number depends on it");
+constexpr auto network_shapes = Outputs::fleet | Outputs::accuracies;
+constexpr auto accuracy_shapes = Outputs::search | Outputs::accuracies;
+
+std::vector<Setting> joined(std::vector<Setting> first, const std::vector<Setting>& more) {
+    first.insert(first.end(), more.begin(), more.end());
+    return first;
 }
 
-void describe_fleet(Settings& s, SettingVisitor& v) {
-    v.section("fleet", "The devices and their latencies on the benchmark networks");
-    v.text("source", s.fleet.source, {"synthetic", "file"},
-           "synthetic: from a device model; file: measured latencies");
-    v.text("file", s.fleet.file, {},
-           "source = \"file\": CSV (device_id,benchmark,run,latency_ms) or HDF5 (hdap-fleet/1)");
-    v.text("sku", s.fleet.sku, {}, "source = \"file\": what the label on the devices says");
-    v.integer("benchmarks", s.fleet.benchmarks, {1, 64},
-              "Benchmark networks: randomly pruned versions of the network");
-    v.integer("batch", s.fleet.batch, {1, 4096}, "Images an inference, for all latencies");
-    v.integer("runs", s.fleet.runs, {1, 10'000}, "Runs of each benchmark on each device");
-    fleet::SynthesisParameters& synthesis = s.fleet.synthesis;
-    v.section("fleet.synthetic", "How the units of a synthetic fleet differ");
-    v.text("preset", synthesis.preset, fleet::device_presets(), "Device model");
-    v.integer("devices", synthesis.devices, {1, 100'000'000}, "Units");
-    v.real("silicon_sigma", synthesis.silicon_sigma, {0.0, 0.3},
-           "Spread of the chips' speed (log-normal)");
-    v.real("throttled_share", synthesis.throttled_share, {0.0, 1.0},
-           "Share of devices too hot for their clock");
-    v.real("capped_share", synthesis.capped_share, {0.0, 1.0},
-           "Share of devices on a weak battery or supply");
-    v.real("background_share", synthesis.background_share, {0.0, 1.0},
-           "Share of devices with a background load");
-    v.real("noise_sigma", synthesis.noise_sigma, {0.0, 0.2},
-           "Typical noise from run to run (log-normal)");
+Section study_section(Settings& s) {
+    return {
+        "study",
+        "The study as a whole",
+        {core::text("name", s.name, {},
+                    "Names the run directory: runs/NAME, unless --out says otherwise",
+                    Outputs::nothing),
+         core::integer("seed", s.seed, {0, 1'000'000'000'000}, "Every random number depends on it",
+                       Outputs::fleet | Outputs::clusters | Outputs::profile | Outputs::surrogates |
+                           Outputs::search | Outputs::networks)}};
 }
 
-void describe_clusters(Settings& s, SettingVisitor& v) {
-    fleet::ClusteringParameters& clustering = s.clusters.clustering;
-    v.section("clusters", "Groups of devices that respond alike");
-    v.text("method", s.clusters.method, {"dbscan", "single_device", "whole_fleet"},
-           "dbscan: dense groups; baselines: one device stands for all, or the fleet is one group");
-    v.text("weighting", s.clusters.weighting, {"devices", "equal"},
-           "What a cluster counts in the fleet's mean: its devices, or as much as any other");
-    v.text("metric", s.clusters.metric, {"level", "shape"},
-           "level: compare latencies; shape: without the device's overall speed");
-    v.real("eps", clustering.eps, {0.0, 10.0},
-           "Radius in log latency, 0.01 is about 1 %; 0: at the knee of the k-distance curve");
-    v.integer("min_points", clustering.min_points, {0, 1'000'000},
-              "Devices that make a dense group; 0: by the size of the fleet");
-    v.integer("representatives", clustering.representatives, {1, 1000},
-              "Devices of a cluster that are measured on its behalf");
-    v.text("noise", s.clusters.noise, {"nearest_cluster", "drop"},
-           "How devices in no group count: with the nearest cluster, or not at all");
+Section fleet_section(Settings& s) {
+    constexpr auto shapes = Outputs::fleet;
+    return {"fleet",
+            "The devices and their latencies on the benchmark networks",
+            {core::text("source", s.fleet.source, fleet::latency_source_names(),
+                        "simulated: from a device model; recorded: measured latencies", shapes),
+             core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
+                           "Benchmark networks: randomly pruned versions of the network", shapes),
+             core::integer("batch", s.fleet.batch, {1, 4096},
+                           "Images per inference, for all latencies", shapes),
+             core::integer("runs", s.fleet.runs, {1, 10'000},
+                           "Runs of each benchmark on each device", shapes)}};
 }
 
-void describe_network(Settings& s, SettingVisitor& v) {
-    v.section("network", "The network to be pruned, and what may be pruned of it");
-    v.text("name", s.network.name, network::zoo_names(), "Network of the zoo");
-    v.real("width", s.network.width, {0.0, 4.0, true}, "Multiplies all channel counts");
-    v.text("file", s.network.file, {},
-           "A network of your own instead: ONNX, TorchScript or HDF5; name and width do not count");
-    v.text("weights", s.network.weights, {},
-           "Trained weights: HDF5, safetensors, ONNX or TorchScript; not needed with a file");
-    v.real("min_keep", s.network.space.min_keep, {0.0, 1.0, true},
-           "The least share of a group's channels that is kept");
-    v.integer("min_channels", s.network.space.min_channels, {1, 1 << 20},
-              "The least count of a group's channels that is kept");
-    v.integer("channel_divisor", s.network.space.divisor, {1, 1024},
-              "Channels kept are multiples of this");
-    v.text_list("pinned", s.network.space.pinned,
-                "Layers whose channels are all kept, by the names of `hdap network info`");
-    v.text("criterion", s.network.criterion, network::criterion_names(),
-           "What makes a channel important: the others go first");
+Section network_section(Settings& s) {
+    std::vector<Setting> settings{
+        core::text("name", s.network.name, network::zoo_names(), "Network of the zoo",
+                   network_shapes),
+        core::real("width", s.network.width, {0.0, 4.0, true}, "Multiplies all channel counts",
+                   network_shapes),
+        core::path("file", s.network.file,
+                   "A network of your own instead: ONNX, TorchScript or HDF5; name and width do "
+                   "not count",
+                   network_shapes),
+        core::path("weights", s.network.weights,
+                   "Trained weights: HDF5, safetensors, ONNX or TorchScript; not needed with a "
+                   "file",
+                   Outputs::nothing)};
+    settings = joined(std::move(settings), settings_of(s.network.space));
+    settings.push_back(criterion_setting(s.network.criterion));
+    return {"network", "The network to be pruned, and what may be pruned of it",
+            std::move(settings)};
 }
 
-void describe_data(Settings& s, SettingVisitor& v) {
-    v.section("data", "The images that accuracy is measured on");
-    v.text("file", s.data.file, {}, "Packed images (made by `hdap data pack`)");
-    v.integer("held_out", s.data.held_out, {1, 100'000'000},
-              "Last training images: never trained on, candidates are compared on them");
-    v.integer("evaluation_images", s.data.evaluation_images, {1, 100'000'000},
-              "Held-out images that each candidate is evaluated on");
-    v.integer("recalibration_images", s.data.recalibration_images, {1, 1'000'000},
-              "Training images that batch-norm statistics are recomputed on");
-    v.integer("batch", s.data.evaluation.batch, {1, 100'000}, "Images a forward pass");
+Section data_section(Settings& s) {
+    constexpr auto shapes = accuracy_shapes;
+    return {"data",
+            "The images that accuracy is measured on",
+            {core::path("file", s.data.file, "Packed images (made by `hdap data pack`)",
+                        Outputs::nothing),
+             core::integer("held_out", s.data.held_out, {1, 100'000'000},
+                           "Last training images: never trained on, candidates are compared on "
+                           "them",
+                           shapes),
+             core::integer("evaluation_images", s.data.evaluation_images, {1, 100'000'000},
+                           "Held-out images that each candidate is evaluated on", shapes),
+             core::integer("recalibration_images", s.data.recalibration_images, {1, 1'000'000},
+                           "Training images that batch-norm statistics are recomputed on", shapes),
+             batch_setting(s.data.evaluation)}};
 }
 
-void describe_accuracy(Settings& s, SettingVisitor& v) {
-    v.section("accuracy",
-              "A program of your own that measures candidates, instead of top-1 on data");
-    v.text("command", s.accuracy.command, {},
-           "E.g. \"python3 eval.py {network}\"; its last line is a number in [0, 1], larger is "
-           "better");
-    v.text("format", s.accuracy.format, {"onnx", "pt"}, "Of the candidate's file, {network}");
-    v.real("timeout_seconds", s.accuracy.timeout_seconds, {0.0, 1e7, true},
-           "A run that takes longer is killed");
-    v.integer("retries", s.accuracy.retries, {0, 100}, "Runs more after one that failed");
+/// Those that there are, and the one that goes by what is there.
+std::vector<std::string> evaluator_choices() {
+    std::vector<std::string> names = accuracy::candidate_evaluator_names();
+    names.insert(names.begin(), "auto");
+    return names;
 }
 
-void describe_surrogates(Settings& s, SettingVisitor& v) {
-    v.section("profile", "Latencies of random candidates on each cluster's representatives");
-    v.integer("candidates", s.profile.candidates, {10, 1'000'000}, "Random candidates measured");
-    v.integer("runs", s.profile.runs, {1, 10'000}, "Runs of each candidate");
-    v.section("surrogate", "Gradient-boosted forests, one a cluster");
-    v.integer("trees", s.surrogate.trees, {1, 100'000}, "Trees of a forest");
-    v.integer("depth", s.surrogate.depth, {1, 16}, "Comparisons on a tree's path");
-    v.real("learning_rate", s.surrogate.learning_rate, {0.0, 1.0, true}, "Shrinkage of each tree");
-    v.real("l2", s.surrogate.l2, {0.0, 1e6}, "L2 penalty on the leaves");
+Section accuracy_section(Settings& s) {
+    return {"accuracy", "What measures the accuracy of candidates",
+            joined({core::text("evaluator", s.accuracy.evaluator, evaluator_choices(),
+                               "engine: top-1 on data.file; command: a program of your own; none: "
+                               "nothing does; auto: the first that is there of command, data.file, "
+                               "none",
+                               accuracy_shapes)},
+                   settings_of(s.accuracy.command))};
 }
 
-void describe_search(Settings& s, SettingVisitor& v) {
-    search::Nsga2Parameters& nsga2 = s.search.nsga2;
-    v.section("search", "Search over the channels kept in each pruning group");
-    v.text("algorithm", s.search.algorithm, {"nsga2", "random"},
-           "nsga2: NSGA-II; random: baseline, random candidates in all generations");
-    v.integer("population", nsga2.population, {2, 1'000'000}, "Candidates a generation");
-    v.integer("generations", nsga2.generations, {0, 1'000'000}, "Generations after the first");
-    v.text_list("objectives", s.search.objectives,
-                "Minimised: latency.mean, latency.worst_cluster, accuracy_drop, flops, params, "
-                "memory.peak");
-    v.text_list("constraints", s.search.constraints,
-                "Must hold: \"FIGURE <= BOUND\"; 0.5x is half of the unpruned network's");
-    v.real("crossover_probability", nsga2.crossover_probability, {0.0, 1.0},
-           "That a child has two parents");
-    v.real("crossover_eta", nsga2.crossover_eta, {0.0, 1000.0},
-           "Larger: children nearer to their parents");
-    v.real("mutation_probability", nsga2.mutation_probability, {0.0, 1.0},
-           "Of each gene; 0 stands for 1 / genes");
-    v.real("mutation_eta", nsga2.mutation_eta, {0.0, 1000.0}, "Larger: smaller steps");
-    v.real("give_up_confidence", nsga2.give_up_confidence, {0.0, 0.999999},
-           "Give up evaluating a candidate that is dominated with this confidence; 0: never");
-    v.text("precision", s.search.precision, accuracy::evaluation_precisions(),
-           "Of the layers' products when candidates are evaluated; bfloat16 is faster on some "
-           "processors");
+Section profile_section(Settings& s) {
+    return {"profile",
+            "Latencies of random candidates on each cluster's representatives",
+            {core::integer("candidates", s.profile.candidates, {10, 1'000'000},
+                           "Random candidates measured", Outputs::profile),
+             core::integer("runs", s.profile.runs, {1, 10'000}, "Runs of each candidate",
+                           Outputs::profile)}};
 }
 
-void describe_finetune(Settings& s, SettingVisitor& v) {
-    accuracy::TrainingParameters& training = s.finetune.training;
-    v.section("finetune", "Training of the best candidates, and of uniform widths beside them");
-    v.integer("candidates", s.finetune.candidates, {0, 1000}, "Candidates of the front");
-    v.integer("images", s.finetune.images, {0, 100'000'000},
-              "Training images used; 0: all that are not held out");
-    v.real("epochs", training.epochs, {0.0, 10'000.0, true}, "Passes over these images");
-    v.integer("batch", training.batch, {2, 65'536}, "Images a step");
-    v.integer("shard", training.shard, {2, 65'536},
-              "Images that batch norms see together. batch < 2 shard: a network a thread; else a "
-              "network on all ranks, a shard a thread");
-    v.real("learning_rate", training.learning_rate, {0.0, 100.0, true}, "At its peak");
-    v.text("schedule", training.schedule, accuracy::learning_rate_schedules(),
-           "How the rate falls; step: to a tenth at half and at three quarters");
-    v.real("momentum", training.momentum, {0.0, 0.9999}, "Of the gradients");
-    v.boolean("nesterov", training.nesterov, "Nesterov's momentum, or the classical one");
-    v.real("weight_decay", training.weight_decay, {0.0, 1.0}, "On weights, not on batch norm");
-    v.real("warmup", training.warmup, {0.0, 0.5}, "Share of the steps with a rising rate");
-    v.real("label_smoothing", training.label_smoothing, {0.0, 0.5}, "Label smoothing");
-    v.real("distillation", training.distillation, {0.0, 1.0},
-           "Weight of imitating the unpruned network, beside the labels");
-    v.real("distillation_temperature", training.distillation_temperature, {0.0, 100.0, true},
-           "Of both networks' softmax");
-    v.text("device", training.device, accuracy::training_devices(),
-           "auto: a GPU where LibTorch finds one; reference: LibTorch's own kernels, slower");
-    v.boolean("augment", training.augment, "Random flips and padded crops");
-    v.real("crop_padding", training.crop_padding, {0.0, 0.5},
-           "How far crops reach beyond the image, as a share of its height; 0: flips only");
+Section surrogate_section(Settings& s) {
+    return {"surrogate",
+            "What predicts latencies on each cluster",
+            {core::text("kind", s.surrogate.kind, surrogate::surrogate_kinds(), "Which one",
+                        Outputs::surrogates)}};
 }
 
-void describe_report(Settings& s, SettingVisitor& v) {
-    v.section("report", "What a complete study ends with");
-    v.integer("variants", s.report.variants, {1, 64},
-              "Evaluate handing out 1, 2, … so many networks to groups of clusters");
-    v.real("accuracy_budget", s.report.accuracy_budget, {0.0, 1.0},
-           "Largest accuracy drop of these networks");
-    v.text_list("formats", s.report.formats,
-                "What fine-tuned networks are written as beside HDF5: onnx, pt (TorchScript)");
+Section search_section(Settings& s) {
+    constexpr auto shapes = Outputs::search;
+    std::vector<Setting> settings{
+        core::text("algorithm", s.search.algorithm, search::algorithm_names(),
+                   "What decides which candidates are evaluated next", shapes),
+        population_setting(s.search.parameters)};
+    settings = joined(std::move(settings), settings_of(s.search.length));
+    settings.push_back(
+        core::text_list("objectives", s.search.objectives,
+                        fmt::format("Minimised: {}", core::join(search::metric_names())), shapes));
+    settings.push_back(core::text_list(
+        "constraints", s.search.constraints,
+        "Must hold: \"METRIC <= BOUND\"; 0.5x is half of the unpruned network's", shapes));
+    settings.push_back(accuracy::precision_setting(s.search.precision));
+    return {"search", "Search over the channels kept in each pruning group", std::move(settings)};
 }
 
-void describe_run(Settings& s, SettingVisitor& v) {
-    v.section("run", "How the job runs; changes no result");
-    v.real("checkpoint_seconds", s.run.checkpoint_seconds, {0.01, 86'400.0},
-           "Time between two checkpoints of the search");
+Section finetune_section(Settings& s) {
+    return {"finetune", "Training of the best candidates, and of uniform widths beside them",
+            joined({core::integer("candidates", s.finetune.candidates, {0, 1000},
+                                  "Candidates of the front", Outputs::networks),
+                    core::integer("images", s.finetune.images, {0, 100'000'000},
+                                  "Training images used; 0: all that are not held out",
+                                  Outputs::networks)},
+                   settings_of(s.finetune.training))};
 }
 
-core::DescribeSettings described(Settings& settings) {
-    return [&settings](SettingVisitor& visitor) { describe_settings(settings, visitor); };
+Section report_section(Settings& s) {
+    constexpr auto shapes = Outputs::results;
+    return {"report",
+            "What a complete study ends with",
+            {core::integer("variants", s.report.variants, {1, 64},
+                           "Evaluate handing out 1, 2, … so many networks to groups of clusters",
+                           shapes),
+             core::real("accuracy_budget", s.report.accuracy_budget, {0.0, 1.0},
+                        "Largest accuracy drop of these networks", shapes),
+             core::text_list("formats", s.report.formats,
+                             "What fine-tuned networks are written as beside HDF5: onnx, pt "
+                             "(TorchScript)",
+                             shapes)}};
+}
+
+Section run_section(Settings& s) {
+    return {"run",
+            "How the job runs; changes no result",
+            {core::real("checkpoint_seconds", s.run.checkpoint_seconds, {0.01, 86'400.0},
+                        "Time between two checkpoints of the search", Outputs::nothing)}};
 }
 
 std::string read_text(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream || fs::is_directory(file))
-        throw core::ConfigError("cannot read the configuration " + file.string() +
-                                ": no such file, or not readable");
+        throw core::ConfigError(fmt::format(
+            "cannot read the configuration {}: no such file, or not readable", file.string()));
     constexpr std::streamsize longest = 1 << 20;
     std::string text(static_cast<std::size_t>(longest) + 1, '\0');
     stream.read(text.data(), longest + 1);
     if (stream.gcount() > longest)
-        throw core::ConfigError("the configuration " + file.string() +
-                                " is longer than 1 MB; is it the right file?");
+        throw core::ConfigError(fmt::format(
+            "the configuration {} is longer than 1 MB; is it the right file?", file.string()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
     return text;
 }
 
-/// The settings that are paths: key and field.
-std::vector<std::pair<std::string, std::string*>> path_fields(Settings& s) {
-    return {{"fleet.file", &s.fleet.file},
-            {"network.file", &s.network.file},
-            {"network.weights", &s.network.weights},
-            {"data.file", &s.data.file}};
-}
-
 void make_paths_absolute(Settings& settings, const fs::path& folder) {
-    for (const auto& [key, path] : path_fields(settings))
+    for (const auto& [name, path] : core::path_settings(configuration_of(settings)))
         if (!path->empty() && fs::path(*path).is_relative())
             *path = fs::weakly_canonical(folder / *path).string();
 }
 
-/// What the schema of single settings cannot say.
-void check_consistency(const Settings& s, const std::string& file) {
-    const auto fail = [&](const std::string& what) { throw core::ConfigError(file + ": " + what); };
+[[noreturn]] void fail(const std::string& what) {
+    throw core::ConfigError(what);
+}
+
+bool has_weights(const Settings& s) {
+    return !s.network.weights.empty() || !s.network.file.empty();
+}
+
+void check_study_and_fleet(const Settings& s) {
     if (s.name.empty() || s.name.find('/') != std::string::npos)
-        fail("study.name = '" + s.name + "' must be a file name, without '/'");
-    if (s.fleet.source == "file") {
-        if (s.fleet.file.empty()) fail("fleet.source = \"file\" needs fleet.file");
-        fail("fleet.source = \"file\": hdap run needs a fleet whose devices can run candidates, "
-             "and this version can do that for synthetic fleets only; `hdap fleet cluster` "
-             "clusters a measured fleet");
-    }
-    const bool measures_itself = s.accuracy.command.empty();
-    if (s.data.file.empty() && measures_itself)
-        fail("data.file is missing: make one with `hdap data pack`, or name an accuracy.command");
-    if (s.data.file.empty() && s.finetune.candidates > 0)
-        fail("without data.file nothing can be fine-tuned: set finetune.candidates = 0");
-    if (s.data.file.empty() && s.network.criterion == "taylor")
-        fail("network.criterion = \"taylor\" needs data.file");
-    if (!measures_itself) accuracy::check_command(s.accuracy);
-    if (!measures_itself && s.search.nsga2.give_up_confidence > 0.0)
-        fail("search.give_up_confidence needs hdap's own accuracy, as accuracy.command measures "
-             "each candidate whole: set it to 0");
-    if (!measures_itself && s.search.precision != "float32")
-        fail("search.precision needs hdap's own accuracy, not accuracy.command: set it to float32");
-    if (s.network.weights.empty() && s.network.file.empty())
-        fail("network.weights is missing: make them with `hdap train`, or name a network.file");
-    if (s.data.evaluation_images > s.data.held_out)
-        fail("data.evaluation_images = " + std::to_string(s.data.evaluation_images) +
-             " is more than data.held_out = " + std::to_string(s.data.held_out));
-    for (const std::string& format : s.report.formats)
-        if (format != "onnx" && format != "pt")
-            fail("report.formats: unknown format '" + format + "'; known: onnx, pt");
+        fail(fmt::format("study.name = '{}' must be a file name, without '/'", s.name));
+    if (s.fleet.source == "recorded" && s.fleet.file.empty())
+        fail("fleet.source = \"recorded\" needs fleet.recorded.file");
+}
+
+void check_objectives(const Settings& s) {
     if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
     try {
-        for (const std::string& objective : s.search.objectives)
-            search::parse_figure(objective);
-        for (const std::string& constraint : s.search.constraints)
-            search::parse_constraint(constraint);
+        needs_accuracy(s);
     } catch (const core::ConfigError& error) {
-        fail(std::string("search: ") + error.what());
+        fail(fmt::format("search: {}", error.what()));
+    }
+}
+
+void check_no_evaluator(const Settings& s) {
+    if (!needs_accuracy(s)) return;
+    if (s.accuracy.evaluator == "none")
+        fail("accuracy.evaluator = \"none\" measures no accuracy, but search.objectives or "
+             "search.constraints need it");
+    fail("data.file is missing: make one with `hdap data pack`, or name an accuracy.command, as "
+         "search.objectives or search.constraints need accuracies");
+}
+
+/// That there is all that measuring accuracies needs.
+void check_evaluator(const Settings& s) {
+    const std::string evaluator = evaluator_of(s);
+    if (evaluator == "none") return check_no_evaluator(s);
+    if (evaluator == "engine" && s.data.file.empty())
+        fail("accuracy.evaluator = \"engine\" needs data.file: make one with `hdap data pack`");
+    if (evaluator == "command" && s.accuracy.command.command.empty())
+        fail("accuracy.evaluator = \"command\" needs an accuracy.command");
+    if (evaluator == "command") accuracy::check_command(s.accuracy.command);
+    if (!has_weights(s))
+        fail("network.weights is missing: make them with `hdap train`, or name a network.file; "
+             "without accuracies (accuracy.evaluator = \"none\") none are needed");
+}
+
+/// What only hdap's own engine can do.
+void check_engine_settings(const Settings& s) {
+    if (evaluator_of(s) == "engine") return;
+    constexpr const char* needs = "{} needs hdap's own accuracy (accuracy.evaluator = \"engine\"), "
+                                  "not accuracy.command or none: set it to {}";
+    if (s.search.length.give_up_confidence > 0.0)
+        fail(fmt::format(needs, "search.give_up_confidence", "0"));
+    if (s.search.precision != "float32") fail(fmt::format(needs, "search.precision", "float32"));
+}
+
+void check_data(const Settings& s) {
+    if (s.network.criterion == network::Criterion::taylor &&
+        (s.data.file.empty() || !has_weights(s)))
+        fail("network.criterion = \"taylor\" needs data.file and network.weights");
+    if (s.data.evaluation_images > s.data.held_out)
+        fail(fmt::format("data.evaluation_images = {} is more than data.held_out = {}",
+                         s.data.evaluation_images, s.data.held_out));
+}
+
+void check_report(const Settings& s) {
+    for (const std::string& format : s.report.formats)
+        if (format != "onnx" && format != "pt")
+            fail(fmt::format("report.formats: unknown format '{}'; known: onnx, pt", format));
+}
+
+/// What the ranges of single settings cannot say.
+void check_consistency(const Settings& settings, const std::string& file) {
+    try {
+        for (const auto check : {check_study_and_fleet, check_objectives, check_evaluator,
+                                 check_engine_settings, check_data, check_report})
+            check(settings);
+    } catch (const core::ConfigError& error) {
+        throw core::ConfigError(file + ": " + error.what());
     }
 }
 
 void spread_seed(Settings& s) {
     const auto seed = static_cast<std::uint64_t>(s.seed);
-    s.fleet.synthesis.seed = seed;
-    s.surrogate.seed = seed;
-    s.search.nsga2.seed = seed;
+    s.fleet.seed = seed;
+    s.clusters.seed = seed;
+    s.surrogate.gbrt.seed = seed;
+    s.search.parameters.seed = seed;
     s.finetune.training.seed = seed;
-    s.clusters.clustering.metric = s.clusters.metric == "shape" ? fleet::SignatureMetric::shape
-                                                                : fleet::SignatureMetric::level;
-    s.clusters.clustering.seed = seed;
-    s.search.nsga2.offspring =
-        s.search.algorithm == "random" ? search::Offspring::random : search::Offspring::of_parents;
-    if (s.clusters.method != "dbscan")
-        s.clusters.clustering.method = s.clusters.method == "single_device"
-                                           ? fleet::ClusteringMethod::single_device
-                                           : fleet::ClusteringMethod::whole_fleet;
-    s.clusters.clustering.weighting = s.clusters.weighting == "equal"
-                                          ? fleet::ClusterWeighting::equal
-                                          : fleet::ClusterWeighting::devices;
-    s.clusters.clustering.noise =
-        s.clusters.noise == "drop" ? fleet::NoisePolicy::drop : fleet::NoisePolicy::nearest_cluster;
 }
 
 } // namespace
 
-void describe_settings(Settings& settings, SettingVisitor& visitor) {
-    describe_study(settings, visitor);
-    describe_fleet(settings, visitor);
-    describe_clusters(settings, visitor);
-    describe_network(settings, visitor);
-    describe_data(settings, visitor);
-    describe_accuracy(settings, visitor);
-    describe_surrogates(settings, visitor);
-    describe_search(settings, visitor);
-    describe_finetune(settings, visitor);
-    describe_report(settings, visitor);
-    describe_run(settings, visitor);
+core::Configuration configuration_of(Settings& settings) {
+    core::Configuration all;
+    const auto add = [&](const std::vector<Section>& sections) {
+        all.insert(all.end(), sections.begin(), sections.end());
+    };
+    add({study_section(settings), fleet_section(settings)});
+    add(fleet::latency_source_sections(settings.fleet));
+    add({{"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
+         network_section(settings),
+         data_section(settings),
+         accuracy_section(settings),
+         profile_section(settings),
+         surrogate_section(settings)});
+    add(surrogate::surrogate_sections(settings.surrogate));
+    add({search_section(settings)});
+    add(search::algorithm_sections(settings.search.parameters));
+    add({finetune_section(settings), report_section(settings), run_section(settings)});
+    return all;
 }
 
-bool is_path_setting(const std::string& key) {
+std::string evaluator_of(const Settings& settings) {
+    if (settings.accuracy.evaluator != "auto") return settings.accuracy.evaluator;
+    if (!settings.accuracy.command.command.empty()) return "command";
+    return settings.data.file.empty() ? "none" : "engine";
+}
+
+search::Goal goal_of(const Settings& settings) {
+    search::Goal goal;
+    for (const std::string& name : settings.search.objectives)
+        goal.objectives.push_back(search::parse_metric(name));
+    for (const std::string& text : settings.search.constraints)
+        goal.constraints.push_back(search::parse_constraint(text));
+    return goal;
+}
+
+bool needs_accuracy(const Settings& settings) {
+    const search::Goal goal = goal_of(settings);
+    return std::ranges::any_of(goal.objectives, &search::Metric::needs_accuracy) ||
+           std::ranges::any_of(goal.constraints, [](const search::Constraint& constraint) {
+               return constraint.metric.needs_accuracy();
+           });
+}
+
+bool is_path_setting(const std::string& name) {
     Settings settings;
-    const auto paths = path_fields(settings);
+    const auto paths = core::path_settings(configuration_of(settings));
     return std::any_of(paths.begin(), paths.end(),
-                       [&](const auto& path) { return path.first == key; });
+                       [&](const auto& path) { return path.first == name; });
 }
 
 BaseSettings::BaseSettings(const fs::path& file) : file_(file.string()) {
-    core::load_settings(read_text(file), file_, {}, described(settings_));
+    core::load_settings(configuration_of(settings_), read_text(file), file_, {});
     make_paths_absolute(settings_, fs::absolute(file).parent_path());
 }
 
 Settings BaseSettings::with(const std::vector<std::string>& overrides) const {
     Settings settings = settings_;
-    core::load_settings("", file_, overrides, described(settings));
+    core::load_settings(configuration_of(settings), "", file_, overrides);
     make_paths_absolute(settings, fs::current_path());
     check_consistency(settings, file_);
+    settings.accuracy.evaluator = evaluator_of(settings);
     spread_seed(settings);
     return settings;
 }
@@ -337,12 +360,24 @@ Settings load_settings_file(const fs::path& file, const std::vector<std::string>
 
 std::string settings_text(const Settings& settings) {
     Settings copy = settings;
-    return core::settings_as_toml(described(copy));
+    return core::settings_as_toml(configuration_of(copy));
 }
 
-std::string settings_lines(const Settings& settings, const std::vector<std::string>& prefixes) {
+std::string settings_lines(const Settings& settings) {
     Settings copy = settings;
-    return core::canonical_settings(described(copy), prefixes);
+    return core::setting_lines(configuration_of(copy));
+}
+
+std::string settings_lines(const Settings& settings, Outputs outputs) {
+    Settings copy = settings;
+    return core::canonical_lines(configuration_of(copy), outputs);
+}
+
+std::vector<std::string> setting_differences(const Settings& there, const Settings& here,
+                                             Outputs outputs) {
+    Settings theirs = there;
+    Settings ours = here;
+    return core::setting_differences(configuration_of(theirs), configuration_of(ours), outputs);
 }
 
 } // namespace hdap::study

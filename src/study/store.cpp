@@ -4,6 +4,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/run_directory.hpp"
 
+#include <fmt/core.h>
+
 #include <system_error>
 #include <vector>
 
@@ -61,15 +63,16 @@ Store::Store(fs::path folder) : folder_(std::move(folder)) {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error)
-        throw core::DataError("cannot make the store " + folder_.string() + ": " + error.message());
+        throw core::DataError(
+            fmt::format("cannot make the store {}: {}", folder_.string(), error.message()));
 }
 
 fs::path Store::path_of(const storage::FileIdentity& identity) const {
-    // "hdap-fleet/1" → "fleet-<hash>.h5"
+    // "hdap-fleet/2" → "fleet-<hash>.h5"
     const std::string& schema = identity.schema;
     const std::size_t first = schema.find('-') + 1;
     const std::string kind = schema.substr(first, schema.find('/') - first);
-    return folder_ / (kind + "-" + identity_key(identity) + ".h5");
+    return folder_ / fmt::format("{}-{}.h5", kind, identity_key(identity));
 }
 
 std::optional<storage::FileLock> Store::lock(const storage::FileIdentity& identity,

@@ -1,7 +1,7 @@
 #include "hdap/study/training_run.hpp"
 
 #include "content_hash.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
@@ -9,6 +9,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/checkpoint.hpp"
 #include "hdap/study/run_directory.hpp"
+
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cmath>
@@ -22,17 +24,9 @@ using Seconds = std::chrono::duration<double>;
 
 // ----------------------------------------------------------------------------------- checkpoint
 
-std::string parameters_text(const accuracy::TrainingParameters& p) {
-    std::vector<std::string> parts;
-    for (const double value :
-         {p.epochs, static_cast<double>(p.batch), static_cast<double>(p.shard), p.learning_rate,
-          p.momentum, p.nesterov ? 1.0 : 0.0, p.weight_decay, p.warmup, p.label_smoothing,
-          p.distillation, p.distillation_temperature, p.augment ? 1.0 : 0.0, p.crop_padding})
-        parts.push_back(core::shortest(value));
-    parts.push_back(p.schedule);
-    parts.push_back(p.device);
-    parts.push_back(std::to_string(p.seed));
-    return core::join(parts);
+std::string parameters_text(accuracy::TrainingParameters parameters) {
+    return core::setting_lines({{"training", "", settings_of(parameters)}}) +
+           fmt::format("seed = {}", parameters.seed);
 }
 
 /// The columns of a history, as checkpoints and CSV files name them.
@@ -113,20 +107,20 @@ Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
 /// A training that all ranks do together.
 class Run {
   public:
-    Run(const TrainingCrew& crew, const TrainingTask& task) : crew_(crew), task_(task) {
-        crew.communicator.on_every_rank(
+    Run(const parallel::Job& job, const TrainingTask& task) : job_(job), task_(task) {
+        job.communicator.on_every_rank(
             [&] { training_.emplace(task.start, task.images, task.parameters, task.teacher); });
         restore();
     }
 
     std::optional<TrainedNetwork> run() {
         std::optional<core::Progress> progress;
-        if (crew_.communicator.is_root())
-            progress.emplace(crew_.log, done() * training_->images_per_step());
+        if (job_.communicator.is_root())
+            progress.emplace(job_.log, done() * training_->images_per_step());
         auto last_checkpoint = Clock::now();
         const bool was_done = done() == steps();
         while (done() < steps()) {
-            if (crew_.communicator.any(crew_.control.stop_requested())) {
+            if (job_.communicator.any(job_.control.stop_requested())) {
                 save();
                 return std::nullopt;
             }
@@ -141,7 +135,7 @@ class Run {
         progress.reset();
         if (!was_done) save(); // what follows may fail, or be killed
         TrainedNetwork result{{}, history_};
-        crew_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
+        job_.communicator.on_every_rank([&] { result.weights = training_->state().weights; });
         return result;
     }
 
@@ -151,57 +145,55 @@ class Run {
 
     /// Whether the root's time is up, or any rank was asked.
     [[nodiscard]] bool checkpoint_due(Seconds since_last) const {
-        const bool asked = crew_.control.take_checkpoint_request();
+        const bool asked = job_.control.take_checkpoint_request();
         const bool late =
-            crew_.communicator.is_root() && since_last > Seconds(task_.checkpoint_seconds);
-        return crew_.communicator.any(asked || late);
+            job_.communicator.is_root() && since_last > Seconds(task_.checkpoint_seconds);
+        return job_.communicator.any(asked || late);
     }
 
     void restore() {
         std::vector<std::byte> bytes;
-        crew_.communicator.on_root([&] {
-            const auto file =
-                newest_checkpoint(task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
-                                  "train with the settings and inputs that it was made with, or "
-                                  "move it away to begin anew",
-                                  crew_.log, [](const storage::Hdf5Reader& reader) {
-                                      (void)read_checkpoint(reader);
-                                  });
+        job_.communicator.on_root([&] {
+            const auto file = newest_checkpoint(
+                task_.checkpoint, previous_of(task_.checkpoint), task_.identity,
+                "train with the settings and inputs that it was made with, or "
+                "move it away to begin anew",
+                job_.log, [](const storage::Hdf5Reader& reader) { (void)read_checkpoint(reader); });
             if (!file.empty()) bytes = storage::read_sealed(file);
         });
-        crew_.communicator.broadcast(bytes);
+        job_.communicator.broadcast(bytes);
         if (bytes.empty()) return;
-        crew_.communicator.on_every_rank([&] {
+        job_.communicator.on_every_rank([&] {
             Checkpoint checkpoint = read_checkpoint(
                 storage::Hdf5Reader::from_bytes(std::move(bytes), task_.checkpoint.string()));
             training_->restore(checkpoint.state);
             history_ = std::move(checkpoint.history);
             saved_step_ = done();
         });
-        if (crew_.communicator.is_root())
-            crew_.log.info(task_.label + ": going on after step " + std::to_string(done()) +
-                           " of " + std::to_string(steps()));
+        if (job_.communicator.is_root())
+            job_.log.info(
+                fmt::format("{}: going on after step {} of {}", task_.label, done(), steps()));
     }
 
     void step() {
         const auto start = Clock::now();
-        const parallel::Communicator& communicator = crew_.communicator;
+        const parallel::Communicator& communicator = job_.communicator;
         const auto mine =
             parallel::partition(training_->shards(), communicator.size(), communicator.rank());
         communicator.on_every_rank(
-            [&] { training_->compute(mine.first, mine.last, crew_.threads); });
+            [&] { training_->compute(mine.first, mine.last, job_.threads); });
         communicator.sum_in_order(training_->shards(), training_->contributions(),
                                   training_->total());
         communicator.on_every_rank([&] { with_checkpoint_told([&] { training_->apply(); }); });
         epoch_time_ += Clock::now() - start;
-        crew_.control.walltime().saw_evaluation(Clock::now() - start);
+        job_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
     /// The message of an error, with where the last good state is.
     [[nodiscard]] std::string with_checkpoint(const std::string& message) const {
         if (saved_step_ == 0) return message;
-        return message + "; the state after step " + std::to_string(saved_step_) + " is kept in " +
-               task_.checkpoint.string();
+        return fmt::format("{}; the state after step {} is kept in {}", message, saved_step_,
+                           task_.checkpoint.string());
     }
 
     void with_checkpoint_told(const std::function<void()>& work) const {
@@ -215,7 +207,7 @@ class Run {
     /// Of the epoch that ends with such weights. Collective.
     [[nodiscard]] double held_out_accuracy(const network::Weights& weights) const {
         try {
-            return accuracy_on_all_ranks(crew_, task_.start.network, weights, task_.held_out);
+            return accuracy_on_all_ranks(job_, task_.start.network, weights, task_.held_out);
         } catch (const parallel::AgreedError& error) {
             throw parallel::AgreedError(error.kind(), with_checkpoint(error.what()));
         }
@@ -224,7 +216,7 @@ class Run {
     void end_epoch() {
         const auto start = Clock::now();
         network::Weights weights;
-        crew_.communicator.on_every_rank(
+        job_.communicator.on_every_rank(
             [&] { with_checkpoint_told([&] { weights = training_->state().weights; }); });
         const accuracy::TrainingProgress& progress = training_->progress();
         EpochRecord record{.epoch = static_cast<std::int64_t>(history_.size()) + 1,
@@ -235,23 +227,23 @@ class Run {
                            .seconds = epoch_time_.count()};
         epoch_time_ = {};
         history_.push_back(record);
-        if (task_.on_epoch) crew_.communicator.on_root([&] { task_.on_epoch(history_); });
+        if (task_.on_epoch) job_.communicator.on_root([&] { task_.on_epoch(history_); });
         // It is not interrupted, so the end of the job's time must leave room for it.
-        crew_.control.walltime().saw_evaluation(Clock::now() - start);
+        job_.control.walltime().saw_evaluation(Clock::now() - start);
     }
 
     void show(core::Progress& progress) const {
         const accuracy::TrainingProgress& state = training_->progress();
         const double epoch =
             static_cast<double>(state.step) / static_cast<double>(training_->steps_per_epoch());
-        std::string detail = "loss " + core::significant(state.loss) + "  accuracy " +
-                             core::significant(100.0 * state.train_accuracy) + " %";
+        std::string detail = fmt::format("loss {}  accuracy {} %", core::significant(state.loss),
+                                         core::significant(100.0 * state.train_accuracy));
         if (!history_.empty() && std::isfinite(history_.back().held_out_accuracy))
-            detail +=
-                "  held-out " + core::significant(100.0 * history_.back().held_out_accuracy) + " %";
+            detail += fmt::format("  held-out {} %",
+                                  core::significant(100.0 * history_.back().held_out_accuracy));
         progress.show({.stage = task_.label,
-                       .position = "epoch " + core::significant(epoch, 3) + "/" +
-                                   core::shortest(task_.parameters.epochs),
+                       .position = fmt::format("epoch {}/{}", core::significant(epoch, 3),
+                                               core::shortest(task_.parameters.epochs)),
                        .done = state.step * training_->images_per_step(),
                        .total = state.steps * training_->images_per_step(),
                        .unit = "images",
@@ -260,7 +252,7 @@ class Run {
 
     void save() {
         const auto start = Clock::now();
-        crew_.communicator.on_root([&] {
+        job_.communicator.on_root([&] {
             // A step that broke the weights must not replace a good checkpoint; the next step
             // tells it.
             std::optional<accuracy::TrainingState> state;
@@ -272,10 +264,10 @@ class Run {
             write_checkpoint(task_, {std::move(*state), history_});
             saved_step_ = done();
         });
-        crew_.control.walltime().saw_checkpoint(Clock::now() - start);
+        job_.control.walltime().saw_checkpoint(Clock::now() - start);
     }
 
-    const TrainingCrew& crew_;
+    const parallel::Job& job_;
     const TrainingTask& task_;
     std::optional<accuracy::Training> training_;
     std::vector<EpochRecord> history_;
@@ -297,32 +289,34 @@ storage::FileIdentity training_identity(const network::PrunedNetwork& start,
             inputs.hex_digest()};
 }
 
-double accuracy_on_all_ranks(const TrainingCrew& crew, const network::Network& network,
+double accuracy_on_all_ranks(const parallel::Job& job, const network::Network& network,
                              const network::Weights& weights, const accuracy::ImageData& images) {
     const auto mine = parallel::partition(static_cast<std::size_t>(images.count),
-                                          crew.communicator.size(), crew.communicator.rank());
+                                          job.communicator.size(), job.communicator.rank());
     double right = 0.0;
-    crew.communicator.on_every_rank([&] {
+    job.communicator.on_every_rank([&] {
         if (mine.size() == 0) return;
         const accuracy::Metrics metrics =
             accuracy::measure(network, weights,
                               accuracy::slice(images, static_cast<std::int64_t>(mine.first),
                                               static_cast<std::int64_t>(mine.size())),
-                              {}, crew.threads);
+                              {}, job.threads);
         if (!std::isfinite(metrics.loss))
-            throw core::ConfigError("training diverged: what network '" + network.name +
-                                    "' computes is not a number; try a lower learning_rate");
+            throw core::ConfigError(
+                fmt::format("training diverged: what network '{}' computes is not a number; try a "
+                            "lower learning_rate",
+                            network.name));
         right = std::round(metrics.top1 * static_cast<double>(metrics.images));
     });
     double all_right = 0.0;
-    for (const double value : crew.communicator.all_gather(std::vector<double>{right}))
+    for (const double value : job.communicator.all_gather(std::vector<double>{right}))
         all_right += value;
     return images.count == 0 ? std::numeric_limits<double>::quiet_NaN()
                              : all_right / static_cast<double>(images.count);
 }
 
-std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task) {
-    return Run(crew, task).run();
+std::optional<TrainedNetwork> run_training(const parallel::Job& job, const TrainingTask& task) {
+    return Run(job, task).run();
 }
 
 void remove_checkpoint(const std::filesystem::path& checkpoint) {

@@ -1,7 +1,9 @@
-#include "hdap/surrogate/forest.hpp"
+#include "surrogate/forest.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +19,7 @@ void check_lengths(const Forest& forest, const std::string& where) {
     const std::size_t nodes = forest.nodes();
     const auto check = [&](const char* name, std::size_t length) {
         if (length != nodes)
-            fail(where, std::string(name) + " has " + std::to_string(length) +
-                            " entries, feature has " + std::to_string(nodes));
+            fail(where, fmt::format("{} has {} entries, feature has {}", name, length, nodes));
     };
     check("threshold", forest.threshold.size());
     check("left", forest.left.size());
@@ -31,21 +32,20 @@ void check_tree_begin(const Forest& forest, const std::string& where) {
     if (begin.empty() || begin.front() != 0) fail(where, "tree_begin must start with 0");
     for (std::size_t tree = 0; tree + 1 < begin.size(); ++tree) {
         if (begin[tree + 1] <= begin[tree])
-            fail(where, "tree_begin[" + std::to_string(tree + 1) + "] is " +
-                            std::to_string(begin[tree + 1]) + ", not above " +
-                            std::to_string(begin[tree]));
+            fail(where, fmt::format("tree_begin[{}] is {}, not above {}", tree + 1, begin[tree + 1],
+                                    begin[tree]));
     }
     if (begin.back() != static_cast<std::int64_t>(forest.nodes()))
-        fail(where, "tree_begin ends with " + std::to_string(begin.back()) + ", but there are " +
-                        std::to_string(forest.nodes()) + " nodes");
+        fail(where, fmt::format("tree_begin ends with {}, but there are {} nodes", begin.back(),
+                                forest.nodes()));
 }
 
 /// One node: `number` within its tree of `count` nodes, `node` within the forest.
 void check_node(const Forest& forest, std::size_t node, std::int64_t number, std::int64_t count,
                 const std::string& where) {
     const auto complain = [&](const char* name, double value, const std::string& expected) {
-        fail(where, std::string(name) + "[" + std::to_string(node) + "] is " +
-                        core::shortest(value) + ", expected " + expected);
+        fail(where,
+             fmt::format("{}[{}] is {}, expected {}", name, node, core::shortest(value), expected));
     };
     if (!std::isfinite(forest.value[node]))
         complain("value", forest.value[node], "a finite number");
@@ -55,9 +55,9 @@ void check_node(const Forest& forest, std::size_t node, std::int64_t number, std
     if (feature == -1) return;
     if (feature < 0 || static_cast<std::size_t>(feature) >= forest.columns)
         complain("feature", feature,
-                 "-1 (a leaf) or a feature below " + std::to_string(forest.columns));
-    const std::string expected = "a node after its parent, number " + std::to_string(number) +
-                                 ", in a tree of " + std::to_string(count) + " nodes";
+                 fmt::format("-1 (a leaf) or a feature below {}", forest.columns));
+    const std::string expected =
+        fmt::format("a node after its parent, number {}, in a tree of {} nodes", number, count);
     if (forest.left[node] <= number || forest.left[node] >= count)
         complain("left", forest.left[node], expected);
     if (forest.right[node] <= number || forest.right[node] >= count)
@@ -72,8 +72,8 @@ void check_parents(const Forest& forest, std::size_t first, std::size_t last,
     const auto visit = [&](std::int32_t child) {
         std::uint8_t& count = parents[static_cast<std::size_t>(child)];
         if (count != 0)
-            fail(where, "node " + std::to_string(first + static_cast<std::size_t>(child)) +
-                            " has two parents");
+            fail(where,
+                 fmt::format("node {} has two parents", first + static_cast<std::size_t>(child)));
         count = 1;
     };
     for (std::size_t node = first; node < last; ++node) {
@@ -83,9 +83,8 @@ void check_parents(const Forest& forest, std::size_t first, std::size_t last,
     }
     const auto orphan = std::find(parents.begin(), parents.end(), std::uint8_t{0});
     if (orphan != parents.end())
-        fail(where, "node " +
-                        std::to_string(first + static_cast<std::size_t>(orphan - parents.begin())) +
-                        " cannot be reached from its tree's root");
+        fail(where, fmt::format("node {} cannot be reached from its tree's root",
+                                first + static_cast<std::size_t>(orphan - parents.begin())));
 }
 
 } // namespace
@@ -94,8 +93,8 @@ void check_forest(const Forest& forest, const std::string& where) {
     check_lengths(forest, where);
     check_tree_begin(forest, where);
     if (!std::isfinite(forest.base_score))
-        fail(where,
-             "base_score is " + core::shortest(forest.base_score) + ", expected a finite number");
+        fail(where, fmt::format("base_score is {}, expected a finite number",
+                                core::shortest(forest.base_score)));
     for (std::size_t tree = 0; tree < forest.trees(); ++tree) {
         const auto first = static_cast<std::size_t>(forest.tree_begin[tree]);
         const auto last = static_cast<std::size_t>(forest.tree_begin[tree + 1]);
@@ -125,9 +124,8 @@ int forest_depth(const Forest& forest) {
 
 float predict_reference(const Forest& forest, std::span<const float> features) {
     if (features.size() != forest.columns)
-        throw core::DataError("a row has " + std::to_string(features.size()) +
-                              " features, the forest was fitted to " +
-                              std::to_string(forest.columns));
+        throw core::DataError(fmt::format("a row has {} features, the forest was fitted to {}",
+                                          features.size(), forest.columns));
     float sum = forest.base_score;
     for (std::size_t tree = 0; tree < forest.trees(); ++tree) {
         const auto root = static_cast<std::size_t>(forest.tree_begin[tree]);

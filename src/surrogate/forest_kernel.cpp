@@ -1,7 +1,10 @@
-#include "hdap/surrogate/forest_kernel.hpp"
+#include "surrogate/forest_kernel.hpp"
 
 #include "block_kernel.hpp"
+#include "hdap/core/check.hpp"
 #include "hdap/core/error.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <limits>
@@ -110,6 +113,7 @@ void ForestKernel::CompleteForests::place(const Tree& tree, std::size_t node, st
     const std::span<const float> ranked = thresholds_of(column);
     const auto rank = static_cast<std::uint32_t>(
         std::lower_bound(ranked.begin(), ranked.end(), forest.threshold[node]) - ranked.begin());
+    HDAP_CHECK(level < depth && ranked[rank] == forest.threshold[node], level, depth, rank);
     tree.nodes[number] = {.column = static_cast<std::uint32_t>(column * block_rows),
                           .last_left = rank * (wide_ranks ? 0x00010001U : 0x01010101U)};
     const auto child = [&](std::int32_t in_tree) {
@@ -151,6 +155,7 @@ ForestKernel::CompleteForests::make(const std::vector<Forest>& forests) {
             complete->place(tree, tree.root, 0, 0);
         }
     }
+    HDAP_CHECK(placed == trees, placed, trees);
     return complete;
 }
 
@@ -179,8 +184,8 @@ ForestKernel::ForestKernel(std::vector<Forest> forests) : forests_(std::move(for
         const std::string where = "forest " + std::to_string(i);
         check_forest(forests_[i], where);
         if (forests_[i].columns != columns())
-            throw core::DataError(where + " has " + std::to_string(forests_[i].columns) +
-                                  " columns, forest 0 has " + std::to_string(columns()));
+            throw core::DataError(fmt::format("{} has {} columns, forest 0 has {}", where,
+                                              forests_[i].columns, columns()));
     }
     if (!forests_.empty()) complete_ = CompleteForests::make(forests_);
 }
@@ -192,16 +197,15 @@ void ForestKernel::predict(std::span<const float> features, std::size_t rows,
                           std::size_t inner) {
         const bool fits = inner == 0 ? size == 0 : size % inner == 0 && size / inner == outer;
         if (!fits)
-            throw core::DataError(std::string(name) + " has " + std::to_string(size) +
-                                  " values, expected " + std::to_string(outer) + " x " +
-                                  std::to_string(inner));
+            throw core::DataError(
+                fmt::format("{} has {} values, expected {} x {}", name, size, outer, inner));
     };
     check("features", features.size(), rows, columns());
     check("scale", scale.size(), 1, forests_.size());
     check("result", result.size(), rows, forests_.size());
     if (threads < 1)
-        throw core::ConfigError("the surrogates need at least 1 thread, not " +
-                                std::to_string(threads));
+        throw core::ConfigError(
+            fmt::format("the surrogates need at least 1 thread, not {}", threads));
     if (!supported(set))
         throw core::ConfigError("this processor lacks the instruction set asked for");
     if (result.empty()) return;

@@ -1,7 +1,8 @@
-#include "hdap/surrogate/xgboost.hpp"
+#include "surrogate/xgboost.hpp"
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
 #include <xgboost/c_api.h>
 
 #include <limits>
@@ -15,14 +16,13 @@ void check(int status, const char* function) {
     std::string reason = XGBGetLastError();
     // XGBoost appends its stack trace.
     reason = reason.substr(0, reason.find('\n'));
-    throw core::InternalError(std::string(function) + " failed: " + reason);
+    throw core::InternalError(fmt::format("{} failed: {}", function, reason));
 }
 
 void check_size(std::size_t values, std::size_t rows, std::size_t columns) {
     if (rows == 0 || columns == 0 || values / columns != rows || values % columns != 0)
-        throw core::DataError("a matrix of " + std::to_string(rows) + " rows and " +
-                              std::to_string(columns) + " columns cannot have " +
-                              std::to_string(values) + " values");
+        throw core::DataError(fmt::format(
+            "a matrix of {} rows and {} columns cannot have {} values", rows, columns, values));
 }
 
 } // namespace
@@ -96,10 +96,9 @@ std::span<const float> XgboostBooster::predict(std::span<const float> values, st
                                                std::size_t columns) const {
     check_size(values.size(), rows, columns);
     // NumPy's __array_interface__, which is how XGBoost takes dense data without a copy.
-    const std::string array = R"({"data": [)" +
-                              std::to_string(reinterpret_cast<std::uintptr_t>(values.data())) +
-                              R"(, true], "shape": [)" + std::to_string(rows) + ", " +
-                              std::to_string(columns) + R"(], "typestr": "<f4", "version": 3})";
+    const std::string array =
+        fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})",
+                    reinterpret_cast<std::uintptr_t>(values.data()), rows, columns);
     constexpr const char* options = R"({"type": 0, "training": false, "iteration_begin": 0,)"
                                     R"( "iteration_end": 0, "strict_shape": false,)"
                                     R"( "missing": NaN, "cache_id": 0})";
@@ -117,7 +116,7 @@ std::string xgboost_version() {
     int minor = 0;
     int patch = 0;
     XGBoostVersion(&major, &minor, &patch);
-    return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+    return fmt::format("{}.{}.{}", major, minor, patch);
 }
 
 } // namespace hdap::surrogate

@@ -15,7 +15,7 @@ using Catch::Contains;
 namespace {
 
 study::Results results_of(double value) {
-    return {.final_figures = {{"hypervolume", "1", value}, {"latency_mean", "ms", 10.0 * value}},
+    return {.final_metrics = {{"hypervolume", "1", value}, {"latency_mean", "ms", 10.0 * value}},
             .costs = {{"wall", "s", 100.0}},
             .history = {{"evaluations", "1", {8.0, 16.0}}, {"seconds", "s", {1.0, value}}}};
 }
@@ -42,7 +42,7 @@ TEST_CASE("without a folder all cells are missing") {
     CHECK(collection.cells.empty());
     CHECK(collection.missing.size() == 4);
     CHECK(collection.damaged.empty());
-    CHECK(collection.final_figures.empty());
+    CHECK(collection.final_metrics.empty());
 }
 
 TEST_CASE("cells that name the same inputs but were made from other content are told") {
@@ -67,8 +67,8 @@ TEST_CASE("one complete cell is collected with its history and its provenance") 
     CHECK(collection.missing == std::vector<std::string>{ablation.plan.cells[0].id,
                                                          ablation.plan.cells[1].id,
                                                          ablation.plan.cells[3].id});
-    REQUIRE(collection.final_figures.size() == 2);
-    CHECK(collection.final_figures[1] ==
+    REQUIRE(collection.final_metrics.size() == 2);
+    CHECK(collection.final_metrics[1] ==
           study::ResultSeries{.name = "latency_mean", .unit = "ms", .values = {5.0}});
     REQUIRE(collection.costs.size() == 1);
     CHECK(collection.costs[0].values == std::vector<double>{100.0});
@@ -81,21 +81,21 @@ TEST_CASE("one complete cell is collected with its history and its provenance") 
     CHECK_FALSE(collection.provenance[0].created.empty());
 }
 
-TEST_CASE("figures and series that a cell lacks are NaN there") {
+TEST_CASE("metrics and series that a cell lacks are NaN there") {
     const FourCells ablation;
     ablation.complete(0, results_of(0.25));
-    ablation.complete(1, {.final_figures = {{"hypervolume", "1", 0.75}, {"new", "1", 3.0}},
+    ablation.complete(1, {.final_metrics = {{"hypervolume", "1", 0.75}, {"new", "1", 3.0}},
                           .costs = {},
                           .history = {{"evaluations", "1", {9.0}}}});
-    ablation.complete(3, {.final_figures = {}, .costs = {}, .history = {}});
+    ablation.complete(3, {.final_metrics = {}, .costs = {}, .history = {}});
     const Collection collection = collect(ablation.plan, ablation.folder);
     CHECK(collection.cells == std::vector<std::size_t>{0, 1, 3});
-    REQUIRE(collection.final_figures.size() == 3);
-    CHECK(collection.final_figures[0].values[1] == 0.75);
-    CHECK(std::isnan(collection.final_figures[0].values[2]));
-    CHECK(std::isnan(collection.final_figures[1].values[1]));
-    CHECK(std::isnan(collection.final_figures[2].values[0]));
-    CHECK(collection.final_figures[2].values[1] == 3.0);
+    REQUIRE(collection.final_metrics.size() == 3);
+    CHECK(collection.final_metrics[0].values[1] == 0.75);
+    CHECK(std::isnan(collection.final_metrics[0].values[2]));
+    CHECK(std::isnan(collection.final_metrics[1].values[1]));
+    CHECK(std::isnan(collection.final_metrics[2].values[0]));
+    CHECK(collection.final_metrics[2].values[1] == 3.0);
     CHECK(std::isnan(collection.costs[0].values[1]));
     CHECK(collection.history_cell == std::vector<std::int64_t>{0, 0, 1});
     CHECK(collection.history[0].values == std::vector<double>{8.0, 16.0, 9.0});
@@ -118,31 +118,31 @@ TEST_CASE("damaged cells are named with the reason, and the others are collected
     CHECK_THAT(collection.damaged[0].reason, Contains("truncated"));
     CHECK_THAT(collection.damaged[1].reason, Contains("SHA-256"));
     CHECK_THAT(collection.damaged[2].reason, Contains("expected 'hdap-results/1'"));
-    CHECK(collection.final_figures[0].values.size() == 1);
+    CHECK(collection.final_metrics[0].values.size() == 1);
 }
 
 TEST_CASE("results that do not fit the other cells' are damaged and leave no trace") {
     const FourCells ablation;
     ablation.complete(0, results_of(1.0));
-    ablation.complete(1, {.final_figures = {{"extra", "1", 1.0}, {"latency_mean", "s", 1.0}},
+    ablation.complete(1, {.final_metrics = {{"extra", "1", 1.0}, {"latency_mean", "s", 1.0}},
                           .costs = {},
                           .history = {}});
-    ablation.complete(2, {.final_figures = {{"a/b", "1", 1.0}}, .costs = {}, .history = {}});
+    ablation.complete(2, {.final_metrics = {{"a/b", "1", 1.0}}, .costs = {}, .history = {}});
     ablation.complete(
-        3, {.final_figures = {{"x", "1", 1.0}, {"x", "1", 2.0}}, .costs = {}, .history = {}});
+        3, {.final_metrics = {{"x", "1", 1.0}, {"x", "1", 2.0}}, .costs = {}, .history = {}});
     const Collection collection = collect(ablation.plan, ablation.folder);
     CHECK(collection.cells == std::vector<std::size_t>{0});
-    CHECK(collection.final_figures.size() == 2);
+    CHECK(collection.final_metrics.size() == 2);
     REQUIRE(collection.damaged.size() == 3);
     CHECK_THAT(collection.damaged[0].reason, Contains("latency_mean is in 's'"));
-    CHECK_THAT(collection.damaged[1].reason, Contains("'a/b' is no name of a figure"));
-    CHECK_THAT(collection.damaged[2].reason, Contains("two figures of the name 'x'"));
+    CHECK_THAT(collection.damaged[1].reason, Contains("'a/b' is no name of a metric"));
+    CHECK_THAT(collection.damaged[2].reason, Contains("two metrics of the name 'x'"));
 }
 
 TEST_CASE("the generations that are counted here replace a series of that name") {
     const FourCells ablation;
     ablation.complete(
-        0, {.final_figures = {}, .costs = {}, .history = {{"generation", "1", {0.0, 1.0, 2.0}}}});
+        0, {.final_metrics = {}, .costs = {}, .history = {{"generation", "1", {0.0, 1.0, 2.0}}}});
     const Collection collection = collect(ablation.plan, ablation.folder);
     CHECK(collection.history.empty());
     CHECK(collection.history_generation == std::vector<std::int64_t>{0, 1, 2});

@@ -17,13 +17,13 @@ namespace {
 
 constexpr double absent = std::numeric_limits<double>::quiet_NaN();
 
-/// A collection of all cells of `plan` with one figure, "score", that `value` gives.
+/// A collection of all cells of `plan` with one metric, "score", that `value` gives.
 Collection scores(const Plan& plan, const std::function<double(const Cell&)>& value) {
     Collection collection;
-    collection.final_figures = {{.name = "score", .unit = "1", .values = {}}};
+    collection.final_metrics = {{.name = "score", .unit = "1", .values = {}}};
     for (std::size_t i = 0; i < plan.cells.size(); ++i) {
         collection.cells.push_back(i);
-        collection.final_figures[0].values.push_back(value(plan.cells[i]));
+        collection.final_metrics[0].values.push_back(value(plan.cells[i]));
     }
     return collection;
 }
@@ -113,7 +113,7 @@ TEST_CASE("pairs that lack a side are left out and counted as missing") {
         return cell.labels[0] == "better" && cell.labels[1] == "3" ? absent : score(cell);
     });
     collection.cells.erase(collection.cells.begin()); // plain, seed 1: not complete
-    collection.final_figures[0].values.erase(collection.final_figures[0].values.begin());
+    collection.final_metrics[0].values.erase(collection.final_metrics[0].values.begin());
     const auto rows = compare(plan, collection, with_plain);
     CHECK(rows[0].summary.count == 6);
     CHECK(rows[0].summary.missing == 1);

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -45,6 +46,15 @@ class PlanFolder {
 
 std::string axis(const std::string& body) {
     return "[[axis]]\n" + body + "\n";
+}
+
+/// The TOML files of a folder of the repository.
+std::vector<std::filesystem::path> files_of(const std::string& folder) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::path(HDAP_SOURCE_DIR) / folder))
+        if (entry.path().extension() == ".toml") files.push_back(entry.path());
+    return files;
 }
 
 const std::string two_seeds = axis("key = \"study.seed\"\nvalues = [1, 2]");
@@ -161,8 +171,8 @@ TEST_CASE("a plan spans the grid of its axes, the last one fastest") {
     CHECK(plan.cells[5].overrides == Texts{"search.population=32", "study.seed=3"});
     CHECK(plan.cells[5].labels == Texts{"32", "3"});
     const auto settings = ablation::cell_settings(plan, plan.cells[4]);
-    CHECK(settings.search.nsga2.population == 32);
-    CHECK(settings.search.nsga2.seed == 2);
+    CHECK(settings.search.parameters.population == 32);
+    CHECK(settings.search.parameters.seed == 2);
 }
 
 TEST_CASE("settings of all cells give way to those of axes, and those to those of later axes") {
@@ -181,17 +191,17 @@ TEST_CASE("settings of all cells give way to those of axes, and those to those o
 
 TEST_CASE("values of every type become what --set takes") {
     const PlanFolder folder(
-        "[settings]\n\"surrogate.l2\" = 2.0\n\"finetune.augment\" = false\n"
+        "[settings]\n\"surrogate.gbrt.l2\" = 2.0\n\"finetune.augment\" = false\n"
         "\"study.name\" = \"a \\\"b\\\"\"\n" +
         axis("key = \"search.objectives\"\nvalues = [[\"latency.mean\", \"flops\"]]") +
-        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.learning_rate\"]\n"
+        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.gbrt.learning_rate\"]\n"
              "values = [[16, 0.1], [32, 1e-3]]"));
     const auto plan = folder.read();
     REQUIRE(plan.cells.size() == 2);
     CHECK(plan.cells[1].labels == Texts{"latency.mean, flops", "32 / 0.001"});
     const auto settings = ablation::cell_settings(plan, plan.cells[1]);
-    CHECK(settings.surrogate.l2 == 2.0);
-    CHECK(settings.surrogate.learning_rate == 0.001);
+    CHECK(settings.surrogate.gbrt.l2 == 2.0);
+    CHECK(settings.surrogate.gbrt.learning_rate == 0.001);
     CHECK_FALSE(settings.finetune.training.augment);
     CHECK(settings.name == "a \"b\"");
     CHECK(settings.search.objectives == Texts{"latency.mean", "flops"});
@@ -290,4 +300,26 @@ TEST_CASE("every cell of a large plan has an id of its own") {
     for (const ablation::Cell& cell : folder.read().cells)
         ids.insert(cell.id);
     CHECK(ids.size() == 1000);
+}
+
+TEST_CASE("every plan in jobs/ can be carried out") {
+    const std::vector<std::filesystem::path> plans = files_of("jobs");
+    REQUIRE(plans.size() >= 8);
+    for (const std::filesystem::path& file : plans) {
+        INFO(file);
+        const ablation::Plan plan = ablation::read_plan(file); // checks every cell's settings
+        CHECK(plan.name == file.stem());
+        CHECK(plan.cells.size() > 1);
+    }
+}
+
+TEST_CASE("every configuration in configs/ can be run") {
+    const std::vector<std::filesystem::path> configurations = files_of("configs");
+    REQUIRE_FALSE(configurations.empty());
+    for (const std::filesystem::path& file : configurations) {
+        INFO(file);
+        const std::string plan =
+            "[ablation]\nbase = \"" + file.filename().string() + "\"\n" + two_seeds;
+        CHECK(ablation::parse_plan(plan, file.parent_path() / "plan.toml").cells.size() == 2);
+    }
 }

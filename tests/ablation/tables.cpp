@@ -55,10 +55,10 @@ struct SmallAblation {
     SmallAblation() {
         for (std::size_t i = 0; i < 3; ++i) {
             const double value = 0.1 * static_cast<double>(i + 1);
-            study::Results results{.final_figures = {{"hypervolume", "1", value}},
+            study::Results results{.final_metrics = {{"hypervolume", "1", value}},
                                    .costs = {{"wall", "s", 7.0}},
                                    .history = {{"front", "1", {1.0, value}}}};
-            if (i < 2) results.final_figures.push_back({"latency_mean", "ms", 3.0});
+            if (i < 2) results.final_metrics.push_back({"latency_mean", "ms", 3.0});
             test::write_cell(folder, plan.cells[i], results);
         }
         plan.comparison = {.axis = plan.axis_names[0], .baseline = "plain", .within = {}};
@@ -116,10 +116,10 @@ TEST_CASE("cells.csv and history.csv hold what was collected, whatever the label
     CHECK(history[6] == Record{ablation.plan.cells[2].id, "x, y", "1", "1", "0.30000000000000004"});
 }
 
-TEST_CASE("comparison.csv holds every figure of every label") {
+TEST_CASE("comparison.csv holds every metric of every label") {
     const SmallAblation ablation;
     const auto rows = read_csv(bytes_of(ablation.write().comparison));
-    REQUIRE(rows.size() == 1 + 2 * 3); // two labels, three figures
+    REQUIRE(rows.size() == 1 + 2 * 3); // two labels, three metrics
     CHECK(rows[0].size() == 20);
     const auto column = [&](const std::string& name) {
         return static_cast<std::size_t>(std::find(rows[0].begin(), rows[0].end(), name) -
@@ -178,7 +178,7 @@ TEST_CASE("another result, or another baseline, makes results.h5 anew") {
     SmallAblation ablation;
     ablation.write();
     test::write_cell(ablation.folder, ablation.plan.cells[3],
-                     {.final_figures = {{"hypervolume", "1", 5.0}}, .costs = {}, .history = {}});
+                     {.final_metrics = {{"hypervolume", "1", 5.0}}, .costs = {}, .history = {}});
     ablation.write();
     CHECK(open_results(ablation.folder).read<double>("/final/hypervolume").size() == 4);
     ablation.plan.comparison = {};

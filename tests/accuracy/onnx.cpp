@@ -2,7 +2,7 @@
 
 #include "hdap/accuracy/inference.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/network/importance.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/onnx/networks.hpp"
 #include "network/onnx/operators.hpp"
@@ -55,15 +55,16 @@ std::vector<Sample> random_samples(std::uint32_t count) {
 /// The network with a random number of channels left in every group; itself where it has none.
 PrunedNetwork pruned(const PrunedNetwork& model, std::uint32_t seed) {
     if (network::find_pruning_structure(model.network).groups.empty()) return model;
-    const network::SearchSpace space(model.network, {.min_keep = 0.3});
+    const network::Prunable prunable = network::with_weights(
+        network::make_prunable(model.network, {.min_keep = 0.3}), model.weights);
+    const network::SearchSpace& space = prunable.space;
     core::RandomStream random(seed, core::StreamId::testing, 5);
     network::Genome genome;
     for (std::size_t g = 0; g < space.groups().size(); ++g) {
         const auto allowed = space.allowed_counts(g);
         genome.push_back(allowed[random.below(allowed.size())]);
     }
-    return network::prune(model.network, model.weights, space,
-                          network::rank_channels(model.network, model.weights, space), genome);
+    return prunable.prune(genome);
 }
 
 std::vector<Sample> with_pruned(std::vector<Sample> samples) {
@@ -263,12 +264,14 @@ TEST_CASE("pruning channels that are not read does not change an imported networ
             model_of(sample), sample.name, {.input_extent = {}, .outputs = sample.outputs});
         for (const std::string& layer : sample.layers)
             CHECK_NOTHROW(network::node_named(model.network, layer));
-        const network::SearchSpace space(model.network, {});
-        const auto ranked = network::rank_channels(model.network, model.weights, space);
-        const network::Genome genome = space.uniform(0.5);
-        REQUIRE(genome != space.unpruned());
-        const Weights silent = without_dropped(model, space, ranked, genome);
-        const PrunedNetwork smaller = network::prune(model.network, silent, space, ranked, genome);
+        network::Prunable prunable =
+            network::with_weights(network::make_prunable(model.network, {}), model.weights);
+        const network::Genome genome = prunable.space.uniform(0.5);
+        REQUIRE(genome != prunable.space.unpruned());
+        const Weights silent =
+            without_dropped(model, prunable.space, prunable.ranked_channels, genome);
+        prunable.weights = silent;
+        const PrunedNetwork smaller = prunable.prune(genome);
         const std::vector<float> images = random_images(model.network, 2);
         CHECK(difference(outputs_of({model.network, silent}, images), outputs_of(smaller, images)) <
               1e-4);

@@ -1,4 +1,4 @@
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/weight_files.hpp"
 #include "hdap/network/zoo.hpp"

@@ -62,13 +62,15 @@ inline ChannelStatistics channel_statistics(const std::vector<FeatureMap>& maps,
 
 inline void normalise(const network::Node& node, const network::Weights& weights,
                       const ChannelStatistics& statistics, FeatureMap& map) {
+    const std::vector<float>& weight = weights.at(node.name + ".weight").values;
+    const std::vector<float>& bias = weights.at(node.name + ".bias").values;
     const std::size_t size = map.size() / statistics.mean.size();
     for (std::size_t i = 0; i < map.size(); ++i) {
         const std::size_t c = i / size;
         map[i] = (map[i] - statistics.mean[c]) /
                      std::sqrt(statistics.biased_variance[c] + node.epsilon) *
-                     static_cast<double>(weights.at(node.name + ".weight").values[c]) +
-                 static_cast<double>(weights.at(node.name + ".bias").values[c]);
+                     static_cast<double>(weight[c]) +
+                 static_cast<double>(bias[c]);
     }
 }
 

@@ -9,24 +9,38 @@ using Catch::Contains;
 
 namespace {
 
+enum class Metric { level, shape };
+
 struct Example {
     std::int64_t population = 32;
+    std::int64_t generations = 20;
     double eta = 15.0;
     bool augment = true;
-    std::string metric = "level";
+    Metric metric = Metric::level;
+    std::string algorithm = "nsga2";
+    std::string weights;
     std::vector<std::string> objectives{"latency.mean"};
 
-    void describe(SettingVisitor& visitor) {
-        visitor.section("search", "The search");
-        visitor.integer("population", population, {4, 1000}, "Candidates a generation");
-        visitor.real("eta", eta, {0.0, 100.0, true}, "Crossover index");
-        visitor.text_list("objectives", objectives, "What is minimised");
-        visitor.section("fleet.cluster", "The clusters");
-        visitor.boolean("augment", augment, "Flips");
-        visitor.text("metric", metric, {"level", "shape"}, "Signature");
+    Configuration configuration() {
+        return {{"search",
+                 "The search",
+                 {text("algorithm", algorithm, {"nsga2", "random"}, "Chooses candidates",
+                       Outputs::search),
+                  integer("population", population, {4, 1000}, "Candidates per generation",
+                          Outputs::search),
+                  integer("generations", generations, {}, "Generations", Outputs::search_length),
+                  real("eta", eta, {0.0, 100.0, true}, "Crossover index", Outputs::search),
+                  text_list("objectives", objectives, "What is minimised",
+                            Outputs::search | Outputs::results)}},
+                {"fleet.cluster",
+                 "The clusters",
+                 {boolean("augment", augment, "Flips", Outputs::nothing),
+                  choice("metric", metric, {{"level", Metric::level}, {"shape", Metric::shape}},
+                         "Signature", Outputs::clusters),
+                  path("weights", weights, "A file", Outputs::fleet)}}};
     }
     void load(const std::string& toml, const std::vector<std::string>& overrides = {}) {
-        load_settings(toml, "a.toml", overrides, [&](SettingVisitor& v) { describe(v); });
+        load_settings(configuration(), toml, "a.toml", overrides);
     }
 };
 
@@ -68,6 +82,11 @@ TEST_CASE("a value out of range or of another type names the value and what is a
     CHECK_THAT(message_of("[search]\nobjectives = [1]\n"), Contains("is not a list of texts"));
     CHECK_THAT(message_of("[fleet.cluster]\nmetric = \"shap\"\n"),
                Contains("is unknown (did you mean 'shape'?); known: level, shape"));
+    CHECK_THAT(message_of("[search]\nalgorithm = \"nsga3\"\n"),
+               Contains("a.toml:2: search.algorithm = 'nsga3' is unknown (did you mean 'nsga2'?); "
+                        "known: nsga2, random"));
+    CHECK_THAT(message_of("[fleet.cluster]\nmetric = 1\n"), Contains("is not a text in quotes"));
+    CHECK_THAT(message_of("[fleet.cluster]\nweights = 1\n"), Contains("is not a text in quotes"));
     CHECK_THAT(message_of("[fleet.cluster]\naugment = 1\n"), Contains("neither true nor false"));
 }
 
@@ -80,7 +99,7 @@ TEST_CASE("overrides win over the file and need no quotes for texts") {
     example.load("[search]\npopulation = 8\n",
                  {"search.population=16", "fleet.cluster.metric=shape", "search.eta=2"});
     CHECK(example.population == 16);
-    CHECK(example.metric == "shape");
+    CHECK(example.metric == Metric::shape);
     CHECK(example.eta == 2.0);
     CHECK_THAT(message_of("", {"search.population=2"}),
                Contains("--set search.population=2: search.population = 2 is out of range"));
@@ -88,24 +107,77 @@ TEST_CASE("overrides win over the file and need no quotes for texts") {
     CHECK_THAT(message_of("", {"a b=c"}), Contains("expected KEY=VALUE"));
 }
 
-TEST_CASE("the printed settings read back to the same settings") {
+TEST_CASE("every kind of setting is printed and read back") {
     Example original;
-    original.load("[search]\npopulation = 99\neta = 0.1\nobjectives = [\"a\\\"b\", \"c\"]\n");
-    const auto describe = [&](SettingVisitor& v) { original.describe(v); };
-    const std::string printed = settings_as_toml(describe);
-    CHECK_THAT(printed, Contains("# Candidates a generation; [4, 1000]\npopulation = 99\n"));
+    original.load("[search]\nalgorithm = \"random\"\npopulation = 99\ngenerations = -1\neta = 0.1\n"
+                  "objectives = [\"a\\\"b\", \"c\"]\n"
+                  "[fleet.cluster]\naugment = false\nmetric = \"shape\"\nweights = \"w.h5\"\n");
+    const std::string printed = settings_as_toml(original.configuration());
+    CHECK_THAT(printed, Contains("# The search\n[search]\n") && Contains("\n\n# The clusters\n") &&
+                            Contains("# Candidates per generation; [4, 1000]\npopulation = 99\n") &&
+                            Contains("# Generations\ngenerations = -1\n") &&
+                            Contains("# Signature; level | shape\nmetric = \"shape\"\n"));
     Example copy;
     copy.load(printed);
+    CHECK(copy.algorithm == "random");
     CHECK(copy.population == 99);
+    CHECK(copy.generations == -1);
     CHECK(copy.eta == 0.1);
     CHECK(copy.objectives == std::vector<std::string>{"a\"b", "c"});
-    CHECK(settings_as_toml([&](SettingVisitor& v) { copy.describe(v); }) == printed);
+    CHECK_FALSE(copy.augment);
+    CHECK(copy.metric == Metric::shape);
+    CHECK(copy.weights == "w.h5");
+    CHECK(settings_as_toml(copy.configuration()) == printed);
 }
 
-TEST_CASE("the canonical text holds the chosen settings only") {
+TEST_CASE("the canonical lines are those of the settings that shape an output") {
     Example example;
-    const auto describe = [&](SettingVisitor& v) { example.describe(v); };
-    CHECK(canonical_settings(describe, {"fleet."}) ==
-          "fleet.cluster.augment = true\nfleet.cluster.metric = \"level\"\n");
-    CHECK(canonical_settings(describe, {"search.population"}) == "search.population = 32\n");
+    const auto lines = [&](Outputs outputs) {
+        return canonical_lines(example.configuration(), outputs);
+    };
+    CHECK(lines(Outputs::nothing).empty());
+    CHECK(lines(Outputs::networks).empty());
+    CHECK(lines(Outputs::search_length) == "search.generations = 20\n");
+    CHECK(lines(Outputs::clusters | Outputs::results) ==
+          "search.objectives = [\"latency.mean\"]\nfleet.cluster.metric = \"level\"\n");
+    CHECK_THAT(lines(Outputs::search), !Contains("generations"));
+    CHECK_THAT(lines(without(Outputs::everything, Outputs::search_length)),
+               Contains("search.eta") && !Contains("generations"));
+    CHECK_THAT(lines(Outputs::everything), !Contains("augment"));
+    CHECK_THAT(setting_lines(example.configuration()),
+               Contains("fleet.cluster.augment = true\n") && Contains("search.generations = 20\n"));
+}
+
+TEST_CASE("whether a path is given is canonical, but not where it leads") {
+    Example example;
+    CHECK(canonical_lines(example.configuration(), Outputs::fleet) ==
+          "fleet.cluster.weights = \"\"\n");
+    example.weights = "/a/w.h5";
+    CHECK(canonical_lines(example.configuration(), Outputs::fleet) ==
+          "fleet.cluster.weights = a file\n");
+    CHECK_THAT(setting_lines(example.configuration()),
+               Contains("fleet.cluster.weights = \"/a/w.h5\"\n"));
+}
+
+TEST_CASE("differences are named with both values, where they shape an output") {
+    Example here;
+    Example there;
+    there.load("",
+               {"search.population=64", "search.generations=30", "fleet.cluster.augment=false"});
+    const auto differences = [&](Outputs outputs) {
+        return setting_differences(there.configuration(), here.configuration(), outputs);
+    };
+    CHECK(differences(Outputs::clusters).empty());
+    CHECK(differences(Outputs::everything) ==
+          std::vector<std::string>{"search.population = 64 there, 32 here",
+                                   "search.generations = 30 there, 20 here"});
+}
+
+TEST_CASE("the paths of a configuration are found by their kind") {
+    Example example;
+    const auto paths = path_settings(example.configuration());
+    REQUIRE(paths.size() == 1);
+    CHECK(paths[0].first == "fleet.cluster.weights");
+    *paths[0].second = "elsewhere";
+    CHECK(example.weights == "elsewhere");
 }

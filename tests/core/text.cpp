@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -24,7 +25,33 @@ TEST_CASE("the nearest word is offered only when it is near") {
 
 TEST_CASE("control characters from outside are not printed, others are") {
     CHECK(printable("a\nb\x1b[31mc\x7f\t") == "a?b?[31mc??");
-    CHECK(printable("Größe µs") == "Größe µs");
+    CHECK(printable("a\xc2\x9b"
+                    "b\xc2\x80\xc2\x9f") == "a?b??"); // C1: U+009B begins a control sequence
+    CHECK(printable("Größe µs\u00a0…") == "Größe µs\u00a0…");
+    CHECK(printable("\xc2") == "\xc2"); // cut in a character
+    CHECK(printable("\xc2\n") == "\xc2?");
+    CHECK(printable("").empty());
+}
+
+TEST_CASE("columns are characters, not bytes") {
+    CHECK(display_width("") == 0);
+    CHECK(display_width("abc") == 3);
+    CHECK(display_width("Größe τ …") == 9);
+    CHECK(padded_right("µs", 4) == "µs  ");
+    CHECK(padded_left("µs", 4) == "  µs");
+    CHECK(padded_right("longer", 3) == "longer");
+    CHECK(padded_left("longer", 3) == "longer");
+}
+
+TEST_CASE("a text is shortened between characters") {
+    CHECK(shortened("abcdef", 6) == "abcdef");
+    CHECK(shortened("abcdef", 4) == "abc…");
+    CHECK(shortened("äöüß", 4) == "äöüß");
+    CHECK(shortened("äöüß", 3) == "äö…");
+    CHECK(shortened("abc", 1) == "…");
+    CHECK(shortened(std::string(1000, '\x80'), 5).size() < 30); // bytes that are no characters
+    for (std::size_t width = 1; width < 12; ++width)
+        CHECK(display_width(shortened("a µ… Größe", width)) == std::min<std::size_t>(width, 10));
 }
 
 TEST_CASE("numbers and durations print for people") {

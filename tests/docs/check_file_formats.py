@@ -42,7 +42,7 @@ name = "tiny"
 benchmarks = 3
 batch = 4
 runs = 2
-[fleet.synthetic]
+[fleet.simulated]
 devices = 60
 [network]
 name = "mobilenet_v1"
@@ -57,17 +57,39 @@ batch = 20
 [profile]
 candidates = 12
 runs = 2
-[surrogate]
+[surrogate.gbrt]
 trees = 5
 [search]
 population = 6
 generations = 2
+constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1"]
 [finetune]
 candidates = 1
 images = 40
 batch = 20
 [run]
 checkpoint_seconds = 0.01
+"""
+
+RECORDED_STUDY = """
+[study]
+name = "recorded"
+[fleet]
+source = "recorded"
+benchmarks = 3
+[fleet.recorded]
+file = "recorded.csv"
+sku = "Jetson Xavier NX"
+[network]
+name = "mobilenet_v1"
+width = 0.25
+[surrogate.gbrt]
+trees = 5
+[search]
+algorithm = "random"
+population = 6
+generations = 1
+objectives = ["latency.mean", "flops"]
 """
 
 PLAN = """
@@ -164,14 +186,17 @@ def is_optional(meaning):
 
 
 class Layout:
-    """What the document says about one schema."""
+    """What the document says about one schema. `metrics` are what METRIC stands for."""
 
-    def __init__(self, common, section):
+    def __init__(self, common, section, metrics):
         self.attributes = {}  # (object, name) -> (type, optional)
+        self.data_sets = section.tables["data set"]
         for cell, kind, meaning in common + section.tables.get("attribute", []):
             *owner, name = code(cell)
-            self.attributes[(owner or ["/"])[0], name] = (kind, is_optional(meaning))
-        self.data_sets = section.tables["data set"]
+            for metric in metrics if "METRIC" in cell else [""]:
+                path = (owner or ["/"])[0].replace("METRIC", metric)
+                optional = is_optional(meaning) or (metric and is_optional(self.row(path)[4]))
+                self.attributes[path, name] = (kind, optional)
 
     def row(self, path):
         for row in self.data_sets:
@@ -238,6 +263,7 @@ class FileFormats(unittest.TestCase):
         train_images, train_labels = labelled_images(90)
         test_images, test_labels = labelled_images(30)
         cls.inputs = dict(device_ids=devices, benchmark_names=benchmarks, latency_ms=latency_ms,
+                          firmware=np.arange(len(devices)) % 3,
                           train_images=train_images, train_labels=train_labels,
                           test_images=test_images, test_labels=test_labels,
                           state_dict=cls.random_weights(random))
@@ -281,10 +307,18 @@ class FileFormats(unittest.TestCase):
         found = [s for s in self.sections if f"`{schema}`" in s.title]
         self.assertEqual(len(found), 1, f"sections of {schema}")
         common = self.section("What all HDF5 files have in common").tables["attribute"]
-        return Layout(common, found[0])
+        return Layout(common, found[0], self.metric_columns())
 
-    def check_file(self, path, sizes, by_user=False):
-        """Compares a file with its tables. `sizes` holds the dimensions that are known."""
+    def front_columns(self):
+        return [code(row[0])[0] for row in self.section("`front.csv`").tables["column"]]
+
+    def metric_columns(self):
+        columns = self.front_columns()
+        return columns[columns.index("kind") + 1 : columns.index("speedup")]
+
+    def check_file(self, path, sizes, by_user=False, lacks=None):
+        """Compares a file with its tables. `sizes` holds the dimensions that are known, `lacks`
+        exactly the optional data sets that are not in the file, where these are known."""
         with h5py.File(path) as file:
             layout = self.layout_of(file.attrs["schema"])
             self.check_attributes(path, file, layout, by_user)
@@ -301,6 +335,9 @@ class FileFormats(unittest.TestCase):
             for row in layout.data_sets:
                 if not is_optional(row[4]):
                     self.assertTrue(row[0] in seen, f"{path} lacks {row[0]}")
+            if lacks is not None:
+                missing = {code(row[0])[0] for row in layout.data_sets if row[0] not in seen}
+                self.assertEqual(missing, set(lacks))
 
     def check_attributes(self, path, file, layout, by_user):
         found = {("/", name): kind for name, kind in attribute_types(file).items()}
@@ -323,13 +360,17 @@ class FileFormats(unittest.TestCase):
         _, kind, shape, unit, _, _ = row
         if not by_user:
             self.assertEqual(type_name(data.dtype), kind)
-            if unit != "any":
+            if unit == "any":
+                self.assertTrue(data.attrs.get("unit"), "lacks a unit")
+            else:
                 self.assertEqual(data.attrs.get("unit", ""), unit)
         if shape == "any":
             return
         dimensions = shape.strip("[]").split(", ")
         self.assertEqual(len(dimensions), data.ndim, f"{shape} against {data.shape}")
         for dimension, extent in zip(dimensions, data.shape):
+            if dimension.endswith(" + 1"):
+                dimension, extent = dimension[:-4], extent - 1
             known = int(dimension) if dimension.isdigit() else extent
             expected = sizes.setdefault(dimension, known)
             self.assertEqual(extent, expected, f"{dimension} in {shape}")
@@ -337,12 +378,78 @@ class FileFormats(unittest.TestCase):
     # One dictionary of sizes for the whole study: a name means the same in all its files.
     def test_study_files_are_laid_out_as_documented(self):
         sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
-        files = ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5",
-                 "results.h5"]
-        for name in files + sorted(map(str, Path("networks").glob("*.h5"))):
+        for name in ["fleet.h5", "profile.h5", "results.h5"]:
+            self.check_file(name, sizes)
+        for name in ["clusters.h5", "surrogates.h5", "search.h5"]:
+            self.check_file(name, sizes, lacks=[])
+        for name in sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
         self.check_file("search.prev.h5", {"groups": sizes["groups"]})
         self.assertEqual(len(list(Path("networks").glob("*.h5"))), 2)
+
+    def test_a_simulated_fleet_has_the_documented_attributes(self):
+        table = self.section("Fleet: ").tables["attribute of a device"]
+        with h5py.File("fleet.h5") as fleet:
+            self.assertEqual(set(fleet["attributes"]), {code(row[0])[0] for row in table})
+            for attribute in fleet["attributes"].values():
+                self.assertEqual(attribute.attrs["unit"], "1")
+
+    def test_results_hold_the_documented_metrics(self):
+        tables = self.section("Results: ").tables
+        for group, column in {"final": "metric", "cost": "cost"}.items():
+            with h5py.File("results.h5") as results:
+                found = dict(zip(results[group]["name"].asstr(), results[group]["unit"].asstr()))
+            for row in tables[column]:
+                for pattern in code(row[0]):
+                    pattern = re.escape(pattern).replace("X", r"[0-9.]+").replace("N", "[0-9]+")
+                    names = [name for name in found if re.fullmatch(pattern, name)]
+                    self.assertTrue(names, f"no {pattern}")
+                    for name in names:
+                        self.assertEqual(found.pop(name), row[1], name)
+            self.assertEqual(found, {}, "not in the document")
+
+    def write_recorded_table(self):
+        """Candidates at random on devices of two kinds, under the documented columns."""
+        known = json.loads(self.hdap("network", "info", "mobilenet_v1", "--width", "0.25",
+                                     "--json"))
+        channels = {group["name"]: group["channels"] for group in known["groups"]}
+        documented = [code(row[0])[0]
+                      for row in self.section("Recorded latencies").tables["column"]]
+        self.assertEqual(documented.pop(), "keep_GROUP")
+        random = np.random.default_rng(3)
+        lines = [",".join(documented + ["keep_" + group for group in channels])]
+        for candidate in range(15):
+            keep = {group: random.integers(-(-count // 2), count + 1) if candidate else count
+                    for group, count in channels.items()}
+            for device in range(20):
+                values = {"device_id": f"device {device}", "run": 0,
+                          "latency_ms": sum(keep.values()) * (1 + device % 2)}
+                lines.append(",".join(str(values[column]) for column in documented) + "," +
+                             ",".join(map(str, keep.values())))
+        Path("recorded.csv").write_text("\n".join(lines) + "\n")
+
+    def test_a_recorded_fleet_is_searched_without_accuracies_and_goes_on(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        self.write_recorded_table()
+        Path("recorded.toml").write_text(RECORDED_STUDY)
+        self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet")
+        sizes = {"devices": 20, "benchmarks": 3, "profiled": 15, "generations": 2}
+        folder = Path("recorded")
+        for name in ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"]:
+            self.check_file(folder / name, sizes)
+        self.check_file(folder / "search.h5", sizes, lacks=[
+            "/log/accuracy", "/log/accuracy_drop", "/log/given_up_after",
+            "/log/latency_sla_33ms", "/algorithm/population"])
+        header = (folder / "front.csv").read_text().splitlines()[0].split(",")
+        self.assertEqual([column for column in self.front_columns() if column not in header],
+                         ["accuracy_drop", "latency_sla_33ms", "latency_fleet_ms", "accuracy",
+                          "test_accuracy", "keep_GROUP"])
+        self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet", "--set",
+                  "search.generations=2")
+        moved = re.findall(r"generations-12/ +(.+)", self.document.read_text())[0].split()
+        self.assertEqual({path.name for path in (folder / "generations-1").iterdir()},
+                         {name.rstrip("/") for name in moved})
 
     def test_files_of_other_commands_are_laid_out_as_documented(self):
         self.check_file(self.folder / "fleet.h5", {"devices": 30, "benchmarks": 2})
@@ -403,7 +510,7 @@ class FileFormats(unittest.TestCase):
         self.check_file(self.folder / "my-images.h5", {"train": 90, "test": 30}, by_user=True)
         self.check_file(self.folder / "my-weights.h5", {}, by_user=True)
         self.check_file(self.folder / "my-fleet.h5", {"devices": 30}, by_user=True)
-        self.assertIn("30 devices of Jetson Xavier NX\n",
+        self.assertIn("30 devices of Jetson Xavier NX, with attributes\n",
                       self.hdap("fleet", "info", "../my-fleet.h5"))
         self.hdap("fleet", "cluster", "../renamed-fleet.h5", "--out", "my-clusters.h5")
         self.check_file("my-clusters.h5", {"devices": 30})
@@ -419,17 +526,18 @@ class FileFormats(unittest.TestCase):
         self.assertEqual({log["latency_mean_ms"][i] for i in front}, listed)
 
         predict = next(n for n in self.names.values() if "predicted_latency_ms" in n)
-        keep_ratios = (log["genomes"] / log["genomes"][0]).astype("float32")
-        for i in range(len(keep_ratios)):
-            for cluster, expected in enumerate(log["cluster_latency_ms"][i]):
-                self.assertEqual(predict["predicted_latency_ms"](cluster, keep_ratios[i]), expected)
+        for genome, latencies in zip(log["genomes"], log["cluster_latency_ms"]):
+            for cluster, expected in enumerate(latencies):
+                self.assertEqual(predict["predicted_latency_ms"](cluster, genome), expected)
+        p95_ms = next(n for n in self.names.values() if "p95_ms" in n)["p95_ms"]
+        self.assertAlmostEqual(p95_ms, log["latency_p95_ms"][-1], delta=1e-9 * p95_ms)
         if skipped:
             self.skipTest("all but " + ", ".join(skipped))
 
     def test_csv_and_json_files_have_the_documented_columns(self):
         with h5py.File("profile.h5") as profile:
             groups = profile["group_names"].asstr()[:]
-        documented = [code(row[0])[0] for row in self.section("`front.csv`").tables["column"]]
+        documented = self.front_columns()
         self.assertEqual(documented.pop(), "keep_GROUP")
         self.assertEqual(Path("front.csv").read_text().splitlines()[0],
                          ",".join(documented + ["keep_" + group for group in groups]))

@@ -29,7 +29,7 @@ std::vector<double> accuracies_of(const std::filesystem::path& run) {
 
 } // namespace
 
-TEST_CASE("a program's figures are what the search goes by, the same on any ranks", "[mpi]") {
+TEST_CASE("a program's metrics are what the search goes by, the same on any ranks", "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     // Larger networks have longer files.
     const std::string command = "wc -c < {network} | awk '{printf \\\"%.12f\\\", 1 - 1e4/$1}'";

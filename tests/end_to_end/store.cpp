@@ -19,8 +19,8 @@ namespace {
 double cost(const fs::path& run, const std::string& name) {
     const auto results = hdap::study::read_results(
         hdap::study::open_stage(run / "results.h5", hdap::study::results_schema));
-    for (const auto& figure : results.costs)
-        if (figure.name == name) return figure.value;
+    for (const auto& metric : results.costs)
+        if (metric.name == name) return metric.value;
     return -1.0;
 }
 

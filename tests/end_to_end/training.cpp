@@ -280,11 +280,11 @@ TEST_CASE("a pruned network is fine-tuned from its file to files of all formats"
         INFO(evaluated.errors);
         CHECK(evaluated.exit_code == 0);
         // Both say the same accuracy.
-        const auto figure = [](const std::string& text, const std::string& before) {
+        const auto metric = [](const std::string& text, const std::string& before) {
             const auto at = text.find(before) + before.size();
             return text.substr(at, text.find(" %", at) - at);
         };
-        CHECK(figure(evaluated.output, "top-1 ") == figure(tuned.output, "test accuracy "));
+        CHECK(metric(evaluated.output, "top-1 ") == metric(tuned.output, "test accuracy "));
     }
 }
 

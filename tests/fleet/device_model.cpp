@@ -12,18 +12,35 @@ using namespace hdap::fleet;
 
 namespace {
 
+using network::LayerCosts;
+using network::LayerKind;
+
 /// A 3×3 convolution on 14² pixels.
-LayerWork convolution(std::int64_t inputs, std::int64_t outputs) {
-    return {WorkKind::convolution,
-            inputs * outputs * 9 * 196,
-            inputs,
-            outputs,
-            inputs * outputs * 9,
-            inputs * 196,
-            outputs * 196};
+LayerCosts convolution(std::int64_t inputs, std::int64_t outputs) {
+    return {.name = "conv",
+            .kind = LayerKind::convolution,
+            .input_channels = inputs,
+            .output_channels = outputs,
+            .macs = inputs * outputs * 9 * 196,
+            .parameters = inputs * outputs * 9,
+            .input_elements = inputs * 196,
+            .output_elements = outputs * 196};
 }
 
-double time_of(const DeviceModel& model, const LayerWork& layer, const DeviceCondition& unit = {},
+/// A layer of one channel.
+LayerCosts narrow(LayerKind kind, std::int64_t macs, std::int64_t parameters, std::int64_t inputs,
+                  std::int64_t outputs) {
+    return {.name = "narrow",
+            .kind = kind,
+            .input_channels = 1,
+            .output_channels = 1,
+            .macs = macs,
+            .parameters = parameters,
+            .input_elements = inputs,
+            .output_elements = outputs};
+}
+
+double time_of(const DeviceModel& model, const LayerCosts& layer, const DeviceCondition& unit = {},
                std::int64_t batch = 1) {
     return latency_ms(model, unit, std::span(&layer, 1), batch);
 }
@@ -41,10 +58,10 @@ TEST_CASE("an unknown preset is refused with the known names") {
 
 TEST_CASE("impossible layers, batches, runs and power modes are refused") {
     const DeviceModel model = device_model("jetson_nano");
-    const LayerWork layer = convolution(64, 64);
-    LayerWork no_channels = layer;
+    const LayerCosts layer = convolution(64, 64);
+    LayerCosts no_channels = layer;
     no_channels.input_channels = 0;
-    LayerWork negative = layer;
+    LayerCosts negative = layer;
     negative.macs = -1;
     CHECK_THROWS_AS(time_of(model, no_channels), core::InternalError);
     CHECK_THROWS_AS(time_of(model, negative), core::InternalError);
@@ -80,9 +97,9 @@ TEST_CASE("the roofline is the slower of computing and moving, plus the launch")
     model.launch_overhead_us = 100.0;
     model.efficiency = {0.5, 0.5, 0.5, 0.5, 0.5};
     model.power_modes = {{"only", 1.0, 1.0, 1.0}};
-    const LayerWork heavy{WorkKind::convolution, 1'000'000, 1, 1, 0, 0, 0};
+    const LayerCosts heavy = narrow(LayerKind::convolution, 1'000'000, 0, 0, 0);
     CHECK(time_of(model, heavy) == Approx(2.0 + 0.1));
-    const LayerWork bulky{WorkKind::pooling, 0, 1, 1, 500'000, 250'000, 250'000};
+    const LayerCosts bulky = narrow(LayerKind::pooling, 0, 500'000, 250'000, 250'000);
     CHECK(time_of(model, bulky) == Approx(2.0 + 0.1));
     // The weights are moved once for the whole batch.
     CHECK(time_of(model, bulky, {}, 3) == Approx(4.0 + 0.1));
@@ -91,8 +108,22 @@ TEST_CASE("the roofline is the slower of computing and moving, plus the launch")
     slow.launch_factor = 2.0;
     CHECK(time_of(model, heavy, slow) == Approx(4.0 + 0.2));
     CHECK(time_of(model, bulky, slow) == Approx(2.0 + 0.2));
-    const LayerWork both[] = {heavy, bulky};
+    const LayerCosts both[] = {heavy, bulky};
     CHECK(latency_ms(model, {}, both, 1) == Approx(4.2));
+}
+
+TEST_CASE("every kind of layer has its own efficiency, but copies run as elementwise layers do") {
+    DeviceModel model = device_model("jetson_nano");
+    model.efficiency = {0.5, 0.4, 0.3, 0.2, 0.1};
+    model.channel_padding = 1; // which counts twice in filters that span all inputs
+    const auto time = [&](LayerKind kind) {
+        return time_of(model, narrow(kind, 1'000'000, 0, 0, 0));
+    };
+    CHECK(time(LayerKind::convolution) < time(LayerKind::depthwise));
+    CHECK(time(LayerKind::depthwise) < time(LayerKind::linear));
+    CHECK(time(LayerKind::linear) < time(LayerKind::pooling));
+    CHECK(time(LayerKind::pooling) < time(LayerKind::elementwise));
+    CHECK(time(LayerKind::copy) == time(LayerKind::elementwise));
 }
 
 TEST_CASE("latency rises with the channels, in steps of the padding") {
@@ -115,8 +146,13 @@ TEST_CASE("latency rises with the channels, in steps of the padding") {
 
 TEST_CASE("every trait of a slower unit makes it slower") {
     const DeviceModel model = device_model("jetson_xavier_nx");
-    const LayerWork layers[] = {convolution(256, 256),
-                                {WorkKind::addition, 0, 256, 256, 0, 5'000'000, 2'500'000}};
+    const LayerCosts layers[] = {convolution(256, 256),
+                                 {.name = "add",
+                                  .kind = LayerKind::elementwise,
+                                  .input_channels = 256,
+                                  .output_channels = 256,
+                                  .input_elements = 5'000'000,
+                                  .output_elements = 2'500'000}};
     const double typical = latency_ms(model, {}, layers, 1);
     std::vector<DeviceCondition> slower(8);
     slower[0].silicon = 0.9;
@@ -133,7 +169,7 @@ TEST_CASE("every trait of a slower unit makes it slower") {
 
 TEST_CASE("measured latency scatters around the clean one and repeats with the same stream") {
     const DeviceModel model = device_model("jetson_nano");
-    const LayerWork layer = convolution(128, 128);
+    const LayerCosts layer = convolution(128, 128);
     DeviceCondition unit;
     unit.noise_sigma = 0.02;
     const double clean = time_of(model, layer, unit);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -12,23 +13,17 @@ using namespace hdap::fleet;
 
 namespace {
 
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 Fleet small_fleet() {
     Fleet fleet;
     fleet.sku = "board";
     fleet.device_ids = {"a", "b", "µ-3"};
     fleet.benchmark_names = {"resnet", "bert"};
     fleet.latency_ms = {1.0, 2.0, 1.1, 2.2, 0.9, 1.8};
-    fleet.conditions.resize(3);
-    fleet.conditions[1].silicon = 0.97;
-    fleet.conditions[1].power_mode = 1;
-    fleet.conditions[1].gpu_clock_factor = 0.8;
-    fleet.conditions[1].memory_clock_factor = 0.9;
-    fleet.conditions[1].launch_factor = 1.3;
-    fleet.conditions[1].background_load = 0.2;
-    fleet.conditions[1].driver_version = 4;
-    fleet.conditions[1].kind_efficiency = {0.9, 0.8, 0.7, 0.6, 0.5};
-    fleet.conditions[1].ageing = 0.01;
-    fleet.conditions[1].noise_sigma = 0.02;
+    fleet.benchmark_genomes = {{8, 16}, {4, 16}};
+    fleet.attributes = {{"clock", "MHz", {900.0, 920.5, unknown}}, {"silicon", "1", {1, 0.97, 1}}};
     return fleet;
 }
 
@@ -60,12 +55,19 @@ TEST_CASE("a fleet that breaks a rule is refused with place and value") {
         {[](Fleet& f) { f.benchmark_names[1] = "resnet"; }, "'resnet' occurs twice"},
         {[](Fleet& f) { f.sku.clear(); }, "sku"},
         {[](Fleet& f) { f.latency_ms[3] = 0.0; }, "device 'b' on 'bert' is 0"},
-        {[](Fleet& f) { f.latency_ms[3] = std::numeric_limits<double>::quiet_NaN(); }, "nan"},
-        {[](Fleet& f) { f.latency_ms[3] = std::numeric_limits<double>::infinity(); }, "inf"},
+        {[](Fleet& f) { f.latency_ms[3] = unknown; }, "nan"},
+        {[](Fleet& f) { f.latency_ms[3] = infinity; }, "inf"},
         {[](Fleet& f) { f.latency_ms[3] = 1e300; }, "in milliseconds"},
         {[](Fleet& f) { f.latency_ms.pop_back(); }, "5 latencies"},
-        {[](Fleet& f) { f.conditions.pop_back(); }, "2 conditions"},
-        {[](Fleet& f) { f.conditions[2].ageing = -1.0; }, "device 'µ-3': ageing"},
+        {[](Fleet& f) { f.attributes[1].name = "clock"; }, "attribute 'clock' occurs twice"},
+        {[](Fleet& f) { f.attributes[1].name = "a/b"; }, "slash"},
+        {[](Fleet& f) { f.attributes[1].name.clear(); }, "attribute 1"},
+        {[](Fleet& f) { f.attributes[0].unit.clear(); }, "attribute 'clock' has no unit"},
+        {[](Fleet& f) { f.attributes[0].values.pop_back(); }, "2 values for 3 devices"},
+        {[](Fleet& f) { f.attributes[0].values[1] = infinity; }, "of device 'b' is inf"},
+        {[](Fleet& f) { f.benchmark_genomes.pop_back(); }, "1 benchmark genomes for 2 benchmarks"},
+        {[](Fleet& f) { f.benchmark_genomes[1] = {4}; }, "'bert' has 1 pruning groups"},
+        {[](Fleet& f) { f.benchmark_genomes[1][0] = 0; }, "'bert' keeps 0 channels"},
         {[](Fleet& f) { f = Fleet{}; }, "no devices"},
         {[](Fleet& f) { f.benchmark_names.clear(); }, "no benchmarks"},
     };
@@ -79,30 +81,24 @@ TEST_CASE("a fleet that breaks a rule is refused with place and value") {
     CHECK_NOTHROW(check_fleet(small_fleet(), "here"));
 }
 
-TEST_CASE("a fleet survives a round trip, with and without conditions") {
+TEST_CASE("a fleet survives a round trip, with and without attributes and genomes") {
     Fleet fleet = small_fleet();
     const Fleet read = round_trip(fleet);
     CHECK(read.sku == fleet.sku);
     CHECK(read.device_ids == fleet.device_ids);
     CHECK(read.benchmark_names == fleet.benchmark_names);
     CHECK(read.latency_ms == fleet.latency_ms);
-    REQUIRE(read.conditions.size() == 3);
-    for (std::size_t i = 0; i < 3; ++i) {
-        const DeviceCondition& a = read.conditions[i];
-        const DeviceCondition& b = fleet.conditions[i];
-        CHECK(a.silicon == b.silicon);
-        CHECK(a.power_mode == b.power_mode);
-        CHECK(a.gpu_clock_factor == b.gpu_clock_factor);
-        CHECK(a.memory_clock_factor == b.memory_clock_factor);
-        CHECK(a.launch_factor == b.launch_factor);
-        CHECK(a.background_load == b.background_load);
-        CHECK(a.driver_version == b.driver_version);
-        CHECK(a.kind_efficiency == b.kind_efficiency);
-        CHECK(a.ageing == b.ageing);
-        CHECK(a.noise_sigma == b.noise_sigma);
-    }
-    fleet.conditions.clear();
-    CHECK(round_trip(fleet).conditions.empty());
+    CHECK(read.benchmark_genomes == fleet.benchmark_genomes);
+    REQUIRE(read.attributes.size() == 2);
+    CHECK(read.attributes[0].name == "clock");
+    CHECK(read.attributes[0].unit == "MHz");
+    CHECK(read.attributes[0].values[1] == 920.5);
+    CHECK(std::isnan(read.attributes[0].values[2]));
+    CHECK(read.attributes[1] == fleet.attributes[1]);
+    fleet.attributes.clear();
+    fleet.benchmark_genomes.clear();
+    CHECK(round_trip(fleet).attributes.empty());
+    CHECK(round_trip(fleet).benchmark_genomes.empty());
 }
 
 TEST_CASE("a file that is no fleet is a DataError that names it") {
@@ -115,11 +111,30 @@ TEST_CASE("a file that is no fleet is a DataError that names it") {
     storage::Hdf5Writer empty;
     const auto nothing = storage::Hdf5Reader::from_bytes(empty.finish(), "fleet.h5");
     CHECK_THROWS_AS(read_fleet(nothing), core::DataError);
-    storage::Hdf5Writer partial;
-    Fleet measured = small_fleet();
-    measured.conditions.clear();
-    write_fleet(partial, measured);
-    partial.write<double>("/conditions/silicon", {1.0, 1.0, 1.0});
-    const auto half = storage::Hdf5Reader::from_bytes(partial.finish(), "fleet.h5");
-    CHECK_THROWS_AS(read_fleet(half), core::DataError);
+}
+
+TEST_CASE("an attribute or genomes of another shape are refused") {
+    Fleet plain = small_fleet();
+    plain.attributes.clear();
+    plain.benchmark_genomes.clear();
+    const auto read_with = [&](const std::function<void(storage::Hdf5Writer&)>& add) {
+        storage::Hdf5Writer file;
+        write_fleet(file, plain);
+        add(file);
+        return read_fleet(storage::Hdf5Reader::from_bytes(file.finish(), "fleet.h5"));
+    };
+    const auto write_clock = [](storage::Hdf5Writer& file, const std::vector<double>& values) {
+        file.write("/attributes/clock", values);
+        file.attribute("/attributes/clock", "unit", std::string("MHz"));
+    };
+    CHECK(read_with([&](auto& file) { write_clock(file, {1, 2, 3}); }).attributes.size() == 1);
+    CHECK_THROWS_AS(read_with([&](auto& file) { write_clock(file, {1, 2}); }), core::DataError);
+    CHECK_THROWS_WITH(read_with([](auto& file) {
+                          file.template write<double>("/attributes/x", {1, 2, 3});
+                      }),
+                      Catch::Contains("fleet.h5") && Catch::Contains("unit"));
+    CHECK_THROWS_WITH(read_with([](auto& file) {
+                          file.template write<std::int32_t>("/benchmark_genomes", {1, 2});
+                      }),
+                      Catch::Contains("/benchmark_genomes has 1 dimensions"));
 }

@@ -19,8 +19,8 @@ MeasuredFleet measured_fleet(const std::vector<std::string>& ids, double offset 
     measured.fleet.sku = "board";
     measured.fleet.device_ids = ids;
     measured.fleet.benchmark_names = {"unpruned", "pruned-1"};
-    measured.benchmarks = {
-        .network = "net", .batch = 4, .groups = 3, .genomes = {8, 16, 32, 4, 8, 16}};
+    measured.fleet.benchmark_genomes = {{8, 16, 32}, {4, 8, 16}};
+    measured.benchmarks = {.network = "net", .batch = 4};
     measured.parameters = {.rounds = 4, .runs = 3};
     for (std::size_t i = 0; i < ids.size() * 4 * 2; ++i)
         measured.round_latency_ms.push_back(offset + 1.0 + static_cast<double>(i));
@@ -54,8 +54,7 @@ TEST_CASE("A measured fleet reads back as written", "[measured_fleet]") {
     CHECK(read.fleet.latency_ms == measured.fleet.latency_ms);
     CHECK(read.benchmarks.network == "net");
     CHECK(read.benchmarks.batch == 4);
-    CHECK(read.benchmarks.groups == 3);
-    CHECK(read.benchmarks.genomes == measured.benchmarks.genomes);
+    CHECK(read.fleet.benchmark_genomes == measured.fleet.benchmark_genomes);
     CHECK(read.parameters.rounds == 4);
     CHECK(read.parameters.runs == 3);
     CHECK(read.parameters.quantile == 0.25);
@@ -91,6 +90,7 @@ TEST_CASE("Broken measured fleets are refused", "[measured_fleet]") {
         CHECK_THROWS_WITH(read_measured_fleet(written(measured)), Contains(message));
     };
     refused([](auto& m) { m.round_latency_ms[5] = -1.0; }, "/rounds/latency_ms holds -1");
+    refused([](auto& m) { m.fleet.benchmark_genomes.clear(); }, "lacks /benchmark_genomes");
     refused([](auto& m) { m.parameters.runs = 0; }, "fleet.h5: runs is 0");
     refused([](auto& m) { m.conditions.clear(); }, "/measurement/host");
 }
@@ -135,5 +135,6 @@ TEST_CASE("Devices that ran something else are not added", "[measured_fleet]") {
     refused([](auto& m) { m.parameters.rounds = 2; }, "rounds: '4'");
     refused([](auto& m) { m.parameters.runs = 5; }, "runs: '3'");
     refused([](auto& m) { m.parameters.quantile = 0.5; }, "quantile: '0.25'");
-    refused([](auto& m) { m.benchmarks.genomes[0] = 7; }, "the channels that the benchmarks keep");
+    refused([](auto& m) { m.fleet.benchmark_genomes[0][0] = 7; },
+            "the channels that the benchmarks keep");
 }

@@ -15,25 +15,33 @@ using namespace hdap::fleet;
 
 namespace {
 
-LayerWork convolution(std::int64_t inputs, std::int64_t outputs, std::int64_t side) {
-    return {
-        WorkKind::convolution, inputs * outputs * side * side, inputs, outputs, inputs * outputs,
-        inputs * side * side,  outputs * side * side};
+using network::LayerKind;
+
+/// A layer of stride 1 on `side`² pixels, whose every filter spans `filter_inputs` elements.
+network::LayerCosts layer(LayerKind kind, std::int64_t inputs, std::int64_t outputs,
+                          std::int64_t filter_inputs, std::int64_t side) {
+    return {.name = "layer",
+            .kind = kind,
+            .input_channels = inputs,
+            .output_channels = outputs,
+            .macs = filter_inputs * outputs * side * side,
+            .parameters = filter_inputs * outputs,
+            .input_elements = inputs * side * side,
+            .output_elements = outputs * side * side};
 }
 
 /// MobileNetV1-like: pairs of a depthwise and a pointwise layer, of random widths.
 BenchmarkNetwork random_network(std::uint32_t number) {
     core::RandomStream random(11, core::StreamId::testing, number);
-    BenchmarkNetwork network{"network-" + std::to_string(number), {}};
+    BenchmarkNetwork network{"network-" + std::to_string(number), {}, {}};
     std::int64_t inputs = 32;
     std::int64_t side = 112;
     for (int block = 0; block < 13; ++block) {
         const auto full = std::min<std::int64_t>(1024, 64LL << (block / 2));
         const auto outputs =
             static_cast<std::int64_t>(static_cast<double>(full) * (0.4 + 0.6 * random.uniform()));
-        network.layers.push_back({WorkKind::depthwise, inputs * 9 * side * side, inputs, inputs,
-                                  inputs * 9, inputs * side * side, inputs * side * side});
-        network.layers.push_back(convolution(inputs, outputs, side));
+        network.layers.push_back(layer(LayerKind::depthwise, inputs, inputs, 9, side));
+        network.layers.push_back(layer(LayerKind::convolution, inputs, outputs, inputs, side));
         inputs = outputs;
         if (block % 2 == 1 && side > 7) side /= 2;
     }
@@ -99,10 +107,29 @@ TEST_CASE("a fleet is a prefix of a larger one, for any number of threads") {
     REQUIRE(large.devices() == 100);
     CHECK(std::equal(small.device_ids.begin(), small.device_ids.end(), large.device_ids.begin()));
     CHECK(std::equal(small.latency_ms.begin(), small.latency_ms.end(), large.latency_ms.begin()));
-    CHECK(small.conditions[39].silicon == large.conditions[39].silicon);
+    REQUIRE(small.attributes.size() == 9 + execution_kinds);
+    for (std::size_t a = 0; a < small.attributes.size(); ++a) {
+        CHECK(small.attributes[a].name == large.attributes[a].name);
+        CHECK(small.attributes[a].values[39] == large.attributes[a].values[39]);
+    }
     CHECK_NOTHROW(check_fleet(large, "synthetic fleet"));
     parameters.seed = 10;
     CHECK(synthesize_fleet(model, parameters, networks, 1, 5).latency_ms != large.latency_ms);
+}
+
+TEST_CASE("the condition of one unit is the one that it has among all") {
+    SynthesisParameters parameters;
+    parameters.devices = 50;
+    const auto all = synthesize_conditions(device_model("jetson_xavier_nx"), parameters);
+    const std::vector<DeviceCondition> one{synthesize_condition(parameters, 37)};
+    const auto attributes = condition_attributes(all);
+    const auto expected = condition_attributes(one);
+    for (std::size_t a = 0; a < attributes.size(); ++a)
+        CHECK(attributes[a].values[37] == expected[a].values[0]);
+    CHECK(attributes[0].name == "silicon");
+    CHECK(attributes[0].values[37] == all[37].silicon);
+    CHECK(attributes.back().name == "kind_efficiency_elementwise");
+    CHECK(attributes.back().values[37] == all[37].kind_efficiency.back());
 }
 
 TEST_CASE("a changed share leaves the other traits as they were") {

@@ -1,5 +1,5 @@
 #include "hdap/core/error.hpp"
-#include "hdap/search/objectives.hpp"
+#include "hdap/search/metrics.hpp"
 
 #include <cmath>
 #include <string>

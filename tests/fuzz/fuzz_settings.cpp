@@ -8,9 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string text(reinterpret_cast<const char*>(data), size);
     hdap::study::Settings settings;
     const auto load = [](const std::string& toml, hdap::study::Settings& into) {
-        hdap::core::load_settings(toml, "fuzz.toml", {}, [&](hdap::core::SettingVisitor& visitor) {
-            hdap::study::describe_settings(into, visitor);
-        });
+        hdap::core::load_settings(hdap::study::configuration_of(into), toml, "fuzz.toml", {});
     };
     try {
         load(text, settings);

@@ -3,7 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/network/importance.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
@@ -101,17 +101,17 @@ NetworkCosts reference_costs(const Network& network) {
 
 /// Compares the model with a walk over physically pruned networks.
 void check_exact(const Network& network, std::uint32_t seed, int genomes) {
-    const SearchSpace space(network, {.min_keep = 0.05});
-    const CostModel model(network, space.structure());
-    const Weights weights = initial_weights(network, 1);
-    const auto ranked = rank_channels(network, weights, space);
+    const Prunable prunable =
+        with_weights(make_prunable(network, {.min_keep = 0.05}), initial_weights(network, 1));
+    const SearchSpace& space = prunable.space;
+    const CostModel& model = prunable.costs;
     core::RandomStream random(seed, core::StreamId::testing, 3);
     for (int i = 0; i < genomes; ++i) {
         Genome genome;
         for (std::size_t g = 0; g < space.groups().size(); ++g)
             genome.push_back(space.nearest_allowed(
                 g, random.uniform() * static_cast<double>(space.groups()[g].channels)));
-        const PrunedNetwork pruned = prune(network, weights, space, ranked, genome);
+        const PrunedNetwork pruned = prunable.prune(genome);
         CHECK(model.total(genome) == reference_costs(pruned.network));
 
         std::int64_t macs = 0;
@@ -317,10 +317,7 @@ TEST_CASE("CostModel is exact for random networks, too") {
 
 TEST_CASE("the unpruned genome of a pruned network costs what the genome cost before") {
     const Network network = zoo("mobilenet_v1", 0.25);
-    const SearchSpace space(network, {});
-    const Weights weights = initial_weights(network, 1);
-    const Genome genome = space.uniform(0.6);
-    const PrunedNetwork pruned =
-        prune(network, weights, space, rank_channels(network, weights, space), genome);
-    CHECK(unpruned_costs(pruned.network) == CostModel(network, space.structure()).total(genome));
+    const Prunable prunable = with_weights(make_prunable(network, {}), initial_weights(network, 1));
+    const Genome genome = prunable.space.uniform(0.6);
+    CHECK(unpruned_costs(prunable.prune(genome).network) == prunable.costs.total(genome));
 }

@@ -71,17 +71,20 @@ inline FeatureMap reference_linear(const Node& node, const Weights& weights,
 
 inline FeatureMap reference_batch_norm(const Node& node, const Weights& weights,
                                        const FeatureMap& input) {
-    const auto parameter = [&](const char* suffix, std::size_t channel) {
-        return static_cast<double>(weights.at(node.name + suffix).values[channel]);
+    const auto parameter = [&](const char* suffix) {
+        const std::vector<float>& values = weights.at(node.name + suffix).values;
+        return std::vector<double>(values.begin(), values.end());
     };
-    const std::size_t pixels = input.size() / weights.at(node.name + ".weight").values.size();
+    const std::vector<double> mean = parameter(".running_mean");
+    const std::vector<double> variance = parameter(".running_var");
+    const std::vector<double> weight = parameter(".weight");
+    const std::vector<double> bias = parameter(".bias");
+    const std::size_t pixels = input.size() / weight.size();
     FeatureMap output;
     for (std::size_t i = 0; i < input.size(); ++i) {
         const std::size_t c = i / pixels;
-        output.push_back((input[i] - parameter(".running_mean", c)) /
-                             std::sqrt(parameter(".running_var", c) + node.epsilon) *
-                             parameter(".weight", c) +
-                         parameter(".bias", c));
+        output.push_back((input[i] - mean[c]) / std::sqrt(variance[c] + node.epsilon) * weight[c] +
+                         bias[c]);
     }
     return output;
 }

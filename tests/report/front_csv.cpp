@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 
 namespace hdap::report {
 namespace {
@@ -48,44 +47,76 @@ TEST_CASE("front_csv refuses a report that cannot be shown") {
         CHECK_THROWS_WITH(front_csv(report),
                           Catch::Contains("'front-01'") && Catch::Contains("1 genes for 2"));
     }
+    SECTION("with a metric too few") {
+        report.networks[1].metrics.pop_back();
+        CHECK_THROWS_WITH(front_csv(report),
+                          Catch::Contains("'front-01'") && Catch::Contains("8 values for 9"));
+    }
     SECTION("with a second unpruned network") {
         report.networks[2].kind = NetworkKind::unpruned;
         CHECK_THROWS_WITH(front_csv(report), Catch::Contains("'front-02'"));
     }
 }
 
-TEST_CASE("front_csv writes one line a network, and nothing for what is not known") {
+TEST_CASE("front_csv writes one line per network, and nothing for what is not known") {
     CHECK(front_csv(test::small_report()) ==
-          "id,kind,latency_mean_ms,speedup,latency_worst_cluster_ms,latency_fleet_ms,accuracy,"
-          "accuracy_drop,test_accuracy,flops,params,memory_peak,finetuned,keep_conv1,keep_conv2\n"
-          "unpruned,unpruned,20,1,30,20.5,0.9,0,0.89,4e+06,1e+05,4096,false,16,32\n"
-          "front-01,front,10,2,16,10.25,0.8,0.1,0.884,1500000,40000,2048,true,8,24\n"
-          "front-02,front,12.5,1.6015625,,12.8,0.85,0.05,,3e+06,70000,4096,false,16,24\n"
-          "uniform-01,uniform,10.1,2,16,10.25,0.7,0.2,0.871,1900000,47000,2816,true,11,22\n");
+          "id,kind,latency_mean_ms,latency_worst_cluster_ms,latency_p50_ms,latency_p95_ms,"
+          "latency_p99_ms,accuracy_drop,flops,params,memory_peak,speedup,latency_fleet_ms,"
+          "accuracy,test_accuracy,finetuned,keep_conv1,keep_conv2\n"
+          "unpruned,unpruned,20,30,19.5,28,29.5,0,4e+06,1e+05,4096,1,20.5,0.9,0.89,false,16,32\n"
+          "front-01,front,10,16,9.5,14,15.5,0.1,1500000,40000,2048,2,10.25,0.8,0.884,true,8,24\n"
+          "front-02,front,12.5,,12,17,18.5,0.05,3e+06,70000,4096,1.6015625,12.8,0.85,,false,16,24\n"
+          "uniform-01,uniform,10.1,16,9.6,14.1,15.6,0.2,1900000,47000,2816,2,10.25,0.7,0.871,true,"
+          "11,22\n");
+}
+
+TEST_CASE("front_csv has no column for accuracies that nothing measured") {
+    CHECK_THAT(front_csv(test::without_accuracy(test::small_report())),
+               Catch::StartsWith(
+                   "id,kind,latency_mean_ms,latency_worst_cluster_ms,latency_p50_ms,"
+                   "latency_p95_ms,latency_p99_ms,flops,params,memory_peak,speedup,"
+                   "latency_fleet_ms,finetuned,keep_conv1,keep_conv2\n"
+                   "unpruned,unpruned,20,30,19.5,28,29.5,4e+06,1e+05,4096,1,20.5,false,16,32\n"));
+}
+
+TEST_CASE("front_csv has no column for true latencies that nobody knows") {
+    CHECK_THAT(front_csv(test::without_true_latencies(test::small_report())),
+               Catch::Contains(",memory_peak,speedup,accuracy,test_accuracy,finetuned,") &&
+                   Catch::Contains("\nfront-02,front,12.5,,12,17,18.5,0.05,3e+06,70000,4096,1.6,"
+                                   "0.85,,false,16,24\n"));
+}
+
+TEST_CASE("front_csv has a column for a metric with an argument, where the list has it") {
+    StudyReport report = test::small_report();
+    test::add_metric(report, {"latency.sla(33ms)", "latency_sla_33ms", "1"},
+                     {0.5, 0.0, 0.0625, 0.01});
+    const auto rows = parse_csv(front_csv(report));
+    CHECK(rows[0][11] == "latency_sla_33ms");
+    CHECK(rows[1][11] == "0.5");
+    CHECK(rows[3][11] == "0.0625");
+    CHECK(rows[0][12] == "speedup");
 }
 
 TEST_CASE("front_csv's numbers read back to the same bits") {
     const StudyReport report = test::SampleReport::make();
     const auto rows = parse_csv(front_csv(report));
     REQUIRE(rows.size() == report.networks.size() + 1);
+    const std::size_t metrics = report.metrics.size();
     const auto number = [](const std::string& text) { return std::strtod(text.c_str(), nullptr); };
     for (std::size_t i = 0; i < report.networks.size(); ++i) {
         const NetworkRow& row = report.networks[i];
         const auto& fields = rows[i + 1];
-        REQUIRE(fields.size() == 13 + report.group_names.size());
+        REQUIRE(fields.size() == 2 + metrics + 5 + report.group_names.size());
         CHECK(fields[0] == row.id);
-        CHECK(number(fields[2]) == row.latency_mean_ms);
-        CHECK(number(fields[3]) == row.speedup);
-        CHECK(number(fields[4]) == row.latency_worst_cluster_ms);
-        CHECK(number(fields[5]) == row.latency_fleet_ms);
-        CHECK(number(fields[6]) == row.accuracy);
-        CHECK(number(fields[7]) == row.accuracy_drop);
-        CHECK((std::isnan(row.test_accuracy) ? fields[8].empty()
-                                             : number(fields[8]) == row.test_accuracy));
-        CHECK(number(fields[9]) == row.flops);
-        CHECK(number(fields[11]) == row.memory_peak);
+        for (std::size_t m = 0; m < metrics; ++m)
+            CHECK(number(fields[2 + m]) == row.metrics[m]);
+        CHECK(number(fields[2 + metrics]) == row.speedup);
+        CHECK(number(fields[3 + metrics]) == row.latency_fleet_ms);
+        CHECK(number(fields[4 + metrics]) == row.accuracy);
+        CHECK((std::isnan(row.test_accuracy) ? fields[5 + metrics].empty()
+                                             : number(fields[5 + metrics]) == row.test_accuracy));
         for (std::size_t g = 0; g < row.genome.size(); ++g)
-            CHECK(fields[13 + g] == std::to_string(row.genome[g]));
+            CHECK(fields[7 + metrics + g] == std::to_string(row.genome[g]));
     }
 }
 
@@ -96,8 +127,8 @@ TEST_CASE("front_csv quotes names with commas, quotes and line breaks") {
     const std::string text = front_csv(report);
     CHECK_THAT(text, Catch::Contains(",\"keep_a,\"\"b\"\"\",\"keep_c\nd\"\n"));
     const auto rows = parse_csv(text);
-    CHECK(rows[0][13] == "keep_a,\"b\"");
-    CHECK(rows[0][14] == "keep_c\nd");
+    CHECK(rows[0][16] == "keep_a,\"b\"");
+    CHECK(rows[0][17] == "keep_c\nd");
     CHECK(rows[2][0] == "one,two");
 }
 

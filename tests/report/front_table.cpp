@@ -1,4 +1,5 @@
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 #include "report/sample_report.hpp"
 
 #include <catch2/catch.hpp>
@@ -18,12 +19,6 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-std::ptrdiff_t width_of(const std::string& line) {
-    return std::count_if(line.begin(), line.end(), [](char byte) {
-        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-    });
-}
-
 } // namespace
 
 TEST_CASE("front_table refuses a report without the unpruned network") {
@@ -36,23 +31,23 @@ TEST_CASE("front_table aligns the networks in groups below the unpruned one") {
     CHECK("\n" + front_table(test::small_report()) == R"(
 small: toy on 1,200 devices (Nano) in 2 clusters
 
-                mean latency   speed-up        MACs      MACs     accuracy     accuracy
-  network                 ms                      M         %  held-out, %      test, %
-  ─────────────────────────────────────────────────────────────────────────────────────
-  unpruned             20.50      1.00x         4.0       100        90.00        89.00
+                 mean latency   speed-up   MACs   MACs      accuracy   accuracy
+  network                  ms                 M      %   held-out, %    test, %
+  ─────────────────────────────────────────────────────────────────────────────
+  unpruned              20.50      1.00x    4.0    100         90.00      89.00
 
   front, fine-tuned
-    front-01           10.25      2.00x         1.5        38        80.00        88.40
+    front-01            10.25      2.00x    1.5     38         80.00      88.40
 
   front, not fine-tuned
-    front-02           12.80      1.60x         3.0        75        85.00            –
+    front-02            12.80      1.60x    3.0     75         85.00          –
 
   uniform width
-    uniform-01         10.25      2.00x         1.9        48        70.00        87.10
+    uniform-01          10.25      2.00x    1.9     48         70.00      87.10
 
-Latency: 8 images an inference, mean over 1,200 devices, each one simulated. MACs: for one image,
-and in % of the unpruned network. Accuracy: top-1 on digits, on held-out images before fine-tuning
-and on test images after it.
+Latency: 8 images per inference, mean over 1,200 devices, each one simulated. MACs: per image, and
+in % of the unpruned network. Accuracy: top-1 on digits, on held-out images before fine-tuning and
+on test images after it.
 )");
 }
 
@@ -66,7 +61,43 @@ TEST_CASE("front_table says how many devices of a large fleet were simulated") {
 
 TEST_CASE("front_table fits a terminal of 100 columns") {
     for (const std::string& line : lines_of(front_table(test::SampleReport::make())))
-        CHECK(width_of(line) <= 100);
+        CHECK(core::display_width(line) <= 100);
+}
+
+TEST_CASE("front_table shows other latencies in the room that accuracies leave") {
+    CHECK("\n" + front_table(test::without_accuracy(test::small_report())) == R"(
+small: toy on 1,200 devices (Nano) in 2 clusters
+
+                 mean latency   speed-up   slowest cluster   p95 latency   MACs   MACs
+  network                  ms                           ms            ms      M      %
+  ────────────────────────────────────────────────────────────────────────────────────
+  unpruned              20.50      1.00x             30.00         28.00    4.0    100
+
+  front, not fine-tuned
+    front-01            10.25      2.00x             16.00         14.00    1.5     38
+    front-02            12.80      1.60x                 –         17.00    3.0     75
+
+Latency: 8 images per inference, mean over 1,200 devices, each one simulated; other latencies
+predicted by the surrogates. MACs: per image, and in % of the unpruned network. No accuracy was
+measured in this study.
+)");
+}
+
+TEST_CASE("front_table shows the metrics that the study is judged by, as far as they fit") {
+    StudyReport report = test::small_report();
+    test::add_metric(report, {"latency.sla(33ms)", "latency_sla_33ms", "1"},
+                     {0.5, 0.0, 0.0625, 0.01});
+    CHECK_THAT(front_table(report), !Catch::Contains("33 ms"));
+    report.objectives = {"accuracy_drop", "latency.sla(33ms)"};
+    CHECK_THAT(front_table(report),
+               Catch::Contains("devices > 33 ms") && Catch::Contains("; other latencies"));
+    CHECK_THAT(front_table(report), Catch::Contains("6.2"));
+
+    report.constraints = {"latency.p95 <= 12", "params<=0.5x", " memory.peak <= 0.5x"};
+    for (const std::string& line : lines_of(front_table(report)))
+        CHECK(core::display_width(line) <= 100);
+    report.networks[1].id = std::string(60, 'n');
+    CHECK_THAT(front_table(report), !Catch::Contains("devices > 33 ms"));
 }
 
 TEST_CASE("front_table spreads the rows that were not fine-tuned over the whole front") {
@@ -93,14 +124,22 @@ TEST_CASE("front_table shows predictions for all networks when one was not simul
     CHECK_THAT(text, Catch::Contains("20.00") && !Catch::Contains("20.50"));
 }
 
+TEST_CASE("front_table shows no prediction as a measurement") {
+    CHECK_THAT(front_table(test::without_true_latencies(test::small_report())),
+               Catch::Contains("mean over 1,200 devices, predicted by the surrogates.") &&
+                   !Catch::Contains("simulated"));
+}
+
 TEST_CASE("front_table lets no control character through to the terminal") {
     StudyReport report = test::small_report();
     report.study_name = "a\x1b[2Jb\xc2\x9b"
                         "c\x7f";
     report.networks[1].id = "front\n01";
+    report.metrics[2].name = "p\x1b[2J50";
+    report.objectives = {report.metrics[2].name};
     const std::string text = front_table(report);
     CHECK_THAT(text, Catch::StartsWith("a?[2Jb?c?: toy"));
-    CHECK_THAT(text, Catch::Contains("front?01"));
+    CHECK_THAT(text, Catch::Contains("front?01") && Catch::Contains("p?[2J50"));
 }
 
 } // namespace hdap::report

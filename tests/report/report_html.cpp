@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <limits>
+#include <utility>
 
 namespace hdap::report {
 namespace {
@@ -75,6 +77,19 @@ TEST_CASE("report_html's headline names speed-up, devices and accuracy") {
         report.networks[1].speedup = 0.8;
         CHECK_THAT(lead_of(report), Catch::Contains("1.25× higher mean latency"));
     }
+    SECTION("and does not sell a prediction as more") {
+        CHECK_THAT(lead_of(test::without_true_latencies(report)),
+                   Catch::Contains("<strong>2.00× lower predicted mean latency</strong>"));
+    }
+    SECTION("and names the fastest network where nothing measured accuracies") {
+        report = test::without_accuracy(report);
+        std::swap(report.networks[1], report.networks[2]);
+        CHECK(lead_of(report) == "front-01: <strong>2.00× lower mean latency</strong> over 1,200 "
+                                 "devices than the unpruned network, at <strong>38 % of its "
+                                 "MACs</strong>. No accuracy was measured.");
+        report.networks.front().test_accuracy = 0.9;
+        CHECK_THAT(lead_of(report), Catch::EndsWith(". Its accuracy was not measured."));
+    }
     SECTION("and copes with a front that is empty") {
         report.networks.resize(1);
         CHECK_THAT(lead_of(report), Catch::Contains("found no network"));
@@ -87,6 +102,8 @@ TEST_CASE("report_html shows names literally, whatever they are") {
     report.study_name = report.sku = report.network_name = report.data_name = evil;
     report.settings_toml = report.provenance = evil;
     report.objectives = report.constraints = {evil};
+    test::add_metric(report, {evil, evil, evil}, {1.0, 2.0, 3.0, 4.0});
+    test::add_metric(report, {"latency.sla(" + evil + "ms)", "x", "1"}, {1.0, 1.0, 1.0, 1.0});
     report.group_names[0] = evil;
     report.networks[1].id = evil;
     report.device_axis_names = {evil, evil};
@@ -102,18 +119,28 @@ TEST_CASE("report_html shows names literally, whatever they are") {
     CHECK(count_of(html, "</script>") == count_of(report_html(test::small_report()), "</script>"));
 }
 
+TEST_CASE("report_html shows hostile metrics literally on the axes, too") {
+    const std::string evil = "</script><img src=x onerror=alert(1)>";
+    StudyReport report = test::without_accuracy(test::small_report());
+    test::add_metric(report, {evil, evil, evil}, {1.0, 2.0, 3.0});
+    report.objectives = {evil, evil};
+    const std::string html = report_html(report);
+    CHECK(html.find("<img") > html.find("id=\"report-data\""));
+    CHECK(data_of(html).find('<') == std::string::npos);
+}
+
 TEST_CASE("report_html replaces bytes that are not UTF-8 in its data") {
     StudyReport report = test::small_report();
     report.group_names[0] = "conv\xff";
     CHECK_THAT(data_of(report_html(report)), Catch::Contains("conv\xef\xbf\xbd"));
 }
 
-TEST_CASE("report_html writes null for a figure that is not known, and a dash in tables") {
+TEST_CASE("report_html writes null for a number that is not known, and a dash in tables") {
     StudyReport report = test::small_report();
-    report.candidates = {{.latency_mean_ms = unknown, .accuracy = 0.5, .feasible = true}};
+    report.candidates.push_back({.x = unknown, .y = 0.5, .feasible = true});
     const std::string html = report_html(report);
-    CHECK_THAT(data_of(html), Catch::Contains("\"candidates\":[[null,0.5,1]]"));
-    CHECK_THAT(data_of(html), Catch::Contains("\"testAccuracy\":null"));
+    CHECK_THAT(data_of(html), Catch::Contains("\"candidates\":[[null,50.0,1]]"));
+    CHECK_THAT(data_of(html), Catch::Contains("\"after\":[12.5,null]"));
     CHECK_THAT(html, Catch::Contains("<td class=\"number\">–</td>"));
     CHECK_THAT(data_of(html), !Catch::Contains("nan"));
 }
@@ -137,6 +164,83 @@ TEST_CASE("report_html has charts, or says which command brings them") {
         CHECK_THAT(html, !Catch::Contains("npm ci"));
     }
     CHECK(count_of(html, "<th scope=\"row\">") == 1 + 57 + 3 + 6);
+}
+
+TEST_CASE("chart_axes are latency and accuracy, or else the first two objectives") {
+    StudyReport report = test::small_report();
+    const auto axes = [&](const std::vector<std::string>& objectives) {
+        report.objectives = objectives;
+        const ChartAxes chosen = chart_axes(report);
+        return chosen.x + ", " + chosen.y;
+    };
+    CHECK(axes({"accuracy_drop", "flops"}) == "latency.mean, accuracy");
+    report = test::without_accuracy(report);
+    CHECK(axes({"params", "latency.p95", "flops"}) == "params, latency.p95");
+    CHECK(axes({"latency.mean"}) == "latency.mean, flops");
+    CHECK(axes({"flops"}) == "flops, latency.mean");
+    CHECK(axes({"params"}) == "params, latency.mean");
+    CHECK(axes({"no such metric"}) == "latency.mean, flops");
+    CHECK(axes({}) == "latency.mean, flops");
+}
+
+TEST_CASE("metric looks up what the study has, and nothing else") {
+    const StudyReport report = test::small_report();
+    CHECK(metric(report, report.networks[1], "latency.p95") == 14.0);
+    CHECK(std::isnan(metric(report, report.networks[1], "latency.sla(33ms)")));
+}
+
+TEST_CASE("report_html's table has a column per metric, rare quantiles only where they judge") {
+    StudyReport report = test::small_report();
+    const auto headings = [&] {
+        return between(report_html(report), "id=\"networks\"", "</thead>");
+    };
+    CHECK(count_of(headings(), "<th ") == 1 + 11);
+    CHECK_THAT(headings(),
+               Catch::Contains("Mean latency<span class=\"unit\">ms, simulated") &&
+                   Catch::Contains("95th percentile<span class=\"unit\">ms, predicted") &&
+                   !Catch::Contains("Median") && !Catch::Contains("99th"));
+    report.constraints = {"latency.p99 <= 0.5x"};
+    CHECK_THAT(headings(), Catch::Contains("99th percentile"));
+
+    test::add_metric(report, {"latency.sla(33ms)", "latency_sla_33ms", "1"},
+                     {0.5, 0.0, 0.0625, 0.01});
+    CHECK_THAT(headings(), Catch::Contains("Devices slower than 33 ms"
+                                           "<span class=\"unit\">%, predicted"));
+    CHECK_THAT(report_html(report),
+               Catch::Contains("<td class=\"number\" data-value=\"6.25\">6.2</td>"));
+    test::add_metric(report, {"energy", "energy_j", "J"}, {4.0, 2.0, 3.0, 2.5});
+    CHECK_THAT(headings(), Catch::Contains("energy<span class=\"unit\">J</span>"));
+}
+
+TEST_CASE("report_html speaks of no accuracy where nothing measured one") {
+    const StudyReport report = test::without_accuracy(test::small_report());
+    const std::string html = report_html(report);
+    const std::string table = between(html, "id=\"networks\"", "</thead>");
+    CHECK_THAT(table, !Catch::Contains("ccuracy") && !Catch::Contains("Drop"));
+    CHECK_THAT(html, Catch::Contains("<h2>MACs per image against mean latency</h2>") &&
+                         Catch::Contains("No accuracy was measured in this study."));
+    CHECK_THAT(data_of(html), Catch::Contains("\"hasAccuracy\":false") &&
+                                  Catch::Contains("\"before\":[10.0,1.5]") &&
+                                  Catch::Contains("\"planeFront\":true"));
+}
+
+TEST_CASE("report_html does not deny accuracies that only fine-tuning brought") {
+    StudyReport report = test::without_accuracy(test::small_report());
+    report.networks[1].finetuned = true;
+    report.networks[1].test_accuracy = 0.88;
+    const std::string html = report_html(report);
+    CHECK_THAT(html, !Catch::Contains("No accuracy was measured"));
+    CHECK_THAT(between(html, "id=\"networks\"", "</thead>"),
+               Catch::Contains("Test accuracy") && !Catch::Contains("Held"));
+}
+
+TEST_CASE("report_html marks latencies as predictions where nobody knows the true ones") {
+    const std::string html = report_html(test::without_true_latencies(test::small_report()));
+    const std::string page = html.substr(0, html.find("id=\"report-data\""));
+    CHECK_THAT(page, Catch::Contains("Mean latency<span class=\"unit\">ms, predicted") &&
+                         Catch::Contains("All latencies, and so the speed-up, are predicted") &&
+                         Catch::Contains("<dt>Mean latency, predicted</dt>"));
+    CHECK_THAT(page, !Catch::Contains("simulated"));
 }
 
 } // namespace hdap::report

@@ -3,6 +3,7 @@
 #include "hdap/core/random.hpp"
 #include "hdap/report/study_report.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -10,13 +11,68 @@
 
 namespace hdap::test {
 
+/// The metrics of a study that measures accuracies, in the order of columns.
+inline std::vector<report::MetricColumn> metric_columns() {
+    return {{"latency.mean", "latency_mean_ms", "ms"},
+            {"latency.worst_cluster", "latency_worst_cluster_ms", "ms"},
+            {"latency.p50", "latency_p50_ms", "ms"},
+            {"latency.p95", "latency_p95_ms", "ms"},
+            {"latency.p99", "latency_p99_ms", "ms"},
+            {"accuracy_drop", "accuracy_drop", "1"},
+            {"flops", "flops", "MACs"},
+            {"params", "params", "parameters"},
+            {"memory.peak", "memory_peak", "elements"}};
+}
+
+/// Adds a metric, whose values are those of the networks in turn.
+inline void add_metric(report::StudyReport& report, const report::MetricColumn& metric,
+                       const std::vector<double>& values) {
+    report.metrics.push_back(metric);
+    for (std::size_t i = 0; i < report.networks.size(); ++i)
+        report.networks[i].metrics.push_back(values.at(i));
+}
+
+inline void remove_metric(report::StudyReport& report, const std::string& name) {
+    const auto found = std::ranges::find(report.metrics, name, &report::MetricColumn::name);
+    const auto index = found - report.metrics.begin();
+    report.metrics.erase(found);
+    for (report::NetworkRow& row : report.networks)
+        row.metrics.erase(row.metrics.begin() + index);
+}
+
+/// The same study, had nothing measured accuracies.
+inline report::StudyReport without_accuracy(report::StudyReport report) {
+    remove_metric(report, "accuracy_drop");
+    for (report::NetworkRow& row : report.networks) {
+        row.accuracy = row.test_accuracy = std::numeric_limits<double>::quiet_NaN();
+        row.finetuned = false;
+    }
+    std::erase_if(report.networks, [](const report::NetworkRow& row) {
+        return row.kind == report::NetworkKind::uniform;
+    });
+    report.data_name.clear();
+    report.objectives = {"latency.mean", "flops"};
+    return report;
+}
+
+/// The same study of a fleet whose devices' true latencies nobody knows.
+inline report::StudyReport without_true_latencies(report::StudyReport report) {
+    const report::NetworkRow& unpruned = report.networks.front();
+    const double unpruned_ms = report::metric(report, unpruned, "latency.mean");
+    for (report::NetworkRow& row : report.networks) {
+        row.latency_fleet_ms = std::numeric_limits<double>::quiet_NaN();
+        row.speedup = unpruned_ms / report::metric(report, row, "latency.mean");
+    }
+    report.simulated_devices = 0;
+    return report;
+}
+
 /// A made-up study of realistic size: 57 networks on the front, 2,000 devices, 6 clusters.
 class SampleReport {
   public:
     static report::StudyReport make() { return SampleReport().report_; }
 
   private:
-    static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
     static constexpr int front_size = 57;
 
     SampleReport() {
@@ -27,6 +83,7 @@ class SampleReport {
         report_.devices = 2000;
         report_.simulated_devices = 2000;
         report_.batch = 64;
+        report_.metrics = metric_columns();
         report_.objectives = {"latency.mean", "accuracy_drop"};
         report_.constraints = {"flops <= 0.6x"};
         report_.settings_toml = "# The study's name\nname = \"mobilenet-xavier-nx\"\nseed = 1\n\n"
@@ -51,23 +108,22 @@ class SampleReport {
     /// Held-out accuracy that a good network of this speed has.
     static double front_accuracy(double speed) { return 0.925 - 0.16 * std::pow(speed, 2.2); }
 
+    static double mean_latency_ms(double share) { return 18.0 + 105.4 * share; }
+
     report::NetworkRow network(const std::string& id, report::NetworkKind kind, double share,
                                double accuracy) {
         report::NetworkRow row;
         row.id = id;
         row.kind = kind;
-        row.latency_mean_ms = 18.0 + 105.4 * share;
-        row.latency_worst_cluster_ms = 1.62 * row.latency_mean_ms;
-        row.latency_fleet_ms = row.latency_mean_ms * (1.0 + 0.01 * random_.normal());
+        const double mean_ms = mean_latency_ms(share);
+        row.latency_fleet_ms = mean_ms * (1.0 + 0.01 * random_.normal());
         row.speedup = report_.networks.empty()
                           ? 1.0
                           : report_.networks.front().latency_fleet_ms / row.latency_fleet_ms;
-        row.flops = 574.1e6 * share;
-        row.params = 4.23e6 * share;
-        row.memory_peak = 401408.0 * std::sqrt(share);
+        row.metrics = {mean_ms,         1.62 * mean_ms, 0.97 * mean_ms,
+                       1.38 * mean_ms,  1.59 * mean_ms, 0.931 - accuracy,
+                       574.1e6 * share, 4.23e6 * share, 401408.0 * std::sqrt(share)};
         row.accuracy = accuracy;
-        row.accuracy_drop = 0.931 - accuracy;
-        row.test_accuracy = unknown;
         for (const std::int32_t channels : report_.unpruned_channels) {
             double kept = std::sqrt(share);
             if (kind == report::NetworkKind::front) kept *= 0.75 + 0.5 * random_.uniform();
@@ -142,10 +198,9 @@ class SampleReport {
             const double speed = random_.uniform();
             const double share = 0.08 + 0.6 * (1.0 - speed);
             const double lost = std::abs(random_.normal()) * (0.02 + 0.25 * speed);
-            report_.candidates.push_back(
-                {.latency_mean_ms = 18.0 + 105.4 * share,
-                 .accuracy = std::max(0.1, front_accuracy(speed) - 0.004 - lost),
-                 .feasible = share <= 0.6});
+            report_.candidates.push_back({.x = mean_latency_ms(share),
+                                          .y = std::max(0.1, front_accuracy(speed) - 0.004 - lost),
+                                          .feasible = share <= 0.6});
         }
     }
 
@@ -153,9 +208,33 @@ class SampleReport {
     report::StudyReport report_;
 };
 
-/// A report of three networks and two groups, with figures that print shortly.
+/// The sample as a study of latencies only: what it minimises are the share of devices that are
+/// slower than 60 ms and the MACs.
+inline report::StudyReport latency_sample() {
+    report::StudyReport report = without_accuracy(SampleReport::make());
+    std::vector<double> slower{0.985};
+    for (std::size_t i = 1; i < report.networks.size(); ++i) {
+        const double slow =
+            static_cast<double>(i - 1) / static_cast<double>(report.networks.size());
+        slower.push_back(0.9 * std::pow(slow, 2.5));
+        report.networks[i].metrics[5] = 574.1e6 * (0.57 - 0.45 * slow);
+    }
+    add_metric(report, {"latency.sla(60ms)", "latency_sla_60ms", "1"}, slower);
+    report.objectives = {"latency.sla(60ms)", "flops"};
+    report.constraints = {"latency.p99 <= 150", "memory.peak <= 0.9x"};
+    core::RandomStream random{11, core::StreamId::testing};
+    for (report::CandidatePoint& point : report.candidates) {
+        const double slow = random.uniform();
+        point.x = std::min(1.0, 0.9 * std::pow(slow, 2.5) + 0.3 * random.uniform());
+        point.y = 574.1e6 * (0.57 - 0.45 * slow + 0.1 * random.uniform());
+    }
+    return report;
+}
+
+/// A report of three networks and two groups, with numbers that print shortly.
 inline report::StudyReport small_report() {
     constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    using report::NetworkKind;
     report::StudyReport report;
     report.study_name = "small";
     report.sku = "Nano";
@@ -166,61 +245,43 @@ inline report::StudyReport small_report() {
     report.batch = 8;
     report.group_names = {"conv1", "conv2"};
     report.unpruned_channels = {16, 32};
+    report.metrics = metric_columns();
+    report.objectives = {"latency.mean", "accuracy_drop"};
     report.clusters.resize(2);
     report.networks = {{.id = "unpruned",
-                        .kind = report::NetworkKind::unpruned,
+                        .kind = NetworkKind::unpruned,
                         .genome = {16, 32},
-                        .latency_mean_ms = 20.0,
-                        .latency_worst_cluster_ms = 30.0,
+                        .metrics = {20.0, 30.0, 19.5, 28.0, 29.5, 0.0, 4e6, 1e5, 4096.0},
                         .latency_fleet_ms = 20.5,
                         .speedup = 1.0,
-                        .flops = 4e6,
-                        .params = 1e5,
-                        .memory_peak = 4096.0,
                         .accuracy = 0.9,
-                        .accuracy_drop = 0.0,
                         .test_accuracy = 0.89,
                         .finetuned = false},
                        {.id = "front-01",
-                        .kind = report::NetworkKind::front,
+                        .kind = NetworkKind::front,
                         .genome = {8, 24},
-                        .latency_mean_ms = 10.0,
-                        .latency_worst_cluster_ms = 16.0,
+                        .metrics = {10.0, 16.0, 9.5, 14.0, 15.5, 0.1, 1.5e6, 4e4, 2048.0},
                         .latency_fleet_ms = 10.25,
                         .speedup = 2.0,
-                        .flops = 1.5e6,
-                        .params = 4e4,
-                        .memory_peak = 2048.0,
                         .accuracy = 0.8,
-                        .accuracy_drop = 0.1,
                         .test_accuracy = 0.884,
                         .finetuned = true},
                        {.id = "front-02",
-                        .kind = report::NetworkKind::front,
+                        .kind = NetworkKind::front,
                         .genome = {16, 24},
-                        .latency_mean_ms = 12.5,
-                        .latency_worst_cluster_ms = unknown,
+                        .metrics = {12.5, unknown, 12.0, 17.0, 18.5, 0.05, 3e6, 7e4, 4096.0},
                         .latency_fleet_ms = 12.8,
                         .speedup = 1.6015625,
-                        .flops = 3e6,
-                        .params = 7e4,
-                        .memory_peak = 4096.0,
                         .accuracy = 0.85,
-                        .accuracy_drop = 0.05,
                         .test_accuracy = unknown,
                         .finetuned = false},
                        {.id = "uniform-01",
-                        .kind = report::NetworkKind::uniform,
+                        .kind = NetworkKind::uniform,
                         .genome = {11, 22},
-                        .latency_mean_ms = 10.1,
-                        .latency_worst_cluster_ms = 16.0,
+                        .metrics = {10.1, 16.0, 9.6, 14.1, 15.6, 0.2, 1.9e6, 4.7e4, 2816.0},
                         .latency_fleet_ms = 10.25,
                         .speedup = 2.0,
-                        .flops = 1.9e6,
-                        .params = 4.7e4,
-                        .memory_peak = 2816.0,
                         .accuracy = 0.7,
-                        .accuracy_drop = 0.2,
                         .test_accuracy = 0.871,
                         .finetuned = true}};
     return report;

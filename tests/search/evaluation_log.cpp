@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -19,15 +20,24 @@ using hdap::storage::Hdf5Writer;
 
 namespace {
 
-const CandidateFigures unpruned{20, 30, 0.9, 0, 1000, 500, 64};
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+const std::vector<Metric> metrics{parse_metric("latency.mean"), parse_metric("accuracy_drop"),
+                                  parse_metric("latency.sla(33ms)")};
+const std::vector<Metric> without_accuracy{parse_metric("latency.mean"), parse_metric("flops")};
 
 Evaluation entry(std::int32_t gene, double latency_ms, double drop) {
-    return {
-        {gene, 16}, {latency_ms, 2 * latency_ms, 0.9 - drop, drop, 500, 400, 32}, {1, 2, 3}, 4, 0};
+    return {.genome = {gene, 16},
+            .accuracy = 0.9 - drop,
+            .cluster_latency_ms = {1, 2, 3},
+            .values = {latency_ms, drop, 0.5},
+            .generation = 4,
+            .given_up_after = 0};
 }
 
 EvaluationLog sample_log() {
-    EvaluationLog log;
+    EvaluationLog log(metrics);
+    log.set_reference({2, 0, 1});
     RandomStream random(5, StreamId::testing);
     for (std::int32_t i = 0; i < 40; ++i) {
         Evaluation evaluation = entry(i + 1, random.uniform(), random.uniform() / 2);
@@ -50,9 +60,11 @@ struct Columns {
     std::vector<std::int32_t> generation{0, 1};
     std::vector<double> accuracy{0.5, 0.6};
     std::vector<double> latency_mean_ms{1, 2};
+    std::vector<double> latency_sla{0, 1};
     std::vector<double> cluster_latency_ms{1, 2};
     hdap::storage::Shape clusters_shape{2, 1};
-    bool with_flops = true;
+    std::vector<double> reference{2, 0, 1};
+    bool with_drop = true;
 };
 
 EvaluationLog read_columns(const std::function<void(Columns&)>& change) {
@@ -61,21 +73,22 @@ EvaluationLog read_columns(const std::function<void(Columns&)>& change) {
     Hdf5Writer file;
     file.write("/log/genomes", columns.genomes, columns.genomes_shape);
     file.write("/log/generation", columns.generation);
+    file.write("/log/given_up_after", std::vector<std::int64_t>{0, 0});
     file.write("/log/accuracy", columns.accuracy);
     file.write("/log/latency_mean_ms", columns.latency_mean_ms);
+    file.write("/log/latency_sla_33ms", columns.latency_sla);
     file.write("/log/cluster_latency_ms", columns.cluster_latency_ms, columns.clusters_shape);
-    std::vector<std::string> others{"latency_worst_cluster_ms", "accuracy_drop", "params",
-                                    "memory_peak"};
-    if (columns.with_flops) others.push_back("flops");
-    for (const std::string& name : others)
-        file.write("/log/" + name, std::vector<double>{0.5, 1});
-    return EvaluationLog::read(reader_of(file), "/log");
+    if (columns.with_drop) file.write("/log/accuracy_drop", std::vector<double>{0.5, 1});
+    for (std::size_t m = 0; m < columns.reference.size(); ++m)
+        if (columns.with_drop || m != 1)
+            file.attribute("/log/" + metrics[m].column(), "reference", columns.reference[m]);
+    return EvaluationLog::read(reader_of(file), "/log", metrics);
 }
 
 } // namespace
 
 TEST_CASE("the log refuses an entry that is wrong or does not fit") {
-    EvaluationLog log;
+    EvaluationLog log(metrics);
     log.append(entry(8, 1, 0.1));
     const auto with = [](const std::function<void(Evaluation&)>& change) {
         Evaluation evaluation = entry(24, 1, 0.1);
@@ -83,7 +96,6 @@ TEST_CASE("the log refuses an entry that is wrong or does not fit") {
         return evaluation;
     };
     using E = Evaluation;
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     const double infinity = std::numeric_limits<double>::infinity();
     for (const Evaluation& wrong : {
              entry(8, 2, 0.2),
@@ -93,26 +105,49 @@ TEST_CASE("the log refuses an entry that is wrong or does not fit") {
              with([](E& e) { e.generation = -1; }),
              with([](E& e) { e.given_up_after = -1; }),
              with([](E& e) { e.cluster_latency_ms = {1}; }),
-             with([&](E& e) { e.cluster_latency_ms[1] = nan; }),
+             with([](E& e) { e.cluster_latency_ms[1] = not_a_number; }),
              with([](E& e) { e.cluster_latency_ms[1] = -1; }),
-             with([&](E& e) { e.figures.latency_mean_ms = infinity; }),
-             with([](E& e) { e.figures.accuracy = 1.1; }),
-             with([](E& e) { e.figures.accuracy_drop = -1.1; }),
-             with([&](E& e) { e.figures.flops = nan; }),
+             with([](E& e) { e.accuracy = 1.1; }),
+             with([](E& e) { e.accuracy = not_a_number; }),
+             with([&](E& e) { e.values[0] = infinity; }),
+             with([](E& e) { e.values[0] = not_a_number; }),
+             with([](E& e) { e.values[1] = -1.1; }),
+             with([](E& e) { e.values[2] = 1.1; }),
+             with([](E& e) { e.values.pop_back(); }),
          })
         CHECK_THROWS_AS(log.append(wrong), InternalError);
     CHECK(log.size() == 1);
     CHECK_THROWS_WITH(log.append(entry(8, 2, 0.2)), Contains("the genome is that of entry 0"));
+    EvaluationLog none(without_accuracy);
+    CHECK_THROWS_WITH(none.append({.genome = {8}, .accuracy = 0.5, .values = {1, 2}}),
+                      Contains("accuracy is 0.5"));
 }
 
-TEST_CASE("a front needs an objective") {
-    CHECK_THROWS_AS(sample_log().front({}, {}, unpruned), InternalError);
+TEST_CASE("the log knows its own metrics alone, and the reference once it is set") {
+    EvaluationLog log(metrics);
+    log.append(entry(8, 1, 0.1));
+    CHECK(log.value(0, parse_metric("accuracy_drop")) == 0.1);
+    CHECK(log.value(0, parse_metric("latency.sla( 33.0 ms )")) == 0.5);
+    CHECK_THROWS_WITH(log.value(0, parse_metric("latency.sla(34ms)")),
+                      Contains("no column of latency.sla(34ms)"));
+    CHECK_THROWS_AS(log.value(0, parse_metric("flops")), InternalError);
+    CHECK_THROWS_AS(log.reference(metrics[0]), InternalError);
+    CHECK_THROWS_AS(log.set_reference({2, 0}), InternalError);
+    CHECK_THROWS_AS(log.set_reference({not_a_number, 0, 1}), InternalError);
+    CHECK_FALSE(log.has_reference());
+    log.set_reference({2, 0, 1});
+    CHECK(log.reference(metrics[0]) == 2);
+    CHECK_THROWS_AS(log.reference(parse_metric("flops")), InternalError);
+    CHECK_THROWS_AS(log.set_reference({2, 0, 1}), InternalError);
 }
 
 TEST_CASE("reading refuses columns that are missing, misshapen or out of range") {
     using C = Columns;
-    CHECK(read_columns([](C&) {}).size() == 2);
-    CHECK_THROWS_AS(read_columns([](C& c) { c.with_flops = false; }), DataError);
+    const EvaluationLog log = read_columns([](C&) {});
+    CHECK(log.size() == 2);
+    CHECK(log.value(1, metrics[0]) == 2);
+    CHECK(log.reference(metrics[2]) == 1);
+    CHECK_THROWS_AS(read_columns([](C& c) { c.with_drop = false; }), DataError);
     CHECK_THROWS_AS(read_columns([](C& c) { c.generation = {0}; }), DataError);
     CHECK_THROWS_AS(read_columns([](C& c) { c.genomes_shape = {4}; }), DataError);
     CHECK_THROWS_AS(read_columns([](C& c) { c.genomes_shape = {4, 1}; }), DataError);
@@ -126,11 +161,15 @@ TEST_CASE("reading refuses columns that are missing, misshapen or out of range")
                       }),
                       Contains("row 1") && Contains("entry 0"));
     CHECK_THROWS_AS(read_columns([](C& c) { c.genomes[2] = -8; }), DataError);
-    CHECK_THROWS_AS(
-        read_columns([](C& c) { c.latency_mean_ms[0] = std::numeric_limits<double>::quiet_NaN(); }),
-        DataError);
+    CHECK_THROWS_AS(read_columns([](C& c) { c.latency_mean_ms[0] = not_a_number; }), DataError);
+    CHECK_THROWS_WITH(read_columns([](C& c) { c.latency_sla[0] = 2; }),
+                      Contains("latency_sla_33ms is 2"));
+    CHECK_THROWS_AS(read_columns([](C& c) { c.reference = {2, 0}; }), DataError);
+    CHECK_THROWS_WITH(read_columns([](C& c) { c.reference[0] = -1; }),
+                      Contains("the reference of /log") && Contains("latency_mean_ms is -1"));
+    CHECK_FALSE(read_columns([](C& c) { c.reference.clear(); }).has_reference());
     Hdf5Writer none;
-    CHECK_THROWS_AS(EvaluationLog::read(reader_of(none), "/log"), DataError);
+    CHECK_THROWS_AS(EvaluationLog::read(reader_of(none), "/log", metrics), DataError);
 }
 
 TEST_CASE("genomes are found, and only those that were appended") {
@@ -142,50 +181,43 @@ TEST_CASE("genomes are found, and only those that were appended") {
     CHECK_FALSE(log.index_of({}));
 }
 
-TEST_CASE("a log is read back as it was written, with units") {
+TEST_CASE("a log is read back as it was written, with units and the reference") {
     const EvaluationLog log = sample_log();
     Hdf5Writer file;
     log.write(file, "/search/log");
     const Hdf5Reader reader = reader_of(file);
     CHECK(reader.attribute_string("/search/log/latency_mean_ms", "unit") == "ms");
-    CHECK(reader.attribute_string("/search/log/flops", "unit") == "MACs");
+    CHECK(reader.attribute_double("/search/log/latency_mean_ms", "reference") == 2);
+    CHECK(reader.attribute_string("/search/log/latency_sla_33ms", "unit") == "1");
     CHECK(reader.attribute_string("/search/log/cluster_latency_ms", "unit") == "ms");
-    const EvaluationLog read = EvaluationLog::read(reader, "/search/log");
+    const EvaluationLog read = EvaluationLog::read(reader, "/search/log", metrics);
     REQUIRE(read.size() == log.size());
     for (std::size_t i = 0; i < log.size(); ++i) {
         CHECK(read[i] == log[i]);
         CHECK(read.index_of(log[i].genome) == i);
     }
+    for (const Metric& metric : metrics)
+        CHECK(read.reference(metric) == log.reference(metric));
 }
 
-TEST_CASE("an empty log and one without clusters are read back") {
+TEST_CASE("an empty log, one without clusters and one without accuracies are read back") {
     Hdf5Writer file;
-    EvaluationLog().write(file, "/empty");
-    EvaluationLog log;
+    EvaluationLog(metrics).write(file, "/empty");
+    EvaluationLog log(metrics);
     Evaluation evaluation = entry(8, 1, 0.1);
     evaluation.cluster_latency_ms.clear();
     log.append(evaluation);
     log.write(file, "/log");
+    EvaluationLog plain(without_accuracy);
+    plain.append({.genome = {8}, .values = {1, 2}});
+    plain.write(file, "/plain");
     const Hdf5Reader reader = reader_of(file);
-    CHECK(EvaluationLog::read(reader, "/empty").empty());
-    CHECK(EvaluationLog::read(reader, "/log")[0] == evaluation);
-}
-
-TEST_CASE("the front holds the feasible entries that none dominates") {
-    EvaluationLog log;
-    log.append(entry(1, 5, 0.1));   // 0: in
-    log.append(entry(2, 4, 0.3));   // 1: infeasible below a drop of 0.25
-    log.append(entry(3, 6, 0.1));   // 2: dominated by 0
-    log.append(entry(4, 9, -0.1));  // 3: in
-    log.append(entry(5, 5, 0.1));   // 4: equals 0
-    log.append(entry(6, 4.5, 0.2)); // 5: in
-    const std::vector<Figure> objectives{Figure::latency_mean, Figure::accuracy_drop};
-    CHECK(log.front(objectives, {}, unpruned) == std::vector<std::size_t>{1, 5, 0, 3});
-    const std::vector<Constraint> constraints{parse_constraint("accuracy_drop <= 0.25")};
-    CHECK(log.front(objectives, constraints, unpruned) == std::vector<std::size_t>{5, 0, 3});
-    const std::vector<Constraint> impossible{parse_constraint("flops <= 0.1x")};
-    CHECK(log.front(objectives, impossible, unpruned).empty());
-    const std::vector<Figure> one{Figure::latency_mean};
-    CHECK(log.front(one, constraints, unpruned) == std::vector<std::size_t>{5});
-    CHECK(EvaluationLog().front(objectives, {}, unpruned).empty());
+    CHECK(EvaluationLog::read(reader, "/empty", metrics).empty());
+    CHECK(EvaluationLog::read(reader, "/log", metrics)[0] == evaluation);
+    CHECK_FALSE(reader.contains("/plain/accuracy"));
+    const EvaluationLog read = EvaluationLog::read(reader, "/plain", without_accuracy);
+    REQUIRE(read.size() == 1);
+    CHECK_FALSE(read.has_accuracy());
+    CHECK(read[0].values == std::vector<double>{1, 2});
+    CHECK(std::isnan(read[0].accuracy));
 }

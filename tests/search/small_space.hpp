@@ -1,11 +1,14 @@
 #pragma once
 
 #include "hdap/network/search_space.hpp"
+#include "hdap/network/zoo.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace hdap::search::testing {
 
@@ -42,6 +45,26 @@ inline network::Network chain_network(std::size_t genes, std::int64_t channels) 
 /// Every gene may be 8, 16, …, 64: 8 levels.
 inline network::SearchSpace small_space(std::size_t genes) {
     return {chain_network(genes, 64), {.min_keep = 0.125, .divisor = 8}};
+}
+
+inline network::SearchSpace mobilenet_space() {
+    return {network::make_network({.name = "mobilenet_v1", .input_extent = {32, 32}}),
+            {.min_keep = 0.2, .divisor = 8}};
+}
+
+/// Multiply-accumulates per pixel of a chain.
+inline double cost_of(const network::Genome& genome) {
+    double cost = 0;
+    double inputs = 3;
+    for (const std::int32_t channels : genome) {
+        cost += inputs * channels;
+        inputs = channels;
+    }
+    return cost + inputs * 10;
+}
+
+inline std::size_t distinct(const std::vector<network::Genome>& genomes) {
+    return std::set<network::Genome>(genomes.begin(), genomes.end()).size();
 }
 
 } // namespace hdap::search::testing

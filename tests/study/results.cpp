@@ -40,13 +40,13 @@ TEST_CASE("results with columns of different lengths are a DataError") {
 
 TEST_CASE("results are read as they were written") {
     const study::Results results{
-        .final_figures = {{"hypervolume", "1", 0.25}, {"latency_mean", "ms", 12.5}},
+        .final_metrics = {{"hypervolume", "1", 0.25}, {"latency_mean", "ms", 12.5}},
         .costs = {{"wall", "s", 3.0}},
         .history = {{"evaluations", "1", {8.0, 16.0}}, {"seconds", "s", {1.0, 2.0}}}};
     storage::Hdf5Writer file;
     study::write_results(file, results);
     const study::Results read = study::read_results(reopened(file));
-    CHECK(read.final_figures == results.final_figures);
+    CHECK(read.final_metrics == results.final_metrics);
     CHECK(read.costs == results.costs);
     CHECK(read.history == results.history);
 }

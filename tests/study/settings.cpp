@@ -5,8 +5,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 
 using namespace hdap;
 using Catch::Contains;
@@ -14,13 +17,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
+const std::string images_and_weights =
+    "[data]\nfile = \"images.h5\"\n[network]\nweights = \"w/weights.h5\"\n";
+
 /// A folder with one configuration.
 class ConfigFolder {
   public:
-    explicit ConfigFolder(const std::string& text) {
-        std::ofstream(folder_ / "study.toml")
-            << "[data]\nfile = \"images.h5\"\n[network]\nweights = \"w/weights.h5\"\n"
-            << text;
+    explicit ConfigFolder(const std::string& text, const std::string& rest = images_and_weights) {
+        std::ofstream(folder_ / "study.toml") << rest << text;
     }
     [[nodiscard]] study::Settings load(const std::vector<std::string>& overrides = {}) const {
         return study::load_settings_file(folder_ / "study.toml", overrides);
@@ -30,6 +34,56 @@ class ConfigFolder {
   private:
     test::TemporaryFolder folder_;
 };
+
+/// A configuration without images and weights.
+study::Settings bare(std::vector<std::string> overrides) {
+    return ConfigFolder("", "").load(std::move(overrides));
+}
+
+const std::string no_accuracy = R"(search.objectives=["latency.mean", "flops"])";
+
+std::vector<std::string> names_of(study::Settings& settings) {
+    std::vector<std::string> names;
+    for (const core::Section& section : study::configuration_of(settings))
+        for (const core::Setting& setting : section.settings)
+            names.push_back(section.name + "." + setting.key);
+    return names;
+}
+
+/// Gives a setting another value that it may have.
+struct Change {
+    void operator()(const core::IntegerField& field) const {
+        *field.value += *field.value < field.range.maximum ? 1 : -1;
+    }
+    void operator()(const core::RealField& field) const {
+        *field.value = *field.value < field.range.maximum
+                           ? (*field.value + field.range.maximum) / 2.0
+                           : (*field.value + field.range.minimum) / 2.0;
+    }
+    void operator()(const core::BooleanField& field) const { *field.value = !*field.value; }
+    void operator()(const core::TextField& field) const {
+        if (field.choices.empty()) *field.value += " \"\\\n";
+        for (const std::string& choice : field.choices)
+            if (choice != *field.value) {
+                *field.value = choice;
+                return;
+            }
+    }
+    void operator()(const core::PathField& field) const { *field.value += "/a b"; }
+    void operator()(const core::TextListField& field) const { field.value->push_back("d, \"e"); }
+    void operator()(const core::ChoiceField& field) const {
+        field.set((field.get() + 1) % field.names.size());
+    }
+};
+
+/// The names in lines "name = value".
+std::set<std::string> names_in(const std::string& lines) {
+    std::set<std::string> names;
+    std::istringstream stream(lines);
+    for (std::string line; std::getline(stream, line);)
+        names.insert(line.substr(0, line.find(' ')));
+    return names;
+}
 
 } // namespace
 
@@ -56,7 +110,44 @@ TEST_CASE("settings that contradict each other are refused with both values") {
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),
                       Contains("flops < 1"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"study.name=a/b"}), Contains("study.name"));
-    CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=file"}), Contains("fleet.file"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=recorded"}),
+                      Contains("fleet.recorded.file"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"report.formats=[\"pb\"]"}), Contains("'pb'"));
+}
+
+TEST_CASE("what measures accuracies must have what it needs, and be there where it is needed") {
+    CHECK_THROWS_WITH(bare({}), Contains("data.file is missing"));
+    CHECK_THROWS_WITH(bare({no_accuracy, R"(search.constraints=["accuracy_drop <= 0.1"])"}),
+                      Contains("data.file is missing") && Contains("search.constraints"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"accuracy.evaluator=none"}),
+                      Contains("accuracy.evaluator = \"none\"") && Contains("search.objectives"));
+    CHECK_THROWS_WITH(bare({no_accuracy, "accuracy.evaluator=engine"}), Contains("data.file"));
+    CHECK_THROWS_WITH(bare({no_accuracy, "accuracy.evaluator=command"}),
+                      Contains("accuracy.command"));
+    CHECK_THROWS_WITH(bare({"data.file=images.h5"}), Contains("network.weights is missing"));
+    CHECK_THROWS_WITH(bare({"accuracy.command=\"eval {network}\""}),
+                      Contains("network.weights is missing"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"accuracy.command=\"eval it\""}),
+                      Contains("study.toml: ") && Contains("{network}"));
+    CHECK_THROWS_WITH(bare({no_accuracy, "search.give_up_confidence=0.9"}),
+                      Contains("search.give_up_confidence"));
+    CHECK_THROWS_WITH(bare({no_accuracy, "network.criterion=taylor"}), Contains("taylor"));
+}
+
+TEST_CASE("a study without accuracies needs neither images nor weights") {
+    const auto settings = bare({no_accuracy});
+    CHECK(settings.accuracy.evaluator == "none");
+    CHECK_FALSE(study::needs_accuracy(settings));
+}
+
+TEST_CASE("auto is the command where there is one, else the engine where there is data") {
+    const ConfigFolder folder("");
+    CHECK(folder.load().accuracy.evaluator == "engine");
+    CHECK(study::needs_accuracy(folder.load()));
+    CHECK(folder.load({"accuracy.command=\"eval {network}\""}).accuracy.evaluator == "command");
+    CHECK(folder.load({"accuracy.command=\"eval {network}\"", "accuracy.evaluator=engine"})
+              .accuracy.evaluator == "engine");
+    CHECK(folder.load({"accuracy.evaluator=none", no_accuracy}).accuracy.evaluator == "none");
 }
 
 TEST_CASE("paths in a file are relative to its folder, those of overrides to the current one") {
@@ -77,8 +168,113 @@ TEST_CASE("every default is in its own range, and the printed settings read back
 
 TEST_CASE("one seed reaches every part that draws random numbers") {
     const auto settings = ConfigFolder("").load({"study.seed=7"});
-    CHECK(settings.fleet.synthesis.seed == 7);
-    CHECK(settings.surrogate.seed == 7);
-    CHECK(settings.search.nsga2.seed == 7);
+    CHECK(settings.fleet.seed == 7);
+    CHECK(settings.clusters.seed == 7);
+    CHECK(settings.surrogate.gbrt.seed == 7);
+    CHECK(settings.search.parameters.seed == 7);
     CHECK(settings.finetune.training.seed == 7);
+}
+
+TEST_CASE("no two settings have one name") {
+    study::Settings settings;
+    std::vector<std::string> names = names_of(settings);
+    std::sort(names.begin(), names.end());
+    CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("every setting holds another value through printing and loading, and it alone changes") {
+    study::Settings counted;
+    const std::vector<std::string> names = names_of(counted);
+    for (const std::string& name : names) {
+        INFO(name);
+        study::Settings changed;
+        for (core::Section& section : study::configuration_of(changed))
+            for (core::Setting& setting : section.settings)
+                if (section.name + "." + setting.key == name) std::visit(Change{}, setting.field);
+        study::Settings copy;
+        core::load_settings(study::configuration_of(copy), study::settings_text(changed), "a", {});
+        CHECK(study::settings_lines(copy) == study::settings_lines(changed));
+
+        std::istringstream before(study::settings_lines(study::Settings()));
+        std::istringstream after(study::settings_lines(copy));
+        std::vector<std::string> different;
+        for (std::string old, now; std::getline(before, old) && std::getline(after, now);)
+            if (old != now) different.push_back(now.substr(0, now.find(' ')));
+        // There is one kind of surrogate so far.
+        CHECK(different == (name == "surrogate.kind" ? std::vector<std::string>{}
+                                                     : std::vector<std::string>{name}));
+    }
+}
+
+TEST_CASE("the paths are these") {
+    for (const char* name : {"fleet.recorded.file", "network.file", "network.weights", "data.file"})
+        CHECK(study::is_path_setting(name));
+    for (const char* name : {"study.name", "accuracy.command", "fleet.recorded.sku", "fleet", ""})
+        CHECK_FALSE(study::is_path_setting(name));
+}
+
+TEST_CASE("what shapes no output: how the job runs, its name, and where input files lie") {
+    study::Settings settings;
+    std::vector<std::string> all = names_of(settings);
+    std::set<std::string> nothing(all.begin(), all.end());
+    for (const std::string& name :
+         names_in(study::settings_lines(settings, core::Outputs::everything)))
+        nothing.erase(name);
+    CHECK(nothing == std::set<std::string>{"study.name", "network.weights", "data.file",
+                                           "accuracy.timeout_seconds", "accuracy.retries",
+                                           "run.checkpoint_seconds"});
+}
+
+TEST_CASE("each output is shaped by the settings that its file is identified by") {
+    using Names = std::set<std::string>;
+    study::Settings settings;
+    const auto names = [&](core::Outputs outputs) {
+        return names_in(study::settings_lines(settings, outputs));
+    };
+    const auto below = [&](const Names& prefixes) {
+        Names found;
+        for (const std::string& name : names_of(settings))
+            for (const std::string& prefix : prefixes)
+                if (name.starts_with(prefix)) found.insert(name);
+        return found;
+    };
+    const Names network{"network.name",     "network.width",        "network.file",
+                        "network.min_keep", "network.min_channels", "network.channel_divisor",
+                        "network.pinned"};
+    const Names accuracy{"network.criterion",         "data.held_out",  "data.evaluation_images",
+                         "data.recalibration_images", "data.batch",     "accuracy.evaluator",
+                         "accuracy.command",          "accuracy.format"};
+    const auto both = [](Names a, const Names& b) {
+        a.insert(b.begin(), b.end());
+        return a;
+    };
+    CHECK(names(core::Outputs::fleet) == both(below({"study.seed", "fleet."}), network));
+    CHECK(names(core::Outputs::clusters) == below({"study.seed", "clusters."}));
+    CHECK(names(core::Outputs::profile) == below({"study.seed", "profile."}));
+    CHECK(names(core::Outputs::surrogates) == below({"study.seed", "surrogate."}));
+    CHECK(names(core::Outputs::search_length) == Names{"search.generations"});
+    Names search = both(below({"study.seed", "search."}), accuracy);
+    search.erase("search.generations");
+    CHECK(names(core::Outputs::search) == search);
+    CHECK(names(core::Outputs::accuracies) == both(both(network, accuracy), {"search.precision"}));
+    CHECK(names(core::Outputs::networks) == below({"study.seed", "finetune."}));
+    CHECK(names(core::Outputs::results) == below({"report."}));
+}
+
+TEST_CASE("settings that shape nothing never differ, the others do, with both values") {
+    const ConfigFolder folder("");
+    const auto differences = [&](const std::vector<std::string>& overrides,
+                                 core::Outputs outputs = core::Outputs::everything) {
+        return study::setting_differences(folder.load(overrides), folder.load(), outputs);
+    };
+    CHECK(differences({"accuracy.timeout_seconds=5", "accuracy.retries=3", "study.name=other",
+                       "run.checkpoint_seconds=1", "data.file=elsewhere.h5",
+                       "network.weights=elsewhere.h5", "accuracy.evaluator=engine"})
+              .empty());
+    CHECK(differences({"network.file=mine.onnx"}) ==
+          std::vector<std::string>{"network.file = a file there, \"\" here"});
+    CHECK(differences({"search.generations=40"}).size() == 1);
+    CHECK(differences({"search.generations=40"},
+                      core::without(core::Outputs::everything, core::Outputs::search_length))
+              .empty());
 }

@@ -1,2 +1,5 @@
-#define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
+#include "support/run_tests.hpp"
+
+int main(int argc, char** argv) {
+    return hdap::test::run_tests(argc, argv);
+}

@@ -1,4 +1,4 @@
-#include "hdap/surrogate/forest.hpp"
+#include "surrogate/forest.hpp"
 
 #include "hdap/core/error.hpp"
 #include "surrogate/random_forest.hpp"

@@ -1,4 +1,4 @@
-#include "hdap/surrogate/forest_kernel.hpp"
+#include "surrogate/forest_kernel.hpp"
 
 #include "hdap/core/error.hpp"
 #include "surrogate/random_forest.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/core/random.hpp"
-#include "hdap/surrogate/forest.hpp"
+#include "surrogate/forest.hpp"
 
 #include <cstddef>
 #include <cstdint>

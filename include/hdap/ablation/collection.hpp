@@ -27,17 +27,17 @@ struct DamagedCell {
 };
 
 /// Two cells that name the same network, weights and images, but were made from files of other
-/// content: somebody changed a file in between, and their figures should not be compared.
+/// content: somebody changed a file in between, and their metrics should not be compared.
 struct MixedInputs {
     std::string id;
     std::string other_id;
 };
 
-/// The results of all complete cells, by columns. A value is NaN where a cell lacks the figure.
+/// The results of all complete cells, by columns. A value is NaN where a cell lacks the metric.
 struct Collection {
     std::vector<std::size_t> cells;                 ///< [complete] places in Plan::cells, ascending
     std::vector<CellProvenance> provenance;         ///< [complete]
-    std::vector<study::ResultSeries> final_figures; ///< each of [complete] values
+    std::vector<study::ResultSeries> final_metrics; ///< each of [complete] values
     std::vector<study::ResultSeries> costs;         ///< each of [complete] values
     std::vector<std::int64_t> history_cell;         ///< [rows] places in `cells`, ascending
     std::vector<std::int64_t> history_generation;   ///< [rows] from 0, for each cell

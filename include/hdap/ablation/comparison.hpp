@@ -13,25 +13,25 @@ namespace hdap::ablation {
 
 /// How a label differs from the baseline, over pairs of cells that are equal on all other axes.
 struct PairedDifference {
-    std::size_t pairs = 0;        ///< both cells have the figure
+    std::size_t pairs = 0;        ///< both cells have the metric
     double baseline_median = 0.0; ///< of the baseline's cells in these pairs
     double shift = 0.0;           ///< label − baseline: estimate of Hodges and Lehmann
-    /// 100 × median of label ÷ baseline over the pairs; NaN when a baseline's figure is 0.
+    /// 100 × median of label ÷ baseline over the pairs; NaN when a baseline's metric is 0.
     double ratio_percent = 0.0;
     double effect = 0.0; ///< matched-pairs rank-biserial correlation, −1 to 1
     double p = 1.0;      ///< two-sided signed-rank test
-    double p_holm = 1.0; ///< adjusted over the labels of one figure in one group
+    double p_holm = 1.0; ///< adjusted over the labels of one metric in one group
 };
 
-/// One figure of all cells that carry one label.
+/// One metric of all cells that carry one label.
 struct ComparisonRow {
     std::string axis;
     std::string group; ///< "devices=100, fleet=a": labels on the axes `within`; else empty
     std::string label;
-    std::string figure;
+    std::string metric;
     std::string unit;
     bool is_cost = false;
-    /// Of the planned cells; those that are not complete, or lack the figure, are missing.
+    /// Of the planned cells; those that are not complete, or lack the metric, are missing.
     Summary summary;
     std::optional<PairedDifference> difference; ///< none: the baseline itself, or no pairs
 };
@@ -42,10 +42,10 @@ struct ComparisonRow {
 /// Throws UsageError when the label is on no axis or on several.
 Comparison choose_comparison(const Plan& plan, const std::string& baseline);
 
-/// Summarises all figures by label. With a comparison: of its axis, in each group, with the paired
+/// Summarises all metrics by label. With a comparison: of its axis, in each group, with the paired
 /// differences from the baseline. Without one: of every axis; of all cells, under the label "all",
 /// when the plan has no axes.
-/// Rows are ordered by axis, group, figure (final ones, then costs) and label (the baseline, then
+/// Rows are ordered by axis, group, metric (final ones, then costs) and label (the baseline, then
 /// the others in the order of the plan). Equal inputs give equal bits.
 /// Throws ConfigError when two cells have the same label on every axis: pairs would be ambiguous.
 std::vector<ComparisonRow> compare(const Plan& plan, const Collection& collection,

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "hdap/ablation/plan.hpp"
+#include "hdap/storage/file_lock.hpp"
 
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hdap::ablation {
@@ -45,8 +47,8 @@ std::vector<std::string> write_plan(const Folder& folder, const Plan& plan,
                                     const std::filesystem::path& plan_file);
 
 /// The right to work on a cell. It belongs to one job and to the processes that this starts: it is
-/// free again when all of them have ended, in whatever way, as the system then drops the lock
-/// (flock(2)) on the file `claim`.
+/// free again when all of them have ended, in whatever way, as the system then drops the lock on
+/// the file `claim`.
 class CellClaim {
   public:
     /// Nothing when another job has the cell. Throws DataError when the lock cannot be tried.
@@ -56,16 +58,12 @@ class CellClaim {
     /// without one.
     static bool is_taken(const Folder& folder, const Cell& cell);
 
-    ~CellClaim();
-    CellClaim(CellClaim&& other) noexcept;
-    CellClaim& operator=(CellClaim&& other) noexcept;
-
     /// The open file. A process that is started with it shares the claim.
-    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+    [[nodiscard]] int descriptor() const noexcept { return lock_.file().number(); }
 
   private:
-    explicit CellClaim(int descriptor) : descriptor_(descriptor) {}
-    int descriptor_ = -1;
+    explicit CellClaim(storage::FileLock lock) : lock_(std::move(lock)) {}
+    storage::FileLock lock_;
 };
 
 } // namespace hdap::ablation

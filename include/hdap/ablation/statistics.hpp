@@ -10,11 +10,6 @@
 
 namespace hdap::ablation {
 
-/// The quantile of order `p`, 0 to 1, of values in ascending order: linear interpolation between
-/// the order statistics, type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages",
-/// The American Statistician 50(4), 1996; the default of R and NumPy. NaN without values.
-double quantile(std::span<const double> sorted, double p);
-
 /// From `low` to `high`, both included.
 struct Interval {
     double low = std::numeric_limits<double>::quiet_NaN();
@@ -29,7 +24,7 @@ inline constexpr double confidence_level = 0.95;
 ///
 /// Not BCa: its acceleration comes from the jackknife, which is not consistent for medians.
 /// A resample is drawn as ranks, which depend on the number of values alone. So the interval
-/// depends on nothing but the values, and all figures of as many cells share one drawing.
+/// depends on nothing but the values, and all metrics of as many cells share one drawing.
 class MedianBootstrap {
   public:
     static constexpr std::size_t resamples = 10'000;
@@ -82,7 +77,7 @@ inline constexpr std::size_t most_exact_differences = 50;
 /// assignments of signs to the ranks are counted. Above that the normal approximation is used,
 /// with the variance that these ranks have and a continuity correction of one half.
 /// Absolute differences within `resolution` of each other are ties, and zeros within it of 0:
-/// a difference of computed figures has rounding errors. The effect is that of Kerby, "The Simple
+/// a difference of computed metrics has rounding errors. The effect is that of Kerby, "The Simple
 /// Difference Formula", Comprehensive Psychology 3, 2014: (positive − negative) ÷ (positive +
 /// negative) ranks.
 /// Complexity: O(n log n + m·R) for m ≤ 50 non-zero differences whose ranks sum up to R ≤ m·n.

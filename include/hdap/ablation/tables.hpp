@@ -28,7 +28,7 @@ struct TableColumn {
 /// Columns of equal lengths.
 using Table = std::vector<TableColumn>;
 
-/// One row a complete cell: id, labels ('/' in an axis' name is '_' in HDF5), final figures, costs
+/// One row a complete cell: id, labels ('/' in an axis' name is '_' in HDF5), final metrics, costs
 /// (cost_NAME), provenance.
 Table cells_table(const Plan& plan, const Collection& collection);
 

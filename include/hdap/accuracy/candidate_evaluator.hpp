@@ -1,12 +1,16 @@
 #pragma once
 
+#include "hdap/accuracy/command_parameters.hpp"
 #include "hdap/accuracy/early_stop.hpp"
-#include "hdap/accuracy/evaluator.hpp"
-#include "hdap/network/pruning_structure.hpp"
+#include "hdap/accuracy/evaluation.hpp"
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/network/prunable.hpp"
 
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace hdap::accuracy {
 
@@ -18,6 +22,8 @@ class CandidateEvaluator {
 
     /// The accuracy of `genome`, which may be given up by `rule` where gives_up(); nothing when
     /// `cancelled` was requested meanwhile. Thread-safe.
+    /// Throws DataError when the genome is not one of the search space, or a program of the user's
+    /// fails.
     [[nodiscard]] virtual std::optional<CandidateAccuracy>
     accuracy(const network::Genome& genome, const EarlyStop& rule,
              const std::stop_token& cancelled) const = 0;
@@ -35,5 +41,31 @@ class CandidateEvaluator {
     /// and libraries.
     [[nodiscard]] virtual std::string identity() const = 0;
 };
+
+/// What evaluators are made from; each takes of it what it needs.
+struct EvaluatorInputs {
+    /// Is referred to: it must outlive the evaluator.
+    const network::Prunable& network;
+    /// Training images for the statistics of batch norms; those of the unpruned network stay where
+    /// there are none.
+    std::optional<ImageData> recalibration = std::nullopt;
+    /// Images that the network was not trained on, in a random order, and that are not the test
+    /// set.
+    std::optional<ImageData> held_out = std::nullopt;
+    EvaluationParameters evaluation = EvaluationParameters();
+    CommandParameters command = CommandParameters();
+};
+
+/// "engine": top-1 on the held-out images, computed here; "command": what a program of the user's
+/// prints of the candidate's file, in float32 whatever the precision of the engine; "none": nobody
+/// asks for an accuracy.
+std::vector<std::string> candidate_evaluator_names();
+
+/// The evaluator of that name; a null pointer for "none".
+/// Throws ConfigError for another name (says the nearest), for parameters out of their range, and
+/// where weights or images are missing that it needs (says what to set); DataError when network,
+/// weights and images do not fit together.
+std::unique_ptr<CandidateEvaluator> make_candidate_evaluator(const std::string& name,
+                                                             EvaluatorInputs inputs);
 
 } // namespace hdap::accuracy

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/image_data.hpp"
 #include "hdap/network/graph.hpp"
 #include "hdap/network/weights.hpp"

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "hdap/accuracy/image_data.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
+#include "hdap/core/settings.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -147,5 +148,8 @@ network::Weights train(const network::PrunedNetwork& start, const ImageData& ima
                        const TrainingParameters& parameters,
                        const std::function<bool(const TrainingProgress&)>& observer,
                        const std::optional<network::PrunedNetwork>& teacher = std::nullopt);
+
+/// The settings of `parameters`, which must outlive them; all but the seed.
+std::vector<core::Setting> settings_of(TrainingParameters& parameters);
 
 } // namespace hdap::accuracy

@@ -23,8 +23,4 @@ CommandOutcome run_command(const std::vector<std::string>& command,
                            double timeout_seconds = std::numeric_limits<double>::infinity(),
                            const std::stop_token& cancelled = {});
 
-/// The words of `command` as exec(3) wants them, with the null pointer at the end. They point into
-/// `command`.
-std::vector<char*> argument_pointers(const std::vector<std::string>& command);
-
 } // namespace hdap::core

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace hdap::core {
@@ -14,46 +17,145 @@ struct Range {
     T minimum = std::numeric_limits<T>::lowest();
     T maximum = std::numeric_limits<T>::max();
     bool open_minimum = false;
+
+    [[nodiscard]] bool contains(T value) const {
+        return (open_minimum ? value > minimum : value >= minimum) && value <= maximum;
+    }
 };
 
-/// Walks over all settings of a configuration. A function `void describe(Settings&,
-/// SettingVisitor&)` names every setting once: its key, the field that holds it, its range and a
-/// comment. Loading, printing, hashing and `--print-config` are visitors, so they can never
-/// disagree about what settings there are.
-class SettingVisitor {
-  public:
-    virtual ~SettingVisitor() = default;
-
-    /// Begins a table: the keys that follow are below `name`.
-    virtual void section(const std::string& name, const std::string& comment) = 0;
-    virtual void integer(const std::string& key, std::int64_t& field, Range<std::int64_t> range,
-                         const std::string& comment) = 0;
-    virtual void real(const std::string& key, double& field, Range<double> range,
-                      const std::string& comment) = 0;
-    virtual void boolean(const std::string& key, bool& field, const std::string& comment) = 0;
-    /// `choices` empty: any text.
-    virtual void text(const std::string& key, std::string& field,
-                      const std::vector<std::string>& choices, const std::string& comment) = 0;
-    virtual void text_list(const std::string& key, std::vector<std::string>& field,
-                           const std::string& comment) = 0;
+/// What a setting shapes: a set of a study's outputs, put together with |. Only what it shapes
+/// itself counts; what is made from that output depends on the setting through it.
+enum class Outputs : std::uint32_t {
+    nothing = 0, ///< how the job runs, or where a file lies
+    fleet = 1U << 0,
+    clusters = 1U << 1,
+    profile = 1U << 2,
+    surrogates = 1U << 3,
+    search = 1U << 4,
+    /// How long the search is, and nothing else of it: one that is lengthened goes on.
+    search_length = 1U << 5,
+    accuracies = 1U << 6, ///< of candidates, which studies share
+    networks = 1U << 7,
+    results = 1U << 8,
+    everything = (1U << 9) - 1,
 };
 
-using DescribeSettings = std::function<void(SettingVisitor&)>;
+constexpr Outputs operator|(Outputs a, Outputs b) {
+    return static_cast<Outputs>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr Outputs operator&(Outputs a, Outputs b) {
+    return static_cast<Outputs>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+}
+/// The outputs of `a` that are none of `b`.
+constexpr Outputs without(Outputs a, Outputs b) {
+    return static_cast<Outputs>(static_cast<std::uint32_t>(a) & ~static_cast<std::uint32_t>(b));
+}
 
-/// Reads `toml_text` into the fields that `describe` names; a setting that is absent keeps its
-/// value. `overrides` are "key.path=value" texts from the command line; they win.
+/// The kinds of settings. Each points to the variable that holds the value, which must outlive it.
+struct IntegerField {
+    std::int64_t* value;
+    Range<std::int64_t> range;
+};
+struct RealField {
+    double* value; ///< finite
+    Range<double> range;
+};
+struct BooleanField {
+    bool* value;
+};
+struct TextField {
+    std::string* value;
+    std::vector<std::string> choices; ///< empty: any text
+};
+/// Of a file or folder; empty: none.
+struct PathField {
+    std::string* value;
+};
+struct TextListField {
+    std::vector<std::string>* value;
+};
+/// A value of an enumeration, known by its index among `names`.
+struct ChoiceField {
+    std::vector<std::string> names;
+    std::function<std::size_t()> get;
+    std::function<void(std::size_t)> set;
+};
+
+/// One setting. All that is known of it is here: loading, printing, hashes and command-line
+/// options are made from these records.
+struct Setting {
+    std::string key; ///< within its section
+    std::variant<IntegerField, RealField, BooleanField, TextField, PathField, TextListField,
+                 ChoiceField>
+        field;
+    std::string comment;
+    Outputs shapes = Outputs::nothing;
+};
+
+Setting integer(std::string key, std::int64_t& value, Range<std::int64_t> range,
+                std::string comment, Outputs shapes);
+Setting real(std::string key, double& value, Range<double> range, std::string comment,
+             Outputs shapes);
+Setting boolean(std::string key, bool& value, std::string comment, Outputs shapes);
+/// `choices` empty: any text.
+Setting text(std::string key, std::string& value, std::vector<std::string> choices,
+             std::string comment, Outputs shapes);
+Setting path(std::string key, std::string& value, std::string comment, Outputs shapes);
+Setting text_list(std::string key, std::vector<std::string>& value, std::string comment,
+                  Outputs shapes);
+
+/// `choices`: all values of the enumeration and their names.
+template <class Enumeration>
+Setting choice(std::string key, Enumeration& value,
+               const std::vector<std::pair<std::string, Enumeration>>& choices, std::string comment,
+               Outputs shapes) {
+    ChoiceField field;
+    for (const auto& [name, _] : choices)
+        field.names.push_back(name);
+    field.get = [&value, choices] {
+        std::size_t i = 0;
+        while (choices.at(i).second != value)
+            ++i;
+        return i;
+    };
+    field.set = [&value, choices](std::size_t i) { value = choices.at(i).second; };
+    return {std::move(key), std::move(field), std::move(comment), shapes};
+}
+
+/// A table of TOML.
+struct Section {
+    std::string name; ///< "fleet" or "fleet.simulated"
+    std::string comment;
+    std::vector<Setting> settings;
+};
+
+/// All settings of a program, in the order in which they are printed. No two have one name
+/// ("section.key").
+using Configuration = std::vector<Section>;
+
+/// Reads `toml_text` into the settings; one that is absent keeps its value. `overrides` are
+/// "section.key=value" texts from the command line; they win.
 /// Throws ConfigError for a syntax error, an unknown key (names the nearest), a wrong type or a
 /// value out of range: with file, line, key, value and what is allowed.
-void load_settings(const std::string& toml_text, const std::string& file_name,
-                   const std::vector<std::string>& overrides, const DescribeSettings& describe);
+void load_settings(const Configuration& configuration, const std::string& toml_text,
+                   const std::string& file_name, const std::vector<std::string>& overrides);
 
-/// All settings as TOML with their comments and ranges, in the order of `describe`.
-/// The text reads back to the same settings.
-std::string settings_as_toml(const DescribeSettings& describe);
+/// All settings as TOML with their comments and ranges. The text reads back to the same settings.
+std::string settings_as_toml(const Configuration& configuration);
 
-/// The settings whose keys begin with one of `prefixes` ("fleet.", "network.name"), as canonical
-/// "key = value" lines: what a stage's configuration hash is made of.
-std::string canonical_settings(const DescribeSettings& describe,
-                               const std::vector<std::string>& prefixes);
+/// All settings as lines, "section.key = value".
+std::string setting_lines(const Configuration& configuration);
+
+/// The lines of the settings that shape any of `outputs`: what their configuration hashes are made
+/// of. Whether a path is given counts, but not where it leads: "network.file = a file".
+std::string canonical_lines(const Configuration& configuration, Outputs outputs);
+
+/// What of canonical_lines differs between two values of one configuration:
+/// "search.population = 32 there, 64 here".
+std::vector<std::string> setting_differences(const Configuration& there, const Configuration& here,
+                                             Outputs outputs);
+
+/// The names ("section.key") of the settings that are paths, and what holds them.
+std::vector<std::pair<std::string, std::string*>> path_settings(const Configuration& configuration);
 
 } // namespace hdap::core

@@ -21,9 +21,19 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 /// "a, b, c"
 std::string join(std::span<const std::string> words, std::string_view separator = ", ");
 
-/// `text` with a question mark for each control character, so that neither a line break nor a
-/// terminal's control sequence from outside reaches the terminal.
-std::string printable(std::string text);
+/// `text` with a question mark for each control character (C0, DEL, C1), so that neither a line
+/// break nor a terminal's control sequence from outside reaches the terminal.
+std::string printable(std::string_view text);
+
+/// Columns that UTF-8 text takes on a terminal: its characters, none of them wide or combining.
+std::size_t display_width(std::string_view text);
+
+/// `text` with blanks on its left (right) up to `width` columns.
+std::string padded_left(std::string_view text, std::size_t width);
+std::string padded_right(std::string_view text, std::size_t width);
+
+/// `text`, or its beginning and an ellipsis that take `width` ≥ 1 columns together.
+std::string shortened(std::string_view text, std::size_t width);
 
 /// The shortest decimal text that reads back as the same double; "1" for 1.0, "nan" for NaN.
 std::string shortest(double value);

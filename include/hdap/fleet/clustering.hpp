@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/storage/hdf5.hpp"
 
@@ -10,7 +11,7 @@
 namespace hdap::fleet {
 
 /// Root attribute `schema` of clusters.h5.
-inline constexpr const char* clusters_schema = "hdap-clusters/1";
+inline constexpr const char* clusters_schema = "hdap-clusters/2";
 
 /// The smallest automatic eps: devices within 0.1 % of each other never need to be told apart.
 inline constexpr double smallest_automatic_eps = 1e-3;
@@ -104,5 +105,8 @@ void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering);
 /// Reads what write_clustering has written.
 /// Throws DataError when data sets are missing, disagree, or hold values out of range.
 Clustering read_clustering(const storage::Hdf5Reader& file);
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(ClusteringParameters& parameters);
 
 } // namespace hdap::fleet

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/core/random.hpp"
+#include "hdap/network/costs.hpp"
 
 #include <array>
 #include <cstddef>
@@ -11,22 +12,12 @@
 
 namespace hdap::fleet {
 
-/// Kinds of layers that hardware executes differently.
-enum class WorkKind { convolution, depthwise, linear, pooling, addition };
+/// Kinds of layers that a device executes differently: those of network::LayerKind, where copies go
+/// with elementwise layers, as both are bound by memory.
+inline constexpr std::size_t execution_kinds = 5;
 
-/// The number of enumerators of WorkKind.
-inline constexpr std::size_t work_kinds = 5;
-
-/// What one layer computes and moves for ONE image.
-struct LayerWork {
-    WorkKind kind = WorkKind::convolution;
-    std::int64_t macs = 0;
-    std::int64_t input_channels = 1;  ///< ≥ 1
-    std::int64_t output_channels = 1; ///< ≥ 1
-    std::int64_t weight_elements = 0;
-    std::int64_t input_elements = 0;
-    std::int64_t output_elements = 0;
-};
+/// The place of `kind` in arrays by kind of execution, below execution_kinds.
+std::size_t execution_kind(network::LayerKind kind) noexcept;
 
 /// A setting that a device's owner chooses (`nvpmodel` on a Jetson).
 struct PowerMode {
@@ -45,9 +36,10 @@ struct DeviceModel {
     double launch_overhead_us = 0.0;    ///< per layer, at the highest CPU clock
     std::int64_t channel_padding = 1;   ///< channels are computed and moved in multiples of this
     std::int64_t bytes_per_element = 2; ///< fp16
-    std::array<double, work_kinds> efficiency{}; ///< reached share of the peak, by WorkKind
-    double bandwidth_efficiency = 1.0;           ///< reached share of the bandwidth
-    std::vector<PowerMode> power_modes;          ///< the first is the factory setting
+    std::array<double, execution_kinds>
+        efficiency{};                   ///< reached share of the peak, by execution_kind
+    double bandwidth_efficiency = 1.0;  ///< reached share of the bandwidth
+    std::vector<PowerMode> power_modes; ///< the first is the factory setting
 };
 
 /// All that makes one unit differ from the others of its SKU.
@@ -59,8 +51,8 @@ struct DeviceCondition {
     double launch_factor = 1.0;       ///< launch overhead ÷ the mode's: a busy or slow CPU
     double background_load = 0.0;     ///< share of GPU and memory that other programs take
     std::int32_t driver_version = 0;  ///< a number for the report; its effect is the next field
-    /// Efficiency of this unit's driver ÷ the model's, by WorkKind.
-    std::array<double, work_kinds> kind_efficiency{1.0, 1.0, 1.0, 1.0, 1.0};
+    /// Efficiency of this unit's driver ÷ the model's, by execution_kind.
+    std::array<double, execution_kinds> kind_efficiency{1.0, 1.0, 1.0, 1.0, 1.0};
     double ageing = 0.0;       ///< share of the GPU's throughput lost with age
     double noise_sigma = 0.01; ///< standard deviation of log latency from run to run
 };
@@ -82,15 +74,15 @@ DeviceModel device_model(const std::string& preset);
 /// that the model lacks, InternalError for a layer with negative numbers or no channels, or
 /// `batch` < 1. Complexity: O(layers).
 double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                  std::span<const LayerWork> layers, std::int64_t batch);
+                  std::span<const network::LayerCosts> layers, std::int64_t batch);
 
 /// The median of `runs` ≥ 1 noisy runs, in ms: each is latency_ms times a log-normal factor of
 /// `condition.noise_sigma`; one in a hundred is an outlier, slower by a further 20 % on average.
 /// Draws a fixed number of values per run from `random`.
 /// Throws as latency_ms, and InternalError for `runs` < 1.
 double measured_latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                           std::span<const LayerWork> layers, std::int64_t batch, int runs,
-                           core::RandomStream& random);
+                           std::span<const network::LayerCosts> layers, std::int64_t batch,
+                           int runs, core::RandomStream& random);
 
 /// Throws DataError when a field of `condition` is not finite or out of its range. The message
 /// begins with `where` and names field, value and range.

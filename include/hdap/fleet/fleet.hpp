@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/fleet/device_model.hpp"
+#include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
 
 #include <cstddef>
@@ -10,12 +10,20 @@
 namespace hdap::fleet {
 
 /// Root attribute `schema` of fleet.h5.
-inline constexpr const char* fleet_schema = "hdap-fleet/1";
+inline constexpr const char* fleet_schema = "hdap-fleet/2";
 
 /// Latencies that a fleet may hold, in ms: a picosecond to 30 years. Anything else is an error in
 /// the units or the file.
 inline constexpr double smallest_latency_ms = 1e-9;
 inline constexpr double largest_latency_ms = 1e12;
+
+/// Something that is known of every device, beside its latencies.
+struct DeviceAttribute {
+    std::string name;           ///< is_name, without a slash
+    std::string unit;           ///< "MHz"; "1" for a ratio or a number
+    std::vector<double> values; ///< [device]; not a number where it is not known
+    bool operator==(const DeviceAttribute&) const = default;
+};
 
 /// The units of one SKU and their latencies on the benchmark networks.
 struct Fleet {
@@ -23,7 +31,9 @@ struct Fleet {
     std::vector<std::string> device_ids;      ///< unique
     std::vector<std::string> benchmark_names; ///< unique
     std::vector<double> latency_ms;           ///< [device][benchmark], row-major
-    std::vector<DeviceCondition> conditions;  ///< [device] for a synthetic fleet, else empty
+    /// [benchmark] the channels that are kept; empty where hdap does not know them.
+    std::vector<network::Genome> benchmark_genomes;
+    std::vector<DeviceAttribute> attributes; ///< names are unique
 
     [[nodiscard]] std::size_t devices() const noexcept { return device_ids.size(); }
     [[nodiscard]] std::size_t benchmarks() const noexcept { return benchmark_names.size(); }
@@ -33,18 +43,19 @@ struct Fleet {
 bool is_name(const std::string& text);
 
 /// Throws DataError when `fleet` breaks a rule: at least one device and one benchmark, names that
-/// is_name accepts and that are unique, sizes that fit, latencies finite and in range, conditions
-/// in range (check_condition). The message begins with `where`. Complexity: O(devices · (benchmarks
-/// + log devices)).
+/// is_name accepts and that are unique, sizes that fit, latencies finite and in range, attributes
+/// finite or not a number, genomes of one length that keep at least one channel. The message begins
+/// with `where`. Complexity: O(devices · (benchmarks + attributes + log devices)).
 void check_fleet(const Fleet& fleet, const std::string& where);
 
-/// Writes /device_id, /benchmark (strings), /latency_ms (float64 [device, benchmark]), for a
-/// synthetic fleet /conditions/<field> (one column each; kind_efficiency is [device, kind]), and
-/// the root attribute `sku`. The caller adds the file's identity (storage::write_identity).
-/// Throws DataError as check_fleet.
+/// Writes /device_id, /benchmark (strings), /latency_ms (float64 [device, benchmark]),
+/// /attributes/<name> (float64 [device], with its `unit`), where they are known /benchmark_genomes
+/// (int32 [benchmark, group]), and the root attribute `sku`. The caller adds the file's identity
+/// (storage::write_identity). Throws DataError as check_fleet.
 void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet);
 
-/// Reads what write_fleet, or a user with h5py, has written.
+/// Reads what write_fleet, or a user with h5py, has written; attributes come in the order of their
+/// names.
 /// Throws DataError as check_fleet, and when a data set is missing or has another shape.
 Fleet read_fleet(const storage::Hdf5Reader& file);
 

@@ -1,10 +1,14 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/synthesis.hpp"
 #include "hdap/network/prunable.hpp"
+#include "hdap/parallel/communicator.hpp"
 #include "hdap/parallel/job.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,8 +33,8 @@ class LatencySource {
     /// empty where the settings say it all. The same on every rank.
     [[nodiscard]] virtual std::string identity() const = 0;
 
-    /// The devices and their latencies on the benchmark networks, on the root; nothing when asked
-    /// to stop. Collective.
+    /// The devices and their latencies on the benchmark networks, on the root, and a fleet without
+    /// devices on other ranks; nothing when asked to stop. Collective.
     [[nodiscard]] virtual std::optional<Fleet> fleet(const parallel::Job& job) = 0;
 
     /// Those of `wanted` that it can measure, and others that it has measured instead. The first
@@ -50,5 +54,32 @@ class LatencySource {
     true_latencies_ms(const network::Genome& genome,
                       std::span<const std::int32_t> devices) const = 0;
 };
+
+/// What a latency source is made from.
+struct LatencySourceParameters {
+    std::string source = "simulated"; ///< one of latency_source_names()
+    std::string file;                 ///< recorded: the table
+    std::string sku = "unknown";      ///< recorded: what the label on the devices says
+    std::int64_t benchmarks = 8;      ///< at most so many benchmark networks; at least 1
+    std::int64_t batch = 64;          ///< images per inference
+    std::int64_t runs = 10;           ///< simulated: of each benchmark on each device
+    SynthesisParameters synthesis;    ///< simulated; its seed is `seed`, whatever it says
+    std::uint64_t seed = 1;           ///< of the devices, the benchmarks and the noise
+};
+
+/// The names of the sources, the standard one first.
+std::vector<std::string> latency_source_names();
+
+/// A section of settings for each source, "fleet.NAME". `parameters` must outlive them.
+std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters);
+
+/// The source that `parameters` name, for the networks that `prunable` can become; `prunable` must
+/// outlive it. A file is read by the root alone. Collective.
+/// Throws an AgreedError: of ConfigError's kind for an unknown source (lists the known ones), for
+/// synthesis parameters out of range and for a missing file or SKU, of DataError's for a file that
+/// cannot be used.
+std::unique_ptr<LatencySource> make_latency_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator);
 
 } // namespace hdap::fleet

@@ -12,12 +12,11 @@
 
 namespace hdap::fleet {
 
-/// What every device of a measured fleet ran: latencies are comparable when this is the same.
+/// What every device of a measured fleet ran, beside Fleet::benchmark_genomes: latencies are
+/// comparable when all of this is the same.
 struct MeasuredBenchmarks {
     std::string network; ///< "mobilenet_v1, width 0.25, images 1x28x28, 10 classes"
     std::int64_t batch = 1;
-    std::size_t groups = 0;            ///< pruning groups of the network
-    std::vector<std::int32_t> genomes; ///< [benchmark][group]: channels kept
 };
 
 /// A fleet whose devices ran the benchmark networks themselves, with all that is known about the
@@ -47,12 +46,12 @@ enum class Remeasured { refuse, replace };
 void add_devices(MeasuredFleet& measured, const MeasuredFleet& more, Remeasured remeasured,
                  const std::string& where);
 
-/// Writes what write_fleet writes and, beside it, /benchmark_genomes, /rounds/latency_ms, one
+/// Writes what write_fleet writes and, beside it, /rounds/latency_ms, one
 /// column a field of the conditions and of the reliability in /measurement, and the benchmarks and
 /// parameters as root attributes. Throws DataError as check_fleet.
 void write_measured_fleet(storage::Hdf5Writer& file, const MeasuredFleet& measured);
 
-/// Whether a file of hdap-fleet/1 has what write_measured_fleet adds.
+/// Whether a file of hdap-fleet/2 has what write_measured_fleet adds.
 bool is_measured(const storage::Hdf5Reader& file);
 
 /// Reads what write_measured_fleet has written.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/fleet/device_model.hpp"
 #include "hdap/fleet/fleet.hpp"
 
@@ -14,9 +15,9 @@ namespace hdap::fleet {
 /// One driver version that part of the fleet runs.
 struct DriverVersion {
     double share = 0.0; ///< of the fleet's devices
-    /// Efficiency ÷ that of the model, by WorkKind (convolution, depthwise, linear, pooling,
-    /// addition). This is what makes a slowdown specific to the workload.
-    std::array<double, work_kinds> kind_efficiency{1.0, 1.0, 1.0, 1.0, 1.0};
+    /// Efficiency ÷ that of the model, by execution_kind (convolution, depthwise, linear,
+    /// pooling, elementwise). This is what makes a slowdown specific to the workload.
+    std::array<double, execution_kinds> kind_efficiency{1.0, 1.0, 1.0, 1.0, 1.0};
 };
 
 /// How the units of a synthetic fleet differ. The standard values follow what is seen on real
@@ -49,6 +50,13 @@ struct SynthesisParameters {
 /// Throws ConfigError when a parameter is out of its range: names it, its value and the range.
 void check_synthesis(const DeviceModel& model, const SynthesisParameters& parameters);
 
+/// The condition of unit `device`; `parameters` must pass check_synthesis. Complexity: O(1).
+DeviceCondition synthesize_condition(const SynthesisParameters& parameters, std::size_t device);
+
+/// The conditions as attributes of the devices: one per field, and one per kind of execution for
+/// kind_efficiency.
+std::vector<DeviceAttribute> condition_attributes(std::span<const DeviceCondition> conditions);
+
 /// Draws the conditions of `parameters.devices` units. Device i draws from
 /// RandomStream(seed, StreamId::device_condition, i) and nothing else, so a fleet is a prefix of
 /// every larger fleet with the same parameters, and a changed share leaves other traits as they
@@ -59,7 +67,8 @@ std::vector<DeviceCondition> synthesize_conditions(const DeviceModel& model,
 /// A benchmark network to be measured on a synthetic fleet.
 struct BenchmarkNetwork {
     std::string name;
-    std::vector<LayerWork> layers;
+    network::Genome genome; ///< empty where it is not a pruned network
+    std::vector<network::LayerCosts> layers;
 };
 
 /// A synthetic fleet "sku-000000", "sku-000001", … with the median of `runs` noisy runs of every
@@ -70,5 +79,8 @@ struct BenchmarkNetwork {
 /// Complexity: O(devices · benchmarks · (layers + runs)), parallel over devices.
 Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& parameters,
                        std::span<const BenchmarkNetwork> benchmarks, std::int64_t batch, int runs);
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(SynthesisParameters& parameters);
 
 } // namespace hdap::fleet

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/weights.hpp"
 
@@ -48,5 +49,8 @@ std::vector<std::vector<double>> channel_importance(const Network& network, cons
 std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, const Weights& weights,
                                                      const SearchSpace& space,
                                                      const ImportanceParameters& parameters = {});
+
+/// The setting "criterion", which must not outlive `criterion`.
+core::Setting criterion_setting(Criterion& criterion);
 
 } // namespace hdap::network

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 #include "hdap/network/weight_files.hpp"
 #include "hdap/network/zoo.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 #include "hdap/storage/hdf5.hpp"
 
 #include <string>
@@ -25,8 +25,14 @@ std::string network_as_json(const Network& network);
 /// for the text in messages.
 Network network_from_json(const std::string& text, const std::string& source);
 
-/// Writes the graph as "/graph" (its JSON, a data set of one string) and the weights below
-/// "/parameters" (see write_weights). The caller writes the file's identity.
+/// Writes the graph as "/graph": its JSON, a data set of one string.
+void write_graph(storage::Hdf5Writer& file, const Network& network);
+
+/// Reads what write_graph wrote. Throws DataError when it is missing or broken.
+Network read_graph(const storage::Hdf5Reader& file);
+
+/// Writes the graph (see write_graph) and the weights below "/parameters" (see write_weights). The
+/// caller writes the file's identity.
 void write_network(storage::Hdf5Writer& file, const PrunedNetwork& network);
 
 /// Reads what write_network wrote.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "hdap/network/prune.hpp"
+#include "hdap/network/pruned_network.hpp"
 
 #include <optional>
 #include <string>

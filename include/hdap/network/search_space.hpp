@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/network/graph.hpp"
 #include "hdap/network/pruning_structure.hpp"
 
@@ -57,5 +58,8 @@ class SearchSpace {
     std::vector<std::int32_t> minimum_;
     std::int64_t divisor_;
 };
+
+/// The settings of `parameters`, which must outlive them.
+std::vector<core::Setting> settings_of(SearchSpaceParameters& parameters);
 
 } // namespace hdap::network

@@ -51,8 +51,6 @@ class Communicator {
     [[nodiscard]] int size() const noexcept { return size_; }
     [[nodiscard]] bool is_root() const noexcept { return rank_ == 0; }
 
-    void barrier() const;
-
     /// Every rank gets the root's bytes. Collective.
     void broadcast(std::vector<std::byte>& bytes) const;
 

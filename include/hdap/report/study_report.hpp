@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hdap::report {
@@ -14,21 +16,29 @@ enum class NetworkKind {
     uniform,  ///< uniform width scaling, the baseline
 };
 
-/// One network, with all that is known of it; NaN where a figure is not known.
+/// A metric of the study: what networks are judged by. The rows hold their values in the order of
+/// the study's list.
+struct MetricColumn {
+    std::string name;   ///< as a configuration names it: "latency.mean", "latency.sla(33ms)"
+    std::string column; ///< of front.csv: "latency_mean_ms"
+    std::string unit;   ///< "ms"; "1" for a share; what is counted, or nothing
+};
+
+/// One network, with all that is known of it; NaN where a number is not known.
 struct NetworkRow {
     std::string id; ///< "unpruned", "front-03", "uniform-03"
     NetworkKind kind = NetworkKind::front;
-    std::vector<std::int32_t> genome;      ///< channels kept, per pruning group
-    double latency_mean_ms = 0.0;          ///< mean over the fleet, predicted by the surrogates
-    double latency_worst_cluster_ms = 0.0; ///< predicted
-    double latency_fleet_ms = 0.0; ///< mean over the fleet, its devices simulated one by one
+    std::vector<std::int32_t> genome; ///< channels kept, per pruning group
+    /// In the order of StudyReport::metrics and in their units: a share is in [0, 1], flops are
+    /// MACs per image, memory.peak is elements of activations. Latencies are predicted.
+    std::vector<double> metrics;
+    /// Mean over the fleet's devices, each one simulated. NaN where nobody knows true latencies.
+    double latency_fleet_ms = std::numeric_limits<double>::quiet_NaN();
     double speedup = 1.0; ///< unpruned ÷ this one's latency: over the fleet, else predicted
-    double flops = 0.0;   ///< MACs for one image
-    double params = 0.0;
-    double memory_peak = 0.0; ///< activation elements
-    double accuracy = 0.0;    ///< on held-out images, before fine-tuning; [0, 1]
-    double accuracy_drop = 0.0;
-    double test_accuracy = 0.0; ///< on the test set after fine-tuning; NaN when not fine-tuned
+    /// On held-out images, before fine-tuning; [0, 1]. NaN where nothing measures it.
+    double accuracy = std::numeric_limits<double>::quiet_NaN();
+    /// On the test set after fine-tuning; NaN when not fine-tuned.
+    double test_accuracy = std::numeric_limits<double>::quiet_NaN();
     bool finetuned = false;
 };
 
@@ -57,10 +67,11 @@ struct HistoryPoint {
     double hypervolume = 0.0;
 };
 
-/// An evaluated candidate on the front chart, beside the front itself.
+/// An evaluated candidate on the front chart, beside the front itself: its values on the axes that
+/// `chart_axes` names, in the units of the metrics; an accuracy is in [0, 1]. NaN: not known.
 struct CandidatePoint {
-    double latency_mean_ms = 0.0;
-    double accuracy = 0.0;
+    double x = 0.0;
+    double y = 0.0;
     bool feasible = true;
 };
 
@@ -73,13 +84,14 @@ struct StudyReport {
     std::int64_t devices = 0;
     std::int64_t simulated_devices = 0; ///< that latency_fleet_ms is the mean of
     std::int64_t noise_devices = 0;
-    std::int64_t batch = 1; ///< images an inference, for all latencies
+    std::int64_t batch = 1; ///< images per inference, for all latencies
     double eps = 0.0;
     std::vector<std::string> group_names; ///< of the genome's entries
     std::vector<std::int32_t> unpruned_channels;
-    std::vector<std::string> objectives;
-    std::vector<std::string> constraints;
-    std::vector<NetworkRow> networks; ///< the unpruned one first
+    std::vector<MetricColumn> metrics;    ///< all that the study knows, in the columns' order
+    std::vector<std::string> objectives;  ///< names of metrics
+    std::vector<std::string> constraints; ///< "flops <= 0.5x"
+    std::vector<NetworkRow> networks;     ///< the unpruned one first
     std::vector<ClusterRow> clusters;
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y
@@ -90,8 +102,28 @@ struct StudyReport {
     std::string provenance;                 ///< software, version, commit, date, host: lines
 };
 
-/// front.csv: one row a network, header first; numbers print so that they read back exactly, an
-/// unknown figure is an empty field. Ready for pandas.read_csv and R's read.csv.
+/// The value of the metric `name` of `row`; NaN where the study has no such metric.
+double metric(const StudyReport& report, const NetworkRow& row, std::string_view name);
+
+/// What the front chart shows.
+struct ChartAxes {
+    std::string x; ///< a metric
+    std::string y; ///< a metric, or "accuracy"
+};
+
+/// latency.mean and accuracy where the accuracy of a network is known, otherwise the first two
+/// objectives; of a single one, with latency.mean, or with flops where it is latency.mean itself.
+/// Looks at `networks`, `metrics` and `objectives`.
+ChartAxes chart_axes(const StudyReport& report);
+
+/// front.csv: one row per network, header first; numbers print so that they read back exactly, an
+/// unknown one is an empty field. Ready for pandas.read_csv and R's read.csv. Columns:
+///   id, kind
+///   each metric's column, in the order of StudyReport::metrics
+///   speedup
+///   latency_fleet_ms, accuracy, test_accuracy: each where it is known of a network
+///   finetuned
+///   keep_GROUP for each pruning group
 std::string front_csv(const StudyReport& report);
 
 /// The table for a terminal: the unpruned network, what was fine-tuned and the uniform baselines;

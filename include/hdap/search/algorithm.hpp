@@ -1,11 +1,15 @@
 #pragma once
 
+#include "hdap/core/settings.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/evaluation_log.hpp"
+#include "hdap/search/goal.hpp"
 #include "hdap/storage/hdf5.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace hdap::search {
@@ -16,12 +20,14 @@ class Algorithm {
   public:
     virtual ~Algorithm() = default;
 
-    /// The candidates of `generation`, counted from 0. Some may be in the log already: they are not
-    /// evaluated again.
+    /// The candidates of `generation`, counted from 0; at least one. Some may be in the log
+    /// already: they are not evaluated again. Leaves what `save` writes as it is, as a search that
+    /// was stopped within a generation asks for it again.
     [[nodiscard]] virtual std::vector<network::Genome> ask(std::int64_t generation,
                                                            const EvaluationLog& log) = 0;
 
-    /// What became of them: the log's entry of each candidate, in the order of `ask`.
+    /// What became of them: the log's entry of each candidate, in the order of `ask`. The log holds
+    /// the reference by then.
     virtual void tell(std::span<const std::int32_t> entries, const EvaluationLog& log) = 0;
 
     /// Writes its state below "/algorithm", for `restore` to continue with the same bits.
@@ -29,5 +35,45 @@ class Algorithm {
     /// Throws DataError when the content is not what `save` wrote for this log.
     virtual void restore(const storage::Hdf5Reader& file, const EvaluationLog& log) = 0;
 };
+
+/// What NSGA-II alone is set by.
+struct Nsga2Parameters {
+    double crossover_probability = 0.9; ///< that a child has two parents; [0, 1]
+    double crossover_eta = 15;          ///< larger: children nearer to their parents; [0, 1000]
+    double mutation_probability = 0;    ///< of each gene; [0, 1]; 0 stands for 1 ÷ genes
+    double mutation_eta = 20;           ///< larger: smaller steps; [0, 1000]
+};
+
+/// What algorithms are set by; each reads what it needs.
+struct AlgorithmParameters {
+    std::int64_t population = 32; ///< candidates per generation; [2, 1000000]
+    std::uint64_t seed = 1;
+    Nsga2Parameters nsga2 = {};
+};
+
+/// Throws ConfigError for a parameter out of its range: names it, its value and the range.
+void validate(const AlgorithmParameters& parameters);
+
+/// What an algorithm is to solve.
+struct AlgorithmProblem {
+    const network::SearchSpace& space; ///< outlives the algorithm
+    Goal goal;
+};
+
+/// The names of all algorithms, the default first.
+std::vector<std::string> algorithm_names();
+
+/// The setting that all algorithms read. `parameters` must outlive it.
+core::Setting population_setting(AlgorithmParameters& parameters);
+
+/// A section of settings, "search.NAME", for each algorithm that has some. `parameters` must
+/// outlive them.
+std::vector<core::Section> algorithm_sections(AlgorithmParameters& parameters);
+
+/// A new algorithm, which nothing was asked of.
+/// Throws ConfigError for a name that is none of algorithm_names(), and as `validate`.
+std::unique_ptr<Algorithm> make_algorithm(const std::string& name,
+                                          const AlgorithmParameters& parameters,
+                                          const AlgorithmProblem& problem);
 
 } // namespace hdap::search

@@ -22,7 +22,7 @@ struct CandidateFacts {
     bool operator==(const CandidateFacts&) const = default;
 };
 
-struct MetricRow;
+struct MetricRow; ///< of the table in metrics.cpp
 
 /// A number that a candidate is judged by; smaller is better. What an objective minimises and a
 /// constraint bounds. Another metric is a row of the table in metrics.cpp.
@@ -36,6 +36,9 @@ class Metric {
     [[nodiscard]] std::string column() const;
     [[nodiscard]] std::string_view unit() const; ///< "ms"; "1" for a share
     [[nodiscard]] bool needs_accuracy() const;
+    /// Whether the costs alone determine it: known without a prediction or an evaluation, and
+    /// smallest for the smallest genome.
+    [[nodiscard]] bool follows_from_costs() const;
     /// The smallest and largest value it can have.
     [[nodiscard]] double lowest() const;
     [[nodiscard]] double highest() const;
@@ -63,6 +66,9 @@ class Metric {
 /// The metrics without arguments, in the order of the table.
 std::vector<Metric> plain_metrics();
 
+/// The names of all metrics, with an example where one takes an argument: "latency.sla(33ms)".
+std::vector<std::string> metric_names();
+
 /// The metric that a configuration names. Throws ConfigError, which names the nearest and all of
 /// them, for any other text, and for an argument that is missing, misplaced or out of range.
 Metric parse_metric(const std::string& name);
@@ -80,5 +86,12 @@ struct Constraint {
 /// parts are optional.
 /// Throws ConfigError with the text, the position (from 1) and what was expected there.
 Constraint parse_constraint(const std::string& text);
+
+/// By how much `value` misses the constraint, relative to the bound: 0 when the constraint is met,
+/// else value ÷ bound − 1, the bound being in the metric's unit. Being free of units, the
+/// violations of different constraints can be added.
+/// @param reference the metric of the reference; looked at where the constraint is relative to it
+/// Throws InternalError when `value` is not a number, or a reference that is needed not positive.
+double violation(const Constraint& constraint, double value, double reference);
 
 } // namespace hdap::search

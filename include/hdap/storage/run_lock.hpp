@@ -1,5 +1,7 @@
 #pragma once
 
+#include "hdap/storage/file_lock.hpp"
+
 #include <filesystem>
 #include <string>
 
@@ -7,16 +9,16 @@ namespace hdap::storage {
 
 /// Marks a run directory as in use, so that two jobs never write to the same study.
 ///
-/// The file run.lock holds host, process and job id of the owner and is locked with flock(2), on
-/// network file systems too. The system drops the lock when the owner ends in whatever way, so a
-/// lock file without a lock is stale and taken over.
+/// The file run.lock holds host, process and job id of the owner and has a FileLock, on network
+/// file systems too. The system drops the lock when the owner ends in whatever way, so a lock file
+/// without a lock is stale and taken over.
 class RunLock {
   public:
     /// Throws UsageError, naming the owner, when another job holds the directory.
     /// Throws DataError when the lock file cannot be made, InternalError when the disk is full.
     explicit RunLock(const std::filesystem::path& run_directory);
     ~RunLock();
-    RunLock(RunLock&& other) noexcept;
+    RunLock(RunLock&& other) noexcept = default;
     RunLock& operator=(RunLock&&) = delete;
 
     /// Who left a stale lock here, in words; empty when nobody did.
@@ -24,7 +26,7 @@ class RunLock {
 
   private:
     std::filesystem::path path_;
-    int descriptor_ = -1;
+    FileLock lock_;
     std::string stale_owner_;
 };
 

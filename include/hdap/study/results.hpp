@@ -12,14 +12,14 @@ namespace hdap::study {
 inline constexpr const char* results_schema = "hdap-results/1";
 
 /// One number that a study ends with.
-struct ResultFigure {
+struct ResultMetric {
     std::string name; ///< "hypervolume", "speedup_at_drop_0.01", …
     std::string unit; ///< "1", "ms", "s", …
     double value = 0.0;
-    bool operator==(const ResultFigure&) const = default;
+    bool operator==(const ResultMetric&) const = default;
 };
 
-/// A column of the history, one value a generation.
+/// A column of the history, one value per generation.
 struct ResultSeries {
     std::string name;
     std::string unit;
@@ -29,8 +29,8 @@ struct ResultSeries {
 
 /// What a complete study comes down to: what ablations compare.
 struct Results {
-    std::vector<ResultFigure> final_figures; ///< same bits for any ranks, threads, interruptions
-    std::vector<ResultFigure> costs;         ///< what it took: seconds, evaluations, measurements
+    std::vector<ResultMetric> final_metrics; ///< same bits for any ranks, threads, interruptions
+    std::vector<ResultMetric> costs;         ///< what it took: seconds, evaluations, measurements
     std::vector<ResultSeries> history;       ///< all of one length
 };
 

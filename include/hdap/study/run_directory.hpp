@@ -16,9 +16,12 @@ namespace hdap::study {
 /// The folder that holds one study: its configuration and all that came from it. Used on the root.
 class RunDirectory {
   public:
-    /// Makes the folder, or opens the one that is there, and locks it for this process.
+    /// Makes the folder, or opens the one that is there, and locks it for this process. Where the
+    /// search is to be longer than the one that is complete there, what came from that one is moved
+    /// to a folder "generations-N" in it.
     /// Throws ConfigError when it belongs to another configuration (names the settings that
-    /// differ), UsageError when another job uses it, DataError when it cannot be made.
+    /// differ) or to a longer search, UsageError when another job uses it, DataError when it cannot
+    /// be made.
     RunDirectory(std::filesystem::path path, const Settings& settings, core::Log& log);
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -27,6 +30,8 @@ class RunDirectory {
     }
 
   private:
+    void continue_with(const Settings& settings, core::Log& log) const;
+
     std::filesystem::path path_;
     std::optional<storage::RunLock> lock_;
 };

@@ -1,15 +1,17 @@
 #pragma once
 
-#include "hdap/accuracy/command_evaluator.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/command_parameters.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/clustering.hpp"
-#include "hdap/fleet/synthesis.hpp"
+#include "hdap/fleet/latency_source.hpp"
+#include "hdap/network/importance.hpp"
 #include "hdap/network/search_space.hpp"
-#include "hdap/search/nsga2.hpp"
-#include "hdap/search/objectives.hpp"
-#include "hdap/surrogate/gbrt.hpp"
+#include "hdap/search/algorithm.hpp"
+#include "hdap/search/goal.hpp"
+#include "hdap/search/search_run.hpp"
+#include "hdap/surrogate/surrogate.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -18,36 +20,21 @@
 
 namespace hdap::study {
 
-/// Everything that a study's configuration says, with the defaults. One member a TOML section.
+/// Everything that a study's configuration says, with the defaults. One member per TOML section.
 /// Seeds inside the parameter structs of other modules are set from `seed`.
 struct Settings {
     std::string name = "study";
     std::int64_t seed = 1;
 
-    struct Fleet {
-        std::string source = "synthetic"; ///< or "file": a CSV or HDF5 of measured latencies
-        std::string file;
-        std::string sku = "unknown"; ///< of a measured fleet
-        std::int64_t benchmarks = 8;
-        std::int64_t batch = 64;
-        std::int64_t runs = 10;
-        fleet::SynthesisParameters synthesis;
-    } fleet;
-
-    struct Clusters {
-        std::string method = "dbscan";
-        std::string weighting = "devices";
-        std::string metric = "level";
-        std::string noise = "nearest_cluster";
-        fleet::ClusteringParameters clustering;
-    } clusters;
+    fleet::LatencySourceParameters fleet;
+    fleet::ClusteringParameters clusters;
 
     struct Network {
         std::string name = "mobilenet_v1";
         std::string file;
         double width = 1.0;
         std::string weights;
-        std::string criterion = "l2";
+        network::Criterion criterion = network::Criterion::l2;
         network::SearchSpaceParameters space;
     } network;
 
@@ -59,18 +46,22 @@ struct Settings {
         accuracy::EvaluationParameters evaluation;
     } data;
 
-    accuracy::CommandParameters accuracy;
+    struct Accuracy {
+        std::string evaluator = "auto"; ///< see evaluator_of
+        accuracy::CommandParameters command;
+    } accuracy;
 
     struct Profile {
         std::int64_t candidates = 400;
         std::int64_t runs = 10;
     } profile;
 
-    surrogate::GbrtParameters surrogate;
+    surrogate::SurrogateParameters surrogate;
 
     struct Search {
         std::string algorithm = "nsga2";
-        search::Nsga2Parameters nsga2;
+        search::AlgorithmParameters parameters;
+        search::SearchParameters length;
         std::vector<std::string> objectives{"latency.mean", "accuracy_drop"};
         std::vector<std::string> constraints{"flops <= 0.6x"};
         std::string precision = "float32";
@@ -93,11 +84,22 @@ struct Settings {
     } run;
 };
 
-/// Names every setting: the one list that loading, printing and hashing go by.
-void describe_settings(Settings& settings, core::SettingVisitor& visitor);
+/// The records of all settings: what loading, printing and hashing go by. They point into
+/// `settings`, which must outlive them.
+core::Configuration configuration_of(Settings& settings);
 
-/// Whether the setting is a path of a file: relative ones are relative to where they are written.
-bool is_path_setting(const std::string& key);
+/// What measures accuracies: "engine", "command" or "none". "auto" stands for the command where
+/// there is one, for the engine where there is data, else for none.
+std::string evaluator_of(const Settings& settings);
+
+/// The objectives and constraints. Throws ConfigError when one of them cannot be parsed.
+search::Goal goal_of(const Settings& settings);
+
+/// Whether an objective or a constraint needs accuracies. Throws as goal_of.
+bool needs_accuracy(const Settings& settings);
+
+/// Whether the setting is the path of a file: relative ones are relative to where they are written.
+bool is_path_setting(const std::string& name);
 
 /// A configuration file that several studies begin with: read once.
 class BaseSettings {
@@ -115,7 +117,7 @@ class BaseSettings {
 
 /// Reads a configuration file. Relative paths in it are relative to its folder; those in
 /// `overrides` ("key=value") to the current folder. In the result all paths are absolute, all
-/// texts are parsed and all values are consistent.
+/// values are consistent, and accuracy.evaluator is what "auto" stands for.
 /// Throws ConfigError.
 Settings load_settings_file(const std::filesystem::path& file,
                             const std::vector<std::string>& overrides);
@@ -123,7 +125,14 @@ Settings load_settings_file(const std::filesystem::path& file,
 /// The settings as commented TOML: what `--print-config` and the run directory's config.toml hold.
 std::string settings_text(const Settings& settings);
 
-/// The canonical lines of the settings below `prefixes`; all of them for {""}.
-std::string settings_lines(const Settings& settings, const std::vector<std::string>& prefixes);
+/// All settings as lines, "key = value".
+std::string settings_lines(const Settings& settings);
+
+/// See core::canonical_lines.
+std::string settings_lines(const Settings& settings, core::Outputs outputs);
+
+/// See core::setting_differences.
+std::vector<std::string> setting_differences(const Settings& there, const Settings& here,
+                                             core::Outputs outputs);
 
 } // namespace hdap::study

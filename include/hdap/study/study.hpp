@@ -1,16 +1,12 @@
 #pragma once
 
 #include "hdap/core/error.hpp"
-#include "hdap/core/log.hpp"
-#include "hdap/parallel/communicator.hpp"
-#include "hdap/parallel/launch.hpp"
-#include "hdap/parallel/run_control.hpp"
+#include "hdap/parallel/job.hpp"
 #include "hdap/study/settings.hpp"
 
+#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <vector>
 
 namespace hdap::study {
 
@@ -20,14 +16,10 @@ enum class Stage { fleet, clusters, profile, surrogates, search, finetune, repor
 /// "fleet", "clusters", …
 std::string name_of(Stage stage);
 
-/// What a study needs of the process that it runs in.
-struct StudyContext {
-    const parallel::Communicator& communicator;
+/// What is asked of a study.
+struct StudyRequest {
     const Settings& settings;
     std::filesystem::path run_directory;
-    core::Log& log;
-    parallel::RunControl& control;
-    int threads = 1;
     /// Folder of stage outputs and accuracies that studies share; empty: none.
     std::filesystem::path store;
     /// Ends with InternalError when the last so many attempts brought no progress; 0: never.
@@ -39,6 +31,7 @@ struct StudyContext {
 /// when a signal, or the end of its time, ended it early. Every attempt is written to the run
 /// directory's attempts.jsonl. The final table goes to stdout. Collective.
 /// Throws what the stages throw; see docs/architecture.md, "Exit codes".
-core::ExitCode run_study(const StudyContext& context, Stage last = Stage::report);
+core::ExitCode run_study(const parallel::Job& job, const StudyRequest& request,
+                         Stage last = Stage::report);
 
 } // namespace hdap::study

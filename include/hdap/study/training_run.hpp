@@ -1,9 +1,7 @@
 #pragma once
 
 #include "hdap/accuracy/training.hpp"
-#include "hdap/core/log.hpp"
-#include "hdap/parallel/communicator.hpp"
-#include "hdap/parallel/run_control.hpp"
+#include "hdap/parallel/job.hpp"
 #include "hdap/storage/schema.hpp"
 
 #include <cstdint>
@@ -42,14 +40,6 @@ struct TrainingTask {
     std::function<void(const std::vector<EpochRecord>&)> on_epoch = {};
 };
 
-/// The ranks and threads that train, and who may stop them.
-struct TrainingCrew {
-    const parallel::Communicator& communicator;
-    core::Log& log;
-    parallel::RunControl& control;
-    int threads = 1; ///< of this rank
-};
-
 struct TrainedNetwork {
     network::Weights weights;
     std::vector<EpochRecord> history;
@@ -68,12 +58,12 @@ storage::FileIdentity training_identity(const network::PrunedNetwork& start,
 /// Nothing when it was asked to stop; the checkpoint then holds what there is. Collective.
 /// Throws an AgreedError where Training and newest_checkpoint throw. A loss that is not a number
 /// leaves the last good checkpoint.
-std::optional<TrainedNetwork> run_training(const TrainingCrew& crew, const TrainingTask& task);
+std::optional<TrainedNetwork> run_training(const parallel::Job& job, const TrainingTask& task);
 
 /// Share of the images that the network gets right, each rank measuring its part of them; not a
 /// number where there are none. Collective. Throws an AgreedError of ConfigError's kind when what
 /// the network computes is not a number.
-double accuracy_on_all_ranks(const TrainingCrew& crew, const network::Network& network,
+double accuracy_on_all_ranks(const parallel::Job& job, const network::Network& network,
                              const network::Weights& weights, const accuracy::ImageData& images);
 
 /// Removes a checkpoint and the one before it.

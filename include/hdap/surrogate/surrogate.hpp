@@ -1,15 +1,21 @@
 #pragma once
 
+#include "hdap/fleet/profile.hpp"
 #include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
-#include "hdap/surrogate/error_figures.hpp"
+#include "hdap/surrogate/error_metrics.hpp"
+#include "hdap/surrogate/gbrt.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace hdap::surrogate {
+
+inline constexpr const char* surrogates_schema = "hdap-surrogates/2";
 
 /// Predicts the latency of a candidate on the representatives of every device cluster.
 class Surrogate {
@@ -21,7 +27,7 @@ class Surrogate {
 
     /// [cluster] error metrics of predictions (ms) for candidates that the predicting model had not
     /// seen.
-    [[nodiscard]] virtual const std::vector<ErrorFigures>& cross_validation() const = 0;
+    [[nodiscard]] virtual const std::vector<ErrorMetrics>& cross_validation() const = 0;
 
     /// Fills `latency_ms`, [genome][cluster]. The bits do not depend on `threads` (at least 1) or
     /// on which genomes are predicted together.
@@ -29,10 +35,39 @@ class Surrogate {
     virtual void predict(std::span<const network::Genome> genomes, std::span<double> latency_ms,
                          int threads) const = 0;
 
-    /// Writes all that reading it again needs. The caller adds the file's identity and `kind`.
+    /// Writes all that reading it again needs, but the file's identity and its kind: see
+    /// write_surrogate.
     virtual void write(storage::Hdf5Writer& file) const = 0;
 
     [[nodiscard]] std::size_t clusters() const { return cross_validation().size(); }
 };
+
+/// What a surrogate is fitted with.
+struct SurrogateParameters {
+    std::string kind = "gbrt"; ///< one of surrogate_kinds()
+    GbrtParameters gbrt;
+};
+
+/// The kinds of surrogates, the standard one first.
+std::vector<std::string> surrogate_kinds();
+
+/// A section of settings for each kind, "surrogate.KIND". `parameters` must outlive them.
+std::vector<core::Section> surrogate_sections(SurrogateParameters& parameters);
+
+/// Fits a surrogate to a profile, on `threads` OpenMP threads (0: OpenMP's default); its bits do
+/// not depend on them. Throws ConfigError for an unknown kind (lists the known ones) and for
+/// parameters out of range, DataError for a profile that check_profile refuses or that is too small
+/// to be cross-validated.
+std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
+                                         const SurrogateParameters& parameters, int threads);
+
+/// Writes the root attribute `kind` and what the surrogate writes. The caller adds the file's
+/// identity.
+void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate);
+
+/// Reads what write_surrogate wrote; the schema is for storage::read_identity to check.
+/// Throws DataError for an unknown kind (lists the known ones), and when something is missing,
+/// misshapen or out of its range.
+std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file);
 
 } // namespace hdap::surrogate

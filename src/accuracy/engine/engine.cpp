@@ -7,6 +7,8 @@
 #include "lane_layer.hpp"
 #include "row_chain.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -515,7 +517,7 @@ void Engine::State::add_other(const Step& step, const Node& node) {
         });
     default:
         if (!network::is_activation(node.op))
-            throw core::InternalError("node '" + node.name + "' cannot be executed");
+            throw core::InternalError(fmt::format("node '{}' cannot be executed", node.name));
         if (plan.tensors[in].buffer != plan.tensors[out].buffer) add_copy(in, out);
         return add_activation(node, out);
     }

@@ -1,5 +1,6 @@
 #include "execution_plan.hpp"
 
+#include "hdap/core/check.hpp"
 #include "lane_layer.hpp"
 
 #include <algorithm>
@@ -127,6 +128,7 @@ class Planner {
     [[nodiscard]] std::int64_t chain_elements(const Step& step) const;
 
     void assign_buffers();
+    [[nodiscard]] bool owns_buffer(std::size_t tensor, std::size_t step, std::size_t reused) const;
     std::size_t take_buffer(std::int64_t elements);
     [[nodiscard]] std::size_t overwritten_input(const Step& step) const;
 
@@ -262,6 +264,22 @@ std::size_t Planner::overwritten_input(const Step& step) const {
     return same_shape && !comes_again && last_step_[input] == step_index ? input : none;
 }
 
+/// Whether no tensor that `step` or one after it reads lies in the buffer of `tensor`, its output,
+/// but for `reused`, which it overwrites.
+bool Planner::owns_buffer(std::size_t tensor, std::size_t step, std::size_t reused) const {
+    const std::size_t buffer = plan_.tensors[tensor].buffer;
+    const auto made_before = [&](std::size_t other) {
+        return other == 0 || std::any_of(plan_.steps.begin(),
+                                         plan_.steps.begin() + static_cast<std::ptrdiff_t>(step),
+                                         [&](const Step& s) { return s.output == other; });
+    };
+    for (std::size_t other = 0; other < plan_.tensors.size(); ++other)
+        if (other != tensor && other != reused && plan_.tensors[other].buffer == buffer &&
+            last_step_[other] >= step && made_before(other))
+            return false;
+    return plan_.buffer_elements[buffer] >= elements_of(plan_.tensors[tensor].shape);
+}
+
 void Planner::assign_buffers() {
     const std::size_t end = plan_.steps.size();
     last_step_.assign(plan_.tensors.size(), 0);
@@ -289,6 +307,7 @@ void Planner::assign_buffers() {
         }
         output.buffer =
             reused != none ? plan_.tensors[reused].buffer : take_buffer(elements_of(output.shape));
+        HDAP_CHECK(owns_buffer(step.output, s, reused), s, step.output, output.buffer);
         std::vector<std::size_t> read = step.buffered_inputs();
         if (step.added_tensor) read.push_back(*step.added_tensor);
         for (const std::size_t tensor : read)

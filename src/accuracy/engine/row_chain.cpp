@@ -1,5 +1,7 @@
 #include "row_chain.hpp"
 
+#include "hdap/core/check.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -111,6 +113,10 @@ void RowChain::make_row(std::size_t index, const TensorRows& input) {
                                                 stage.depthwise->input.extent.height - 1);
         while (index > 0 && stages_[index - 1].made <= last_read)
             make_row(index - 1, input);
+        // The rows that are read are still held, the first of them included.
+        HDAP_CHECK(index == 0 || stage.made * stage.depthwise->stride - 1 >=
+                                     stages_[index - 1].made - stages_[index - 1].rows.held,
+                   index, stage.made, stages_[index - 1].made);
         run_depthwise_row(kernels_, *stage.depthwise, index > 0 ? stages_[index - 1].rows : input,
                           stage.made, row_.get(), group * kernels_.lanes,
                           stage.input.channels * group * kernels_.lanes);

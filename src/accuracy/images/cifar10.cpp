@@ -5,6 +5,7 @@
 #include "hdap/core/text.hpp"
 #include "image_writer.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -58,26 +59,27 @@ ImageLayout layout_of(std::size_t images) {
 
 std::int32_t checked_label(const fs::path& path, std::size_t image, std::int64_t label) {
     if (label < 0 || label >= classes)
-        fail(path, "the class of image " + std::to_string(image) + " is " + std::to_string(label) +
-                       ", must be in [0, " + std::to_string(classes - 1) + "]");
+        fail(path, fmt::format("the class of image {} is {}, must be in [0, {}]", image, label,
+                               classes - 1));
     return static_cast<std::int32_t>(label);
 }
 
 void check_count(const fs::path& path, std::size_t count, Cifar10Counts counts) {
     if (count < 1 || count > most_images)
-        fail(path, "holds " + std::to_string(count) + " images, must be in [1, " +
-                       std::to_string(most_images) + "]");
+        fail(path, fmt::format("holds {} images, must be in [1, {}]", count, most_images));
     if (counts == Cifar10Counts::official && count != official_count)
-        fail(path, "holds " + std::to_string(count) + " images, expected " +
-                       std::to_string(official_count) + "; --partial packs a part of the data set");
+        fail(path,
+             fmt::format("holds {} images, expected {}; --partial packs a part of the data set",
+                         count, official_count));
 }
 
 // ------------------------------------------------------------------------------ binary version
 
 std::size_t record_count(const fs::path& path, std::uintmax_t bytes, Cifar10Counts counts) {
     if (bytes % record_bytes != 0)
-        fail(path, "has " + std::to_string(bytes) + " bytes, no multiple of the " +
-                       std::to_string(record_bytes) + " of an image; it may be truncated");
+        fail(path,
+             fmt::format("has {} bytes, no multiple of the {} of an image; it may be truncated",
+                         bytes, record_bytes));
     check_count(path, bytes / record_bytes, counts);
     return bytes / record_bytes;
 }
@@ -152,8 +154,8 @@ std::vector<std::uint8_t> read_rows(const fs::path& path, Cifar10Counts counts) 
         fail(path, error.what());
     }
     if (rows.width != plane)
-        fail(path, "is " + std::to_string(rows.width) + " pixels wide, expected " +
-                       std::to_string(plane) + ": one image of 32 x 32 a row");
+        fail(path, fmt::format("is {} pixels wide, expected {}: one image of 32 x 32 per row",
+                               rows.width, plane));
     const auto count = static_cast<std::size_t>(rows.height);
     check_count(path, count, counts);
     std::vector<std::uint8_t> pixels;
@@ -170,9 +172,8 @@ void append_split(ImageWriter& writer, const std::string& name, const fs::path& 
                   std::span<const std::int32_t> labels, Cifar10Counts counts) {
     const auto check = [&](bool fits) {
         if (!fits)
-            fail(labels_path, "has " + std::to_string(labels.size()) +
-                                  " classes, which is not the number of images in " +
-                                  core::join(files));
+            fail(labels_path, fmt::format("has {} classes, which is not the number of images in {}",
+                                          labels.size(), core::join(files)));
     };
     writer.begin_split(name, static_cast<std::int64_t>(labels.size()));
     std::size_t done = 0;

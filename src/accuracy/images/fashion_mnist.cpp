@@ -2,6 +2,7 @@
 #include "hdap/core/error.hpp"
 #include "image_writer.hpp"
 
+#include <fmt/core.h>
 #include <zlib.h>
 
 #include <array>
@@ -23,10 +24,10 @@ class IdxFile {
         : path_(folder / (name + ".gz")), handle_(nullptr, &gzclose_r) {
         if (!std::filesystem::exists(path_)) path_ = folder / name;
         if (!std::filesystem::exists(path_))
-            throw core::DataError(folder.string() + ": holds neither '" + name + ".gz' nor '" +
-                                  name +
-                                  "'; Debian's package dataset-fashion-mnist brings the files to "
-                                  "/usr/share/datasets/fashion-mnist");
+            throw core::DataError(fmt::format(
+                "{}: holds neither '{}.gz' nor '{}'; Debian's package dataset-fashion-mnist brings "
+                "the files to /usr/share/datasets/fashion-mnist",
+                folder.string(), name, name));
         handle_.reset(gzopen(path_.c_str(), "rb"));
         if (!handle_) fail("cannot be opened");
     }
@@ -59,16 +60,13 @@ class IdxFile {
 
     void expect_number(const char* what, std::uint32_t expected) {
         const std::uint32_t value = read_number();
-        if (value != expected)
-            fail(std::string(what) + " is " + std::to_string(value) + ", expected " +
-                 std::to_string(expected));
+        if (value != expected) fail(fmt::format("{} is {}, expected {}", what, value, expected));
     }
 
     std::uint32_t read_count() {
         const std::uint32_t count = read_number();
         if (count < 1 || count > max_images)
-            fail("holds " + std::to_string(count) + " entries, must be in [1, " +
-                 std::to_string(max_images) + "]");
+            fail(fmt::format("holds {} entries, must be in [1, {}]", count, max_images));
         return count;
     }
 
@@ -112,8 +110,8 @@ Split read_split(const std::filesystem::path& folder, const std::string& prefix)
     labels.expect_end();
     for (std::size_t i = 0; i < split.count; ++i)
         if (split.labels[i] >= classes)
-            labels.fail("label " + std::to_string(i) + " is " + std::to_string(split.labels[i]) +
-                        ", must be in [0, " + std::to_string(classes - 1) + "]");
+            labels.fail(
+                fmt::format("label {} is {}, must be in [0, {}]", i, split.labels[i], classes - 1));
     return split;
 }
 

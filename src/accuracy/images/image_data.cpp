@@ -4,6 +4,8 @@
 #include "hdap/core/text.hpp"
 #include "hdap/storage/schema.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -21,16 +23,15 @@ constexpr std::int64_t max_classes = 1'000'000;
 void check_range(const std::string& name, const char* what, std::int64_t value, std::int64_t low,
                  std::int64_t high) {
     if (value < low || value > high)
-        throw core::DataError(name + ": " + what + " is " + std::to_string(value) +
-                              ", must be in [" + std::to_string(low) + ", " + std::to_string(high) +
-                              "]");
+        throw core::DataError(
+            fmt::format("{}: {} is {}, must be in [{}, {}]", name, what, value, low, high));
 }
 
 void check_size(const std::string& name, const char* what, std::size_t size,
                 std::int64_t expected) {
     if (size != static_cast<std::size_t>(expected))
-        throw core::DataError(name + ": has " + std::to_string(size) + " " + what + ", expected " +
-                              std::to_string(expected));
+        throw core::DataError(
+            fmt::format("{}: has {} {}, expected {}", name, size, what, expected));
 }
 
 void check_normalisation(const ImageData& images, const std::string& name) {
@@ -40,13 +41,13 @@ void check_normalisation(const ImageData& images, const std::string& name) {
         const double mean = images.mean[c];
         const double deviation = images.deviation[c];
         if (!std::isfinite(mean))
-            throw core::DataError(name + ": the mean of channel " + std::to_string(c) + " is " +
-                                  core::shortest(mean) + ", must be finite");
+            throw core::DataError(fmt::format("{}: the mean of channel {} is {}, must be finite",
+                                              name, c, core::shortest(mean)));
         // Divisors below this would turn a float into infinity.
         if (!std::isfinite(deviation) || deviation < 1e-6)
-            throw core::DataError(name + ": the deviation of channel " + std::to_string(c) +
-                                  " is " + core::shortest(deviation) +
-                                  ", must be finite and at least 1e-6");
+            throw core::DataError(fmt::format(
+                "{}: the deviation of channel {} is {}, must be finite and at least 1e-6", name, c,
+                core::shortest(deviation)));
     }
 }
 
@@ -55,10 +56,9 @@ void check_labels(const ImageData& images, const std::string& name) {
         std::find_if(images.labels.begin(), images.labels.end(),
                      [&](std::int32_t label) { return label < 0 || label >= images.classes; });
     if (wrong != images.labels.end())
-        throw core::DataError(name + ": the label of image " +
-                              std::to_string(wrong - images.labels.begin()) + " is " +
-                              std::to_string(*wrong) + ", must be in [0, " +
-                              std::to_string(images.classes - 1) + "]");
+        throw core::DataError(fmt::format("{}: the label of image {} is {}, must be in [0, {}]",
+                                          name, wrong - images.labels.begin(), *wrong,
+                                          images.classes - 1));
 }
 
 void check_extents(const ImageData& images, const std::string& name) {
@@ -77,8 +77,8 @@ void check_labels_and_normalisation(const ImageData& images, const std::string& 
 
 storage::Shape shape_of(const storage::Hdf5Reader& file, const std::string& path) {
     if (!file.contains(path))
-        throw core::DataError(file.name() + ": no data set '" + path + "'; expected a file of " +
-                              images_schema);
+        throw core::DataError(fmt::format("{}: no data set '{}'; expected a file of {}",
+                                          file.name(), path, images_schema));
     return file.shape(path);
 }
 
@@ -86,8 +86,9 @@ storage::Shape shape_of(const storage::Hdf5Reader& file, const std::string& path
 void check_bytes(const storage::Hdf5Reader& file, const std::string& path) {
     for (const storage::Entry& entry : file.list())
         if (entry.path == path && entry.type != "uint8")
-            throw core::DataError(file.name() + ": '" + path + "' holds " + entry.type +
-                                  ", expected uint8 (pixels from 0 to 255)");
+            throw core::DataError(
+                fmt::format("{}: '{}' holds {}, expected uint8 (pixels from 0 to 255)", file.name(),
+                            path, entry.type));
 }
 
 std::int64_t to_int64(std::size_t size) {
@@ -96,7 +97,7 @@ std::int64_t to_int64(std::size_t size) {
 }
 
 std::string name_of(const storage::Hdf5Reader& file, const std::string& split) {
-    return file.name() + ", '/" + split + "'";
+    return fmt::format("{}, '/{}'", file.name(), split);
 }
 
 ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string& split) {
@@ -105,9 +106,9 @@ ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string
     const std::string labels_path = "/" + split + "/labels";
     const storage::Shape shape = shape_of(file, images_path);
     if (shape.size() != 4)
-        throw core::DataError(file.name() + ": '" + images_path + "' has " +
-                              std::to_string(shape.size()) +
-                              " dimensions, expected 4: [count][channels][height][width]");
+        throw core::DataError(
+            fmt::format("{}: '{}' has {} dimensions, expected 4: [count][channels][height][width]",
+                        file.name(), images_path, shape.size()));
     check_bytes(file, images_path);
     ImageData images{.count = to_int64(shape[0]),
                      .channels = to_int64(shape[1]),
@@ -141,18 +142,17 @@ void check_images(const ImageData& images, const std::string& name) {
 void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
                        const std::string& name) {
     if (normalisation.mean.size() != images.mean.size())
-        throw core::DataError(name + ": its normalisation is for " +
-                              std::to_string(normalisation.mean.size()) +
-                              " channels, the images have " + std::to_string(images.mean.size()));
+        throw core::DataError(
+            fmt::format("{}: its normalisation is for {} channels, the images have {}", name,
+                        normalisation.mean.size(), images.mean.size()));
     images.mean = normalisation.mean;
     images.deviation = normalisation.deviation;
 }
 
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
     if (first < 0 || count < 1 || first > images.count || count > images.count - first)
-        throw core::DataError("cannot take " + std::to_string(count) + " images from number " +
-                              std::to_string(first) + " on: there are " +
-                              std::to_string(images.count));
+        throw core::DataError(fmt::format("cannot take {} images from number {} on: there are {}",
+                                          count, first, images.count));
     const std::int64_t image = images.channels * images.height * images.width;
     ImageData result{.count = count,
                      .channels = images.channels,
@@ -183,8 +183,8 @@ std::vector<std::string> read_class_names(const storage::Hdf5Reader& file) {
     const std::int64_t classes = file.attribute_int("/", "classes");
     const storage::Shape shape = file.shape(path);
     if (shape.size() != 1 || to_int64(shape[0]) != classes)
-        throw core::DataError(file.name() + ": '" + path + "' must be a list of " +
-                              std::to_string(classes) + " names, one for each class");
+        throw core::DataError(fmt::format("{}: '{}' must be a list of {} names, one for each class",
+                                          file.name(), path, classes));
     return file.read_strings(path);
 }
 

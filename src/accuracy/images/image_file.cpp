@@ -1,7 +1,10 @@
 #include "hdap/accuracy/image_file.hpp"
 
+#include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "image_format.hpp"
+
+#include <fmt/core.h>
 
 #define STBI_NO_STDIO
 #include <stb/stb_image.h>
@@ -20,23 +23,6 @@
 namespace hdap::accuracy {
 namespace {
 
-class Descriptor {
-  public:
-    // Not blocking: nobody may ever write to a pipe that is called x.png.
-    explicit Descriptor(const std::filesystem::path& path)
-        : number_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int number() const noexcept { return number_; }
-
-  private:
-    int number_;
-};
-
 [[noreturn]] void fail_to_read() {
     throw core::DataError(std::string("cannot be read: ") + std::strerror(errno));
 }
@@ -46,17 +32,15 @@ void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file,
                          std::int64_t height) {
     const std::int64_t pixels = width * height;
     const auto bytes = static_cast<std::int64_t>(file.size());
-    const std::string declared =
-        "declares " + std::to_string(width) + " x " + std::to_string(height) + " pixels";
+    const std::string declared = fmt::format("declares {} x {} pixels", width, height);
     if (pixels > max_image_pixels || std::max(width, height) > max_image_side)
-        throw core::DataError(declared + ", more than " + std::to_string(max_image_pixels) +
-                              " in all or " + std::to_string(max_image_side) + " a side");
+        throw core::DataError(fmt::format("{}, more than {} in all or {} per side", declared,
+                                          max_image_pixels, max_image_side));
     // Deflate shrinks by 1032 at most, and a PNG's pixel has a bit or more. A JPEG has a bit or
     // more for each block of 64 pixels.
     const std::int64_t most_per_byte = format == ImageFormat::png ? 8 * 1032 : 8 * 64;
     if (pixels / most_per_byte > bytes)
-        throw core::DataError(declared + ", which its " + std::to_string(bytes) +
-                              " bytes cannot hold");
+        throw core::DataError(fmt::format("{}, which its {} bytes cannot hold", declared, bytes));
     // An image of 4 megapixels may have 256 scans; cameras and browsers know about 10.
     constexpr std::int64_t most_pixel_passes = 16 * max_image_pixels;
     if (format == ImageFormat::jpeg && pixels * count_jpeg_scans(file) > most_pixel_passes)
@@ -71,15 +55,16 @@ void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file,
 } // namespace
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
-    const Descriptor file(path);
+    // Not blocking: nobody may ever write to a pipe that is called x.png.
+    const core::Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.number() < 0) fail_to_read();
     struct stat status {};
     if (::fstat(file.number(), &status) != 0) fail_to_read();
     if (!S_ISREG(status.st_mode)) throw core::DataError("is not a file");
     const auto size = static_cast<std::uintmax_t>(status.st_size);
     if (size > max_image_file_bytes)
-        throw core::DataError("has " + std::to_string(size) + " bytes, more than " +
-                              std::to_string(max_image_file_bytes));
+        throw core::DataError(
+            fmt::format("has {} bytes, more than {}", size, max_image_file_bytes));
     std::vector<std::uint8_t> bytes(size);
     std::size_t done = 0;
     while (done < bytes.size()) {
@@ -95,8 +80,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
 
 DecodedImage decode_image(std::span<const std::uint8_t> file, int channels) {
     if (file.size() > max_image_file_bytes)
-        throw core::DataError("has " + std::to_string(file.size()) + " bytes, more than " +
-                              std::to_string(max_image_file_bytes));
+        throw core::DataError(
+            fmt::format("has {} bytes, more than {}", file.size(), max_image_file_bytes));
     const ImageFormat format = check_image_structure(file);
     const int size = static_cast<int>(file.size());
     int width = 0;

@@ -6,6 +6,8 @@
 #include "hdap/core/text.hpp"
 #include "image_writer.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cctype>
 #include <exception>
@@ -67,18 +69,16 @@ bool is_called_image(const fs::path& path) {
 /// "a, b, c and 7 more"
 std::string some_of(const std::vector<std::string>& names) {
     const std::size_t shown = std::min(names.size(), most_examples);
-    const std::string more = std::to_string(names.size() - shown);
     return core::printable(core::join(std::span(names).first(shown))) +
-           (shown < names.size() ? " and " + more + " more" : "");
+           (shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
 }
 
 std::vector<std::string> classes_in(const fs::path& folder) {
     if (!is_folder(folder)) fail(folder, "is not a folder; it must hold a folder for each class");
     auto classes = folders_in(folder);
     if (classes.size() < 2 || classes.size() > most_classes)
-        fail(folder, "holds " + std::to_string(classes.size()) +
-                         " folders, one for each class: must be in [2, " +
-                         std::to_string(most_classes) + "]");
+        fail(folder, fmt::format("holds {} folders, one for each class: must be in [2, {}]",
+                                 classes.size(), most_classes));
     return classes;
 }
 
@@ -120,7 +120,7 @@ std::vector<ImagePath> list_images(const fs::path& folder, const std::string& sp
     if (images.empty())
         fail(folder / split, "holds no image: no file CLASS/*.png, *.jpg or *.jpeg");
     if (!empty.empty())
-        warnings.push_back("classes without images in " + split + "/: " + some_of(empty));
+        warnings.push_back(fmt::format("classes without images in {}/: {}", split, some_of(empty)));
     if (!others.empty())
         warnings.push_back("left out, as neither .png, .jpg nor .jpeg: " + some_of(others));
     return images;
@@ -193,10 +193,11 @@ void check_corrupt(const fs::path& folder, const ImageFolderReport& report,
                    const ImageFolderParameters& parameters, std::int64_t total) {
     if (report.corrupt <= parameters.max_corrupt) return;
     const std::int64_t more = report.corrupt - static_cast<std::int64_t>(report.examples.size());
-    fail(folder, std::to_string(report.corrupt) + " of " + std::to_string(total) +
-                     " images cannot be used, " + std::to_string(parameters.max_corrupt) +
-                     " may be left out (--max-corrupt): " + core::join(report.examples, "; ") +
-                     (more > 0 ? "; and " + std::to_string(more) + " more" : ""));
+    fail(folder,
+         fmt::format("{} of {} images cannot be used, {} may be left out (--max-corrupt): {}{}",
+                     report.corrupt, total, parameters.max_corrupt,
+                     core::join(report.examples, "; "),
+                     more > 0 ? fmt::format("; and {} more", more) : ""));
 }
 
 } // namespace

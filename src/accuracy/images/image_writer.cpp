@@ -4,6 +4,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/storage/schema.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -43,8 +45,8 @@ void ImageWriter::begin_split(const std::string& name, std::int64_t most_images)
 void ImageWriter::append(std::span<const std::uint8_t> pixels,
                          std::span<const std::int32_t> labels) {
     if (pixels.size() != labels.size() * image_bytes(layout_))
-        throw core::InternalError("cannot pack " + std::to_string(pixels.size()) + " pixels as " +
-                                  std::to_string(labels.size()) + " images");
+        throw core::InternalError(
+            fmt::format("cannot pack {} pixels as {} images", pixels.size(), labels.size()));
     file_.content().append_rows("/" + split_ + "/images", pixels);
     labels_.insert(labels_.end(), labels.begin(), labels.end());
     hash_.update(std::as_bytes(pixels));
@@ -78,9 +80,9 @@ void ImageWriter::write_normalisation(const std::string& source) {
         means.push_back(mean / 255.0);
         deviations.push_back(std::sqrt(std::max(variance, 0.0)) / 255.0);
         if (deviations.back() < 1e-6) // what read_images refuses
-            throw core::DataError(source + ": all pixels of channel " +
-                                  std::to_string(means.size() - 1) +
-                                  " of the train split are equal");
+            throw core::DataError(
+                fmt::format("{}: all pixels of channel {} of the train split are equal", source,
+                            means.size() - 1));
     }
     file_.content().write("/mean", means);
     file_.content().write("/deviation", deviations);
@@ -89,7 +91,8 @@ void ImageWriter::write_normalisation(const std::string& source) {
 void ImageWriter::commit(const std::string& source) {
     end_split();
     if (!empty_split_.empty())
-        throw core::DataError(source + ": there is no image for the split '" + empty_split_ + "'");
+        throw core::DataError(
+            fmt::format("{}: there is no image for the split '{}'", source, empty_split_));
     write_normalisation(source);
     storage::Hdf5Writer& file = file_.content();
     file.attribute("/", "classes", static_cast<std::int64_t>(layout_.class_names.size()));

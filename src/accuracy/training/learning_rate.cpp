@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -32,8 +34,8 @@ constexpr std::array<std::pair<const char*, double (*)(double)>, 4> schedules{
 auto schedule_of(const std::string& name) {
     for (const auto& [known, factor] : schedules)
         if (name == known) return factor;
-    throw core::ConfigError("unknown learning-rate schedule '" + name +
-                            "'; known: " + core::join(learning_rate_schedules()));
+    throw core::ConfigError(fmt::format("unknown learning-rate schedule '{}'; known: {}", name,
+                                        core::join(learning_rate_schedules())));
 }
 
 } // namespace

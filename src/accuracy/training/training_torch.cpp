@@ -1,5 +1,5 @@
 #include "accuracy/images/image_check.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/text.hpp"
 #include "learning_rate.hpp"
@@ -9,6 +9,7 @@
 
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros_like.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -66,9 +67,9 @@ struct Training::State {
             contributions.resize(own_shards * total.size());
         } catch (const std::bad_alloc&) {
             const double gigabytes = 4e-9 * static_cast<double>(own_shards * total.size());
-            throw core::ConfigError("no memory for the gradients of " + std::to_string(own_shards) +
-                                    " shards, " + core::significant(gigabytes, 2) +
-                                    " GB on this rank: use a larger shard, or more ranks");
+            throw core::ConfigError(fmt::format("no memory for the gradients of {} shards, {} GB "
+                                                "on this rank: use a larger shard, or more ranks",
+                                                own_shards, core::significant(gigabytes, 2)));
         }
     }
 
@@ -117,10 +118,10 @@ struct Training::State {
         const auto loss = static_cast<double>(total[total.size() - 2]);
         if (!std::isfinite(loss))
             throw core::ConfigError(
-                "training network '" + network.network().name + "' diverged: the loss is " +
-                core::shortest(loss) + " in step " + std::to_string(progress.step + 1) + " of " +
-                std::to_string(progress.steps) + " at a learning rate of " +
-                core::significant(rate.at(progress.step)) + "; try a lower learning_rate");
+                fmt::format("training network '{}' diverged: the loss is {} in step {} of {} at a "
+                            "learning rate of {}; try a lower learning_rate",
+                            network.network().name, core::shortest(loss), progress.step + 1,
+                            progress.steps, core::significant(rate.at(progress.step))));
         auto next_velocity = velocity.begin();
         for (const ContributionPart& part : parts)
             if (part.trained)
@@ -162,11 +163,10 @@ void check_finite(const network::Weights& weights, const TrainingParameters& par
         for (const float value : tensor.values)
             if (!std::isfinite(value))
                 throw core::ConfigError(
-                    "training diverged: '" + name + "' holds " +
-                    core::shortest(static_cast<double>(value)) + " after step " +
-                    std::to_string(progress.step) + " of " + std::to_string(progress.steps) +
-                    " at a learning rate of up to " + core::significant(parameters.learning_rate) +
-                    "; try a lower learning_rate");
+                    fmt::format("training diverged: '{}' holds {} after step {} of {} at a "
+                                "learning rate of up to {}; try a lower learning_rate",
+                                name, core::shortest(static_cast<double>(value)), progress.step,
+                                progress.steps, core::significant(parameters.learning_rate)));
 }
 
 } // namespace
@@ -180,9 +180,8 @@ Training::Training(const network::PrunedNetwork& start, const ImageData& images,
         throw core::DataError("training images: batch norm needs at least 2, got " +
                               std::to_string(images.count));
     if (parameters.distillation > 0.0 && !teacher)
-        throw core::ConfigError("training: distillation is " +
-                                core::shortest(parameters.distillation) +
-                                ", but there is no teacher");
+        throw core::ConfigError(fmt::format("training: distillation is {}, but there is no teacher",
+                                            core::shortest(parameters.distillation)));
     if (teacher) {
         check_fit(teacher->network, images, "training images");
         network::check_weights(teacher->network, teacher->weights);
@@ -268,15 +267,15 @@ void Training::restore(const TrainingState& state) {
             const auto found = state.velocity.find(name);
             if (found == state.velocity.end() ||
                 static_cast<std::int64_t>(found->second.values.size()) != part.count)
-                throw core::DataError("training state: the velocity of '" + name +
-                                      "' is missing or has another size");
+                throw core::DataError(fmt::format(
+                    "training state: the velocity of '{}' is missing or has another size", name));
             at::Tensor& velocity = *next_velocity++;
             auto values = found->second.values;
             velocity.copy_(at::from_blob(values.data(), velocity.sizes(), at::kFloat));
         }
         if (state.progress.step < 0 || state.progress.step > state_->progress.steps)
-            throw core::DataError("training state: step " + std::to_string(state.progress.step) +
-                                  " of " + std::to_string(state_->progress.steps));
+            throw core::DataError(fmt::format("training state: step {} of {}", state.progress.step,
+                                              state_->progress.steps));
         const std::int64_t steps = state_->progress.steps;
         state_->progress = state.progress;
         state_->progress.steps = steps;

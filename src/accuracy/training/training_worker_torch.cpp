@@ -11,6 +11,7 @@
 #include <ATen/ops/kl_div.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/softmax.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <c10/core/GradMode.h>
@@ -58,8 +59,8 @@ Backend backend_of(const std::string& device) {
     if (device == "cpu" || (device == "auto" && !has_cuda)) return {};
     if (device == "reference") return {.device = at::kCPU, .own_kernels = false};
     if (device != "auto" && device != "cuda")
-        throw core::ConfigError("training: unknown device '" + device +
-                                "'; known: " + core::join(training_devices()));
+        throw core::ConfigError(fmt::format("training: unknown device '{}'; known: {}", device,
+                                            core::join(training_devices())));
     if (!has_cuda)
         throw core::ConfigError("training: device is cuda, but LibTorch finds none here");
     return {.device = at::Device(at::kCUDA, 0), .own_kernels = false};
@@ -101,9 +102,9 @@ void TrainingWorker::compute(const TrainingBatches& batches, std::int64_t first,
     const at::Tensor loss = loss_of(logits, images, labels) * share;
     loss.backward();
     write_parts(share, contribution);
-    float* const figures = contribution + parts_.back().first + parts_.back().count;
-    figures[0] = static_cast<float>(loss.item<double>());
-    figures[1] = static_cast<float>(share * share_right(logits, labels));
+    float* const numbers = contribution + parts_.back().first + parts_.back().count;
+    numbers[0] = static_cast<float>(loss.item<double>());
+    numbers[1] = static_cast<float>(share * share_right(logits, labels));
 }
 
 /// Brings what the worker does not share to where the training stands: a batch norm moves its

@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "network/tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -132,10 +134,9 @@ std::vector<Integer> integers_from_raw(const std::string& raw, std::size_t count
 
 [[noreturn]] void fail_size(const TensorProto& tensor, std::size_t expected, std::size_t found,
                             const char* unit) {
-    throw core::DataError("tensor '" + tensor.name() + "' of shape " +
-                          shape_text({tensor.dims().begin(), tensor.dims().end()}) + " must hold " +
-                          std::to_string(expected) + " " + unit + ", holds " +
-                          std::to_string(found) + "; is the file damaged?");
+    throw core::DataError(fmt::format(
+        "tensor '{}' of shape {} must hold {} {}, holds {}; is the file damaged?", tensor.name(),
+        shape_text({tensor.dims().begin(), tensor.dims().end()}), expected, unit, found));
 }
 
 /// The elements that are stored in a field of their own, not as raw data.
@@ -204,8 +205,9 @@ std::size_t parse_place(const TensorProto& tensor, const onnx::StringStringEntry
     const char* const end = entry.value().data() + entry.value().size();
     const auto [rest, error] = std::from_chars(entry.value().data(), end, number);
     if (error != std::errc() || rest != end)
-        throw core::DataError("tensor '" + tensor.name() + "': the " + entry.key() +
-                              " of its external data is '" + entry.value() + "', must be a number");
+        throw core::DataError(
+            fmt::format("tensor '{}': the {} of its external data is '{}', must be a number",
+                        tensor.name(), entry.key(), entry.value()));
     return number;
 }
 
@@ -223,17 +225,16 @@ ExternalLocation external_location(const TensorProto& tensor) {
 
 const std::vector<float>& Constant::floats() const {
     if (is_integer())
-        throw core::DataError("tensor '" + name +
-                              "' holds integers where weights are needed; "
-                              "import the network before it is quantised");
+        throw core::DataError(fmt::format("tensor '{}' holds integers where weights are needed; "
+                                          "import the network before it is quantised",
+                                          name));
     return *std::get<0>(elements);
 }
 
 const std::vector<Integer>& Constant::integers() const {
     if (!is_integer())
-        throw core::DataError("tensor '" + name +
-                              "' holds floating-point numbers where integers "
-                              "are needed");
+        throw core::DataError(fmt::format(
+            "tensor '{}' holds floating-point numbers where integers are needed", name));
     return *std::get<1>(elements);
 }
 
@@ -263,17 +264,19 @@ std::int64_t element_count(const std::vector<std::int64_t>& shape) {
     constexpr std::int64_t most = std::int64_t{1} << 29;
     constexpr std::size_t most_dimensions = 16;
     if (shape.size() > most_dimensions)
-        throw core::DataError("a shape has " + std::to_string(shape.size()) +
-                              " dimensions, at most 16 are supported");
+        throw core::DataError(
+            fmt::format("a shape has {} dimensions, at most 16 are supported", shape.size()));
     std::int64_t count = 1; // as if sizes of 0 were 1, so that no stride can overflow, either
     bool empty = false;
     for (const std::int64_t size : shape) {
         if (size < 0)
-            throw core::DataError("the shape " + shape_text(shape) + " has a negative size");
+            throw core::DataError(
+                fmt::format("the shape {} has a negative size", shape_text(shape)));
         empty = empty || size == 0;
         if (size > 0 && count > most / size)
-            throw core::DataError("the shape " + shape_text(shape) +
-                                  " has more elements than the 2^29 that are supported");
+            throw core::DataError(
+                fmt::format("the shape {} has more elements than the 2^29 that are supported",
+                            shape_text(shape)));
         count *= std::max<std::int64_t>(size, 1);
     }
     return empty ? 0 : count;
@@ -302,34 +305,33 @@ TensorReader::TensorReader(std::filesystem::path folder, MemoryBudget& budget)
     : folder_(std::move(folder)), budget_(budget) {}
 
 std::string TensorReader::read_external(const TensorProto& tensor, std::size_t bytes) {
-    const std::string who = "tensor '" + tensor.name() + "': its external data ";
+    const std::string who = fmt::format("tensor '{}': its external data ", tensor.name());
     const ExternalLocation location = external_location(tensor);
     if (folder_.empty()) throw core::DataError(who + "cannot be read, as the model is not a file");
     std::error_code error;
     const fs::path base = fs::canonical(folder_, error);
     const fs::path path = fs::canonical(folder_ / location.file, error);
     if (error || !fs::is_regular_file(path, error))
-        throw core::DataError(who + "are in '" + location.file +
-                              "', which is not a file beside the model");
+        throw core::DataError(
+            fmt::format("{}are in '{}', which is not a file beside the model", who, location.file));
     // A hostile model must not make us read, and give away in a network, any file of the user's.
     if (fs::path(location.file).is_absolute() ||
         std::mismatch(base.begin(), base.end(), path.begin(), path.end()).first != base.end())
-        throw core::DataError(who + "are in '" + location.file +
-                              "', outside the folder of the model");
+        throw core::DataError(
+            fmt::format("{}are in '{}', outside the folder of the model", who, location.file));
     const std::size_t size = fs::file_size(path, error);
     if (external_files_.insert(path).second) budget_.add_file_bytes(size);
     if (location.length.value_or(bytes) != bytes)
         fail_size(tensor, bytes, *location.length, "bytes");
     if (location.offset > size || size - location.offset < bytes)
-        throw core::DataError(who + "end at byte " + std::to_string(location.offset) + " + " +
-                              std::to_string(bytes) + " of '" + location.file +
-                              "', which has only " + std::to_string(size));
+        throw core::DataError(fmt::format("{}end at byte {} + {} of '{}', which has only {}", who,
+                                          location.offset, bytes, location.file, size));
     budget_.take(static_cast<std::int64_t>(bytes), 1);
     std::string data(bytes, '\0');
     std::ifstream stream(path, std::ios::binary);
     stream.seekg(static_cast<std::streamoff>(location.offset));
     if (!stream.read(data.data(), static_cast<std::streamsize>(bytes)))
-        throw core::DataError(who + "cannot be read from '" + location.file + "'");
+        throw core::DataError(fmt::format("{}cannot be read from '{}'", who, location.file));
     return data;
 }
 
@@ -339,18 +341,19 @@ Constant TensorReader::read(const TensorProto& tensor) {
     try {
         count = element_count(shape);
     } catch (const core::DataError& failure) {
-        throw core::DataError("tensor '" + tensor.name() + "': " + failure.what());
+        throw core::DataError(fmt::format("tensor '{}': {}", tensor.name(), failure.what()));
     }
     const auto size = static_cast<std::size_t>(count);
     const int type = tensor.data_type();
     if (element_bytes(type) == 0 || tensor.has_segment())
-        throw core::DataError("tensor '" + tensor.name() + "' is of type " + type_name(type) +
-                              (tensor.has_segment() ? " in segments" : "") +
-                              ", which is not supported; store it as FLOAT");
+        throw core::DataError(fmt::format(
+            "tensor '{}' is of type {}{}, which is not supported; store it as FLOAT", tensor.name(),
+            type_name(type), tensor.has_segment() ? " in segments" : ""));
     const bool integer = !is_floating(type);
     if (integer && size > most_integers)
-        throw core::DataError("tensor '" + tensor.name() + "' holds " + std::to_string(size) +
-                              " integers; import the network before it is quantised");
+        throw core::DataError(
+            fmt::format("tensor '{}' holds {} integers; import the network before it is quantised",
+                        tensor.name(), size));
     const std::size_t bytes = size * element_bytes(type);
     const bool external = tensor.data_location() == TensorProto::EXTERNAL;
     const std::string loaded = external ? read_external(tensor, bytes) : "";

@@ -6,6 +6,8 @@
 #include "hdap/storage/sealed_file.hpp"
 #include "proto.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -283,8 +285,8 @@ class GraphWriter {
         case Operator::identity:
             return void(simple("Identity"));
         default:
-            throw core::InternalError("operator " + std::string(operator_name(node.op)) +
-                                      " cannot be written as ONNX");
+            throw core::InternalError(
+                fmt::format("operator {} cannot be written as ONNX", operator_name(node.op)));
         }
     }
 
@@ -425,9 +427,9 @@ class GraphWriter {
     void check_nearest(const Node& node, std::int64_t from, std::int64_t to) const {
         for (std::int64_t pixel = 0; pixel < to; ++pixel)
             if (nearest_pixel(pixel, from, to) != pixel * from / to)
-                throw core::DataError("node '" + node.name + "' resizes " + std::to_string(from) +
-                                      " to " + std::to_string(to) +
-                                      " pixels, of which ONNX takes others; write another format");
+                throw core::DataError(fmt::format("node '{}' resizes {} to {} pixels, of which "
+                                                  "ONNX takes others; write another format",
+                                                  node.name, from, to));
     }
 
     void write_resize(std::size_t i) {
@@ -450,9 +452,9 @@ class GraphWriter {
         };
         if (exact(scales[2], from.extent.height, node.size.height) &&
             exact(scales[3], from.extent.width, node.size.width)) {
-            inputs.push_back(
-                constant("scales_" + core::shortest(scales[2]) + "_" + core::shortest(scales[3]),
-                         {4}, onnx::TensorProto::FLOAT, scales));
+            inputs.push_back(constant(
+                fmt::format("scales_{}_{}", core::shortest(scales[2]), core::shortest(scales[3])),
+                {4}, onnx::TensorProto::FLOAT, scales));
         } else {
             inputs.emplace_back();
             inputs.push_back(emit_sizes(i, input));
@@ -503,10 +505,10 @@ void check_size(const Network& network) {
     constexpr std::size_t room_for_the_graph = std::size_t{1} << 26;
     const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(float);
     if (bytes > max_onnx_bytes - room_for_the_graph)
-        throw core::DataError("network '" + network.name + "' has " +
-                              core::significant(static_cast<double>(bytes) / 1e9) +
-                              " GB of weights, an ONNX file holds at most 2 GB; keep fewer "
-                              "channels, or write another format");
+        throw core::DataError(
+            fmt::format("network '{}' has {} GB of weights, an ONNX file holds at most 2 GB; keep "
+                        "fewer channels, or write another format",
+                        network.name, core::significant(static_cast<double>(bytes) / 1e9)));
 }
 
 void add_metadata(onnx::ModelProto& model, const char* key, const std::vector<double>& values) {
@@ -537,8 +539,7 @@ onnx::ModelProto make_model(const Network& network, const Weights& weights,
 std::vector<std::byte> encode_onnx(const Network& network, const Weights& weights,
                                    const OnnxExportParameters& parameters) {
     if (parameters.opset < 13 || parameters.opset > 17)
-        throw core::ConfigError("opset is " + std::to_string(parameters.opset) +
-                                ", must be in [13, 17]");
+        throw core::ConfigError(fmt::format("opset is {}, must be in [13, 17]", parameters.opset));
     if (parameters.fold_batch_norm) {
         const PrunedNetwork folded = fold_batch_norms(network, weights);
         OnnxExportParameters unfolded = parameters;
@@ -551,13 +552,14 @@ std::vector<std::byte> encode_onnx(const Network& network, const Weights& weight
     try {
         onnx::checker::check_model(model);
     } catch (const std::exception& error) {
-        throw core::InternalError("network '" + network.name +
-                                  "' became an invalid ONNX model: " + error.what());
+        throw core::InternalError(fmt::format("network '{}' became an invalid ONNX model: {}",
+                                              network.name, error.what()));
     }
     std::vector<std::byte> bytes(model.ByteSizeLong());
     if (bytes.size() > max_onnx_bytes ||
         !model.SerializeToArray(bytes.data(), static_cast<int>(bytes.size())))
-        throw core::InternalError("network '" + network.name + "' cannot be written as ONNX");
+        throw core::InternalError(
+            fmt::format("network '{}' cannot be written as ONNX", network.name));
     return bytes;
 }
 

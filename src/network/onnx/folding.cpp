@@ -3,6 +3,8 @@
 #include "hdap/core/error.hpp"
 #include "network/tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -25,7 +27,7 @@ struct Context {
 
     [[nodiscard]] const Constant& input(std::size_t i) const {
         if (i >= inputs.size() || inputs[i] == nullptr)
-            throw core::DataError("input " + std::to_string(i) + " is missing");
+            throw core::DataError(fmt::format("input {} is missing", i));
         return *inputs[i];
     }
     [[nodiscard]] bool has(std::size_t i) const {
@@ -53,8 +55,8 @@ Constant map_elements(const Context& c, const Constant& source, Shape shape, App
 /// The same elements in another shape; not copied.
 Constant reshaped(const Context& c, const Constant& source, Shape shape) {
     if (element_count(shape) != static_cast<std::int64_t>(source.size()))
-        throw core::DataError("cannot reshape " + shape_text(source.shape) + " to " +
-                              shape_text(shape));
+        throw core::DataError(
+            fmt::format("cannot reshape {} to {}", shape_text(source.shape), shape_text(shape)));
     // A layer's weight keeps its name through rearrangements that have no name of their own.
     Constant result = source;
     result.shape = std::move(shape);
@@ -105,8 +107,8 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
         const std::int64_t in_a = i < a.size() ? a[a.size() - 1 - i] : 1;
         const std::int64_t in_b = i < b.size() ? b[b.size() - 1 - i] : 1;
         if (in_a != in_b && in_a != 1 && in_b != 1)
-            throw core::DataError("combines constants of shapes " + shape_text(a) + " and " +
-                                  shape_text(b));
+            throw core::DataError(fmt::format("combines constants of shapes {} and {}",
+                                              shape_text(a), shape_text(b)));
         shape[shape.size() - 1 - i] = in_a == 1 ? in_b : in_a;
     }
     return shape;
@@ -343,8 +345,8 @@ Constant fold_concat(const Context& c) {
         const std::int64_t size = other.size() == first.size() ? other[axis] : 0;
         if (other.size() == first.size()) other[axis] = first[axis];
         if (other != first)
-            throw core::DataError("joins constants of shapes " + shape_text(first) + " and " +
-                                  shape_text(c.input(i).shape));
+            throw core::DataError(fmt::format("joins constants of shapes {} and {}",
+                                              shape_text(first), shape_text(c.input(i).shape)));
         shape[axis] += size;
     }
     const bool empty = element_count(shape) == 0;
@@ -501,8 +503,7 @@ std::optional<Constant> fold_constants(const OnnxNode& node, const Inputs& input
 std::size_t normalised_axis(std::int64_t axis, std::size_t rank) {
     const auto signed_rank = static_cast<std::int64_t>(rank);
     if (axis < -signed_rank || axis >= signed_rank)
-        throw core::DataError(std::to_string(axis) + " is not in [-" + std::to_string(rank) + ", " +
-                              std::to_string(rank) + ")");
+        throw core::DataError(fmt::format("{} is not in [-{}, {})", axis, rank, rank));
     return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
@@ -519,7 +520,8 @@ Shape reshape_target(Shape wanted, const Shape& from, bool zero_is_size) {
     }
     if (open && known > 0) wanted[*open] = count / known;
     if (element_count(wanted) != count)
-        throw core::DataError("cannot reshape " + shape_text(from) + " to " + shape_text(wanted));
+        throw core::DataError(
+            fmt::format("cannot reshape {} to {}", shape_text(from), shape_text(wanted)));
     return wanted;
 }
 
@@ -559,8 +561,8 @@ std::vector<SliceRange> slice_ranges(const SliceBounds& bounds, const Shape& sha
     const std::size_t count = bounds.starts.size();
     if (bounds.ends.size() != count || (!bounds.axes.empty() && bounds.axes.size() != count) ||
         (!bounds.steps.empty() && bounds.steps.size() != count))
-        throw core::DataError("has " + std::to_string(count) +
-                              " starts, and another number of ends, axes or steps");
+        throw core::DataError(
+            fmt::format("has {} starts, and another number of ends, axes or steps", count));
     std::vector<SliceRange> ranges;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t axis = normalised_axis(

@@ -1,4 +1,5 @@
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/network/onnx.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "importer.hpp"
@@ -6,14 +7,8 @@
 namespace hdap::network {
 namespace {
 
-/// Without what a file's names may hold to fool a terminal, and not endless.
-std::string printable(std::string message) {
-    constexpr std::size_t longest = 1000;
-    if (message.size() > longest) message = message.substr(0, longest) + " …";
-    for (char& c : message)
-        if ((c >= 0 && c < ' ') || c == '\x7f') c = '?';
-    return message;
-}
+/// Names in a file may have any length.
+constexpr std::size_t longest_message = 1000;
 
 /// Calls import(), with the file's name before what goes wrong.
 template <class Import>
@@ -21,7 +16,8 @@ NetworkWithWeights with_name(const std::string& name, Import import) {
     try {
         return import();
     } catch (const core::DataError& error) {
-        throw core::DataError(name + ": " + printable(error.what()));
+        throw core::DataError(name + ": " +
+                              core::shortened(core::printable(error.what()), longest_message));
     }
 }
 

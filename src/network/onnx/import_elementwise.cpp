@@ -3,6 +3,8 @@
 #include "importer.hpp"
 #include "network/tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -29,11 +31,10 @@ std::vector<double> channel_values(const Constant& constant, const Feature& feat
                (axis == 1 && constant.shape[i] == channels && feature.dims[0] == channels);
     }
     if (!fits)
-        throw core::DataError("combines '" + constant.name + "' of shape " +
-                              shape_text(constant.shape) + " with a tensor of shape " +
-                              shape_text(feature.dims) +
-                              " without the batch; only constants of one number, or one a channel, "
-                              "are supported");
+        throw core::DataError(
+            fmt::format("combines '{}' of shape {} with a tensor of shape {} without the batch; "
+                        "only constants of one number, or one per channel, are supported",
+                        constant.name, shape_text(constant.shape), shape_text(feature.dims)));
     return {values.begin(), values.end()};
 }
 
@@ -95,9 +96,10 @@ void import_affine(OnnxImporter& importer, const OnnxNode& node, bool constant_f
 void check_ranks(const std::vector<Feature>& inputs) {
     for (const Feature& input : inputs)
         if (input.dims.size() != inputs.front().dims.size())
-            throw core::DataError("combines tensors of shapes " + shape_text(inputs.front().dims) +
-                                  " and " + shape_text(input.dims) +
-                                  " without the batch, which have different ranks");
+            throw core::DataError(fmt::format("combines tensors of shapes {} and {} without the "
+                                              "batch, which have different ranks",
+                                              shape_text(inputs.front().dims),
+                                              shape_text(input.dims)));
 }
 
 void append_combination(OnnxImporter& importer, const OnnxNode& node, Operator op,
@@ -278,9 +280,9 @@ void import_clip(OnnxImporter& importer, const OnnxNode& node) {
     Node activation;
     activation.op = high == infinity ? Operator::relu : Operator::relu6;
     if (low != 0.0 || (high != infinity && high != 6.0))
-        throw core::DataError("clips to [" + core::shortest(low) + ", " + core::shortest(high) +
-                              "], only [0, 6] (ReLU6) and [0, inf] (ReLU) are supported; train "
-                              "with one of these");
+        throw core::DataError(fmt::format("clips to [{}, {}], only [0, 6] (ReLU6) and [0, inf] "
+                                          "(ReLU) are supported; train with one of these",
+                                          core::shortest(low), core::shortest(high)));
     append_activation(importer, node, std::move(activation));
 }
 

@@ -4,6 +4,8 @@
 #include "importer.hpp"
 #include "window.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -148,13 +150,13 @@ double original_place(const Sampling& sampling, std::int64_t i) {
     if (sampling.coordinates == "align_corners" && is_whole(sampling))
         return sampling.to > 1 ? at * (from - 1.0) / (to - 1.0) : 0.0;
     if (sampling.coordinates == "align_corners")
-        throw core::DataError("has a scale of " + core::shortest(sampling.scale) +
-                              " for a size of " + std::to_string(sampling.from) +
-                              ", with which it is not clear where "
-                              "the corners are; export it with sizes");
-    throw core::DataError("attribute 'coordinate_transformation_mode' is '" + sampling.coordinates +
-                          "', which is not supported; use half_pixel, align_corners, or "
-                          "asymmetric for nearest pixels");
+        throw core::DataError(fmt::format("has a scale of {} for a size of {}, with which it is "
+                                          "not clear where the corners are; export it with sizes",
+                                          core::shortest(sampling.scale), sampling.from));
+    throw core::DataError(
+        fmt::format("attribute 'coordinate_transformation_mode' is '{}', which is not supported; "
+                    "use half_pixel, align_corners, or asymmetric for nearest pixels",
+                    sampling.coordinates));
 }
 
 /// Whether the nearest pixel by `sampling` is always that of resize_nearest.
@@ -216,14 +218,14 @@ std::pair<Sampling, Sampling> read_sizes(OnnxImporter& importer, const OnnxNode&
     const auto to_size = [](Sampling& sampling, double scale) {
         const double size = std::floor(static_cast<double>(sampling.from) * scale);
         if (!(size >= 1.0 && size <= largest_size))
-            throw core::DataError("a scale is " + core::shortest(scale) +
-                                  ", which is out of range");
+            throw core::DataError(
+                fmt::format("a scale is {}, which is out of range", core::shortest(scale)));
         sampling.scale = scale;
         sampling.to = static_cast<std::int64_t>(size);
     };
     const auto to_scale = [](Sampling& sampling, std::int64_t size) {
         if (size < 1 || size > largest_size)
-            throw core::DataError("a size is " + std::to_string(size) + ", which is out of range");
+            throw core::DataError(fmt::format("a size is {}, which is out of range", size));
         sampling.to = size;
         sampling.scale = static_cast<double>(size) / static_cast<double>(sampling.from);
     };
@@ -287,10 +289,11 @@ void import_resize(OnnxImporter& importer, const OnnxNode& node) {
         same = !resize.align_corners || (takes_places(height, true) && takes_places(width, true));
     }
     if (!same)
-        throw core::DataError("mode '" + mode + "' with coordinates '" + modes.coordinates +
-                              "' is not supported for these sizes; use nearest pixels with "
-                              "asymmetric coordinates, rounded down, or linear interpolation with "
-                              "half_pixel or align_corners");
+        throw core::DataError(
+            fmt::format("mode '{}' with coordinates '{}' is not supported for these sizes; use "
+                        "nearest pixels with asymmetric coordinates, rounded down, or linear "
+                        "interpolation with half_pixel or align_corners",
+                        mode, modes.coordinates));
     importer.define_node(node.output(0), importer.append(std::move(resize), node.name()), false);
 }
 
@@ -311,8 +314,7 @@ Margins read_margins(OnnxImporter& importer, const OnnxNode& node, std::size_t r
         for (std::size_t axis = 0; axis < rank; ++axis)
             axes.push_back(static_cast<std::int64_t>(axis));
     if (pads.size() != 2 * axes.size())
-        throw core::DataError("has " + std::to_string(pads.size()) + " pads for " +
-                              std::to_string(axes.size()) + " axes");
+        throw core::DataError(fmt::format("has {} pads for {} axes", pads.size(), axes.size()));
     Margins margins{std::vector<std::int64_t>(rank, 0), std::vector<std::int64_t>(rank, 0)};
     for (std::size_t i = 0; i < axes.size(); ++i) {
         const std::size_t axis = normalised_axis(axes[i], rank);
@@ -322,9 +324,8 @@ Margins read_margins(OnnxImporter& importer, const OnnxNode& node, std::size_t r
     for (const auto* side : {&margins.before, &margins.after})
         for (const std::int64_t pad : *side)
             if (pad < 0)
-                throw core::DataError("cuts " + std::to_string(pad) +
-                                      " off an axis, which is not supported; pads must not be "
-                                      "negative");
+                throw core::DataError(fmt::format(
+                    "cuts {} off an axis, which is not supported; pads must not be negative", pad));
     if (margins.before[0] != 0 || margins.after[0] != 0)
         throw core::DataError("pads the batch, which is not supported");
     return margins;
@@ -333,8 +334,9 @@ Margins read_margins(OnnxImporter& importer, const OnnxNode& node, std::size_t r
 void import_pad(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(4);
     if (node.text("mode", "constant") != "constant")
-        throw core::DataError("pads in mode '" + node.text("mode", "constant") +
-                              "'; only zeros are supported: train with zero padding");
+        throw core::DataError(
+            fmt::format("pads in mode '{}'; only zeros are supported: train with zero padding",
+                        node.text("mode", "constant")));
     double value = node.number("value", 0.0);
     if (node.has_input(2)) {
         const Constant constant = importer.constant(node.input(2), "value");

@@ -3,6 +3,8 @@
 #include "network/tensor_check.hpp"
 #include "window.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -16,9 +18,8 @@ std::vector<float> channel_parameter(const Constant& constant, std::int64_t coun
     if (values.size() == 1) return std::vector<float>(size, values[0]);
     if (values.size() != size || *std::max_element(constant.shape.begin(), constant.shape.end()) !=
                                      static_cast<std::int64_t>(size))
-        throw core::DataError("tensor '" + constant.name + "' of shape " +
-                              shape_text(constant.shape) + " does not fit " +
-                              std::to_string(count) + " channels");
+        throw core::DataError(fmt::format("tensor '{}' of shape {} does not fit {} channels",
+                                          constant.name, shape_text(constant.shape), count));
     return values;
 }
 
@@ -27,8 +28,9 @@ void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
     Constant weight = importer.constant(node.input(1), "weight");
     const std::vector<std::int64_t> shape = weight.shape;
     if (shape.size() != 4)
-        throw core::DataError("the weight '" + weight.name + "' has shape " + shape_text(shape) +
-                              "; only convolutions of images, with 4 dimensions, are supported");
+        throw core::DataError(fmt::format("the weight '{}' has shape {}; only convolutions of "
+                                          "images, with 4 dimensions, are supported",
+                                          weight.name, shape_text(shape)));
     Node layer;
     layer.op = Operator::conv2d;
     layer.output_channels = shape[0];
@@ -52,8 +54,9 @@ void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
     // append has checked the groups.
     const std::int64_t inputs = importer.shape(input).channels / importer.node(index).groups;
     if (shape[1] != inputs)
-        throw core::DataError("the weight '" + weight.name + "' has shape " + shape_text(shape) +
-                              ", its filters should read " + std::to_string(inputs) + " channels");
+        throw core::DataError(
+            fmt::format("the weight '{}' has shape {}, its filters should read {} channels",
+                        weight.name, shape_text(shape), inputs));
     importer.add_parameter(index, ".weight", shape, std::move(weight).take_floats());
     if (node.has_input(2))
         importer.add_parameter(
@@ -83,17 +86,18 @@ std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant
                           bool transpose, double factor, bool bias) {
     const Feature& input = importer.tensor(node.input(0));
     if (input.dims.size() != 1)
-        throw core::DataError("reads '" + node.input(0) + "' of shape " + shape_text(input.dims) +
-                              " without the batch; a linear layer needs [batch, channels]");
+        throw core::DataError(fmt::format(
+            "reads '{}' of shape {} without the batch; a linear layer needs [batch, channels]",
+            node.input(0), shape_text(input.dims)));
     if (weight.shape.size() != 2)
-        throw core::DataError("the weight '" + weight.name + "' has shape " +
-                              shape_text(weight.shape) + ", must have 2 dimensions");
+        throw core::DataError(fmt::format("the weight '{}' has shape {}, must have 2 dimensions",
+                                          weight.name, shape_text(weight.shape)));
     const std::int64_t outputs = weight.shape[transpose ? 1 : 0];
     const std::int64_t inputs = weight.shape[transpose ? 0 : 1];
     if (inputs != input.dims[0])
-        throw core::DataError("the weight '" + weight.name + "' of shape " +
-                              shape_text(weight.shape) + " does not fit an input of " +
-                              std::to_string(input.dims[0]) + " channels");
+        throw core::DataError(
+            fmt::format("the weight '{}' of shape {} does not fit an input of {} channels",
+                        weight.name, shape_text(weight.shape), input.dims[0]));
     Node layer;
     layer.op = Operator::linear;
     layer.inputs = {input.node};
@@ -143,7 +147,7 @@ void import_batch_norm(OnnxImporter& importer, const OnnxNode& node) {
         throw core::DataError("is in training mode; export the network for inference");
     if (!node.flag("spatial", true))
         throw core::DataError("normalises every pixel by itself (spatial = 0), which is not "
-                              "supported; train with one scale a channel");
+                              "supported; train with one scale per channel");
     const Feature input = importer.tensor(node.input(0));
     const Constant scale = importer.constant(node.input(1), "scale");
     Node norm;

@@ -3,6 +3,8 @@
 #include "importer.hpp"
 #include "network/tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -69,8 +71,9 @@ void import_reshape(OnnxImporter& importer, const OnnxNode& node) {
     const bool keeps_batch =
         open || importer.is_batch(batch) || (batch == Integer{0} && !zero_is_size);
     if (!keeps_batch || (open && std::find(dims.begin(), dims.end(), -1) != dims.end()))
-        throw core::DataError("moves values between images of a batch (to " +
-                              std::to_string(batch.value) + " images), which is not supported");
+        throw core::DataError(fmt::format(
+            "moves values between images of a batch (to {} images), which is not supported",
+            batch.value));
     dims = reshape_target(std::move(dims), feature.dims, zero_is_size);
     if (feature.order.empty()) return importer.define_view(node, node.input(0), std::move(dims));
     define_shuffle(importer, node, feature, std::move(dims));
@@ -92,9 +95,7 @@ std::vector<std::size_t> axes_of(OnnxImporter& importer, const OnnxNode& node, s
                                         : node.integers("axes", {});
     constexpr std::size_t most_axes = 16;
     if (axes.size() > most_axes)
-        throw core::DataError("has " + std::to_string(axes.size()) +
-                              " axes, at most 16 are "
-                              "supported");
+        throw core::DataError(fmt::format("has {} axes, at most 16 are supported", axes.size()));
     std::vector<std::size_t> result;
     for (const std::int64_t axis : axes) {
         result.push_back(
@@ -182,7 +183,7 @@ void import_expand(OnnxImporter& importer, const OnnxNode& node) {
         if (dims[i] == 1) dims[i] = feature.dims[i];
     if (dims == feature.dims) return importer.define_view(node, node.input(0), dims);
     if (dims.size() != 3 || dims[0] != shape.channels || feature.dims != Dims{shape.channels, 1, 1})
-        throw core::DataError("repeats a tensor in other ways than one value a channel over an "
+        throw core::DataError("repeats a tensor in other ways than one value per channel over an "
                               "image, which is not supported");
     Node resize;
     resize.op = Operator::resize_nearest;
@@ -257,13 +258,13 @@ void import_split(OnnxImporter& importer, const OnnxNode& node) {
     if (normalised_axis(node.integer("axis", 0), input.dims.size() + 1) != 1) fail_axis("splits");
     const Dims sizes = split_sizes(importer, node, input.dims[0]);
     if (sizes.size() != node.output_count())
-        throw core::DataError("has " + std::to_string(node.output_count()) + " outputs and " +
-                              std::to_string(sizes.size()) + " sizes");
+        throw core::DataError(
+            fmt::format("has {} outputs and {} sizes", node.output_count(), sizes.size()));
     std::int64_t first = 0;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         if (sizes[i] < 0 || sizes[i] > input.dims[0] - first)
-            throw core::DataError("splits " + std::to_string(input.dims[0]) +
-                                  " channels into parts of " + shape_text(sizes));
+            throw core::DataError(fmt::format("splits {} channels into parts of {}", input.dims[0],
+                                              shape_text(sizes)));
         if (importer.uses(node.output(i)) > 0)
             define_channels(importer, node.output(i), node.input(0),
                             append_slice(importer, input.node, first, sizes[i],
@@ -307,10 +308,9 @@ void import_slice(OnnxImporter& importer, const OnnxNode& node) {
         if (range.axis == 1 && range.step == 1) {
             from = append_slice(importer, from, range.first, range.count, node.name());
         } else if (!from_first || (range.axis == 0 && range.step != 1)) {
-            throw core::DataError("cuts " +
-                                  std::string(range.axis == 0 ? "the batch" : "an image") +
-                                  "; only ranges of channels, and every nth pixel from the first "
-                                  "on, are supported");
+            throw core::DataError(fmt::format("cuts {}; only ranges of channels, and every nth "
+                                              "pixel from the first on, are supported",
+                                              range.axis == 0 ? "the batch" : "an image"));
         } else if (range.axis == 1) {
             fail_axis("takes every nth of");
         } else if (range.axis > 1) {

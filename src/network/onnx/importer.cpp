@@ -5,6 +5,8 @@
 #include "hdap/core/text.hpp"
 #include "network/tensor_check.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -92,9 +94,9 @@ only_input(const onnx::GraphProto& graph,
     for (const onnx::ValueInfoProto& candidate : graph.input()) {
         if (initializers.contains(candidate.name())) continue;
         if (input != nullptr)
-            throw core::DataError("the network has several inputs, as '" + input->name() +
-                                  "' and '" + candidate.name() +
-                                  "'; only networks of one image are supported");
+            throw core::DataError(fmt::format("the network has several inputs, as '{}' and '{}'; "
+                                              "only networks of one image are supported",
+                                              input->name(), candidate.name()));
         input = &candidate;
     }
     if (input == nullptr) throw core::DataError("the network has no input");
@@ -110,8 +112,9 @@ std::array<std::int64_t, 4> input_sizes(const onnx::TypeProto::Tensor& type) {
         throw core::DataError("holds no floating-point numbers; export the network with an input "
                               "of type FLOAT");
     if (type.shape().dim_size() != 4)
-        throw core::DataError("has " + std::to_string(type.shape().dim_size()) +
-                              " dimensions, must have 4: batch, channels, height, width");
+        throw core::DataError(
+            fmt::format("has {} dimensions, must have 4: batch, channels, height, width",
+                        type.shape().dim_size()));
     std::array<std::int64_t, 4> sizes{};
     for (int axis = 0; axis < 4; ++axis)
         sizes[static_cast<std::size_t>(axis)] =
@@ -132,9 +135,8 @@ Extent choose_extent(const Extent& of_file, const std::optional<Extent>& wanted)
     if ((of_file.height > 0 && of_file.height != wanted->height) ||
         (of_file.width > 0 && of_file.width != wanted->width))
         throw core::DataError(
-            "is " + std::to_string(of_file.height) + " x " + std::to_string(of_file.width) + ", " +
-            std::to_string(wanted->height) + " x " + std::to_string(wanted->width) +
-            " was asked for; export the network for that size");
+            fmt::format("is {} x {}, {} x {} was asked for; export the network for that size",
+                        of_file.height, of_file.width, wanted->height, wanted->width));
     return *wanted;
 }
 
@@ -196,8 +198,8 @@ PrunedNetwork OnnxImporter::run() {
             import_node(node);
         } catch (const core::DataError& error) {
             const std::string reads =
-                node.has_input(0) ? ", which reads '" + node.input(0) + "'" : "";
-            throw core::DataError(node.description() + reads + ": " + error.what());
+                node.has_input(0) ? fmt::format(", which reads '{}'", node.input(0)) : "";
+            throw core::DataError(fmt::format("{}{}: {}", node.description(), reads, error.what()));
         }
     }
     return finish(outputs);
@@ -206,7 +208,8 @@ PrunedNetwork OnnxImporter::run() {
 void OnnxImporter::find_tensors() {
     for (const onnx::TensorProto& tensor : model_.graph().initializer())
         if (!initializers_.emplace(tensor.name(), &tensor).second)
-            throw core::DataError("there are two initializers named '" + tensor.name() + "'");
+            throw core::DataError(
+                fmt::format("there are two initializers named '{}'", tensor.name()));
 }
 
 void OnnxImporter::find_input() {
@@ -220,7 +223,7 @@ void OnnxImporter::find_input() {
         node.output_channels = channels;
         define_node(input_name_, append(std::move(node), input_name_), false);
     } catch (const core::DataError& error) {
-        throw core::DataError("input '" + input_name_ + "': " + error.what());
+        throw core::DataError(fmt::format("input '{}': {}", input_name_, error.what()));
     }
 }
 
@@ -232,8 +235,8 @@ std::vector<std::string> OnnxImporter::output_names() const {
             known.insert(known.end(), node.output().begin(), node.output().end());
         for (const std::string& name : names)
             if (std::find(known.begin(), known.end(), name) == known.end())
-                throw core::DataError("no tensor is named '" + name + "'" +
-                                      core::did_you_mean(name, known));
+                throw core::DataError(fmt::format("no tensor is named '{}'{}", name,
+                                                  core::did_you_mean(name, known)));
         return names;
     }
     for (const onnx::ValueInfoProto& output : model_.graph().output())
@@ -253,9 +256,10 @@ void OnnxImporter::count_uses(const std::vector<std::size_t>& order,
 
 void OnnxImporter::import_node(const OnnxNode& node) {
     if (!node.domain().empty() && node.domain() != "ai.onnx")
-        throw core::DataError("is an operator of '" + node.domain() +
-                              "', not a standard one; export the network with standard operators, "
-                              "or stop before it (--stop-at)");
+        throw core::DataError(
+            fmt::format("is an operator of '{}', not a standard one; export the network with "
+                        "standard operators, or stop before it (--stop-at)",
+                        node.domain()));
     if (!import_constants(node)) {
         const auto found = operators().find(node.op());
         if (found == operators().end())
@@ -264,8 +268,9 @@ void OnnxImporter::import_node(const OnnxNode& node) {
     }
     for (std::size_t i = 1; i < node.output_count(); ++i)
         if (uses(node.output(i)) > 0 && !values_.contains(node.output(i)))
-            throw core::DataError("output " + std::to_string(i) + " ('" + node.output(i) +
-                                  "') is not supported; export the network for inference");
+            throw core::DataError(
+                fmt::format("output {} ('{}') is not supported; export the network for inference",
+                            i, node.output(i)));
     node.check_attributes();
 }
 
@@ -302,8 +307,8 @@ Constant OnnxImporter::constant(const std::string& tensor, const char* what) {
     if (found != values_.end() && found->second.index() == 0) return std::get<0>(found->second);
     const auto initializer = initializers_.find(tensor);
     if (initializer == initializers_.end())
-        throw core::DataError(std::string(what) + " '" + tensor +
-                              "' is computed from the image, must be constant");
+        throw core::DataError(
+            fmt::format("{} '{}' is computed from the image, must be constant", what, tensor));
     Constant constant = reader_.read(*initializer->second);
     // Large ones are weights of one layer each, which takes them over.
     constexpr std::size_t most_kept = std::size_t{1} << 12;
@@ -314,8 +319,8 @@ Constant OnnxImporter::constant(const std::string& tensor, const char* what) {
 const Feature& OnnxImporter::feature(const std::string& tensor) const {
     const auto found = values_.find(tensor);
     if (found == values_.end() || found->second.index() != 1)
-        throw core::DataError("input '" + tensor +
-                              "' is constant, must be computed from the image");
+        throw core::DataError(
+            fmt::format("input '{}' is constant, must be computed from the image", tensor));
     return std::get<1>(found->second);
 }
 
@@ -326,9 +331,9 @@ Feature& OnnxImporter::find_feature(const std::string& tensor) {
 namespace {
 
 [[noreturn]] void refuse_transposed(const std::string& tensor) {
-    throw core::DataError("reads '" + tensor +
-                          "', in which channels and positions are transposed; of transposed "
-                          "tensors only channel shuffles are supported");
+    throw core::DataError(fmt::format("reads '{}', in which channels and positions are transposed; "
+                                      "of transposed tensors only channel shuffles are supported",
+                                      tensor));
 }
 
 } // namespace
@@ -346,11 +351,10 @@ void OnnxImporter::check_arrangement(const std::string& tensor) const {
     const auto& [channels, extent] = shapes_[feature.node];
     const bool flat = extent == Extent{1, 1} && feature.dims == std::vector{channels};
     if (!flat && feature.dims != std::vector{channels, extent.height, extent.width})
-        throw core::DataError("reads '" + tensor + "' of shape " + shape_text(feature.dims) +
-                              " without the batch, in which the " + std::to_string(channels) +
-                              " channels of " + std::to_string(extent.height) + " x " +
-                              std::to_string(extent.width) +
-                              " are arranged in another way; stop before it (--stop-at)");
+        throw core::DataError(
+            fmt::format("reads '{}' of shape {} without the batch, in which the {} channels of "
+                        "{} x {} are arranged in another way; stop before it (--stop-at)",
+                        tensor, shape_text(feature.dims), channels, extent.height, extent.width));
 }
 
 const Feature& OnnxImporter::tensor(const std::string& tensor) {
@@ -362,7 +366,8 @@ const Feature& OnnxImporter::tensor(const std::string& tensor) {
 std::size_t OnnxImporter::image(const std::string& tensor) {
     const Feature& feature = this->tensor(tensor);
     if (feature.dims.size() != 3)
-        throw core::DataError("reads '" + tensor + "', which is [batch, channels], as an image");
+        throw core::DataError(
+            fmt::format("reads '{}', which is [batch, channels], as an image", tensor));
     return feature.node;
 }
 
@@ -409,7 +414,8 @@ void OnnxImporter::define_view(const OnnxNode& node, const std::string& source,
                                            [](std::int64_t size) { return size == 1; });
     if (shape.extent != Extent{1, 1} && channels_only && dims != view.dims) {
         if (dims.empty() || dims[0] != elements)
-            throw core::DataError("makes " + shape_text(dims) + " of " + shape_text(view.dims));
+            throw core::DataError(
+                fmt::format("makes {} of {}", shape_text(dims), shape_text(view.dims)));
         view = plain(source);
         view.node = append(Operator::flatten, view.node, node.name());
     }
@@ -490,7 +496,7 @@ PrunedNetwork OnnxImporter::finish(const std::vector<std::string>& outputs) {
         try {
             network_.outputs.push_back(tensor(output).node);
         } catch (const core::DataError& error) {
-            throw core::DataError("output '" + output + "': " + error.what());
+            throw core::DataError(fmt::format("output '{}': {}", output, error.what()));
         }
     }
     drop_unused(network_);

@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -59,8 +61,9 @@ std::int64_t standard_opset(const onnx::ModelProto& proto) {
     for (const onnx::OperatorSetIdProto& set : proto.opset_import()) {
         if (!set.domain().empty() && set.domain() != "ai.onnx") continue;
         if (set.version() < oldest)
-            throw core::DataError("has opset " + std::to_string(set.version()) +
-                                  ", 7 and newer are supported; export it again with opset 13");
+            throw core::DataError(fmt::format(
+                "has opset {}, 7 and newer are supported; export it again with opset 13",
+                set.version()));
         return set.version();
     }
     throw core::DataError("does not say which opset of the standard operators it uses");
@@ -75,8 +78,9 @@ OnnxModel::OnnxModel(std::span<const std::byte> bytes)
     parse(bytes, *proto_);
     opset_ = standard_opset(*proto_);
     if (proto_->functions_size() > 0)
-        throw core::DataError("defines functions of its own, as '" + proto_->functions(0).name() +
-                              "'; inline them (onnx.inliner), or export with opset 17 or older");
+        throw core::DataError(fmt::format("defines functions of its own, as '{}'; inline them "
+                                          "(onnx.inliner), or export with opset 17 or older",
+                                          proto_->functions(0).name()));
 }
 
 const std::string* OnnxModel::metadata(std::string_view key) const {
@@ -86,7 +90,7 @@ const std::string* OnnxModel::metadata(std::string_view key) const {
 }
 
 std::string OnnxNode::description() const {
-    return "node '" + name() + "' (" + op() + ")";
+    return fmt::format("node '{}' ({})", name(), op());
 }
 
 const std::string& OnnxNode::name() const {
@@ -102,7 +106,7 @@ bool OnnxNode::has_input(std::size_t i) const {
 }
 
 const std::string& OnnxNode::input(std::size_t i) const {
-    if (!has_input(i)) throw core::DataError("input " + std::to_string(i) + " is missing");
+    if (!has_input(i)) throw core::DataError(fmt::format("input {} is missing", i));
     return proto_.input(static_cast<int>(i));
 }
 
@@ -125,9 +129,9 @@ const AttributeProto* OnnxNode::find(const char* attribute,
                                      AttributeProto::AttributeType type) const {
     const AttributeProto* const found = find(attribute);
     if (found != nullptr && found->type() != type)
-        throw core::DataError("attribute '" + std::string(attribute) + "' is of type " +
-                              AttributeProto::AttributeType_Name(found->type()) + ", expected " +
-                              AttributeProto::AttributeType_Name(type));
+        throw core::DataError(fmt::format("attribute '{}' is of type {}, expected {}", attribute,
+                                          AttributeProto::AttributeType_Name(found->type()),
+                                          AttributeProto::AttributeType_Name(type)));
     return found;
 }
 
@@ -139,8 +143,8 @@ std::int64_t OnnxNode::integer(const char* attribute, std::int64_t otherwise) co
 bool OnnxNode::flag(const char* attribute, bool otherwise) const {
     const std::int64_t value = integer(attribute, otherwise ? 1 : 0);
     if (value != 0 && value != 1)
-        throw core::DataError("attribute '" + std::string(attribute) + "' is " +
-                              std::to_string(value) + ", must be 0 or 1");
+        throw core::DataError(
+            fmt::format("attribute '{}' is {}, must be 0 or 1", attribute, value));
     return value == 1;
 }
 
@@ -170,22 +174,24 @@ std::vector<float> OnnxNode::numbers(const char* attribute) const {
 const onnx::TensorProto& OnnxNode::tensor(const char* attribute) const {
     const AttributeProto* const found = find(attribute, AttributeProto::TENSOR);
     if (found == nullptr)
-        throw core::DataError("attribute '" + std::string(attribute) + "' is missing");
+        throw core::DataError(fmt::format("attribute '{}' is missing", attribute));
     return found->t();
 }
 
 void OnnxNode::check_attributes() const {
     for (const AttributeProto& attribute : proto_.attribute())
         if (!known_.contains(attribute.name()))
-            throw core::DataError("attribute '" + attribute.name() +
-                                  "' is not supported; export with opset 17 or older");
+            throw core::DataError(
+                fmt::format("attribute '{}' is not supported; export with opset 17 or older",
+                            attribute.name()));
 }
 
 void OnnxNode::check_inputs(std::size_t most) const {
     for (std::size_t i = most; i < input_count(); ++i)
         if (has_input(i))
-            throw core::DataError("has an input " + std::to_string(i) + " ('" + input(i) +
-                                  "'), which is not supported; export with opset 17 or older");
+            throw core::DataError(fmt::format(
+                "has an input {} ('{}'), which is not supported; export with opset 17 or older", i,
+                input(i)));
 }
 
 namespace {
@@ -202,9 +208,9 @@ struct Wiring {
                 if (output.empty()) continue;
                 const bool first = maker.emplace(output, static_cast<std::size_t>(i)).second;
                 if (!first || available.contains(output))
-                    throw core::DataError(OnnxNode(graph.node(i)).description() +
-                                          ": makes tensor '" + output +
-                                          "', which is there already");
+                    throw core::DataError(
+                        fmt::format("{}: makes tensor '{}', which is there already",
+                                    OnnxNode(graph.node(i)).description(), output));
             }
     }
 };
@@ -219,7 +225,8 @@ std::vector<bool> find_needed(const onnx::GraphProto& graph, const std::set<std:
         const auto found = wiring.maker.find(tensor);
         if (found == wiring.maker.end()) {
             if (available.contains(tensor)) return std::nullopt;
-            throw core::DataError(who + " needs tensor '" + tensor + "', which nothing makes");
+            throw core::DataError(
+                fmt::format("{} needs tensor '{}', which nothing makes", who, tensor));
         }
         if (!needed[found->second]) open.push_back(found->second);
         needed[found->second] = true;

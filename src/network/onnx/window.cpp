@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace hdap::network {
@@ -35,14 +37,13 @@ Extent extent_attribute(const OnnxNode& node, const char* name, std::int64_t lea
     const std::vector<std::int64_t> sizes =
         node.integers(name, {otherwise.height, otherwise.width});
     if (sizes.size() != 2)
-        throw core::DataError("attribute '" + std::string(name) + "' has " +
-                              std::to_string(sizes.size()) +
-                              " sizes; only operators on images, with 2, are supported");
+        throw core::DataError(fmt::format(
+            "attribute '{}' has {} sizes; only operators on images, with 2, are supported", name,
+            sizes.size()));
     for (const std::int64_t size : sizes)
         if (size < least || size > largest)
-            throw core::DataError("attribute '" + std::string(name) + "' holds " +
-                                  std::to_string(size) + ", must be in [" + std::to_string(least) +
-                                  ", " + std::to_string(largest) + "]");
+            throw core::DataError(fmt::format("attribute '{}' holds {}, must be in [{}, {}]", name,
+                                              size, least, largest));
     return {sizes[0], sizes[1]};
 }
 
@@ -59,16 +60,17 @@ Window read_window(const OnnxNode& node, const Extent& kernel, const Extent& ima
         pad_to_same(window, image, automatic == "SAME_LOWER");
     } else if (automatic == "NOTSET") {
         if (pads.size() != 4)
-            throw core::DataError("attribute 'pads' has " + std::to_string(pads.size()) +
-                                  " sizes; only operators on images, with 4, are supported");
+            throw core::DataError(fmt::format(
+                "attribute 'pads' has {} sizes; only operators on images, with 4, are supported",
+                pads.size()));
         for (const std::int64_t pad : pads)
             if (pad < 0 || pad > largest)
-                throw core::DataError("attribute 'pads' holds " + std::to_string(pad) +
-                                      ", must be in [0, " + std::to_string(largest) + "]");
+                throw core::DataError(
+                    fmt::format("attribute 'pads' holds {}, must be in [0, {}]", pad, largest));
         window.before = {pads[0], pads[1]};
         window.after = {pads[2], pads[3]};
     } else if (automatic != "VALID") {
-        throw core::DataError("attribute 'auto_pad' is '" + automatic + "'");
+        throw core::DataError(fmt::format("attribute 'auto_pad' is '{}'", automatic));
     }
     return window;
 }

@@ -2,6 +2,8 @@
 
 #include "hdap/core/error.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -55,7 +57,7 @@ class Directory {
     [[nodiscard]] const std::vector<Record>& records() const { return records_; }
 
     [[noreturn]] void fail(const std::string& what) const {
-        throw core::DataError(name_ + ": not a TorchScript archive: " + what);
+        throw core::DataError(fmt::format("{}: not a TorchScript archive: {}", name_, what));
     }
 
   private:
@@ -93,7 +95,7 @@ class Directory {
             first_header_ = number<std::uint64_t>(end64 + 48);
         }
         if (first_header_ > at || size > at - first_header_ || count_ > size / central_header_bytes)
-            fail("its zip directory of " + std::to_string(count_) + " records is damaged");
+            fail(fmt::format("its zip directory of {} records is damaged", count_));
     }
 
     /// Appends the record whose header is at `at`; returns where the next header is.
@@ -140,7 +142,7 @@ class Directory {
     void check_record(Record& record, std::uint16_t flags, std::uint16_t method) const {
         constexpr std::uint16_t plain = 0;
         constexpr std::uint16_t deflated = 8;
-        const std::string shown = "record '" + std::string(record.name.substr(0, 80)) + "'";
+        const std::string shown = fmt::format("record '{}'", record.name.substr(0, 80));
         if ((flags & 1U) != 0 || (method != plain && method != deflated))
             fail(shown + " is encrypted or compressed in an unknown way");
         if (!has_signature(record.first, local_header_signature)) fail(shown + " has no header");
@@ -148,14 +150,14 @@ class Directory {
                                    number<std::uint16_t>(record.first + 26) +
                                    number<std::uint16_t>(record.first + 28);
         if (data > first_header_ || record.stored > first_header_ - data)
-            fail(shown + " of " + std::to_string(record.stored) +
-                 " bytes reaches over the end of the records");
+            fail(fmt::format("{} of {} bytes reaches over the end of the records", shown,
+                             record.stored));
         record.last = data + record.stored;
         const std::uint64_t most =
             method == plain ? record.stored : most_inflation * (record.stored + 1);
         if (record.declared > most)
-            fail(shown + " declares " + std::to_string(record.declared) + " bytes, but only " +
-                 std::to_string(record.stored) + " are stored for it");
+            fail(fmt::format("{} declares {} bytes, but only {} are stored for it", shown,
+                             record.declared, record.stored));
     }
 
     /// Records over one another would be many times the file together.
@@ -165,8 +167,8 @@ class Directory {
                   [](const Record& a, const Record& b) { return a.first < b.first; });
         for (std::size_t i = 1; i < sorted.size(); ++i)
             if (sorted[i].first < sorted[i - 1].last)
-                fail("record '" + std::string(sorted[i].name.substr(0, 80)) +
-                     "' lies over another one");
+                fail(
+                    fmt::format("record '{}' lies over another one", sorted[i].name.substr(0, 80)));
     }
 
     std::span<const std::byte> bytes_;
@@ -179,8 +181,7 @@ class Directory {
 } // namespace
 
 std::string input_shape_text(const TensorShape& shape) {
-    return std::to_string(shape.channels) + " " + std::to_string(shape.extent.height) + " " +
-           std::to_string(shape.extent.width);
+    return fmt::format("{} {} {}", shape.channels, shape.extent.height, shape.extent.width);
 }
 
 std::optional<TensorShape> parse_input_shape(const std::string& text) {

@@ -1,6 +1,8 @@
 #include "load_torch.hpp"
 #include "operators_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -29,9 +31,9 @@ std::optional<std::vector<double>> numbers_of(const OperatorCall& call, const Va
                       tensor.numel() == operand.sizes[1] &&
                       tensor.size(channels_at) == operand.sizes[1];
     if (!fits)
-        call.fail("combines a tensor of the images with another one of " +
-                  std::to_string(tensor.dim()) + " dimensions that has not one value for each of " +
-                  std::to_string(operand.sizes[1]) + " channels");
+        call.fail(fmt::format("combines a tensor of the images with another one of {} dimensions "
+                              "that has not one value for each of {} channels",
+                              tensor.dim(), operand.sizes[1]));
     const std::vector<float> floats = to_floats(tensor.flatten()).values;
     return std::vector<double>(floats.begin(), floats.end());
 }
@@ -75,8 +77,8 @@ Traced combine(const OperatorCall& call, Operator op, const Traced& first, const
     const bool plain = first.view == View::plain && second.view == View::plain;
     if (first.sizes.size() != second.sizes.size() || (!plain && first.view != second.view) ||
         (!plain && first.sizes != second.sizes))
-        call.fail("combines tensors of " + std::to_string(first.sizes.size()) + " and " +
-                  std::to_string(second.sizes.size()) + " dimensions that do not correspond");
+        call.fail(fmt::format("combines tensors of {} and {} dimensions that do not correspond",
+                              first.sizes.size(), second.sizes.size()));
     if (op == Operator::multiply && first.view == View::row_means)
         call.fail("multiplies means over the width alone; take those over height and width "
                   "together before: x.mean([2, 3])");
@@ -188,7 +190,7 @@ Value concatenate(const OperatorCall& call) {
     return result;
 }
 
-constexpr std::array entries{
+constexpr std::array arithmetic_entries{
     OperatorEntry{"add", add},
     OperatorEntry{"sub", subtract},
     OperatorEntry{"rsub", reverse_subtract},
@@ -203,7 +205,7 @@ constexpr std::array entries{
 } // namespace
 
 std::span<const OperatorEntry> arithmetic_operators() {
-    return entries;
+    return arithmetic_entries;
 }
 
 } // namespace hdap::network::torchscript

@@ -4,6 +4,7 @@
 #include "hdap/storage/sealed_file.hpp"
 
 #include <ATen/ops/empty.h>
+#include <fmt/core.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
@@ -80,10 +81,11 @@ class ModuleTree {
     }
 
     [[noreturn]] static void refuse(const std::string& name) {
-        throw core::DataError("a parameter cannot be called '" + name +
-                              "' in a TorchScript file: a part of the name is empty, is both a "
-                              "module and a tensor, or has other letters than ASCII's without "
-                              "quotes and backslashes; rename the layer");
+        throw core::DataError(
+            fmt::format("a parameter cannot be called '{}' in a TorchScript file: a part of the "
+                        "name is empty, is both a module and a tensor, or has other letters than "
+                        "ASCII's without quotes and backslashes; rename the layer",
+                        name));
     }
 
     std::shared_ptr<jit::CompilationUnit> unit_;
@@ -343,8 +345,8 @@ std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& 
         return bytes;
     } catch (const c10::Error& error) {
         throw core::InternalError(
-            "network '" + network.name +
-            "' cannot be written as TorchScript: LibTorch: " + error.what_without_backtrace());
+            fmt::format("network '{}' cannot be written as TorchScript: LibTorch: {}", network.name,
+                        error.what_without_backtrace()));
     }
 }
 

@@ -4,6 +4,8 @@
 #include "load_torch.hpp"
 #include "reader_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -59,7 +61,7 @@ TorchscriptWeights parse_torchscript_weights(std::span<const std::byte> bytes,
             if (!attribute.value.isTensor() || !attribute.value.toTensor().defined()) continue;
             const at::Tensor tensor = attribute.value.toTensor();
             if (!at::isFloatingType(tensor.scalar_type())) continue;
-            check_tensor(tensor, name + ": tensor '" + attribute.name + "'");
+            check_tensor(tensor, fmt::format("{}: tensor '{}'", name, attribute.name));
             weights.emplace(attribute.name, to_floats(tensor));
         }
         constexpr std::string_view wrapper = "module.";

@@ -1,6 +1,8 @@
 #include "load_torch.hpp"
 #include "operators_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -51,9 +53,8 @@ Value convolution(const OperatorCall& call) {
     node.padding = padding_of(call, node);
     node.bias = call.find("bias") != nullptr;
     if (node.groups < 1 || filters.size(1) * node.groups != input.sizes[1])
-        call.fail("has a weight of shape " + shape_of(filters) + " and " +
-                  std::to_string(node.groups) + " groups, but an input of " +
-                  std::to_string(input.sizes[1]) + " channels");
+        call.fail(fmt::format("has a weight of shape {} and {} groups, but an input of {} channels",
+                              shape_of(filters), node.groups, input.sizes[1]));
     const Traced result = call.append(std::move(node), {input.node});
     call.assembly().set_weight(result.node, ".weight", to_floats(filters));
     if (call.find("bias") != nullptr)
@@ -67,8 +68,8 @@ Traced append_linear(const OperatorCall& call, const Traced& given, const Known&
     const Traced input = call.flat(given);
     const at::Tensor& matrix = weight.value.toTensor();
     if (matrix.dim() != 2 || matrix.size(1) != input.sizes[1])
-        call.fail("has a weight of shape " + shape_of(matrix) + ", but an input of " +
-                  std::to_string(input.sizes[1]) + " channels");
+        call.fail(fmt::format("has a weight of shape {}, but an input of {} channels",
+                              shape_of(matrix), input.sizes[1]));
     Node node;
     node.name = call.name_of_layer(weight, "fc");
     node.op = Operator::linear;
@@ -102,7 +103,7 @@ Value addmm(const OperatorCall& call) {
     const Traced result =
         append_linear(call, call.traced(call.value("mat1")), transposed(call, "mat2"));
     if (bias.numel() != result.sizes[1])
-        call.fail("adds a tensor of shape " + shape_of(bias) + "; it must be a bias");
+        call.fail(fmt::format("adds a tensor of shape {}; it must be a bias", shape_of(bias)));
     call.assembly().add_bias_to_last(to_floats(bias.flatten()));
     return result;
 }
@@ -296,9 +297,9 @@ Value adaptive_pool(const OperatorCall& call, Operator op) {
     if (to == from) return input;
     if (to == Extent{1, 1} && op == Operator::average_pool) return global_pool(call, input);
     if (to.height < 1 || to.width < 1 || from.height % to.height != 0 || from.width % to.width != 0)
-        call.fail("pools " + std::to_string(from.height) + " x " + std::to_string(from.width) +
-                  " pixels to " + std::to_string(to.height) + " x " + std::to_string(to.width) +
-                  ", which takes windows of different sizes; use images of another size");
+        call.fail(fmt::format("pools {} x {} pixels to {} x {}, which takes windows of different "
+                              "sizes; use images of another size",
+                              from.height, from.width, to.height, to.width));
     Node node;
     node.name = call.name("pool");
     node.op = op;

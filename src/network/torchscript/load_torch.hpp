@@ -5,6 +5,7 @@
 #include "hdap/network/normalisation.hpp"
 #include "hdap/network/weights.hpp"
 
+#include <fmt/core.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <cstddef>
@@ -48,11 +49,11 @@ auto as_data_error(const std::string& name, const std::string& doing, const Body
     } catch (const std::bad_alloc&) {
         throw;
     } catch (const c10::Error& error) {
-        throw core::DataError(name + ": LibTorch cannot " + doing + ": " +
-                              first_line(error.what_without_backtrace()));
+        throw core::DataError(fmt::format("{}: LibTorch cannot {}: {}", name, doing,
+                                          first_line(error.what_without_backtrace())));
     } catch (const std::exception& error) {
-        throw core::DataError(name + ": LibTorch cannot " + doing + ": " +
-                              first_line(error.what()));
+        throw core::DataError(
+            fmt::format("{}: LibTorch cannot {}: {}", name, doing, first_line(error.what())));
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include "load_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -89,7 +91,7 @@ const Value* OperatorCall::find(std::string_view name) const {
 
 const Value& OperatorCall::value(std::string_view name) const {
     const Value* const found = find(name);
-    if (found == nullptr) fail("has no argument '" + std::string(name) + "'");
+    if (found == nullptr) fail(fmt::format("has no argument '{}'", name));
     return *found;
 }
 
@@ -102,7 +104,7 @@ Traced OperatorCall::traced(const Value& given) const {
 std::int64_t OperatorCall::integer(std::string_view name) const {
     const auto* number = value(name).get<Known>();
     if (number == nullptr || !number->value.isInt())
-        fail("needs an integer as '" + std::string(name) + "'");
+        fail(fmt::format("needs an integer as '{}'", name));
     return number->value.toInt();
 }
 
@@ -112,13 +114,13 @@ double OperatorCall::number(std::string_view name) const {
         return given->value.toScalar().toDouble();
     if (given != nullptr && given->value.isTensor() && given->value.toTensor().numel() == 1)
         return given->value.toTensor().item().toDouble();
-    fail("needs a number as '" + std::string(name) + "'");
+    fail(fmt::format("needs a number as '{}'", name));
 }
 
 bool OperatorCall::flag(std::string_view name) const {
     const auto* given = value(name).get<Known>();
     if (given == nullptr || !given->value.isBool())
-        fail("needs true or false as '" + std::string(name) + "'");
+        fail(fmt::format("needs true or false as '{}'", name));
     return given->value.toBool();
 }
 
@@ -129,7 +131,7 @@ std::vector<std::int64_t> OperatorCall::integers(std::string_view name) const {
     for (const Value& element : **list) {
         const auto* number = element.get<Known>();
         if (number == nullptr || !number->value.isInt())
-            fail("needs integers as '" + std::string(name) + "'");
+            fail(fmt::format("needs integers as '{}'", name));
         result.push_back(number->value.toInt());
     }
     return result;
@@ -142,7 +144,7 @@ std::vector<double> OperatorCall::numbers(std::string_view name) const {
     for (const Value& element : **list) {
         const auto* number = element.get<Known>();
         if (number == nullptr || !number->value.isScalar())
-            fail("needs numbers as '" + std::string(name) + "'");
+            fail(fmt::format("needs numbers as '{}'", name));
         result.push_back(number->value.toScalar().toDouble());
     }
     return result;
@@ -151,14 +153,14 @@ std::vector<double> OperatorCall::numbers(std::string_view name) const {
 Extent OperatorCall::extent(std::string_view name) const {
     const std::vector<std::int64_t> sizes = integers(name);
     if (sizes.size() == 1) return {sizes[0], sizes[0]};
-    if (sizes.size() != 2) fail("needs a height and a width as '" + std::string(name) + "'");
+    if (sizes.size() != 2) fail(fmt::format("needs a height and a width as '{}'", name));
     return {sizes[0], sizes[1]};
 }
 
 Known OperatorCall::tensor(std::string_view name) const {
     const auto* given = value(name).get<Known>();
     if (given == nullptr || !given->value.isTensor())
-        fail("needs a '" + std::string(name) + "' that does not depend on the images");
+        fail(fmt::format("needs a '{}' that does not depend on the images", name));
     return *given;
 }
 
@@ -166,8 +168,7 @@ std::size_t OperatorCall::dimension(const Traced& tensor, std::int64_t dim) cons
     const auto count = static_cast<std::int64_t>(tensor.sizes.size());
     const std::int64_t from_front = dim < 0 ? dim + count : dim;
     if (from_front < 0 || from_front >= count)
-        fail("works on dimension " + std::to_string(dim) + " of a tensor that has " +
-             std::to_string(count));
+        fail(fmt::format("works on dimension {} of a tensor that has {}", dim, count));
     return static_cast<std::size_t>(from_front);
 }
 
@@ -233,24 +234,27 @@ Traced OperatorCall::settled(const Traced& tensor) const {
 Traced OperatorCall::plain(const Traced& tensor) const {
     const Traced result = settled(tensor);
     if (result.view != View::plain)
-        fail("is applied to a tensor of " + std::to_string(tensor.sizes.size()) +
-             " dimensions that no longer are batch, channels, height and width");
+        fail(fmt::format("is applied to a tensor of {} dimensions that no longer are batch, "
+                         "channels, height and width",
+                         tensor.sizes.size()));
     return result;
 }
 
 Traced OperatorCall::spatial(const Traced& tensor) const {
     const Traced result = plain(tensor);
     if (result.sizes.size() != 4)
-        fail("is applied to a tensor of " + std::to_string(result.sizes.size()) +
-             " dimensions; it needs batch, channels, height and width");
+        fail(fmt::format(
+            "is applied to a tensor of {} dimensions; it needs batch, channels, height and width",
+            result.sizes.size()));
     return result;
 }
 
 Traced OperatorCall::flat(const Traced& tensor) const {
     const Traced result = plain(tensor);
     if (result.sizes.size() != 2)
-        fail("is applied to a tensor of " + std::to_string(result.sizes.size()) +
-             " dimensions; it needs batch and channels: flatten it first");
+        fail(fmt::format("is applied to a tensor of {} dimensions; it needs batch and channels: "
+                         "flatten it first",
+                         result.sizes.size()));
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include "load_torch.hpp"
 #include "operators_torch.hpp"
 
+#include <fmt/core.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
@@ -66,9 +67,9 @@ std::vector<Value> first_arguments(const std::string& file, const ObjectAt& self
     for (std::size_t i = 2; i < schema.arguments().size(); ++i) {
         const auto& value = schema.arguments()[i].default_value();
         if (!value)
-            throw core::DataError(file + ": forward takes " +
-                                  std::to_string(schema.arguments().size() - 1) +
-                                  " inputs; networks here take one: a batch of images");
+            throw core::DataError(fmt::format(
+                "{}: forward takes {} inputs; networks here take one: a batch of images", file,
+                schema.arguments().size() - 1));
         arguments.push_back(from_ivalue(*value, ""));
     }
     return arguments;
@@ -118,31 +119,30 @@ Traced Reader::current(const jit::Node& place, const Frame& frame, const Traced&
 }
 
 void Reader::fail(const jit::Node& place, const Frame& frame, const std::string& what) const {
-    std::string message = file_ + ": operator " + place.kind().toQualString();
-    if (!frame.self.path.empty()) message += " of module '" + frame.self.path + "'";
+    std::string message = fmt::format("{}: operator {}", file_, place.kind().toQualString());
+    if (!frame.self.path.empty()) message += fmt::format(" of module '{}'", frame.self.path);
     // A saved program knows the Python lines that it was made from, too.
     auto range = place.sourceRange();
     if (const auto original = range.findSourceRangeThatGenerated()) range = *original;
     if (const auto position = range.file_line_col())
-        message += " (" + std::get<0>(*position) + ", line " +
-                   std::to_string(std::get<1>(*position)) + ")";
+        message += fmt::format(" ({}, line {})", std::get<0>(*position), std::get<1>(*position));
     throw core::DataError(message + " " + what);
 }
 
 Reader::Values Reader::call(const jit::Function& function, const Values& arguments,
                             const ObjectAt& self, int depth) {
     if (depth > deepest_call)
-        throw core::DataError(file_ + ": functions call one another more than " +
-                              std::to_string(deepest_call) + " deep");
+        throw core::DataError(
+            fmt::format("{}: functions call one another more than {} deep", file_, deepest_call));
     auto* const with_graph = jit::tryToGraphFunction(const_cast<jit::Function&>(function));
     if (with_graph == nullptr)
-        throw core::DataError(file_ + ": '" + function.name() + "' is not a TorchScript function");
+        throw core::DataError(
+            fmt::format("{}: '{}' is not a TorchScript function", file_, function.name()));
     const auto graph = with_graph->graph();
     const auto inputs = graph->inputs();
     if (inputs.size() != arguments.size())
-        throw core::DataError(file_ + ": '" + function.name() + "' is called with " +
-                              std::to_string(arguments.size()) + " arguments, it takes " +
-                              std::to_string(inputs.size()));
+        throw core::DataError(fmt::format("{}: '{}' is called with {} arguments, it takes {}",
+                                          file_, function.name(), arguments.size(), inputs.size()));
     Frame frame{.self = self, .values = {}, .depth = depth};
     for (std::size_t i = 0; i < inputs.size(); ++i)
         frame.values[inputs[i]] = arguments[i];
@@ -156,7 +156,7 @@ Reader::Values Reader::call(const jit::Function& function, const Values& argumen
 void Reader::run_block(const jit::Block& block, Frame& frame) {
     for (const jit::Node* node : block.nodes()) {
         if (++steps_ > most_steps)
-            fail(*node, frame, "is beyond the " + std::to_string(most_steps) + "th");
+            fail(*node, frame, fmt::format("is beyond the {}th", most_steps));
         run_node(*node, frame);
     }
 }
@@ -207,7 +207,7 @@ Reader::Values Reader::run_call(const jit::Node& node, const Values& arguments,
     const std::string& name = node.s(c10::attr::name);
     const jit::Function* const method = object->object->type()->findMethod(name);
     if (method == nullptr)
-        fail(node, frame, "calls '" + name + "', which the module does not have");
+        fail(node, frame, fmt::format("calls '{}', which the module does not have", name));
     return call(*method, arguments, *object, frame.depth + 1);
 }
 
@@ -239,7 +239,7 @@ void Reader::run_loop(const jit::Node& node, Frame& frame) {
         carried.push_back(frame.values.at(node.inputs()[i]));
     for (std::int64_t trip = 0; goes_on && trip < trips; ++trip) {
         if (++steps_ > most_steps)
-            fail(node, frame, "repeats more than " + std::to_string(most_steps) + " steps");
+            fail(node, frame, fmt::format("repeats more than {} steps", most_steps));
         frame.values[body.inputs()[0]] = known(trip);
         for (std::size_t i = 0; i < carried.size(); ++i)
             frame.values[body.inputs()[i + 1]] = carried[i];

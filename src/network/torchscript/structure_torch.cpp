@@ -1,5 +1,7 @@
 #include "operators_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -32,7 +34,7 @@ std::size_t place(const OperatorCall& call, std::int64_t index, std::size_t size
     const auto count = static_cast<std::int64_t>(size);
     const std::int64_t from_front = index < 0 ? index + count : index;
     if (from_front < 0 || from_front >= count)
-        call.fail("asks for element " + std::to_string(index) + " of " + std::to_string(count));
+        call.fail(fmt::format("asks for element {} of {}", index, count));
     return static_cast<std::size_t>(from_front);
 }
 
@@ -82,9 +84,8 @@ std::optional<Values> run_language(const OperatorCall& call) {
     case prim::ListUnpack:
     case prim::TupleUnpack:
         if (elements(call, arguments[0]).size() != call.node.outputs().size())
-            call.fail("takes apart a list of " +
-                      std::to_string(elements(call, arguments[0]).size()) + " into " +
-                      std::to_string(call.node.outputs().size()));
+            call.fail(fmt::format("takes apart a list of {} into {}",
+                                  elements(call, arguments[0]).size(), call.node.outputs().size()));
         return elements(call, arguments[0]);
     case prim::TupleIndex: {
         const Values& tuple = elements(call, arguments[0]);
@@ -164,7 +165,7 @@ std::optional<Values> run_on_list(const OperatorCall& call, const std::string& o
     constexpr std::size_t longest = 1'000'000;
     const auto* other = arguments.size() > 1 ? arguments[1].get<List>() : nullptr;
     if (list.size() + (other == nullptr ? 0 : (*other)->size()) > longest)
-        call.fail("makes a list of more than " + std::to_string(longest) + " elements");
+        call.fail(fmt::format("makes a list of more than {} elements", longest));
     if (op == "aten::len") return Values{known(static_cast<std::int64_t>(list.size()))};
     if (op == "aten::__getitem__")
         return Values{list[place(call, integer(call, arguments[1]), list.size())]};

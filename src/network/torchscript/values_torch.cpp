@@ -6,6 +6,7 @@
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -80,7 +81,7 @@ Value from_ivalue(const c10::IValue& value, const std::string& path) {
     }
     if (value.isTensor() && value.toTensor().defined())
         check_tensor(value.toTensor(),
-                     path.empty() ? "a constant of the program" : "tensor '" + path + "'");
+                     path.empty() ? "a constant of the program" : fmt::format("tensor '{}'", path));
     return Known{value, value.isTensor() ? path : ""};
 }
 

@@ -1,5 +1,7 @@
 #include "operators_torch.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -50,9 +52,10 @@ Sizes resolved(const OperatorCall& call, const Traced& input, Sizes target) {
         *open = others > 0 && count % others == 0 ? count / others : -1;
     }
     if (product(target) != count || target[0] != batch_size)
-        call.fail("makes " + text(target) + " of " + text(input.sizes) +
-                  "; the batch must stay the first dimension, and a size that was fixed when the "
-                  "network was traced must be that of the images");
+        call.fail(
+            fmt::format("makes {} of {}; the batch must stay the first dimension, and a size that "
+                        "was fixed when the network was traced must be that of the images",
+                        text(target), text(input.sizes)));
     return target;
 }
 
@@ -122,8 +125,9 @@ Traced reshaped(const OperatorCall& call, Traced input, const Sizes& wanted) {
             return seen_as(input, View::groups, target);
         if (const auto result = unflattened(call, input, target)) return *result;
     }
-    call.fail("makes " + text(target) + " of " + text(input.sizes) +
-              ", which mixes channels and pixels in a way that networks here have no operator for");
+    call.fail(fmt::format("makes {} of {}, which mixes channels and pixels in a way that networks "
+                          "here have no operator for",
+                          text(target), text(input.sizes)));
 }
 
 Value view(const OperatorCall& call) {
@@ -312,8 +316,7 @@ Value parts_of(const OperatorCall& call, const Traced& input, const Sizes& count
         first += count;
     }
     if (first != input.sizes[1])
-        call.fail("splits " + std::to_string(input.sizes[1]) + " channels into parts of " +
-                  std::to_string(first));
+        call.fail(fmt::format("splits {} channels into parts of {}", input.sizes[1], first));
     return parts;
 }
 
@@ -353,7 +356,7 @@ Value pad(const OperatorCall& call) {
         call.fail("pads with something else than zeros");
     Sizes margins = call.integers("pad");
     if (margins.size() % 2 != 0 || margins.size() > 2 * input.sizes.size())
-        call.fail("has " + std::to_string(margins.size()) + " margins");
+        call.fail(fmt::format("has {} margins", margins.size()));
     if (std::any_of(margins.begin(), margins.end(), [](std::int64_t m) { return m < 0; }))
         call.fail("cuts off a part of the image; use a convolution without padding, or pooling");
     // Pairs of margins come from the last dimension on.
@@ -380,7 +383,7 @@ Traced expanded(const OperatorCall& call, const Traced& input, Sizes target) {
     const bool repeats = target.size() == 4 && input.sizes.size() == 4 &&
                          target[0] == input.sizes[0] && target[1] == input.sizes[1] &&
                          input.sizes[2] == 1 && input.sizes[3] == 1 && input.view == View::plain;
-    if (!repeats) call.fail("repeats " + text(input.sizes) + " to " + text(target));
+    if (!repeats) call.fail(fmt::format("repeats {} to {}", text(input.sizes), text(target)));
     return seen_as(input, View::expanded, std::move(target));
 }
 
@@ -409,7 +412,7 @@ Value copy(const OperatorCall& call) {
     return call.reader.in_new_memory(call.input());
 }
 
-constexpr std::array entries{
+constexpr std::array view_entries{
     OperatorEntry{"view", view},
     OperatorEntry{"reshape", reshape},
     OperatorEntry{"flatten", flatten},
@@ -442,7 +445,7 @@ constexpr std::array entries{
 } // namespace
 
 std::span<const OperatorEntry> view_operators() {
-    return entries;
+    return view_entries;
 }
 
 } // namespace hdap::network::torchscript

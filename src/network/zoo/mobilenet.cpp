@@ -1,5 +1,7 @@
 #include "builder.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 
@@ -18,7 +20,7 @@ std::size_t append_inverted_residual(NetworkBuilder& builder, const std::string&
     std::size_t last = from;
     int part = 0;
     const auto convolve = [&](std::int64_t outputs, NetworkBuilder::Convolution shape) {
-        const std::string name = block + ".conv." + std::to_string(part++);
+        const std::string name = fmt::format("{}.conv.{}", block, part++);
         last = builder.conv(name + ".0", last, outputs, shape);
         last = builder.apply(Operator::batch_norm, name + ".1", {last});
         last = builder.apply(Operator::relu6, name + ".2", {last});
@@ -26,8 +28,8 @@ std::size_t append_inverted_residual(NetworkBuilder& builder, const std::string&
     const std::int64_t inner = builder.channels(from) * expansion;
     if (expansion > 1) convolve(inner, {.kernel = 1});
     convolve(inner, {.kernel = 3, .stride = stride, .groups = inner});
-    last = builder.conv(block + ".conv." + std::to_string(part), last, channels, {.kernel = 1});
-    last = builder.apply(Operator::batch_norm, block + ".conv." + std::to_string(part + 1), {last});
+    last = builder.conv(fmt::format("{}.conv.{}", block, part), last, channels, {.kernel = 1});
+    last = builder.apply(Operator::batch_norm, fmt::format("{}.conv.{}", block, part + 1), {last});
     if (stride == 1 && builder.channels(from) == channels)
         last = builder.apply(Operator::add, block + ".add", {from, last});
     return last;
@@ -63,8 +65,8 @@ Network make_mobilenet_v1(const ZooRequest& request) {
         finish("stem", builder.conv("stem.conv", 0, channels,
                                     {.stride = is_small(request.input_extent) ? 1 : 2}));
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-        const std::string depthwise = "blocks." + std::to_string(i) + ".depthwise";
-        const std::string pointwise = "blocks." + std::to_string(i) + ".pointwise";
+        const std::string depthwise = fmt::format("blocks.{}.depthwise", i);
+        const std::string pointwise = fmt::format("blocks.{}.pointwise", i);
         last = finish(depthwise, builder.conv(depthwise + ".conv", last, channels,
                                               {.stride = blocks[i].stride, .groups = channels}));
         channels = scaled(blocks[i].channels, request.width);

@@ -1,5 +1,7 @@
 #include "builder.hpp"
 
+#include <fmt/core.h>
+
 #include <array>
 
 namespace hdap::network {
@@ -94,7 +96,7 @@ Network make_imagenet_resnet(const ZooRequest& request) {
     for (std::size_t stage = 0; stage < form.blocks.size(); ++stage) {
         const std::int64_t channels = scaled((form.bottleneck ? 256 : 64) << stage, request.width);
         for (std::int64_t i = 0; i < form.blocks[stage]; ++i) {
-            const std::string block = "layer" + std::to_string(stage + 1) + "." + std::to_string(i);
+            const std::string block = fmt::format("layer{}.{}", stage + 1, i);
             const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
             const std::size_t path =
                 form.bottleneck
@@ -123,7 +125,7 @@ Network make_cifar_resnet(const ZooRequest& request) {
     for (int stage = 0; stage < 3; ++stage) {
         const std::int64_t channels = scaled(std::int64_t{16} << stage, request.width);
         for (std::int64_t i = 0; i < blocks; ++i) {
-            const std::string block = "layer" + std::to_string(stage + 1) + "." + std::to_string(i);
+            const std::string block = fmt::format("layer{}.{}", stage + 1, i);
             const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
             const std::size_t path = append_basic_path(builder, block, last, channels, stride);
             std::size_t shortcut = last;

@@ -1,5 +1,7 @@
 #include "builder.hpp"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <string>
 
@@ -26,7 +28,7 @@ class YoloBuilder {
         std::vector<std::size_t> parts{slice(name + ".split.0", both, 0, channels / 2),
                                        slice(name + ".split.1", both, channels / 2, channels / 2)};
         for (int i = 0; i < count; ++i) {
-            const std::string inner = name + ".m." + std::to_string(i);
+            const std::string inner = fmt::format("{}.m.{}", name, i);
             std::size_t last = conv(inner + ".cv1", parts.back(), channels / 2);
             last = conv(inner + ".cv2", last, channels / 2);
             if (shortcut)
@@ -41,7 +43,7 @@ class YoloBuilder {
         std::vector<std::size_t> parts{conv(name + ".cv1", from, channels / 2, 1)};
         for (int i = 0; i < 3; ++i)
             parts.push_back(
-                builder_.max_pool(name + ".m." + std::to_string(i), parts.back(), 5, 1, 2));
+                builder_.max_pool(fmt::format("{}.m.{}", name, i), parts.back(), 5, 1, 2));
         return conv(name + ".cv2", concat(name + ".concat", parts), channels, 1);
     }
 

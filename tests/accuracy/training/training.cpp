@@ -2,7 +2,7 @@
 
 #include "accuracy/images/synthetic_images.hpp"
 #include "accuracy/reference_batch.hpp"
-#include "hdap/accuracy/evaluator.hpp"
+#include "hdap/accuracy/evaluation.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/zoo.hpp"
 #include "network/random_network.hpp"
@@ -60,9 +60,7 @@ std::vector<double> log_softmax(const FeatureMap& logits, double temperature) {
 }
 
 /// Cross-entropy with smoothed labels, averaged over the images.
-double reference_loss(const network::Network& network, const Weights& weights,
-                      const ImageData& images, double smoothing) {
-    const ReferenceBatch batch = reference_batch(network, weights, images, 0, images.count);
+double reference_loss(const ReferenceBatch& batch, const ImageData& images, double smoothing) {
     double loss = 0.0;
     for (std::size_t i = 0; i < batch.logits.size(); ++i) {
         const std::vector<double> log_share = log_softmax(batch.logits[i], 1.0);
@@ -76,11 +74,15 @@ double reference_loss(const network::Network& network, const Weights& weights,
     return loss / static_cast<double>(batch.logits.size());
 }
 
+double reference_loss(const network::Network& network, const Weights& weights,
+                      const ImageData& images, double smoothing) {
+    return reference_loss(reference_batch(network, weights, images, 0, images.count), images,
+                          smoothing);
+}
+
 /// T² · KL(teacher ‖ network), averaged over the images.
-double reference_divergence(const network::Network& network, const Weights& weights,
-                            const ImageData& images, const std::vector<float>& teacher_logits,
+double reference_divergence(const ReferenceBatch& batch, const std::vector<float>& teacher_logits,
                             double temperature) {
-    const ReferenceBatch batch = reference_batch(network, weights, images, 0, images.count);
     const std::size_t classes = batch.logits.front().size();
     double sum = 0.0;
     for (std::size_t i = 0; i < batch.logits.size(); ++i) {
@@ -330,8 +332,10 @@ TEST_CASE("with a teacher, a step goes down the mixed loss", "[training]") {
         check_step(
             start.weights, train(start, images, parameters, {}, teacher),
             [&, share = weight](const Weights& weights) {
-                return (1.0 - share) * reference_loss(start.network, weights, images, 0.0) +
-                       share * reference_divergence(start.network, weights, images, wanted, 3.0);
+                const ReferenceBatch batch =
+                    reference_batch(start.network, weights, images, 0, images.count);
+                return (1.0 - share) * reference_loss(batch, images, 0.0) +
+                       share * reference_divergence(batch, wanted, 3.0);
             },
             1);
     }

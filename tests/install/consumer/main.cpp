@@ -4,7 +4,7 @@
 #include <hdap/network/search_space.hpp>
 #include <hdap/network/zoo.hpp>
 #include <hdap/search/hypervolume.hpp>
-#include <hdap/surrogate/gbrt.hpp>
+#include <hdap/surrogate/surrogate.hpp>
 #include <vector>
 
 int main() {
@@ -13,11 +13,14 @@ int main() {
     const hdap::network::CostModel costs(network, space.structure());
     const std::vector<double> points{0.5, 0.5};
     const std::vector<double> reference{1.0, 1.0};
-    const std::vector<float> features{0.0F, 1.0F};
-    const std::vector<float> targets{1.0F, 2.0F};
-    const auto forest = hdap::surrogate::fit_gbrt(features, 2, 1, targets, {.trees = 3});
-    std::printf("hdap %s: %lld MACs, hypervolume %g, %zu trees\n", hdap::core::version.data(),
+    const hdap::fleet::Profile profile{.group_names = {"conv"},
+                                       .genomes = {{8}, {4}, {2}},
+                                       .clusters = 1,
+                                       .latency_ms = {1.0, 0.6, 0.4}};
+    const auto surrogate = hdap::surrogate::fit_surrogate(profile, {}, 1);
+    std::printf("hdap %s: %lld MACs, hypervolume %g, surrogates for %zu cluster\n",
+                hdap::core::version.data(),
                 static_cast<long long>(costs.total(space.unpruned()).macs),
-                hdap::search::hypervolume(points, 2, reference), forest.trees());
+                hdap::search::hypervolume(points, 2, reference), surrogate->clusters());
     return costs.total(space.unpruned()).macs == 568'740'352 ? 0 : 1;
 }

@@ -2,11 +2,14 @@
 
 #include "hdap/core/random.hpp"
 #include "hdap/network/importance.hpp"
-#include "hdap/network/prune.hpp"
+#include "hdap/network/prunable.hpp"
 #include "network/random_network.hpp"
 #include "network/reference_forward.hpp"
 
+// LibTorch has a macro CHECK, too.
+#pragma push_macro("CHECK")
 #include <torch/script.h>
+#pragma pop_macro("CHECK")
 
 #include <algorithm>
 #include <cmath>
@@ -35,14 +38,14 @@ inline std::vector<float> random_images(const Network& network, std::int64_t cou
 inline PrunedNetwork randomly_pruned(const Network& network, const Weights& weights,
                                      std::uint32_t seed) {
     if (find_pruning_structure(network).groups.empty()) return {network, weights};
-    const SearchSpace space(network, {});
+    const Prunable prunable = with_weights(make_prunable(network, {}), weights);
     core::RandomStream random(seed, core::StreamId::testing, 5);
     Genome genome;
-    for (std::size_t g = 0; g < space.groups().size(); ++g) {
-        const std::vector<std::int32_t> allowed = space.allowed_counts(g);
+    for (std::size_t g = 0; g < prunable.space.groups().size(); ++g) {
+        const std::vector<std::int32_t> allowed = prunable.space.allowed_counts(g);
         genome.push_back(allowed[random.below(allowed.size())]);
     }
-    return prune(network, weights, space, rank_channels(network, weights, space), genome);
+    return prunable.prune(genome);
 }
 
 inline torch::jit::Module load_torchscript(std::span<const std::byte> bytes) {

@@ -81,6 +81,8 @@ async function checkCharts(page, expected) {
         assert.ok(share > 0.01, `${id} must show something, painted: ${share}`);
 }
 
+const headings = page => page.$$eval("#networks th[scope=col]", cells =>
+    cells.map(cell => cell.textContent));
 const column = (page, index) => page.$$eval(
     "#networks tbody tr", (rows, i) => rows.map(row => row.cells[i].textContent), index);
 
@@ -88,7 +90,8 @@ async function checkSorting(page) {
     const heading = page.locator("#networks th", {hasText: "Test accuracy"});
     await heading.getByRole("button").click();
     assert.equal(await heading.getAttribute("aria-sort"), "ascending");
-    let values = await column(page, 10);
+    const index = (await headings(page)).findIndex(text => text.startsWith("Test accuracy"));
+    let values = await column(page, index);
     const known = values.filter(text => text !== "–").map(Number);
     assert.ok(known.length >= 7);
     assert.deepEqual(known, [...known].sort((a, b) => a - b));
@@ -96,7 +99,7 @@ async function checkSorting(page) {
 
     await heading.getByRole("button").click();
     assert.equal(await heading.getAttribute("aria-sort"), "descending");
-    values = await column(page, 10);
+    values = await column(page, index);
     assert.deepEqual(values.slice(0, known.length).map(Number), known.reverse());
     assert.ok(values.slice(known.length).every(text => text === "–"), "unknown values come last");
 
@@ -116,18 +119,34 @@ async function checkChoice(page) {
     assert.deepEqual(await paintedShares(page), before);
 }
 
-async function checkTooltip(page) {
-    const place = await page.evaluate(() => {
+/// The tooltip of the network in the middle of a series.
+async function checkTooltip(page, name, expected) {
+    const place = await page.evaluate(wanted => {
         const chart = echarts.getInstanceByDom(document.getElementById("chart-front"));
-        const series = chart.getOption().series.findIndex(({name}) => name === "front, fine-tuned");
-        const point = chart.getOption().series[series].data[0];
+        const series = chart.getOption().series.findIndex(entry => entry.name === wanted);
+        const points = chart.getOption().series[series].data;
+        const point = points[Math.floor(points.length / 2)];
         const [x, y] = chart.convertToPixel({seriesIndex: series}, point.slice(0, 2));
         return {x, y, id: point[2].id};
-    });
+    }, name);
     await page.locator("#chart-front").hover({position: {x: place.x, y: place.y}});
     const tip = page.locator("#chart-front div", {hasText: "speed-up"}).last();
     await tip.waitFor();
-    assert.match(await tip.textContent(), new RegExp(`${place.id}.*MACs.*test accuracy`));
+    assert.match(await tip.textContent(), new RegExp(`${place.id}.*${expected}`));
+}
+
+/// A study without accuracies: its chart shows its objectives, its table no accuracy.
+async function checkLatencyOnly(page) {
+    assert.ok((await headings(page)).every(text => !text.includes("ccuracy")));
+    assert.match(await page.locator(".lead").textContent(), /No accuracy was measured\.$/);
+    if (!hasCharts) return;
+    const names = await page.evaluate(() => {
+        const option = echarts.getInstanceByDom(document.getElementById("chart-front")).getOption();
+        return [option.xAxis[0].name, option.yAxis[0].name];
+    });
+    assert.match(names[0], /^Devices slower than 60 ms, predicted, %/);
+    assert.equal(names[1], "MACs per image, M");
+    await checkTooltip(page, "front", "devices slower than 60 ms");
 }
 
 const noSidewaysScrolling = async page => assert.ok(
@@ -145,7 +164,7 @@ try {
             await checkCharts(page, allCharts);
             await checkChoice(page);
             await screenshot(page, "light.png");
-            await checkTooltip(page);
+            await checkTooltip(page, "front, fine-tuned", "MACs.*test accuracy");
         }
         await checkSorting(page);
         await noSidewaysScrolling(page);
@@ -167,6 +186,27 @@ try {
         assert.match(await page.title(), /^<\/script><img/);
         await noSidewaysScrolling(page);
         await screenshot(page, "hostile.png");
+    });
+    await withReport("hostile-latency.html", {}, async page => {
+        await checkCharts(page, charts);
+        assert.equal(await page.locator("img").count(), 0);
+        await noSidewaysScrolling(page);
+    });
+    for (const [name, options] of [
+        ["latency-light", {colorScheme: "light"}],
+        ["latency-dark", {colorScheme: "dark"}],
+        ["latency-narrow", {viewport: {width: 390, height: 844}}],
+    ])
+        await withReport("latency.html", options, async page => {
+            await checkCharts(page, charts);
+            await noSidewaysScrolling(page);
+            await screenshot(page, `${name}.png`);
+            if (name === "latency-light") await checkLatencyOnly(page);
+        });
+    await withReport("predicted.html", {}, async page => {
+        await checkCharts(page, charts);
+        assert.ok((await headings(page)).some(text => text === "Mean latencyms, predicted"));
+        await screenshot(page, "predicted.png");
     });
     await withReport("bare.html", {}, async page => {
         await checkCharts(page, charts);

@@ -17,6 +17,7 @@ report::StudyReport hostile_report() {
     hostile.study_name = hostile.sku = hostile.network_name = hostile.data_name = evil;
     hostile.settings_toml = hostile.provenance = evil;
     hostile.objectives = {evil, evil};
+    hostile.metrics[1] = {.name = evil, .column = evil, .unit = evil};
     hostile.device_axis_names = {evil, evil};
     for (std::string& name : hostile.group_names)
         name = evil;
@@ -55,5 +56,8 @@ int main(int argc, char** argv) {
     write("sample.html", hdap::test::SampleReport::make());
     write("hostile.html", hostile_report());
     write("bare.html", bare_report());
+    write("latency.html", hdap::test::latency_sample());
+    write("predicted.html", hdap::test::without_true_latencies(hdap::test::SampleReport::make()));
+    write("hostile-latency.html", hdap::test::without_accuracy(hostile_report()));
     return 0;
 }

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// `hdap bench`: how fast the product's inner loops are, each against a peer in the same process.
+/// No part of the product's libraries.
+namespace hdap::bench {
+
+/// A number of ours beside the same number of a baseline.
+struct Result {
+    std::string name;             ///< snake_case, unique
+    double value = 0;             ///< ours
+    std::string unit;             ///< of both values, e.g. "ns per row and tree"
+    std::string baseline;         ///< what it is compared with, e.g. "XGBoost 1.7.4, 1 thread"
+    double baseline_value = 0;    ///< the baseline's, from the same process
+    double ratio = 0;             ///< > 1: better than the baseline
+    std::optional<double> target; ///< the ratio to reach, where one was set
+};
+
+/// A row of the table of benchmarks.
+struct Benchmark {
+    std::string_view name;
+    std::string_view description;
+    /// With `verify`, what is compared must first give the same results; throws InternalError when
+    /// it does not.
+    std::vector<Result> (*run)(bool verify);
+};
+
+/// All of them, in the order of their names.
+std::span<const Benchmark> benchmarks();
+
+/// Times the classification of images by randomly pruned networks, batches of 64 on one thread, in
+/// interleaved rounds: the engine that candidates are evaluated with against LibTorch's eager mode
+/// on the same pruned network, in its default layout and with its batch norms as they are.
+///
+/// - accuracy_NETWORK_vs_eager: MobileNetV1 0.25 (28 × 28), 1.0 (32 × 32), ResNet20 and ResNet56,
+///   unpruned and three random genomes of each; images per second of all four together.
+/// - accuracy_resnet56_peak_share: the engine's GFLOP/s on the unpruned ResNet56 against those of
+///   LibTorch's dense 3 × 3 convolutions of its three sizes, channels-last, alone.
+/// - accuracy_NETWORK_machine_share: the engine's GFLOP/s on those networks against multiply-adds
+///   that read and write nothing but registers: the limit of the processor.
+/// - accuracy_scaling_2: two candidates on two threads against one after the other (wall time).
+/// - accuracy_NETWORK_bfloat16, where the processor has AVX512-BF16: the engine with it against
+///   itself in float32.
+///
+/// `verify`: engine and LibTorch give the same classes for all images of all networks, and logits
+/// that agree to 1e-3; with bfloat16 logits agree to 5 % of their root mean square. Takes about two
+/// minutes.
+std::vector<Result> bench_accuracy(bool verify);
+
+/// Times CostModel::total on random genomes of ResNet50, MobileNetV1 and YOLOv8n, one thread, in
+/// millions of genomes per second, against a walk over the layers that counts the same costs; the
+/// last row holds ResNet50's against what is to be reached, a million per second.
+///
+/// `verify`: both agree for every genome. Takes about 3 s.
+std::vector<Result> bench_costs(bool verify);
+
+/// Times non_dominated_rank on 10,000 uniformly random points of 2 and of 3 objectives, and
+/// hypervolume on 1,000 mutually non-dominated points of 3, against pagmo2's
+/// fast_non_dominated_sorting and hypervolume in the same process, one thread each, in interleaved
+/// rounds. pagmo gets its own data structures, filled beforehand.
+///
+/// Where hdap was built without pagmo, the rows say so, and have no baseline value and no ratio.
+/// `verify`: the ranks are equal, and the volumes to 12 digits. Takes about 15 s, nearly all of it
+/// in pagmo.
+std::vector<Result> bench_sort(bool verify);
+
+/// Times the prediction of latencies by the surrogates' forests against XGBoost's own, one thread
+/// each, in processor time, in interleaved rounds: 10,000 rows of 16 genes with 16 keep ratios
+/// each, 8 clusters, 100 trees of depth 3 (the paper's setting) and of depth 6.
+///
+/// XGBoost predicts in place from dense rows, as the kernel does, and keeps nothing between calls.
+/// `verify`: all predictions are equal bit for bit. Takes about 5 s.
+std::vector<Result> bench_surrogate(bool verify);
+
+/// Times steps of training ResNet20 on 32 × 32 images in batches of 128, in interleaved rounds.
+///
+/// - training_resnet20_pipeline: a step with all that belongs to it, on one thread, against a loop
+///   of forward, backward and update with the same kernels on one batch that lies ready: what
+///   reading, varying and normalising images costs.
+/// - training_resnet20_vs_libtorch: against that loop with LibTorch's own batch norms and layout.
+/// - training_scaling_2: two shards on two threads against the same two on one (wall time).
+///
+/// `verify`: one and two threads give the same weights. Takes half a minute.
+std::vector<Result> bench_training(bool verify);
+
+} // namespace hdap::bench

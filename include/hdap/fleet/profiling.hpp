@@ -1,0 +1,47 @@
+#pragma once
+
+#include "hdap/fleet/latency_source.hpp"
+#include "hdap/fleet/profile.hpp"
+#include "hdap/network/search_space.hpp"
+#include "hdap/parallel/job.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace hdap::fleet {
+
+/// The fewest candidates that surrogates may learn from.
+inline constexpr std::size_t fewest_profiled = 10;
+
+/// [cluster] the devices that are measured on its behalf: indices into the fleet.
+using Representatives = std::vector<std::vector<std::int32_t>>;
+
+/// A profile, and what is missing in it.
+struct MeasuredProfile {
+    Profile profile;
+    std::size_t left_out = 0; ///< candidates that were not measured on every cluster
+};
+
+/// Measures `wanted`, or what the source has instead, on the representatives of every cluster; a
+/// cluster's latency is the mean over those with a measurement, in their order. Candidates without
+/// any measurement on some cluster are left out.
+///
+/// Every rank gives the same arguments and gets the same profile; nothing when asked to stop.
+/// Collective. Throws as the source does, and an AgreedError of DataError's kind when the unpruned
+/// network was not measured on every cluster, or fewer than fewest_profiled candidates remain.
+std::optional<MeasuredProfile> measure_profile(LatencySource& source,
+                                               const Representatives& representatives,
+                                               const network::SearchSpace& space,
+                                               std::vector<network::Genome> wanted,
+                                               std::int64_t runs, const parallel::Job& job);
+
+/// What measure_profile makes of the latencies, [device][genome], of the representatives of all
+/// clusters one after the other; not a number where something was not measured.
+/// Throws DataError as measure_profile, InternalError when sizes do not fit.
+MeasuredProfile profile_of(const Representatives& representatives,
+                           const network::SearchSpace& space, std::vector<network::Genome> genomes,
+                           const std::vector<double>& latency_ms);
+
+} // namespace hdap::fleet

@@ -1,0 +1,207 @@
+#include "hdap/core/command.hpp"
+
+#include "accuracy/images/image_check.hpp"
+#include "evaluators.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/load.hpp"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+namespace hdap::accuracy {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string placeholder = "{network}";
+
+/// A folder that is gone with this object.
+class ScratchFolder {
+  public:
+    ScratchFolder() {
+        std::string pattern = (fs::temp_directory_path() / "hdap-candidate-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr)
+            throw core::InternalError(
+                fmt::format("cannot make a folder in {}; set TMPDIR to one that can be written",
+                            fs::temp_directory_path().string()));
+        path_ = pattern;
+    }
+    ~ScratchFolder() {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+    [[nodiscard]] const fs::path& path() const noexcept { return path_; }
+
+  private:
+    fs::path path_;
+};
+
+/// `text` as one word of the shell.
+std::string quoted(const std::string& text) {
+    std::string result = "'";
+    for (const char c : text)
+        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return result + "'";
+}
+
+std::string with_file(std::string command, const fs::path& file) {
+    const std::string word = quoted(file.string());
+    for (std::size_t at = command.find(placeholder); at != std::string::npos;
+         at = command.find(placeholder, at + word.size()))
+        command.replace(at, placeholder.size(), word);
+    return command;
+}
+
+/// The last line that is not blank, without blanks around it.
+std::string last_line(const std::string& text) {
+    constexpr const char* blanks = " \t\r\n";
+    const std::size_t last = text.find_last_not_of(blanks);
+    if (last == std::string::npos) return "";
+    const std::size_t before = text.find_last_of('\n', last);
+    const std::size_t first =
+        text.find_first_not_of(blanks, before == std::string::npos ? 0 : before);
+    return text.substr(first, last - first + 1);
+}
+
+std::optional<double> number_from(const std::string& line) {
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
+    const bool whole = error == std::errc() && end == line.data() + line.size();
+    if (!whole || !(value >= 0.0 && value <= 1.0)) return std::nullopt;
+    return value;
+}
+
+/// Why an outcome is no accuracy.
+std::string problem_of(const core::CommandOutcome& outcome, double timeout_seconds) {
+    if (outcome.end == core::CommandOutcome::End::timed_out)
+        return fmt::format("did not end within {} s (accuracy.timeout_seconds)",
+                           core::shortest(timeout_seconds));
+    if (outcome.exit_code != 0) return fmt::format("ended with exit code {}", outcome.exit_code);
+    const std::string line = last_line(outcome.output).substr(0, 200);
+    if (line.empty()) return "printed nothing; its last line must be a number in [0, 1]";
+    return fmt::format("printed '{}' last; expected a number in [0, 1], e.g. 0.761 for 76.1 %",
+                       line);
+}
+
+/// Measures candidates by running a program: it gets the candidate as a file, and the last line
+/// that it prints is the accuracy. Each run is a process of its own.
+class CommandEvaluator : public CandidateEvaluator {
+  public:
+    explicit CommandEvaluator(EvaluatorInputs inputs)
+        : network_(inputs.network), recalibration_(std::move(inputs.recalibration)),
+          // The program computes with what the file holds, whatever the engine rounds to.
+          evaluation_({.batch = inputs.evaluation.batch, .precision = "float32"}),
+          command_(std::move(inputs.command)) {
+        check_weights_of(network_);
+        check_command(command_);
+        check_evaluation(evaluation_);
+        if (recalibration_)
+            check_fit(network_.network, *recalibration_, "images for recalibration");
+    }
+
+    [[nodiscard]] std::optional<CandidateAccuracy>
+    accuracy(const network::Genome& genome, const EarlyStop& rule,
+             const std::stop_token& cancelled) const override;
+
+    [[nodiscard]] int workers(int threads) const override { return threads; }
+    [[nodiscard]] bool gives_up() const override { return false; }
+    [[nodiscard]] double chance_accuracy() const override { return 0.0; }
+    /// The command is a setting; what it does is the user's to keep apart.
+    [[nodiscard]] std::string identity() const override {
+        return "command; " + computing_identity();
+    }
+
+  private:
+    /// The file's network; nothing when `cancelled` was requested.
+    [[nodiscard]] std::optional<network::PrunedNetwork>
+    candidate(const network::Genome& genome, const std::stop_token& cancelled) const;
+
+    const network::Prunable& network_;
+    std::optional<ImageData> recalibration_;
+    EvaluationParameters evaluation_;
+    CommandParameters command_;
+};
+
+std::optional<network::PrunedNetwork>
+CommandEvaluator::candidate(const network::Genome& genome, const std::stop_token& cancelled) const {
+    network::PrunedNetwork pruned = network_.prune(genome);
+    if (!recalibration_) return pruned;
+    auto weights = recalibrate_batch_norm(pruned.network, pruned.weights, *recalibration_,
+                                          evaluation_, cancelled);
+    if (!weights) return std::nullopt;
+    pruned.weights = std::move(*weights);
+    return pruned;
+}
+
+std::optional<CandidateAccuracy>
+CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rule*/,
+                           const std::stop_token& cancelled) const {
+    const auto pruned = candidate(genome, cancelled);
+    if (!pruned) return std::nullopt;
+    const ScratchFolder folder;
+    const fs::path file = folder.path() / ("candidate." + command_.format);
+    network::save_network(file, *pruned);
+    const std::string command = with_file(command_.command, file);
+    core::CommandOutcome outcome;
+    for (std::int64_t run = 0; run <= command_.retries; ++run) {
+        outcome =
+            core::run_command({"/bin/sh", "-c", command}, command_.timeout_seconds, cancelled);
+        if (outcome.end == core::CommandOutcome::End::cancelled) return std::nullopt;
+        if (outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0)
+            if (const auto number = number_from(last_line(outcome.output)))
+                return CandidateAccuracy{*number, 0};
+    }
+    const std::string errors = last_line(outcome.errors);
+    throw core::DataError(fmt::format("accuracy.command `{}` {}, in {} tries{}", command_.command,
+                                      problem_of(outcome, command_.timeout_seconds),
+                                      command_.retries + 1,
+                                      errors.empty() ? "" : "; its stderr ends: " + errors));
+}
+
+} // namespace
+
+void check_command(const CommandParameters& parameters) {
+    if (parameters.command.find(placeholder) == std::string::npos)
+        throw core::ConfigError(fmt::format(
+            "accuracy.command is '{}', but has no {}, which stands for the candidate's file",
+            parameters.command, placeholder));
+    // Not HDF5, whose library may be used by one thread alone.
+    if (parameters.format != "onnx" && parameters.format != "pt")
+        throw core::ConfigError(
+            fmt::format("accuracy.format is '{}', must be onnx or pt", parameters.format));
+    if (!(parameters.timeout_seconds > 0.0 && parameters.timeout_seconds <= 1e7))
+        throw core::ConfigError(fmt::format("accuracy.timeout_seconds is {}, must be in (0, 1e7]",
+                                            core::shortest(parameters.timeout_seconds)));
+    if (parameters.retries < 0 || parameters.retries > 100)
+        throw core::ConfigError(
+            fmt::format("accuracy.retries is {}, must be in [0, 100]", parameters.retries));
+}
+
+std::unique_ptr<CandidateEvaluator> make_command_evaluator(EvaluatorInputs inputs) {
+    return std::make_unique<CommandEvaluator>(std::move(inputs));
+}
+
+std::vector<core::Setting> settings_of(CommandParameters& parameters) {
+    constexpr auto shapes = core::Outputs::search | core::Outputs::accuracies;
+    return {core::text("command", parameters.command, {},
+                       "E.g. \"python3 eval.py {network}\"; its last line is a number in [0, 1], "
+                       "larger is better",
+                       shapes),
+            core::text("format", parameters.format, {"onnx", "pt"},
+                       "Of the candidate's file, {network}", shapes),
+            core::real("timeout_seconds", parameters.timeout_seconds, {0.0, 1e7, true},
+                       "A run of the command that takes longer is killed", core::Outputs::nothing),
+            core::integer("retries", parameters.retries, {0, 100},
+                          "Runs more after one that failed", core::Outputs::nothing)};
+}
+
+} // namespace hdap::accuracy

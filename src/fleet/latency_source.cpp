@@ -1,0 +1,64 @@
+#include "hdap/fleet/latency_source.hpp"
+
+#include "fleet/sources/recorded.hpp"
+#include "fleet/sources/simulated.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/unknown_name.hpp"
+
+#include <fmt/core.h>
+
+#include <string_view>
+
+namespace hdap::fleet {
+namespace {
+
+struct SourceRow {
+    std::string_view name;
+    std::string_view comment; ///< of its settings
+    std::vector<core::Setting> (*settings)(LatencySourceParameters& parameters);
+    std::unique_ptr<LatencySource> (*make)(const LatencySourceParameters& parameters,
+                                           const network::Prunable& prunable,
+                                           const parallel::Communicator& communicator);
+};
+
+/// Another source is a line here.
+constexpr SourceRow sources[] = {
+    {"simulated", "How the units of a simulated fleet differ", &simulated_settings,
+     &make_simulated_source},
+    {"recorded", "Latencies that were measured elsewhere", &recorded_settings,
+     &make_recorded_source},
+};
+
+const SourceRow& row_of(const std::string& name) {
+    for (const SourceRow& row : sources)
+        if (row.name == name) return row;
+    throw core::ConfigError(core::unknown_name("latency source", name, latency_source_names()));
+}
+
+} // namespace
+
+std::vector<std::string> latency_source_names() {
+    std::vector<std::string> names;
+    for (const SourceRow& row : sources)
+        names.emplace_back(row.name);
+    return names;
+}
+
+std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters) {
+    std::vector<core::Section> sections;
+    for (const SourceRow& row : sources)
+        sections.push_back({fmt::format("fleet.{}", row.name), std::string(row.comment),
+                            row.settings(parameters)});
+    return sections;
+}
+
+std::unique_ptr<LatencySource> make_latency_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator) {
+    std::unique_ptr<LatencySource> source;
+    communicator.on_every_rank(
+        [&] { source = row_of(parameters.source).make(parameters, prunable, communicator); });
+    return source;
+}
+
+} // namespace hdap::fleet

@@ -1,0 +1,127 @@
+#include "hdap/fleet/profiling.hpp"
+
+#include "hdap/core/error.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+/// The representatives of all clusters, cluster after cluster.
+std::vector<std::int32_t> representatives_of(const Representatives& representatives) {
+    std::vector<std::int32_t> devices;
+    for (const auto& cluster : representatives)
+        devices.insert(devices.end(), cluster.begin(), cluster.end());
+    return devices;
+}
+
+/// The mean of one genome's latencies on devices [first, first + count) that measured it; not a
+/// number where none did.
+double mean_latency_ms(const std::vector<double>& latency_ms, std::size_t genomes,
+                       std::size_t genome, std::size_t first, std::size_t count) {
+    double sum = 0.0;
+    std::size_t measured = 0;
+    for (std::size_t device = first; device < first + count; ++device) {
+        const double latency = latency_ms[device * genomes + genome];
+        if (std::isnan(latency)) continue;
+        sum += latency;
+        ++measured;
+    }
+    return measured == 0 ? std::numeric_limits<double>::quiet_NaN()
+                         : sum / static_cast<double>(measured);
+}
+
+/// [cluster][genome] means over the representatives.
+std::vector<double> cluster_means_ms(const Representatives& representatives, std::size_t genomes,
+                                     const std::vector<double>& latency_ms) {
+    std::vector<double> means;
+    std::size_t first = 0;
+    for (const auto& devices : representatives) {
+        for (std::size_t i = 0; i < genomes; ++i)
+            means.push_back(mean_latency_ms(latency_ms, genomes, i, first, devices.size()));
+        first += devices.size();
+    }
+    return means;
+}
+
+/// The first cluster, if any, on which a genome was not measured.
+std::optional<std::size_t> missing_cluster(const std::vector<double>& means, std::size_t genomes,
+                                           std::size_t genome) {
+    for (std::size_t k = 0; k * genomes < means.size(); ++k)
+        if (std::isnan(means[k * genomes + genome])) return k;
+    return std::nullopt;
+}
+
+/// The genomes that were measured on every cluster.
+std::vector<std::size_t> measured_everywhere(const std::vector<double>& means,
+                                             std::size_t genomes) {
+    std::vector<std::size_t> kept;
+    for (std::size_t i = 0; i < genomes; ++i)
+        if (!missing_cluster(means, genomes, i)) kept.push_back(i);
+    return kept;
+}
+
+void check_measured(const Representatives& representatives, const network::SearchSpace& space,
+                    const std::vector<network::Genome>& genomes, const std::vector<double>& means) {
+    if (genomes.empty() || genomes.front() != space.unpruned())
+        throw core::InternalError("the first network of a profile is not the unpruned one");
+    if (const auto k = missing_cluster(means, genomes.size(), 0))
+        throw core::DataError(fmt::format(
+            "the unpruned network was not measured on any of the {} representatives of cluster {}; "
+            "all latencies are relative to its own, so measure it there first",
+            representatives[*k].size(), *k));
+    const std::size_t kept = measured_everywhere(means, genomes.size()).size();
+    if (kept < fewest_profiled)
+        throw core::DataError(fmt::format(
+            "{} of {} candidates were measured on a representative of every cluster, but the "
+            "surrogates need at least {}; measure more candidates, or ask for more representatives "
+            "(clusters.representatives)",
+            kept, genomes.size(), fewest_profiled));
+}
+
+} // namespace
+
+MeasuredProfile profile_of(const Representatives& representatives,
+                           const network::SearchSpace& space, std::vector<network::Genome> genomes,
+                           const std::vector<double>& latency_ms) {
+    const std::size_t devices = representatives_of(representatives).size();
+    if (latency_ms.size() != devices * genomes.size())
+        throw core::InternalError(fmt::format("{} latencies of {} candidates on {} devices",
+                                              latency_ms.size(), genomes.size(), devices));
+    const auto means = cluster_means_ms(representatives, genomes.size(), latency_ms);
+    check_measured(representatives, space, genomes, means);
+    const auto kept = measured_everywhere(means, genomes.size());
+    Profile profile;
+    for (const auto& group : space.groups())
+        profile.group_names.push_back(group.name);
+    profile.clusters = representatives.size();
+    for (std::size_t k = 0; k < profile.clusters; ++k)
+        for (const std::size_t i : kept)
+            profile.latency_ms.push_back(means[k * genomes.size() + i]);
+    for (const std::size_t i : kept)
+        profile.genomes.push_back(std::move(genomes[i]));
+    return {std::move(profile), genomes.size() - kept.size()};
+}
+
+std::optional<MeasuredProfile> measure_profile(LatencySource& source,
+                                               const Representatives& representatives,
+                                               const network::SearchSpace& space,
+                                               std::vector<network::Genome> wanted,
+                                               std::int64_t runs, const parallel::Job& job) {
+    std::vector<network::Genome> genomes = source.candidates(std::move(wanted));
+    const std::vector<std::int32_t> devices = representatives_of(representatives);
+    const auto latencies =
+        source.latencies_ms({.genomes = genomes, .devices = devices, .runs = runs}, job);
+    if (!latencies) return std::nullopt;
+    MeasuredProfile measured;
+    job.communicator.on_every_rank(
+        [&] { measured = profile_of(representatives, space, std::move(genomes), *latencies); });
+    return measured;
+}
+
+} // namespace hdap::fleet

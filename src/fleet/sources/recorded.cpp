@@ -1,0 +1,145 @@
+#include "fleet/sources/recorded.hpp"
+
+#include "fleet/csv_reader.hpp"
+#include "fleet/sources/recorded_table.hpp"
+#include "hdap/core/error.hpp"
+
+#include <fmt/core.h>
+
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+class RecordedSource final : public LatencySource {
+  public:
+    RecordedSource(const LatencySourceParameters& parameters, RecordedTable table)
+        : sku_(parameters.sku), benchmarks_(parameters.benchmarks), table_(std::move(table)),
+          identity_(sha256_of(table_)) {}
+
+    [[nodiscard]] std::string identity() const override { return identity_; }
+
+    [[nodiscard]] std::optional<Fleet> fleet(const parallel::Job& job) override {
+        Fleet fleet;
+        job.communicator.on_root([&] { fleet = recorded_fleet(); });
+        return fleet;
+    }
+
+    [[nodiscard]] std::vector<network::Genome>
+    candidates(std::vector<network::Genome> /*wanted*/) const override {
+        return table_.genomes;
+    }
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome& /*genome*/,
+                      std::span<const std::int32_t> /*devices*/) const override {
+        return std::nullopt;
+    }
+
+  private:
+    [[nodiscard]] std::vector<std::size_t> benchmark_genomes() const;
+    [[nodiscard]] Fleet recorded_fleet() const;
+
+    std::string sku_;
+    std::int64_t benchmarks_;
+    RecordedTable table_;
+    std::string identity_;
+};
+
+/// The genomes that were measured on all devices, the unpruned one first, as many as wanted.
+std::vector<std::size_t> RecordedSource::benchmark_genomes() const {
+    std::vector<std::size_t> devices(table_.genomes.size(), 0);
+    for (const std::uint32_t genome : table_.genome)
+        ++devices[genome];
+    std::vector<std::size_t> chosen;
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        if (devices[i] == table_.devices() && std::ssize(chosen) < benchmarks_) chosen.push_back(i);
+    return chosen;
+}
+
+Fleet RecordedSource::recorded_fleet() const {
+    Fleet fleet;
+    fleet.sku = sku_;
+    fleet.device_ids = table_.device_ids;
+    const auto chosen = benchmark_genomes();
+    for (const std::size_t i : chosen) {
+        fleet.benchmark_names.push_back(i == 0 ? "unpruned" : fmt::format("candidate-{}", i));
+        fleet.benchmark_genomes.push_back(table_.genomes[i]);
+    }
+    for (std::size_t device = 0; device < table_.devices(); ++device)
+        for (const std::size_t i : chosen)
+            fleet.latency_ms.push_back(table_.latency_of(device, i));
+    return fleet;
+}
+
+std::optional<std::vector<double>> RecordedSource::latencies_ms(const MeasurementRequest& request,
+                                                                const parallel::Job& /*job*/) {
+    std::map<network::Genome, std::size_t> place_of;
+    for (std::size_t i = 0; i < table_.genomes.size(); ++i)
+        place_of.emplace(table_.genomes[i], i);
+    std::vector<std::size_t> places; // [genome of the request] in the table; its end: not there
+    for (const network::Genome& genome : request.genomes) {
+        const auto found = place_of.find(genome);
+        places.push_back(found == place_of.end() ? place_of.size() : found->second);
+    }
+    std::vector<double> latencies;
+    for (const std::int32_t device : request.devices) {
+        if (device < 0 || static_cast<std::size_t>(device) >= table_.devices())
+            throw core::InternalError(
+                fmt::format("device {} of a recorded fleet of {}", device, table_.devices()));
+        for (const std::size_t place : places)
+            latencies.push_back(table_.latency_of(static_cast<std::size_t>(device), place));
+    }
+    return latencies;
+}
+
+/// The text of a file that the root reads. Collective.
+std::string text_of(const std::string& path, const parallel::Communicator& communicator) {
+    std::vector<char> text;
+    communicator.on_root([&] {
+        std::ifstream input = open_csv(path);
+        text.assign(std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>());
+        if (input.bad()) throw core::DataError(path + ": cannot be read");
+    });
+    communicator.broadcast(text);
+    return {text.begin(), text.end()};
+}
+
+void check(const LatencySourceParameters& parameters) {
+    if (parameters.file.empty())
+        throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them");
+    if (!is_name(parameters.sku))
+        throw core::ConfigError(
+            "recorded latencies need fleet.recorded.sku: what the label on the devices "
+            "says, 1 to 256 printable bytes");
+}
+
+} // namespace
+
+std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameters& parameters,
+                                                    const network::Prunable& prunable,
+                                                    const parallel::Communicator& communicator) {
+    check(parameters);
+    std::istringstream text(text_of(parameters.file, communicator));
+    RecordedTable table;
+    communicator.on_every_rank(
+        [&] { table = parse_recorded(text, parameters.file, prunable.space); });
+    return std::make_unique<RecordedSource>(parameters, std::move(table));
+}
+
+std::vector<core::Setting> recorded_settings(LatencySourceParameters& parameters) {
+    return {core::path("file", parameters.file,
+                       "Table of candidates and devices: CSV with device_id, latency_ms and a "
+                       "keep_GROUP for each pruning group",
+                       core::Outputs::fleet),
+            core::text("sku", parameters.sku, {}, "What the label on the devices says",
+                       core::Outputs::fleet)};
+}
+
+} // namespace hdap::fleet

@@ -1,0 +1,138 @@
+#include "fleet/sources/simulated.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+#include "hdap/fleet/random_networks.hpp"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+class SimulatedSource final : public LatencySource {
+  public:
+    SimulatedSource(LatencySourceParameters parameters, const network::Prunable& prunable)
+        : parameters_(std::move(parameters)), prunable_(prunable),
+          model_(device_model(parameters_.synthesis.preset)) {
+        parameters_.synthesis.seed = parameters_.seed;
+        check_synthesis(model_, parameters_.synthesis);
+    }
+
+    [[nodiscard]] std::string identity() const override { return ""; }
+
+    [[nodiscard]] std::optional<Fleet> fleet(const parallel::Job& job) override {
+        Fleet made;
+        job.communicator.on_root([&] {
+            made = synthesize_fleet(model_, parameters_.synthesis, benchmark_networks(),
+                                    parameters_.batch, static_cast<int>(parameters_.runs));
+        });
+        return made;
+    }
+
+    [[nodiscard]] std::vector<network::Genome>
+    candidates(std::vector<network::Genome> wanted) const override {
+        return wanted;
+    }
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome& genome,
+                      std::span<const std::int32_t> devices) const override;
+
+  private:
+    [[nodiscard]] std::vector<BenchmarkNetwork> benchmark_networks() const;
+    [[nodiscard]] DeviceCondition condition(std::int32_t device) const;
+    [[nodiscard]] std::vector<double> measure(const MeasurementRequest& request,
+                                              parallel::IndexRange genomes) const;
+
+    LatencySourceParameters parameters_;
+    const network::Prunable& prunable_;
+    DeviceModel model_;
+};
+
+std::vector<BenchmarkNetwork> SimulatedSource::benchmark_networks() const {
+    const auto genomes =
+        benchmark_genomes(prunable_.space, parameters_.seed, parameters_.benchmarks);
+    const auto names = benchmark_names(parameters_.benchmarks);
+    std::vector<BenchmarkNetwork> networks;
+    for (std::size_t b = 0; b < genomes.size(); ++b)
+        networks.push_back(
+            {.name = names[b], .genome = genomes[b], .layers = prunable_.costs.layers(genomes[b])});
+    return networks;
+}
+
+DeviceCondition SimulatedSource::condition(std::int32_t device) const {
+    if (device < 0 || device >= parameters_.synthesis.devices)
+        throw core::InternalError(fmt::format("device {} of a simulated fleet of {}", device,
+                                              parameters_.synthesis.devices));
+    return synthesize_condition(parameters_.synthesis, static_cast<std::size_t>(device));
+}
+
+/// [genome in the range][device]
+std::vector<double> SimulatedSource::measure(const MeasurementRequest& request,
+                                             parallel::IndexRange genomes) const {
+    std::vector<DeviceCondition> conditions;
+    for (const std::int32_t device : request.devices)
+        conditions.push_back(condition(device));
+    std::vector<double> latencies;
+    for (std::size_t i = genomes.first; i < genomes.last; ++i) {
+        const auto layers = prunable_.costs.layers(request.genomes[i]);
+        // Benchmarks use the stream's first numbers, so candidates begin behind them.
+        const auto number =
+            static_cast<std::uint32_t>(parameters_.benchmarks) + static_cast<std::uint32_t>(i);
+        for (std::size_t d = 0; d < conditions.size(); ++d) {
+            core::RandomStream noise(parameters_.seed, core::StreamId::measurement_noise,
+                                     static_cast<std::uint32_t>(request.devices[d]), number);
+            latencies.push_back(measured_latency_ms(model_, conditions[d], layers,
+                                                    parameters_.batch,
+                                                    static_cast<int>(request.runs), noise));
+        }
+    }
+    return latencies;
+}
+
+std::optional<std::vector<double>> SimulatedSource::latencies_ms(const MeasurementRequest& request,
+                                                                 const parallel::Job& job) {
+    const parallel::Communicator& communicator = job.communicator;
+    std::vector<double> mine;
+    communicator.on_every_rank([&] {
+        mine = measure(request, parallel::partition(request.genomes.size(), communicator.size(),
+                                                    communicator.rank()));
+    });
+    const std::vector<double> by_genome = communicator.all_gather(mine);
+    std::vector<double> by_device;
+    by_device.reserve(by_genome.size());
+    for (std::size_t d = 0; d < request.devices.size(); ++d)
+        for (std::size_t i = 0; i < request.genomes.size(); ++i)
+            by_device.push_back(by_genome[i * request.devices.size() + d]);
+    return by_device;
+}
+
+std::optional<std::vector<double>>
+SimulatedSource::true_latencies_ms(const network::Genome& genome,
+                                   std::span<const std::int32_t> devices) const {
+    const auto layers = prunable_.costs.layers(genome);
+    std::vector<double> latencies;
+    latencies.reserve(devices.size());
+    for (const std::int32_t device : devices)
+        latencies.push_back(latency_ms(model_, condition(device), layers, parameters_.batch));
+    return latencies;
+}
+
+} // namespace
+
+std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParameters& parameters,
+                                                     const network::Prunable& prunable,
+                                                     const parallel::Communicator& /*unused*/) {
+    return std::make_unique<SimulatedSource>(parameters, prunable);
+}
+
+std::vector<core::Setting> simulated_settings(LatencySourceParameters& parameters) {
+    return settings_of(parameters.synthesis);
+}
+
+} // namespace hdap::fleet

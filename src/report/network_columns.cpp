@@ -1,0 +1,139 @@
+#include "network_columns.hpp"
+
+#include "metric_text.hpp"
+#include "number_text.hpp"
+#include "verdict.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+
+namespace hdap::report {
+namespace {
+
+/// A column of what `value` says of each network.
+template <std::invocable<const NetworkRow&> Value>
+NetworkColumn column_of(const StudyReport& report, std::string heading, std::string unit,
+                        int decimals, Value value) {
+    NetworkColumn column{.heading = std::move(heading),
+                         .unit = std::move(unit),
+                         .values = {},
+                         .decimals = decimals,
+                         .suffix = {}};
+    for (const NetworkRow& row : report.networks)
+        column.values.push_back(value(row));
+    return column;
+}
+
+int decimals_of(const std::vector<double>& values) {
+    double largest = 0.0;
+    for (const double value : values)
+        if (std::isfinite(value)) largest = std::max(largest, value);
+    return decimals_for(largest);
+}
+
+NetworkColumn mean_latency_column(const StudyReport& report, const std::string& heading) {
+    NetworkColumn column = column_of(
+        report, heading, "ms", 0,
+        [&, fleet_known = fleet_latency_known(report)](const NetworkRow& row) {
+            return fleet_known ? row.latency_fleet_ms : metric(report, row, "latency.mean");
+        });
+    column.decimals = decimals_of(column.values);
+    return column;
+}
+
+NetworkColumn speedup_column(const StudyReport& report, const std::string& heading,
+                             const std::string& suffix) {
+    NetworkColumn column =
+        column_of(report, heading, "", 2, [](const NetworkRow& row) { return row.speedup; });
+    column.suffix = suffix;
+    return column;
+}
+
+/// Of a metric, headed by its text's `heading` or `brief`.
+NetworkColumn metric_column(const StudyReport& report, std::string_view name,
+                            std::string MetricText::*heading) {
+    const MetricText text = text_of(report, name);
+    NetworkColumn column =
+        column_of(report, text.*heading, text.unit, text.decimals.value_or(0),
+                  [&](const NetworkRow& row) { return text.factor * metric(report, row, name); });
+    if (!text.decimals.has_value()) column.decimals = decimals_of(column.values);
+    return column;
+}
+
+NetworkColumn macs_share_column(const StudyReport& report, const std::string& unit) {
+    return column_of(report, "MACs", unit, 0,
+                     [&](const NetworkRow& row) { return 100.0 * macs_share(report, row); });
+}
+
+NetworkColumn percent_column(const StudyReport& report, const std::string& heading,
+                             const std::string& unit, double NetworkRow::*share) {
+    return column_of(report, heading, unit, 2,
+                     [&](const NetworkRow& row) { return 100.0 * row.*share; });
+}
+
+} // namespace
+
+std::string cell_text(const NetworkColumn& column, std::size_t network) {
+    const double value = column.values[network];
+    const std::string text = fixed(value, column.decimals);
+    return std::isfinite(value) ? text + column.suffix : text;
+}
+
+std::vector<NetworkColumn> page_columns(const StudyReport& report) {
+    std::vector<NetworkColumn> columns{mean_latency_column(report, "Mean latency"),
+                                       speedup_column(report, "Speed\u2011up", "×")};
+    columns[0].unit += fleet_latency_known(report) ? ", simulated" : ", predicted";
+    for (const MetricColumn& shown : shown_metrics(report)) {
+        columns.push_back(metric_column(report, shown.name, &MetricText::heading));
+        if (text_of(shown).predicted) columns.back().unit += ", predicted";
+        if (shown.name == "flops") columns.push_back(macs_share_column(report, "% of unpruned"));
+    }
+    if (knows(report, &NetworkRow::accuracy))
+        columns.push_back(
+            percent_column(report, "Held\u2011out accuracy", "%", &NetworkRow::accuracy));
+    if (has_metric(report, "accuracy_drop"))
+        columns.push_back(metric_column(report, "accuracy_drop", &MetricText::heading));
+    if (knows(report, &NetworkRow::test_accuracy))
+        columns.push_back(percent_column(report, "Test accuracy", "%", &NetworkRow::test_accuracy));
+    return columns;
+}
+
+std::vector<NetworkColumn> terminal_columns(const StudyReport& report, std::size_t extra) {
+    std::vector<NetworkColumn> columns{mean_latency_column(report, "mean latency"),
+                                       speedup_column(report, "speed-up", "x")};
+    const std::vector<std::string> names = extra_metrics(report);
+    for (std::size_t i = 0; i < std::min(extra, names.size()); ++i)
+        columns.push_back(metric_column(report, names[i], &MetricText::brief));
+    columns.push_back(metric_column(report, "flops", &MetricText::brief));
+    columns.push_back(macs_share_column(report, "%"));
+    if (knows(report, &NetworkRow::accuracy))
+        columns.push_back(percent_column(report, "accuracy", "held-out, %", &NetworkRow::accuracy));
+    if (knows(report, &NetworkRow::test_accuracy))
+        columns.push_back(
+            percent_column(report, "accuracy", "test, %", &NetworkRow::test_accuracy));
+    return columns;
+}
+
+std::vector<std::string> extra_metrics(const StudyReport& report) {
+    const bool has_room = !knows(report, &NetworkRow::accuracy);
+    std::vector<std::string> objectives;
+    std::vector<std::string> bounded;
+    std::vector<std::string> latencies;
+    for (const MetricColumn& shown : shown_metrics(report)) {
+        if (shown.name == "flops") continue;
+        if (std::ranges::find(report.objectives, shown.name) != report.objectives.end())
+            objectives.push_back(shown.name);
+        else if (is_judged_by(report, shown.name))
+            bounded.push_back(shown.name);
+        else if (has_room && text_of(shown).predicted)
+            latencies.push_back(shown.name);
+    }
+    objectives.insert(objectives.end(), bounded.begin(), bounded.end());
+    objectives.insert(objectives.end(), latencies.begin(), latencies.end());
+    return objectives;
+}
+
+} // namespace hdap::report

@@ -1,0 +1,177 @@
+#include "verdict.hpp"
+
+#include "hdap/core/error.hpp"
+#include "number_text.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace hdap::report {
+namespace {
+
+double comparable_accuracy(const NetworkRow& row) {
+    return row.finetuned ? row.test_accuracy : row.accuracy;
+}
+
+double accuracy_change(const NetworkRow& row, const NetworkRow& unpruned) {
+    // Like is compared with like: test images with test images where both are known.
+    const double reference = row.finetuned ? judged_accuracy(unpruned) : unpruned.accuracy;
+    return comparable_accuracy(row) - reference;
+}
+
+bool beats(const NetworkRow& row, const NetworkRow& other, const NetworkRow& unpruned) {
+    const bool close = accuracy_change(row, unpruned) >= -small_loss;
+    const bool other_close = accuracy_change(other, unpruned) >= -small_loss;
+    if (close != other_close) return close;
+    return close ? row.speedup > other.speedup
+                 : comparable_accuracy(row) > comparable_accuracy(other);
+}
+
+const NetworkRow* best_of_front(const StudyReport& report, bool finetuned) {
+    const NetworkRow* best = nullptr;
+    for (const NetworkRow& row : report.networks) {
+        if (row.kind != NetworkKind::front || row.finetuned != finetuned) continue;
+        if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup)) continue;
+        if (best == nullptr || beats(row, *best, report.networks.front())) best = &row;
+    }
+    return best;
+}
+
+const NetworkRow* fastest_of_front(const StudyReport& report) {
+    const NetworkRow* fastest = nullptr;
+    for (const NetworkRow& row : report.networks) {
+        if (row.kind != NetworkKind::front || !std::isfinite(row.speedup)) continue;
+        if (fastest == nullptr || row.speedup > fastest->speedup) fastest = &row;
+    }
+    return fastest;
+}
+
+const NetworkRow* nearest_uniform(const StudyReport& report, const NetworkRow& best) {
+    const NetworkRow* nearest = nullptr;
+    double least = 0.0;
+    for (const NetworkRow& row : report.networks) {
+        if (row.kind != NetworkKind::uniform || row.finetuned != best.finetuned) continue;
+        const double distance =
+            std::abs(metric(report, row, "latency.mean") - metric(report, best, "latency.mean"));
+        if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup) ||
+            !std::isfinite(distance))
+            continue;
+        if (nearest == nullptr || distance < least) {
+            nearest = &row;
+            least = distance;
+        }
+    }
+    return nearest;
+}
+
+/// "flops" of "flops <= 0.5x"
+std::string_view bounded_metric(std::string_view constraint) {
+    const std::size_t begin = std::min(constraint.find_first_not_of(" \t"), constraint.size());
+    constraint.remove_prefix(begin);
+    return constraint.substr(0, constraint.find_first_of(" \t<=>"));
+}
+
+void check_row(const StudyReport& report, const NetworkRow& row) {
+    if (row.kind == NetworkKind::unpruned && &row != &report.networks.front())
+        throw core::InternalError(
+            fmt::format("a report has a second unpruned network, '{}'", row.id));
+    if (row.genome.size() != report.group_names.size())
+        throw core::InternalError(
+            fmt::format("network '{}' of a report has {} genes for {} pruning groups", row.id,
+                        row.genome.size(), report.group_names.size()));
+    if (row.metrics.size() != report.metrics.size())
+        throw core::InternalError(
+            fmt::format("network '{}' of a report has {} values for {} metrics", row.id,
+                        row.metrics.size(), report.metrics.size()));
+}
+
+} // namespace
+
+void check(const StudyReport& report) {
+    if (report.networks.empty() || report.networks.front().kind != NetworkKind::unpruned)
+        throw core::InternalError("a report must begin with the unpruned network");
+    for (const NetworkRow& row : report.networks)
+        check_row(report, row);
+    if (report.unpruned_channels.size() != report.group_names.size())
+        throw core::InternalError(
+            fmt::format("a report has {} unpruned channel counts for {} pruning groups",
+                        report.unpruned_channels.size(), report.group_names.size()));
+    if (!report.device_points.empty() && report.device_axis_names.size() != 2)
+        throw core::InternalError(
+            fmt::format("a report with device points must name two axes, not {}",
+                        report.device_axis_names.size()));
+}
+
+std::string_view name_of(NetworkKind kind) {
+    switch (kind) {
+    case NetworkKind::unpruned:
+        return "unpruned";
+    case NetworkKind::front:
+        return "front";
+    case NetworkKind::uniform:
+        break;
+    }
+    return "uniform";
+}
+
+bool has_metric(const StudyReport& report, std::string_view name) {
+    return std::ranges::find(report.metrics, name, &MetricColumn::name) != report.metrics.end();
+}
+
+bool is_judged_by(const StudyReport& report, std::string_view name) {
+    return std::ranges::find(report.objectives, name) != report.objectives.end() ||
+           std::ranges::find(report.constraints, name, bounded_metric) != report.constraints.end();
+}
+
+bool knows(const StudyReport& report, double NetworkRow::*number) {
+    return std::ranges::any_of(report.networks,
+                               [&](const NetworkRow& row) { return std::isfinite(row.*number); });
+}
+
+bool knows_accuracies(const StudyReport& report) {
+    return knows(report, &NetworkRow::accuracy) || knows(report, &NetworkRow::test_accuracy);
+}
+
+bool fleet_latency_known(const StudyReport& report) {
+    return std::ranges::all_of(
+        report.networks, [](const NetworkRow& row) { return std::isfinite(row.latency_fleet_ms); });
+}
+
+std::string how_simulated(const StudyReport& report) {
+    return report.simulated_devices >= report.devices
+               ? "each one simulated"
+               : grouped(report.simulated_devices) + " of them simulated";
+}
+
+double shown_latency_ms(const StudyReport& report, const NetworkRow& row) {
+    return fleet_latency_known(report) ? row.latency_fleet_ms : metric(report, row, "latency.mean");
+}
+
+double macs_share(const StudyReport& report, const NetworkRow& row) {
+    return metric(report, row, "flops") / metric(report, report.networks.front(), "flops");
+}
+
+double judged_accuracy(const NetworkRow& row) {
+    return std::isfinite(row.test_accuracy) ? row.test_accuracy : row.accuracy;
+}
+
+Verdict verdict(const StudyReport& report) {
+    Verdict result;
+    result.best = best_of_front(report, true);
+    if (result.best == nullptr) result.best = best_of_front(report, false);
+    result.by_accuracy = result.best != nullptr;
+    if (!result.by_accuracy) {
+        result.best = fastest_of_front(report);
+        return result;
+    }
+    const NetworkRow& unpruned = report.networks.front();
+    result.accuracy_change = accuracy_change(*result.best, unpruned);
+    result.uniform = nearest_uniform(report, *result.best);
+    if (result.uniform != nullptr)
+        result.uniform_accuracy_change = accuracy_change(*result.uniform, unpruned);
+    return result;
+}
+
+} // namespace hdap::report

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "hdap/accuracy/image_data.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/network/prunable.hpp"
+#include "hdap/parallel/job.hpp"
+#include "hdap/study/settings.hpp"
+
+#include <optional>
+
+/// What a study reads: its network and its images. Private to the module.
+namespace hdap::study {
+
+/// What the images of a data set are like.
+struct ImageKind {
+    network::TensorShape shape;
+    std::int64_t classes = 0;
+};
+
+/// Of the study's data file, without reading its pixels; nothing where the study has none.
+/// Used on the root. Throws DataError when it is no file of images.
+std::optional<ImageKind> image_kind(const Settings& settings);
+
+/// The network that the settings name, for such images; without them, as it is or was published.
+network::NetworkSource network_source(const Settings& settings,
+                                      const std::optional<ImageKind>& images);
+
+/// The study's network, read by the root and given to every rank. Weights are read where
+/// `with_weights`; their channels are not ranked yet. Collective.
+network::Prunable load_network_to_prune(const parallel::Job& job, const Settings& settings,
+                                        bool with_weights);
+
+/// The images of a study; empty where it has none.
+struct StudyImages {
+    accuracy::ImageData train; ///< without the held-out images
+    accuracy::ImageData held_out;
+    accuracy::ImageData test;
+};
+
+/// What accuracies come from.
+struct AccuracyInputs {
+    StudyImages images;
+    std::string content_key; ///< hash of weights and images, by content
+};
+
+/// Reads the images, gives them and `network` each other's normalisation, and ranks the network's
+/// channels. Collective.
+AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& settings,
+                                    network::Prunable& network);
+
+} // namespace hdap::study

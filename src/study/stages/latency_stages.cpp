@@ -1,0 +1,148 @@
+// The stages that come before the search: fleet, clusters, profile, surrogates.
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/distribution.hpp"
+#include "hdap/fleet/profile.hpp"
+#include "hdap/fleet/profiling.hpp"
+#include "hdap/fleet/random_networks.hpp"
+#include "hdap/surrogate/surrogate.hpp"
+#include "stage_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace hdap::study {
+namespace {
+
+/// Writes a stage's output. On the root.
+void write_output(const StudyRun& run, Stage stage,
+                  const std::function<void(storage::Hdf5Writer&)>& content) {
+    write_stage(run.file(std::string(row_of(stage).file)), identity_of(run, stage), content);
+}
+
+fleet::Clustering read_clusters(const StudyRun& run) {
+    return fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema));
+}
+
+/// Who is measured: thousands of ranks need not know the whole fleet for that. Collective.
+fleet::Representatives representatives_on_every_rank(const StudyRun& run) {
+    std::vector<std::int32_t> devices;
+    std::vector<std::uint64_t> sizes;
+    run.communicator().on_root([&] {
+        for (const auto& cluster : read_clusters(run).representatives) {
+            devices.insert(devices.end(), cluster.begin(), cluster.end());
+            sizes.push_back(cluster.size());
+        }
+    });
+    run.communicator().broadcast(devices);
+    run.communicator().broadcast(sizes);
+    fleet::Representatives representatives;
+    auto first = devices.begin();
+    for (const std::uint64_t size : sizes) {
+        const auto end = first + static_cast<std::ptrdiff_t>(size);
+        representatives.emplace_back(first, end);
+        first = end;
+    }
+    return representatives;
+}
+
+void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering) {
+    std::vector<std::size_t> devices(clustering.clusters(), 0);
+    std::size_t noise = 0;
+    for (const std::int32_t cluster : clustering.cluster_of_device)
+        ++(cluster < 0 ? noise : devices[static_cast<std::size_t>(cluster)]);
+    const double largest = static_cast<double>(*std::max_element(devices.begin(), devices.end())) /
+                           static_cast<double>(clustering.devices());
+    run.job.log.info(fmt::format(
+        "clusters: {}, eps {}, largest {} % of the fleet, {} noise devices", clustering.clusters(),
+        core::significant(clustering.eps), core::significant(100.0 * largest, 3), noise));
+    if (clustering.no_dense_group)
+        run.job.log.warning("no dense group of devices was found, so the whole fleet is one "
+                            "cluster; try a larger clusters.eps or a smaller clusters.min_points");
+}
+
+/// By the weight of each cluster, as results.h5 has it.
+void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrogate) {
+    const auto weights = read_clusters(run).cluster_weight;
+    double mape = 0.0;
+    double tau = 0.0;
+    const auto& errors = surrogate.cross_validation();
+    for (std::size_t k = 0; k < errors.size(); ++k) {
+        mape += weights[k] * errors[k].mape;
+        tau += weights[k] * errors[k].kendall_tau;
+    }
+    run.job.log.info(
+        fmt::format("surrogates: {} of {} clusters, cross-validated MAPE {} %, Kendall "
+                    "tau {}",
+                    surrogate.kind(), errors.size(), core::significant(100.0 * mape, 3),
+                    core::significant(tau, 3)));
+}
+
+} // namespace
+
+bool make_fleet(StudyRun& run) {
+    const auto devices = run.source->fleet(run.job);
+    if (!devices) return false;
+    run.communicator().on_root([&] {
+        write_output(run, Stage::fleet, [&](storage::Hdf5Writer& file) {
+            fleet::write_fleet(file, *devices);
+            file.attribute("/", "batch", run.settings().fleet.batch);
+        });
+        run.job.log.info(fmt::format("fleet: {} devices ({}), each measured on {} benchmark "
+                                     "networks",
+                                     devices->devices(), devices->sku, devices->benchmarks()));
+    });
+    return true;
+}
+
+bool make_clusters(StudyRun& run) {
+    run.communicator().on_root([&] {
+        const auto devices =
+            fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema));
+        const auto clustering = fleet::cluster_devices(devices, run.settings().clusters);
+        write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
+            fleet::write_clustering(file, clustering);
+            fleet::write_distribution(file, fleet::distribution_of(clustering));
+        });
+        describe_clusters(run, clustering);
+    });
+    return true;
+}
+
+bool make_profile(StudyRun& run) {
+    const Settings& settings = run.settings();
+    const auto measured = fleet::measure_profile(
+        *run.source, representatives_on_every_rank(run), run.network.space,
+        fleet::profile_genomes(run.network.space, static_cast<std::uint64_t>(settings.seed),
+                               settings.profile.candidates),
+        settings.profile.runs, run.job);
+    if (!measured) return false;
+    run.communicator().on_root([&] {
+        write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
+            fleet::write_profile(file, measured->profile);
+        });
+        run.job.log.info(
+            fmt::format("profile: {} candidates on the representatives of each cluster",
+                        measured->profile.candidates()));
+        if (measured->left_out > 0)
+            run.job.log.warning(fmt::format("profile: {} candidates were not measured on every "
+                                            "cluster and are left out",
+                                            measured->left_out));
+    });
+    return true;
+}
+
+bool make_surrogates(StudyRun& run) {
+    run.communicator().on_root([&] {
+        const auto profile =
+            fleet::read_profile(open_stage(run.file("profile.h5"), fleet::profile_schema));
+        const auto surrogate = surrogate::fit_surrogate(profile, run.settings().surrogate, 0);
+        write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
+            surrogate::write_surrogate(file, *surrogate);
+        });
+        describe_surrogates(run, *surrogate);
+    });
+    return true;
+}
+
+} // namespace hdap::study

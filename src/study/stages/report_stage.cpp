@@ -1,0 +1,254 @@
+#include "fleet_truth.hpp"
+#include "hdap/accuracy/evaluation.hpp"
+#include "hdap/fleet/profile.hpp"
+#include "hdap/report/study_report.hpp"
+#include "hdap/storage/sealed_file.hpp"
+#include "results.hpp"
+#include "stage_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+namespace hdap::study {
+namespace {
+
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
+/// Writes `text`, unless the file says the same already: the second call of a complete study
+/// changes nothing.
+void write_text(const std::filesystem::path& file, const std::string& text) {
+    std::ifstream stream(file, std::ios::binary);
+    const std::string present{std::istreambuf_iterator<char>(stream), {}};
+    if (stream && present == text) return;
+    storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+/// Who made a file, when and where. The report tells it of the search: it says the same whenever
+/// it is made.
+std::string provenance_of(const storage::Hdf5Reader& file) {
+    const auto text = [&](const char* name) {
+        return file.has_attribute("/", name) ? file.attribute_string("/", name) : std::string();
+    };
+    const std::string job =
+        text("job").empty() ? "" : fmt::format("\nSlurm job {} on {}", text("job"), text("nodes"));
+    return fmt::format("{} {}\ncommit {}\ncreated {}\nhost {}{}\n{}", text("software"),
+                       text("software_version"), text("git_commit"), text("created"), text("host"),
+                       job, text("libraries"));
+}
+
+/// At most `most` of `count` indices, evenly spread.
+std::vector<std::size_t> spread_indices(std::size_t count, std::size_t most) {
+    std::vector<std::size_t> indices;
+    const std::size_t chosen = std::min(count, most);
+    for (std::size_t i = 0; i < chosen; ++i)
+        indices.push_back(i * count / chosen);
+    return indices;
+}
+
+/// Puts the rows of the report together.
+class ReportBuilder {
+  public:
+    ReportBuilder(const StudyRun& run, const FleetOutputs& fleet)
+        : run_(run), settings_(run.settings()), problem_(*run.problem), log_(run.found.log),
+          fleet_(fleet) {}
+
+    report::StudyReport build() {
+        add_headings();
+        add_networks();
+        add_clusters();
+        add_charts();
+        return std::move(report_);
+    }
+
+  private:
+    void add_headings() {
+        report_.study_name = settings_.name;
+        report_.sku = fleet_.devices.sku;
+        report_.network_name = run_.network.network.name;
+        report_.data_name = data_name();
+        report_.devices = static_cast<std::int64_t>(fleet_.devices.devices());
+        report_.simulated_devices =
+            fleet_.truth.known() ? static_cast<std::int64_t>(fleet_.truth.devices().size()) : 0;
+        report_.noise_devices = std::count(fleet_.clustering.cluster_of_device.begin(),
+                                           fleet_.clustering.cluster_of_device.end(), -1);
+        report_.batch = settings_.fleet.batch;
+        report_.eps = fleet_.clustering.eps;
+        for (const search::Metric& objective : problem_.goal.objectives)
+            report_.objectives.push_back(objective.name());
+        report_.constraints = settings_.search.constraints;
+        report_.settings_toml = settings_text(settings_);
+        for (const search::Metric& metric : log_.metrics())
+            report_.metrics.push_back({.name = metric.name(),
+                                       .column = metric.column(),
+                                       .unit = std::string(metric.unit())});
+        for (const auto& group : run_.network.space.groups()) {
+            report_.group_names.push_back(group.name);
+            report_.unpruned_channels.push_back(static_cast<std::int32_t>(group.channels));
+        }
+        report_.provenance =
+            provenance_of(open_stage(run_.file("search.h5"), search::search_schema));
+    }
+
+    [[nodiscard]] std::string data_name() const {
+        if (!run_.evaluator) return "";
+        return settings_.data.file.empty()
+                   ? "accuracy.command"
+                   : std::filesystem::path(settings_.data.file).stem().string();
+    }
+
+    [[nodiscard]] report::NetworkRow row(const std::string& id, report::NetworkKind kind,
+                                         const network::Genome& genome,
+                                         const search::CandidateFacts& facts) const {
+        report::NetworkRow row;
+        row.id = id;
+        row.kind = kind;
+        row.genome = genome;
+        for (const search::Metric& metric : log_.metrics())
+            row.metrics.push_back(metric.value(facts, *run_.found.reference, problem_.fleet));
+        row.latency_fleet_ms = fleet_.truth.mean_latency_ms(genome);
+        row.speedup = report_.networks.empty() ? 1.0 : speedup_of(row);
+        row.accuracy = facts.accuracy;
+        row.test_accuracy = unknown;
+        return row;
+    }
+
+    /// Over the devices, else as it is predicted.
+    [[nodiscard]] double speedup_of(const report::NetworkRow& row) const {
+        const report::NetworkRow& unpruned = report_.networks.front();
+        if (std::isfinite(row.latency_fleet_ms))
+            return unpruned.latency_fleet_ms / row.latency_fleet_ms;
+        return report::metric(report_, unpruned, "latency.mean") /
+               report::metric(report_, row, "latency.mean");
+    }
+
+    void add_networks() {
+        const network::Genome unpruned = run_.network.space.unpruned();
+        report_.networks.push_back(
+            row("unpruned", report::NetworkKind::unpruned, unpruned, *run_.found.reference));
+        const accuracy::ImageData& test = run_.accuracy.images.test;
+        if (test.count > 0)
+            report_.networks.front().test_accuracy = accuracy::top1_accuracy(
+                run_.network.network, *run_.network.weights, test, settings_.data.evaluation);
+        const auto front = search::current_front(problem_, run_.found);
+        for (std::size_t i = 0; i < front.size(); ++i) {
+            const search::Evaluation& entry = log_[front[i]];
+            report_.networks.push_back(row(fmt::format("front-{:02}", i + 1),
+                                           report::NetworkKind::front, entry.genome,
+                                           search::facts_of(problem_, entry)));
+            add_finetuned(report_.networks.back());
+        }
+        for (const FinetunedNetwork& result : run_.finetuned) {
+            if (!result.id.starts_with("uniform")) continue;
+            report_.networks.push_back(uniform_row(result));
+            add_finetuned(report_.networks.back());
+        }
+    }
+
+    [[nodiscard]] report::NetworkRow uniform_row(const FinetunedNetwork& result) const {
+        auto facts = predicted_facts(problem_, result.genome);
+        facts.accuracy = run_.evaluator->accuracy(result.genome, {}, {}).value().value;
+        return row(result.id, report::NetworkKind::uniform, result.genome, facts);
+    }
+
+    void add_finetuned(report::NetworkRow& row) const {
+        for (const FinetunedNetwork& result : run_.finetuned)
+            if (result.id == row.id) {
+                row.test_accuracy = result.test_accuracy;
+                row.finetuned = true;
+            }
+    }
+
+    void add_clusters() {
+        const fleet::Clustering& clustering = fleet_.clustering;
+        const auto profile =
+            fleet::read_profile(open_stage(run_.file("profile.h5"), fleet::profile_schema));
+        std::vector<std::int64_t> devices(clustering.clusters(), 0);
+        for (const std::int32_t cluster : clustering.cluster_of_device)
+            if (cluster >= 0) ++devices[static_cast<std::size_t>(cluster)];
+        const auto& errors = problem_.surrogate->cross_validation();
+        for (std::size_t k = 0; k < clustering.clusters(); ++k)
+            report_.clusters.push_back({.devices = devices[k],
+                                        .weight = clustering.cluster_weight[k],
+                                        .mean_ratio = clustering.cluster_mean_ratio[k],
+                                        .unpruned_latency_ms = profile.unpruned_latency_ms(k),
+                                        .surrogate_mape = errors[k].mape,
+                                        .surrogate_kendall_tau = errors[k].kendall_tau});
+    }
+
+    void add_charts() {
+        add_devices();
+        report_.k_distance = fleet_.clustering.k_distance;
+        for (const search::GenerationRecord& record : run_.found.history)
+            report_.history.push_back({.generation = record.generation,
+                                       .evaluations = record.evaluations,
+                                       .front_size = record.front_size,
+                                       .hypervolume = record.hypervolume});
+        const report::ChartAxes axes = report::chart_axes(report_);
+        for (const std::size_t i : spread_indices(log_.size(), most_points))
+            report_.candidates.push_back(candidate_point(axes, i));
+    }
+
+    void add_devices() {
+        const fleet::Fleet& devices = fleet_.devices;
+        const std::size_t b = devices.benchmarks();
+        const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
+        for (const std::size_t i : spread_indices(devices.devices(), most_points))
+            report_.device_points.push_back({.x = std::exp(signatures[i * b]),
+                                             .y = std::exp(signatures[i * b + b - 1]),
+                                             .cluster = fleet_.clustering.cluster_of_device[i]});
+        report_.device_axis_names = {devices.benchmark_names.front(),
+                                     devices.benchmark_names.back()};
+    }
+
+    /// Where an entry of the log is on the chart of the front.
+    [[nodiscard]] report::CandidatePoint candidate_point(const report::ChartAxes& axes,
+                                                         std::size_t entry) const {
+        const auto at = [&](const std::string& axis) {
+            return axis == "accuracy" ? log_[entry].accuracy
+                                      : log_.value(entry, search::parse_metric(axis));
+        };
+        return {.x = at(axes.x),
+                .y = at(axes.y),
+                .feasible = problem_.goal.violation_of(log_, entry) <= 0.0};
+    }
+
+    static constexpr std::size_t most_points = 3000;
+
+    const StudyRun& run_;
+    const Settings& settings_;
+    const search::SearchProblem& problem_;
+    const search::EvaluationLog& log_;
+    const FleetOutputs& fleet_;
+    report::StudyReport report_;
+};
+
+} // namespace
+
+FleetOutputs::FleetOutputs(const StudyRun& run)
+    : devices(fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema))),
+      clustering(
+          fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema))),
+      truth(*run.source, devices, run.network.space.unpruned()) {}
+
+bool make_report(StudyRun& run) {
+    run.communicator().on_root([&] {
+        const FleetOutputs fleet(run);
+        const report::StudyReport report = ReportBuilder(run, fleet).build();
+        write_text(run.file("front.csv"), report::front_csv(report));
+        write_text(run.file("report.html"), report::report_html(report));
+        ensure_results(run, fleet);
+        std::fputs(report::front_table(report).c_str(), stdout);
+        std::printf("\nstudy %s is complete: %s, %s\n", run.settings().name.c_str(),
+                    run.file("report.html").c_str(), run.file("front.csv").c_str());
+        std::fflush(stdout);
+    });
+    return true;
+}
+
+} // namespace hdap::study

@@ -1,0 +1,254 @@
+// What a complete study comes down to, for ablations to compare.
+#include "results.hpp"
+
+#include "hdap/core/text.hpp"
+#include "hdap/search/hypervolume.hpp"
+#include "hdap/search/variants.hpp"
+#include "hdap/study/results.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+namespace hdap::study {
+namespace {
+
+/// Accuracy drops at which the fastest network of the front is looked up.
+constexpr std::array<double, 5> accuracy_budgets{0.005, 0.01, 0.02, 0.03, 0.05};
+
+/// Puts the metrics of a study together.
+class ResultsBuilder {
+  public:
+    ResultsBuilder(const StudyRun& run, const FleetOutputs& fleet)
+        : run_(run), settings_(run.settings()), problem_(*run.problem), found_(run.found),
+          fleet_(fleet), front_(search::current_front(problem_, found_)) {}
+
+    Results build() {
+        add_search();
+        if (run_.evaluator) {
+            add_front_on_devices();
+            add_variants();
+        }
+        add_surrogates();
+        add_finetuned();
+        add_costs();
+        add_history();
+        return std::move(results_);
+    }
+
+  private:
+    void add(const std::string& name, const std::string& unit, double value) {
+        results_.final_metrics.push_back({name, unit, value});
+    }
+
+    void add_search() {
+        const search::GenerationRecord& last = found_.history.back();
+        add("hypervolume", "1", last.hypervolume);
+        add("front_size", "1", last.front_size);
+        add("evaluations", "1", last.evaluations);
+        add("feasible", "1", last.feasible);
+        add("clusters", "1", static_cast<double>(fleet_.clustering.clusters()));
+        const auto noise = std::count(fleet_.clustering.cluster_of_device.begin(),
+                                      fleet_.clustering.cluster_of_device.end(), -1);
+        add("noise_devices_share", "1",
+            static_cast<double>(noise) / static_cast<double>(fleet_.devices.devices()));
+    }
+
+    [[nodiscard]] double value(std::size_t entry, const char* metric) const {
+        return found_.log.value(entry, search::parse_metric(metric));
+    }
+
+    /// The front as the fleet's devices see it: its predictions may flatter it. Nothing where
+    /// nobody knows how the devices see it.
+    void add_front_on_devices() {
+        if (!fleet_.truth.known()) return;
+        const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.network.space.unpruned());
+        const double accuracy_scale =
+            std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
+        std::array<double, accuracy_budgets.size()> speedup{};
+        speedup.fill(1.0);
+        std::vector<double> points;
+        double error = 0.0;
+        for (const std::size_t index : front_) {
+            const search::Evaluation& candidate = found_.log[index];
+            const double latency = fleet_.truth.mean_latency_ms(candidate.genome);
+            const double drop = value(index, "accuracy_drop");
+            points.push_back(latency / unpruned_ms);
+            points.push_back(drop / accuracy_scale);
+            error += std::abs(value(index, "latency.mean") / latency - 1.0);
+            for (std::size_t i = 0; i < speedup.size(); ++i)
+                if (drop <= accuracy_budgets[i])
+                    speedup[i] = std::max(speedup[i], unpruned_ms / latency);
+        }
+        const std::vector<double> reference{1.0, 1.0};
+        add("hypervolume_on_devices", "1", search::hypervolume(points, 2, reference));
+        for (std::size_t i = 0; i < speedup.size(); ++i)
+            add("speedup_at_drop_" + core::shortest(accuracy_budgets[i]), "1", speedup[i]);
+        add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
+    }
+
+    /// The networks that meet the constraints and the accuracy budget.
+    std::vector<std::size_t> eligible() const {
+        std::vector<std::size_t> indices;
+        for (std::size_t i = 0; i < found_.log.size(); ++i) {
+            // What was given up is known by a part of the images only.
+            if (found_.log[i].given_up_after == 0 &&
+                value(i, "accuracy_drop") <= settings_.report.accuracy_budget &&
+                problem_.goal.violation_of(found_.log, i) <= 0.0)
+                indices.push_back(i);
+        }
+        return indices;
+    }
+
+    /// The fleet's mean latency when 1, 2, … networks are handed out to groups of clusters, chosen
+    /// by prediction and measured on the devices, relative to that of the best single one.
+    void add_variants() {
+        if (!fleet_.truth.known()) return;
+        const fleet::Clustering& clustering = fleet_.clustering;
+        const std::vector<std::size_t> candidates = eligible();
+        const std::size_t clusters = clustering.clusters();
+        std::vector<double> latency;
+        for (const std::size_t index : candidates)
+            for (std::size_t k = 0; k < clusters; ++k)
+                latency.push_back(found_.log[index].cluster_latency_ms[k] *
+                                  clustering.cluster_mean_ratio[k]);
+        double single_ms = std::nan("");
+        for (std::int64_t count = 1; count <= settings_.report.variants; ++count) {
+            double mean_ms = std::nan("");
+            if (!candidates.empty()) {
+                const auto variants = search::choose_variants(latency, clustering.cluster_weight,
+                                                              static_cast<std::size_t>(count));
+                auto networks = search::variant_of_cluster(latency, clusters, variants);
+                for (std::size_t& network : networks)
+                    network = candidates[network];
+                mean_ms = mean_with_networks(networks);
+            }
+            if (count == 1) single_ms = mean_ms;
+            add(fmt::format("latency_ratio_with_{}_variants", count), "1", mean_ms / single_ms);
+        }
+    }
+
+    /// Mean latency over the devices when each gets the network of its cluster, in ms.
+    double mean_with_networks(const std::vector<std::size_t>& network_of_cluster) const {
+        double sum = 0.0;
+        double devices = 0.0;
+        for (std::size_t k = 0; k < network_of_cluster.size(); ++k) {
+            const auto latencies =
+                fleet_.truth.device_latencies_ms(found_.log[network_of_cluster[k]].genome).value();
+            for (std::size_t i = 0; i < latencies.size(); ++i) {
+                const std::int32_t cluster =
+                    fleet_.clustering
+                        .assigned_cluster[static_cast<std::size_t>(fleet_.truth.devices()[i])];
+                if (cluster != static_cast<std::int32_t>(k)) continue;
+                sum += latencies[i];
+                devices += 1.0;
+            }
+        }
+        return sum / devices;
+    }
+
+    void add_surrogates() {
+        double mape = 0.0;
+        double tau = 0.0;
+        const auto& errors = problem_.surrogate->cross_validation();
+        const auto& weight = fleet_.clustering.cluster_weight;
+        for (std::size_t k = 0; k < errors.size(); ++k) {
+            mape += weight[k] * errors[k].mape;
+            tau += weight[k] * errors[k].kendall_tau;
+        }
+        add("surrogate_mape", "1", mape);
+        add("surrogate_kendall_tau", "1", tau);
+    }
+
+    /// Means over the fine-tuned networks, and over the uniform widths of about equal latency.
+    void add_finetuned() {
+        for (const std::string kind : {"front", "uniform"}) {
+            double sum = 0.0;
+            double count = 0.0;
+            for (const FinetunedNetwork& network : run_.finetuned) {
+                if (!network.id.starts_with(kind)) continue;
+                sum += network.test_accuracy;
+                count += 1.0;
+            }
+            if (count > 0.0) add("finetuned_test_accuracy_" + kind, "1", sum / count);
+        }
+    }
+
+    void add_cost(const std::string& name, const std::string& unit, double value) {
+        results_.costs.push_back({name, unit, value});
+    }
+
+    void add_costs() {
+        search::GenerationCost sum;
+        for (const search::GenerationCost& cost : found_.costs) {
+            sum.wall_seconds += cost.wall_seconds;
+            sum.accuracy_seconds += cost.accuracy_seconds;
+            sum.accuracies_measured += cost.accuracies_measured;
+        }
+        std::size_t representatives = 0;
+        for (const auto& devices : fleet_.clustering.representatives)
+            representatives += devices.size();
+        add_cost("search_wall", "s", sum.wall_seconds);
+        add_cost("accuracy_time", "s", sum.accuracy_seconds);
+        add_cost("accuracies_measured", "1", sum.accuracies_measured);
+        add_cost("benchmark_runs", "1",
+                 static_cast<double>(fleet_.devices.devices() * fleet_.devices.benchmarks()) *
+                     static_cast<double>(settings_.fleet.runs));
+        add_cost("profile_runs", "1",
+                 static_cast<double>(settings_.profile.candidates * settings_.profile.runs) *
+                     static_cast<double>(representatives));
+    }
+
+    void add_history() {
+        std::array<ResultSeries, 7> series{{{"generation", "1", {}},
+                                            {"evaluations", "1", {}},
+                                            {"front_size", "1", {}},
+                                            {"feasible", "1", {}},
+                                            {"hypervolume", "1", {}},
+                                            {"accuracies_measured", "1", {}},
+                                            {"wall", "s", {}}}};
+        double measured = 0.0;
+        double wall_seconds = 0.0;
+        for (std::size_t i = 0; i < found_.history.size(); ++i) {
+            const search::GenerationRecord& record = found_.history[i];
+            measured += found_.costs[i].accuracies_measured;
+            wall_seconds += found_.costs[i].wall_seconds;
+            const std::array<double, 7> row{double(record.generation),
+                                            double(record.evaluations),
+                                            double(record.front_size),
+                                            double(record.feasible),
+                                            record.hypervolume,
+                                            measured,
+                                            wall_seconds};
+            for (std::size_t s = 0; s < series.size(); ++s)
+                series[s].values.push_back(row[s]);
+        }
+        results_.history.assign(series.begin(), series.end());
+    }
+
+    const StudyRun& run_;
+    const Settings& settings_;
+    const search::SearchProblem& problem_;
+    const search::SearchState& found_;
+    const FleetOutputs& fleet_;
+    std::vector<std::size_t> front_;
+    Results results_;
+};
+
+} // namespace
+
+void ensure_results(const StudyRun& run, const FleetOutputs& fleet) {
+    const std::filesystem::path file = run.file("results.h5");
+    const storage::FileIdentity identity = identity_of(run, Stage::report);
+    if (is_up_to_date(file, identity, run.job.log)) return;
+    const Results results = ResultsBuilder(run, fleet).build();
+    write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
+        write_results(writer, results);
+        writer.attribute("/", "content_sha256", run.accuracy.content_key);
+    });
+}
+
+} // namespace hdap::study

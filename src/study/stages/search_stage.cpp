@@ -1,0 +1,170 @@
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/distribution.hpp"
+#include "hdap/search/algorithm.hpp"
+#include "hdap/study/checkpoint.hpp"
+#include "hdap/study/on_every_rank.hpp"
+#include "hdap/surrogate/surrogate.hpp"
+#include "stage_table.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+
+namespace hdap::study {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// The search problem of a study. Every rank gets of the fleet what a search needs: not its
+/// devices. Collective.
+search::SearchProblem make_problem(const StudyRun& run) {
+    const auto distribution =
+        make_on_every_rank(run.communicator(), "clusters.h5", [&](storage::Hdf5Writer& writer) {
+            const auto file = open_stage(run.file("clusters.h5"), fleet::clusters_schema);
+            fleet::write_distribution(writer, fleet::read_distribution(file));
+        });
+    const std::string surrogates =
+        run.directory ? run.file("surrogates.h5").string() : "surrogates.h5";
+    const auto surrogate =
+        open_on_every_rank(run.communicator(), surrogates, storage::Seal::required);
+    std::optional<search::SearchProblem> problem;
+    run.communicator().on_every_rank([&] {
+        problem.emplace(search::SearchProblem{.network = run.network,
+                                              .surrogate = surrogate::read_surrogate(surrogate),
+                                              .evaluator = run.evaluator.get(),
+                                              .fleet = fleet::read_distribution(distribution),
+                                              .goal = goal_of(run.settings())});
+    });
+    return std::move(*problem);
+}
+
+/// The state to go on from: that of search.h5, else of search.prev.h5, else a new one.
+search::SearchState resume(const StudyRun& run, search::Algorithm& algorithm) {
+    const auto metrics = search::study_metrics(run.problem->goal, run.evaluator != nullptr);
+    search::SearchState state(metrics);
+    newest_checkpoint(run.file("search.h5"), run.file("search.prev.h5"),
+                      identity_of(run, Stage::search), another_run_directory, run.job.log,
+                      [&](const storage::Hdf5Reader& reader) {
+                          state = search::read_search_state(reader, metrics);
+                          algorithm.restore(reader, state.log);
+                      });
+    if (state.generations_done > 0 && !search::is_complete(state, run.settings().search.length))
+        run.job.log.info(
+            fmt::format("search: continuing after generation {}", state.generations_done - 1));
+    return state;
+}
+
+/// All accuracies that a search knows, without those that it gave up.
+Accuracies accuracies_of(const search::SearchState& state) {
+    Accuracies accuracies;
+    for (std::size_t i = 0; i < state.log.size(); ++i)
+        if (state.log[i].given_up_after == 0)
+            accuracies[state.log[i].genome] = state.log[i].accuracy;
+    for (const search::PendingAccuracy& pending : state.pending)
+        if (pending.accuracy.given_up_after == 0)
+            accuracies[pending.genome] = pending.accuracy.value;
+    return accuracies;
+}
+
+std::string front_summary(const search::SearchProblem& problem, const search::SearchState& state) {
+    const search::GenerationRecord& last = state.history.back();
+    std::size_t given_up = 0;
+    for (std::size_t i = 0; i < state.log.size(); ++i)
+        given_up += state.log[i].given_up_after > 0 ? 1 : 0;
+    std::string text = fmt::format("search: {} candidates evaluated", state.log.size());
+    if (given_up > 0) text += fmt::format(" ({} given up early)", given_up);
+    text += fmt::format(", front of {}, hypervolume {}", last.front_size,
+                        core::significant(last.hypervolume));
+    if (!problem.goal.constraints.empty())
+        text += fmt::format(", {} meet the constraints", last.feasible);
+    return text;
+}
+
+/// Weights, images and labels that do not belong together would go unnoticed otherwise.
+void warn_of_chance(const StudyRun& run) {
+    if (!run.evaluator) return;
+    const double unpruned = run.found.reference->accuracy;
+    const double chance = run.evaluator->chance_accuracy();
+    if (unpruned <= chance + 0.01)
+        run.job.log.warning(fmt::format("the unpruned network has an accuracy of {} %, no better "
+                                        "than chance ({} %): do weights, images and labels belong "
+                                        "together?",
+                                        core::significant(100.0 * unpruned),
+                                        core::significant(100.0 * chance)));
+}
+
+/// Writes the checkpoints of a search. Used on the root.
+class Checkpoints {
+  public:
+    Checkpoints(const StudyRun& run, const search::Algorithm& algorithm)
+        : run_(run), algorithm_(algorithm) {}
+
+    [[nodiscard]] bool due() const {
+        return Clock::now() - last_ >
+               std::chrono::duration<double>(run_.settings().run.checkpoint_seconds);
+    }
+
+    void write() {
+        const auto start = Clock::now();
+        write_stage(
+            run_.file("search.h5"), identity_of(run_, Stage::search),
+            [&](storage::Hdf5Writer& file) {
+                search::write_search_state(file, run_.found, run_.network.space.groups().size(),
+                                           algorithm_);
+                // For those who look at the file: the search itself goes by its length.
+                const bool complete =
+                    search::is_complete(run_.found, run_.settings().search.length);
+                file.attribute("/", "complete", std::int64_t{complete ? 1 : 0});
+            },
+            run_.file("search.prev.h5"));
+        last_ = Clock::now();
+        run_.job.control.walltime().saw_checkpoint(last_ - start);
+    }
+
+  private:
+    const StudyRun& run_;
+    const search::Algorithm& algorithm_;
+    Clock::time_point last_ = Clock::now();
+};
+
+/// What the end of a search tells. On the root.
+void finish(const StudyRun& run) {
+    run.job.log.info(front_summary(*run.problem, run.found));
+    warn_of_chance(run);
+    if (search::current_front(*run.problem, run.found).empty())
+        throw core::InfeasibleError(search::infeasibility_report(*run.problem, run.found));
+}
+
+} // namespace
+
+bool make_search(StudyRun& run) {
+    run.problem.emplace(make_problem(run));
+    const Settings::Search& settings = run.settings().search;
+    const auto algorithm = search::make_algorithm(settings.algorithm, settings.parameters,
+                                                  {run.network.space, run.problem->goal});
+    // Accuracies in the store need not be measured again; those that were measured are added.
+    const bool stores = run.store && run.evaluator;
+    Accuracies known;
+    run.communicator().on_root([&] {
+        run.found = resume(run, *algorithm);
+        if (stores) known = run.store->accuracies(accuracies_identity(run));
+    });
+    Checkpoints checkpoints(run, *algorithm);
+    const search::SearchHooks hooks{
+        .known_accuracy = [&](const network::Genome& genome) -> std::optional<double> {
+            const auto found = known.find(genome);
+            return found == known.end() ? std::nullopt : std::optional(found->second);
+        },
+        .checkpoint_due = [&] { return checkpoints.due(); },
+        .checkpoint = [&] { checkpoints.write(); }};
+    const auto outcome =
+        search::run_search(run.job, *run.problem, *algorithm, settings.length, run.found, hooks);
+    run.communicator().on_root([&] {
+        if (stores) run.store->add_accuracies(accuracies_identity(run), accuracies_of(run.found));
+        if (outcome == search::SearchOutcome::complete) finish(run);
+    });
+    return outcome == search::SearchOutcome::complete;
+}
+
+} // namespace hdap::study

@@ -1,0 +1,88 @@
+#include "hdap/surrogate/surrogate.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/unknown_name.hpp"
+#include "surrogate/gbrt_surrogate.hpp"
+
+#include <fmt/core.h>
+
+namespace hdap::surrogate {
+namespace {
+
+struct SurrogateRow {
+    std::string_view kind;
+    std::string_view comment; ///< of its settings
+    std::vector<core::Setting> (*settings)(SurrogateParameters& parameters);
+    std::unique_ptr<Surrogate> (*fit)(const fleet::Profile& profile,
+                                      const SurrogateParameters& parameters, int threads);
+    std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file);
+};
+
+std::vector<core::Setting> gbrt_settings(SurrogateParameters& parameters) {
+    return settings_of(parameters.gbrt);
+}
+
+std::unique_ptr<Surrogate> fit_gbrt_kind(const fleet::Profile& profile,
+                                         const SurrogateParameters& parameters, int threads) {
+    return fit_gbrt_surrogate(profile, parameters.gbrt, threads);
+}
+
+std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file) {
+    return read_gbrt_surrogate(file);
+}
+
+/// Another surrogate is a line here.
+constexpr SurrogateRow surrogates[] = {
+    {"gbrt", "Gradient-boosted forests, one per cluster", &gbrt_settings, &fit_gbrt_kind,
+     &read_gbrt_kind},
+};
+
+/// Nothing for an unknown kind.
+const SurrogateRow* find_row(std::string_view kind) {
+    for (const SurrogateRow& row : surrogates)
+        if (row.kind == kind) return &row;
+    return nullptr;
+}
+
+} // namespace
+
+std::vector<std::string> surrogate_kinds() {
+    std::vector<std::string> kinds;
+    for (const SurrogateRow& row : surrogates)
+        kinds.emplace_back(row.kind);
+    return kinds;
+}
+
+std::vector<core::Section> surrogate_sections(SurrogateParameters& parameters) {
+    std::vector<core::Section> sections;
+    for (const SurrogateRow& row : surrogates)
+        sections.push_back({fmt::format("surrogate.{}", row.kind), std::string(row.comment),
+                            row.settings(parameters)});
+    return sections;
+}
+
+std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
+                                         const SurrogateParameters& parameters, int threads) {
+    const SurrogateRow* const row = find_row(parameters.kind);
+    if (row == nullptr)
+        throw core::ConfigError(
+            core::unknown_name("kind of surrogate", parameters.kind, surrogate_kinds()));
+    return row->fit(profile, parameters, threads);
+}
+
+void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate) {
+    file.attribute("/", "kind", std::string(surrogate.kind()));
+    surrogate.write(file);
+}
+
+std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file) {
+    const std::string kind = file.attribute_string("/", "kind");
+    const SurrogateRow* const row = find_row(kind);
+    if (row == nullptr)
+        throw core::DataError(
+            fmt::format("{}: {}", file.name(),
+                        core::unknown_name("kind of surrogate", kind, surrogate_kinds())));
+    return row->read(file);
+}
+
+} // namespace hdap::surrogate

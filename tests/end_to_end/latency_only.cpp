@@ -1,0 +1,158 @@
+// Studies in which accuracy plays no part, and fleets that were measured elsewhere.
+#include "end_to_end/run_comparison.hpp"
+#include "end_to_end/tiny_study.hpp"
+#include "hdap/core/random.hpp"
+#include "hdap/network/costs.hpp"
+#include "hdap/network/search_space.hpp"
+#include "hdap/network/zoo.hpp"
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <fstream>
+
+using namespace hdap;
+using namespace hdap::test;
+
+namespace {
+
+constexpr int devices = 30;
+constexpr int candidates = 40;
+
+/// The network of `configuration`, as the zoo makes it where there are no images.
+network::Network searched_network() {
+    return network::make_network({.name = "mobilenet_v1", .width = 0.25});
+}
+
+std::string configuration(const std::string& fleet) {
+    return "[study]\nname = \"latency\"\nseed = 3\n[fleet]\nbenchmarks = 3\nbatch = 1\n" + fleet +
+           "[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n[profile]\ncandidates = 30\n"
+           "[search]\npopulation = 8\ngenerations = 3\n"
+           "objectives = [\"latency.mean\", \"flops\"]\n"
+           "constraints = [\"latency.p95 <= 0.9x\", \"latency.sla(1000ms) <= 0.5\"]\n";
+}
+
+/// Latencies of random candidates on devices of two kinds, by their multiply-accumulates.
+std::string recorded_csv() {
+    const network::SearchSpace space(searched_network(), {});
+    const network::CostModel costs(searched_network(), space.structure());
+    std::string text = "device_id,run,latency_ms";
+    for (const auto& group : space.groups())
+        text += ",keep_" + group.name;
+    text += "\n";
+    for (int c = 0; c < candidates; ++c) {
+        core::RandomStream random(1, core::StreamId::profile_candidates,
+                                  static_cast<std::uint32_t>(c));
+        network::Genome genome = space.unpruned();
+        for (std::size_t g = 0; c > 0 && g < genome.size(); ++g)
+            genome[g] = space.nearest_allowed(g, random.uniform() * genome[g]);
+        const double macs = static_cast<double>(costs.total(genome).macs);
+        for (int d = 0; d < devices; ++d) {
+            const double speed = (d % 3 == 0 ? 1.4 : 1.0) * (1.0 + 1e-3 * d);
+            text += "unit-" + std::to_string(d) + ",0," + std::to_string(speed * macs * 1e-6);
+            for (const std::int32_t channels : genome)
+                text += "," + std::to_string(channels);
+            text += "\n";
+        }
+    }
+    return text;
+}
+
+Outcome run(const TinyStudy& study, const Launch& launch, const std::string& config,
+            const std::string& out) {
+    return study.call(launch, {"run", study / config, "--threads", std::to_string(launch.threads),
+                               "--out", study / out});
+}
+
+} // namespace
+
+TEST_CASE("a study without images and weights is searched by latency and costs alone, to the same "
+          "bits on 1 and 3 ranks",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "latency.toml") << configuration("[fleet.simulated]\ndevices = 50\n");
+    const Outcome one = run(study, {.ranks = 0}, "latency.toml", "one");
+    INFO(one.errors);
+    REQUIRE(one.exit_code == 0);
+    CHECK_THAT(one.output, Catch::Contains("study latency is complete"));
+    const std::string front = text_of(study / "one/front.csv");
+    CHECK_THAT(front, Catch::Contains("latency_p95_ms") && Catch::Contains("latency_sla_1000ms") &&
+                          !Catch::Contains("accuracy"));
+    CHECK(std::filesystem::exists(study / "one/report.html"));
+    REQUIRE(run(study, {.ranks = 3, .threads = 2}, "latency.toml", "three").exit_code == 0);
+    CHECK(text_of(study / "three/front.csv") == front);
+}
+
+TEST_CASE(
+    "the stages before the search read neither weights nor the images' pixels, and the search "
+    "says what is missing") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::filesystem::remove(study / "weights.h5");
+    const auto call = [&](const Arguments& stage) {
+        Arguments arguments = stage;
+        arguments.insert(arguments.end(), {study.config(), "--out", study / "run"});
+        return study.call({.ranks = 0}, arguments);
+    };
+    const Outcome fleet = call({"fleet", "synth"});
+    INFO(fleet.errors);
+    CHECK(fleet.exit_code == 0);
+    CHECK(call({"surrogate", "fit"}).exit_code == 0);
+    const Outcome search = call({"search"});
+    CHECK(search.exit_code == 3);
+    CHECK_THAT(search.errors, Catch::Contains("weights.h5"));
+}
+
+TEST_CASE("an objective that needs accuracies is refused where nothing measures them") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "latency.toml") << configuration("");
+    const Outcome outcome =
+        study.call({.ranks = 0}, {"run", study / "latency.toml", "--out", study / "run", "--set",
+                                  "search.objectives=[\"latency.mean\", \"accuracy_drop\"]"});
+    CHECK(outcome.exit_code == 2);
+    CHECK_THAT(outcome.errors, Catch::Contains("data.file is missing"));
+}
+
+TEST_CASE("a fleet that was recorded elsewhere is clustered and searched, to the same bits on 1 "
+          "and 3 ranks, and predictions are not called measurements",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "recorded.csv") << recorded_csv();
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    const Outcome one = run(study, {.ranks = 0}, "recorded.toml", "one");
+    INFO(one.errors);
+    REQUIRE(one.exit_code == 0);
+    CHECK_THAT(one.output, Catch::Contains("30 devices (board)") && Catch::Contains("predicted"));
+    const auto profile = storage::Hdf5Reader::from_bytes(
+        storage::read_sealed(study / "one/profile.h5"), "profile.h5");
+    CHECK(profile.shape("/genomes").at(0) == candidates);
+    CHECK(profile.shape("/latency_ms").at(0) == 2); // two kinds of devices
+    REQUIRE(run(study, {.ranks = 3}, "recorded.toml", "three").exit_code == 0);
+    CHECK(text_of(study / "three/front.csv") == text_of(study / "one/front.csv"));
+}
+
+TEST_CASE("a recorded fleet with other content is another study's") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string text = recorded_csv();
+    std::ofstream(study / "recorded.csv") << text;
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    REQUIRE(run(study, {.ranks = 0}, "recorded.toml", "run").exit_code == 0);
+    std::string other = text;
+    other.replace(other.find("unit-7,0,") + 9, 1, "9");
+    std::ofstream(study / "recorded.csv") << other;
+    const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
+    CHECK(outcome.exit_code == 2);
+    CHECK_THAT(outcome.errors, Catch::Contains("fleet.h5 was made from other input"));
+}
+
+TEST_CASE("a row of a recorded fleet that cannot be is named by file, line and column") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "recorded.toml") << configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    std::ofstream(study / "recorded.csv") << recorded_csv() << "unit-0,1,nan\n";
+    const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
+    CHECK(outcome.exit_code == 3);
+    CHECK_THAT(outcome.errors, Catch::Contains("recorded.csv:1202:"));
+}

@@ -1,0 +1,64 @@
+// What shapes a study and what does not: a longer search goes on, a timeout changes nothing.
+#include "end_to_end/run_comparison.hpp"
+#include "end_to_end/tiny_study.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hdap::test;
+
+namespace {
+
+Arguments generations(int count) {
+    return {"--set", "search.generations=" + std::to_string(count)};
+}
+
+} // namespace
+
+TEST_CASE("more generations for a complete study give the bits of a study that was longer from the "
+          "start, and keep what the shorter one came to",
+          "[mpi]") {
+    const TinyStudy study;
+    REQUIRE(study.run({.ranks = 2}, "run", generations(2)).exit_code == 0);
+    const std::string front = text_of(study / "run/front.csv");
+    const Outcome longer = study.run({.ranks = 3}, "run", generations(5));
+    INFO(longer.errors);
+    REQUIRE(longer.exit_code == 0);
+    CHECK_THAT(longer.errors, Catch::Contains("continuing after generation 2"));
+    REQUIRE(study.run({.ranks = 0, .threads = 2}, "fresh", generations(5)).exit_code == 0);
+    CHECK(differences(study / "fresh", study / "run") == std::vector<std::string>{});
+    CHECK(text_of(study / "run/generations-2/front.csv") == front);
+    CHECK(std::filesystem::exists(study / "run/generations-2/results.h5"));
+    CHECK_THAT(text_of(study / "run/config.toml"), Catch::Contains("generations = 5"));
+    const Outcome again = study.run({.ranks = 2}, "run", generations(5));
+    INFO(again.errors);
+    CHECK(again.exit_code == 0);
+}
+
+TEST_CASE("fewer generations than a search has done are refused, and nothing is touched", "[mpi]") {
+    const TinyStudy study;
+    REQUIRE(study.run({.ranks = 2}, "run", generations(4)).exit_code == 0);
+    const std::string before = file_listing(study / "run");
+    const Outcome shorter = study.run({.ranks = 2}, "run", generations(3));
+    INFO(shorter.errors);
+    CHECK(shorter.exit_code == 2);
+    CHECK_THAT(shorter.errors, Catch::Contains("has done 4 generations already") &&
+                                   Catch::Contains("search.generations = 3"));
+    CHECK(file_listing(study / "run") == before);
+}
+
+TEST_CASE("what shapes no result makes a run directory no other configuration's", "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const Arguments command{"--set", "accuracy.command=\": {network}; echo 0.5\"", "--set",
+                            "finetune.candidates=0"};
+    REQUIRE(study.run({.ranks = 2}, "run", command).exit_code == 0);
+    Arguments other = command;
+    for (const char* setting : {"accuracy.timeout_seconds=7", "accuracy.retries=3",
+                                "run.checkpoint_seconds=9", "study.name=renamed"})
+        other.insert(other.end(), {"--set", setting});
+    const std::string before = text_of(study / "run/front.csv");
+    const Outcome again = study.run({.ranks = 2}, "run", other);
+    INFO(again.errors);
+    CHECK(again.exit_code == 0);
+    CHECK_THAT(again.errors, !Catch::Contains("evaluations"));
+    CHECK(text_of(study / "run/front.csv") == before);
+}

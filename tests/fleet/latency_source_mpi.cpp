@@ -1,0 +1,313 @@
+#include "hdap/core/error.hpp"
+#include "hdap/fleet/latency_source.hpp"
+#include "hdap/fleet/profiling.hpp"
+#include "hdap/fleet/random_networks.hpp"
+#include "hdap/network/zoo.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+using namespace hdap;
+using fleet::LatencySourceParameters;
+
+namespace {
+
+/// A job of all ranks. One at a time: its run control installs signal handlers.
+struct World {
+    parallel::Communicator communicator = parallel::Communicator::world();
+    core::Log log{{.quiet = true}};
+    parallel::RunControl control;
+    parallel::Job job{communicator, log, control, 1};
+};
+
+network::Prunable small_prunable() {
+    network::Network network = network::make_network({.name = "mobilenet_v1", .width = 0.25});
+    network::SearchSpace space(network, {});
+    network::CostModel costs(network, space.structure());
+    return {.network = std::move(network),
+            .space = std::move(space),
+            .costs = std::move(costs),
+            .weights = {},
+            .ranked_channels = {},
+            .normalisation = {}};
+}
+
+LatencySourceParameters small_fleet() {
+    LatencySourceParameters parameters;
+    parameters.benchmarks = 3;
+    parameters.batch = 1;
+    parameters.runs = 5;
+    parameters.seed = 7;
+    parameters.synthesis.devices = 50;
+    parameters.synthesis.seed = 99; // which must not matter
+    return parameters;
+}
+
+/// A folder that the root makes and removes, and every rank knows.
+class SharedFolder {
+  public:
+    explicit SharedFolder(const parallel::Communicator& communicator) {
+        std::vector<char> path;
+        if (communicator.is_root()) {
+            const std::string made = folder_.emplace().path().string();
+            path.assign(made.begin(), made.end());
+        }
+        communicator.broadcast(path);
+        path_ = std::string(path.begin(), path.end());
+    }
+    [[nodiscard]] std::string operator/(const std::string& name) const { return path_ / name; }
+
+  private:
+    std::optional<test::TemporaryFolder> folder_;
+    std::filesystem::path path_;
+};
+
+/// Three devices in one line each per candidate; the last device lacks every second candidate.
+std::string recorded_csv(const network::SearchSpace& space,
+                         const std::vector<network::Genome>& genomes) {
+    std::string text = "device_id,latency_ms";
+    for (const auto& group : space.groups())
+        text += ",keep_" + group.name;
+    text += "\n";
+    for (std::size_t i = 0; i < genomes.size(); ++i)
+        for (std::size_t device = 0; device < (i % 2 == 0 ? 3 : 2); ++device) {
+            text += "d" + std::to_string(device) + "," + std::to_string(10 * (device + 1) + i);
+            for (const std::int32_t channels : genomes[i])
+                text += "," + std::to_string(channels);
+            text += "\n";
+        }
+    return text;
+}
+
+} // namespace
+
+TEST_CASE("a latency source that does not exist, or lacks something, is refused on every rank") {
+    const World world;
+    const auto prunable = small_prunable();
+    const auto refusal = [&](const LatencySourceParameters& parameters) -> std::string {
+        try {
+            static_cast<void>(fleet::make_latency_source(parameters, prunable, world.communicator));
+        } catch (const parallel::AgreedError& error) {
+            CHECK(error.kind() == core::ErrorKind::config);
+            return error.what();
+        }
+        return "";
+    };
+    auto parameters = small_fleet();
+    parameters.source = "telepathy";
+    CHECK_THAT(refusal(parameters), Catch::Contains("'telepathy'; known: simulated, recorded"));
+    parameters.source = "recoded";
+    CHECK_THAT(refusal(parameters),
+               Catch::Contains("unknown latency source 'recoded' (did you mean "
+                               "'recorded'?); known: simulated, recorded"));
+    parameters.source = "recorded";
+    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.recorded.file"));
+    parameters.file = "table.csv";
+    parameters.sku = "";
+    CHECK_THAT(refusal(parameters), Catch::Contains("fleet.recorded.sku"));
+    parameters = small_fleet();
+    parameters.synthesis.preset = "jetson_tx2";
+    CHECK_THAT(refusal(parameters), Catch::Contains("jetson_tx2"));
+    parameters = small_fleet();
+    parameters.synthesis.noise_sigma = -1;
+    CHECK_THAT(refusal(parameters), Catch::Contains("noise_sigma"));
+    CHECK(fleet::latency_source_names() == std::vector<std::string>{"simulated", "recorded"});
+}
+
+TEST_CASE("a simulated fleet is the synthetic one of its settings, on the root") {
+    const World world;
+    const auto prunable = small_prunable();
+    const auto parameters = small_fleet();
+    const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+    CHECK(source->identity().empty());
+    const auto made = source->fleet(world.job);
+    REQUIRE(made.has_value());
+    if (!world.communicator.is_root()) {
+        CHECK(made->devices() == 0);
+        return;
+    }
+    const auto genomes = fleet::benchmark_genomes(prunable.space, 7, 3);
+    std::vector<fleet::BenchmarkNetwork> benchmarks;
+    for (const auto& genome : genomes)
+        benchmarks.push_back(
+            {std::to_string(benchmarks.size()), genome, prunable.costs.layers(genome)});
+    auto synthesis = parameters.synthesis;
+    synthesis.seed = 7;
+    const auto expected =
+        fleet::synthesize_fleet(fleet::device_model(synthesis.preset), synthesis, benchmarks, 1, 5);
+    CHECK(made->latency_ms == expected.latency_ms);
+    CHECK(made->attributes == expected.attributes);
+    CHECK(made->benchmark_genomes == genomes);
+    CHECK(made->benchmark_names == fleet::benchmark_names(3));
+    CHECK_NOTHROW(fleet::check_fleet(*made, "simulated"));
+}
+
+TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank measures them") {
+    const World world;
+    const auto prunable = small_prunable();
+    const auto parameters = small_fleet();
+    const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+    const auto genomes = source->candidates(fleet::profile_genomes(prunable.space, 7, 11));
+    CHECK(genomes == fleet::profile_genomes(prunable.space, 7, 11));
+    const std::vector<std::int32_t> devices{49, 0, 13};
+    const auto measured = source->latencies_ms({genomes, devices, 4}, world.job);
+    REQUIRE(measured.has_value());
+    auto synthesis = parameters.synthesis;
+    synthesis.seed = 7;
+    const auto model = fleet::device_model(synthesis.preset);
+    const auto conditions = fleet::synthesize_conditions(model, synthesis);
+    std::vector<double> expected;
+    for (const std::int32_t device : devices) {
+        const auto& condition = conditions[static_cast<std::size_t>(device)];
+        for (std::uint32_t i = 0; i < genomes.size(); ++i) {
+            core::RandomStream noise(7, core::StreamId::measurement_noise,
+                                     static_cast<std::uint32_t>(device), 3 + i);
+            expected.push_back(fleet::measured_latency_ms(
+                model, condition, prunable.costs.layers(genomes[i]), 1, 4, noise));
+        }
+    }
+    CHECK(*measured == expected);
+    const auto truth = source->true_latencies_ms(genomes[5], devices);
+    REQUIRE(truth.has_value());
+    for (std::size_t d = 0; d < devices.size(); ++d)
+        CHECK((*truth)[d] == fleet::latency_ms(model,
+                                               conditions[static_cast<std::size_t>(devices[d])],
+                                               prunable.costs.layers(genomes[5]), 1));
+    const std::vector<std::int32_t> nobody{50};
+    CHECK_THROWS_AS(source->latencies_ms({genomes, nobody, 4}, world.job), parallel::AgreedError);
+    CHECK_THROWS_AS(source->true_latencies_ms(genomes[0], nobody), core::InternalError);
+}
+
+namespace {
+
+/// Devices that are asked to stop while they measure.
+class StoppedSource final : public fleet::LatencySource {
+  public:
+    std::string identity() const override { return ""; }
+    std::optional<fleet::Fleet> fleet(const parallel::Job&) override { return std::nullopt; }
+    std::vector<network::Genome> candidates(std::vector<network::Genome> wanted) const override {
+        return wanted;
+    }
+    std::optional<std::vector<double>> latencies_ms(const fleet::MeasurementRequest&,
+                                                    const parallel::Job& job) override {
+        if (job.communicator.any(job.control.stop_requested())) return std::nullopt;
+        return std::vector<double>{};
+    }
+    std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome&, std::span<const std::int32_t>) const override {
+        return std::nullopt;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a request to stop that reaches one rank ends the profile of a source that heeds it on "
+          "all ranks, and the simulator, which is quick, gets to its end") {
+    const World world;
+    const auto prunable = small_prunable();
+    const auto genomes = fleet::profile_genomes(prunable.space, 7, 11);
+    const fleet::Representatives representatives{{1}};
+    if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
+    StoppedSource stopped;
+    CHECK_FALSE(
+        fleet::measure_profile(stopped, representatives, prunable.space, genomes, 4, world.job));
+    const auto simulated = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
+    CHECK(simulated->fleet(world.job).has_value());
+    CHECK(
+        fleet::measure_profile(*simulated, representatives, prunable.space, genomes, 4, world.job));
+}
+
+TEST_CASE("a profile of a simulated fleet is the mean over the representatives") {
+    const World world;
+    const auto prunable = small_prunable();
+    const auto source = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
+    const auto genomes = fleet::profile_genomes(prunable.space, 7, 20);
+    const fleet::Representatives representatives{{3, 40, 12}, {8}};
+    const auto measured =
+        fleet::measure_profile(*source, representatives, prunable.space, genomes, 4, world.job);
+    REQUIRE(measured.has_value());
+    CHECK(measured->left_out == 0);
+    CHECK(measured->profile.genomes == genomes);
+    const std::vector<std::int32_t> devices{3, 40, 12, 8};
+    const auto latency_ms = *source->latencies_ms({genomes, devices, 4}, world.job);
+    for (std::size_t i = 0; i < 20; ++i) {
+        CHECK(measured->profile.latency_ms[i] ==
+              (latency_ms[i] + latency_ms[20 + i] + latency_ms[40 + i]) / 3.0);
+        CHECK(measured->profile.latency_ms[20 + i] == latency_ms[60 + i]);
+    }
+}
+
+TEST_CASE("recorded latencies are looked up; what all devices have measured are benchmarks") {
+    const World world;
+    const auto prunable = small_prunable();
+    const SharedFolder folder(world.communicator);
+    const auto genomes = fleet::profile_genomes(prunable.space, 2, 30);
+    if (world.communicator.is_root())
+        std::ofstream(folder / "t.csv") << recorded_csv(prunable.space, genomes);
+    auto parameters = small_fleet();
+    parameters.source = "recorded";
+    parameters.sku = "phone";
+    parameters.file = folder / "t.csv";
+    const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+    CHECK(source->identity().size() == 64);
+    CHECK(source->candidates({}) == genomes);
+    const std::vector<std::int32_t> devices{2, 0};
+    CHECK_FALSE(source->true_latencies_ms(genomes[0], devices).has_value());
+
+    const auto made = source->fleet(world.job);
+    REQUIRE(made.has_value());
+    if (world.communicator.is_root()) {
+        CHECK(made->sku == "phone");
+        CHECK(made->device_ids == std::vector<std::string>{"d0", "d1", "d2"});
+        CHECK(made->benchmark_names ==
+              std::vector<std::string>{"unpruned", "candidate-2", "candidate-4"});
+        CHECK(made->benchmark_genomes ==
+              std::vector<network::Genome>{genomes[0], genomes[2], genomes[4]});
+        CHECK(made->latency_ms == std::vector<double>{10, 12, 14, 20, 22, 24, 30, 32, 34});
+        CHECK_NOTHROW(fleet::check_fleet(*made, "recorded"));
+    }
+
+    const std::vector<network::Genome> some{genomes[3], prunable.space.smallest(), genomes[4]};
+    const auto measured = source->latencies_ms({some, devices, 1}, world.job);
+    REQUIRE(measured.has_value());
+    CHECK(std::isnan((*measured)[0]));
+    CHECK(std::isnan((*measured)[1]));
+    CHECK((*measured)[2] == 34);
+    CHECK((*measured)[3] == 13);
+    CHECK(std::isnan((*measured)[4]));
+    CHECK((*measured)[5] == 14);
+    const std::vector<std::int32_t> nobody{3};
+    CHECK_THROWS_AS(source->latencies_ms({some, nobody, 1}, world.job), core::InternalError);
+
+    const fleet::Representatives representatives{{0, 2}, {1}};
+    const auto profile =
+        fleet::measure_profile(*source, representatives, prunable.space, {}, 1, world.job);
+    REQUIRE(profile.has_value());
+    CHECK(profile->profile.latency_ms[4] == (14.0 + 34.0) / 2.0);
+    CHECK(profile->profile.latency_ms[5] == 15.0); // d2 lacks it
+    const fleet::Representatives others{{0, 1}, {2}};
+    const auto half = fleet::measure_profile(*source, others, prunable.space, {}, 1, world.job);
+    REQUIRE(half.has_value());
+    CHECK(half->left_out == 15);
+}
+
+TEST_CASE("a recorded table that cannot be used is an error on every rank") {
+    const World world;
+    const auto prunable = small_prunable();
+    const SharedFolder folder(world.communicator);
+    auto parameters = small_fleet();
+    parameters.source = "recorded";
+    parameters.sku = "phone";
+    parameters.file = folder / "missing.csv";
+    CHECK_THROWS_AS(fleet::make_latency_source(parameters, prunable, world.communicator),
+                    parallel::AgreedError);
+    parameters.file = folder / "broken.csv";
+    if (world.communicator.is_root()) std::ofstream(parameters.file) << "device_id,latency_ms\n";
+    CHECK_THROWS_WITH(fleet::make_latency_source(parameters, prunable, world.communicator),
+                      Catch::Contains("broken.csv:1: no column 'keep_"));
+}

@@ -1,0 +1,91 @@
+#include "hdap/fleet/profiling.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/fleet/random_networks.hpp"
+#include "hdap/network/zoo.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <limits>
+
+using namespace hdap;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t devices = 3;
+
+/// Devices 4 and 7 stand for the first cluster, 2 for the second.
+fleet::Representatives two_clusters() {
+    return {{4, 7}, {2}};
+}
+
+network::SearchSpace small_space() {
+    return {network::make_network({.name = "mobilenet_v1", .width = 0.25}), {}};
+}
+
+/// [device][genome] different latencies whose sums are not exact.
+std::vector<double> latencies(std::size_t genomes) {
+    std::vector<double> latency_ms;
+    for (std::size_t i = 0; i < devices * genomes; ++i)
+        latency_ms.push_back(1.1 + 0.1 * static_cast<double>(i));
+    return latency_ms;
+}
+
+} // namespace
+
+TEST_CASE("a profile without the unpruned network or with too few candidates is refused",
+          "[profiling]") {
+    const auto space = small_space();
+    const auto genomes = fleet::profile_genomes(space, 1, 12);
+    auto latency_ms = latencies(12);
+    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, {}), core::InternalError);
+    CHECK_THROWS_AS(
+        fleet::profile_of(two_clusters(), space, {genomes.rbegin(), genomes.rend()}, latency_ms),
+        core::InternalError);
+    latency_ms[0] = missing;
+    CHECK_NOTHROW(fleet::profile_of(two_clusters(), space, genomes, latency_ms));
+    latency_ms[12] = missing;
+    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms),
+                      Contains("not measured on any of the 2 representatives of cluster 0"));
+    latency_ms = latencies(12);
+    for (const std::size_t i : {2, 5, 11})
+        latency_ms[24 + i] = missing;
+    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, latency_ms), core::DataError);
+    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms),
+                      Contains("9 of 12 candidates") && Contains("at least 10"));
+}
+
+TEST_CASE("a cluster's latency is the mean over its representatives that were measured",
+          "[profiling]") {
+    const auto space = small_space();
+    const auto genomes = fleet::profile_genomes(space, 1, 12);
+    auto latency_ms = latencies(12);
+    latency_ms[3] = missing;
+    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, latency_ms);
+    CHECK(left_out == 0);
+    CHECK(profile.genomes == genomes);
+    CHECK(profile.clusters == 2);
+    CHECK(profile.group_names.front() == space.groups().front().name);
+    for (std::size_t i = 0; i < 12; ++i) {
+        const double mean = i == 3 ? latency_ms[15] : (latency_ms[i] + latency_ms[12 + i]) / 2.0;
+        CHECK(profile.latency_ms[i] == mean);
+        CHECK(profile.latency_ms[12 + i] == latency_ms[24 + i]);
+    }
+    CHECK_NOTHROW(fleet::check_profile(profile, "profile"));
+}
+
+TEST_CASE("candidates that a cluster lacks are left out and counted", "[profiling]") {
+    const auto space = small_space();
+    auto genomes = fleet::profile_genomes(space, 1, 12);
+    auto latency_ms = latencies(12);
+    latency_ms[4] = latency_ms[16] = missing; // both of the first cluster
+    latency_ms[24 + 9] = missing;
+    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, latency_ms);
+    CHECK(left_out == 2);
+    CHECK(profile.latency_ms[10 + 4] == latency_ms[24 + 5]);
+    genomes.erase(genomes.begin() + 9);
+    genomes.erase(genomes.begin() + 4);
+    CHECK(profile.genomes == genomes);
+}

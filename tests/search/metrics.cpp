@@ -1,0 +1,289 @@
+#include "hdap/search/metrics.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/random.hpp"
+#include "search/small_fleet.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace hdap::search;
+using Catch::Matchers::Contains;
+using hdap::core::ConfigError;
+using hdap::core::InternalError;
+using hdap::core::RandomStream;
+using hdap::core::StreamId;
+using hdap::fleet::FleetDistribution;
+using testing::fleet_of;
+using testing::small_fleet;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+const CandidateFacts unpruned{
+    .costs = {.macs = 1000, .parameters = 500, .peak_activation_elements = 64},
+    .cluster_latency_ms = {20, 30},
+    .accuracy = 0.9};
+const CandidateFacts pruned{
+    .costs = {.macs = 300, .parameters = 200, .peak_activation_elements = 32},
+    .cluster_latency_ms = {7, 13},
+    .accuracy = 0.65};
+
+double value_of(const std::string& name, const CandidateFacts& facts = pruned) {
+    return parse_metric(name).value(facts, unpruned, small_fleet());
+}
+
+/// The latency of every device of a fleet whose bins are of one device each, ascending.
+std::vector<double> device_latencies(const FleetDistribution& fleet,
+                                     const std::vector<double>& cluster_latency_ms) {
+    std::vector<double> latencies;
+    for (std::size_t k = 0; k < fleet.clusters(); ++k)
+        for (std::size_t i = fleet.first_bin[k]; i < fleet.first_bin[k + 1]; ++i)
+            latencies.push_back(cluster_latency_ms[k] * fleet.bin_ratio[i]);
+    std::ranges::sort(latencies);
+    return latencies;
+}
+
+/// A random fleet of 3 clusters; 53 devices, so that no whole per cent of them is a whole number.
+FleetDistribution random_fleet(RandomStream& random) {
+    std::vector<std::vector<double>> ratios;
+    for (const std::size_t devices : {30U, 3U, 20U}) {
+        std::vector<double>& cluster = ratios.emplace_back();
+        for (std::size_t i = 0; i < devices; ++i)
+            cluster.push_back(0.5 + random.uniform());
+        std::ranges::sort(cluster);
+    }
+    return fleet_of(ratios);
+}
+
+} // namespace
+
+TEST_CASE("an unknown metric is refused with the nearest and all known names") {
+    for (const std::string text : {"", "FLOPS", "flops ", "flops params", "latency", "accuracy"})
+        CHECK_THROWS_AS(parse_metric(text), ConfigError);
+    CHECK_THROWS_WITH(parse_metric("latency.maen"), Contains("'latency.mean'") &&
+                                                        Contains("memory.peak") &&
+                                                        Contains("latency.sla(33ms)"));
+    CHECK_THROWS_WITH(parse_metric("latency.slo(33ms)"), Contains("'latency.sla'"));
+    CHECK_THROWS_WITH(parse_metric(std::string(100000, 'a')), Contains("..."));
+}
+
+TEST_CASE("a metric's argument is refused with the position where it is missing or wrong") {
+    const std::vector<std::pair<std::string, std::string>> wrong{
+        {"latency.sla", "position 12: latency.sla needs a latency, as in \"latency.sla(33ms)\""},
+        {"latency.sla(", "position 13: expected a number"},
+        {"latency.sla()", "position 13: expected a number"},
+        {"latency.sla(ms)", "position 13: expected a number"},
+        {"latency.sla(33)", "position 15: expected \"ms\""},
+        {"latency.sla(33s)", "position 15: expected \"ms\""},
+        {"latency.sla(33ms", "position 17: expected \")\""},
+        {"latency.sla(33ms))", "position 18: unexpected text after the metric"},
+        {"latency.sla(0ms)", "position 13: the latency must be a positive number"},
+        {"latency.sla(-1ms)", "position 13: the latency must be a positive number"},
+        {"latency.sla(nanms)", "position 13: the latency must be a positive number"},
+        {"latency.sla(1e999ms)", "position 13: the latency is out of range"},
+        {"latency.sla(1e15ms)", "position 13: the latency must be from 1e-09 ms to 1e+12 ms"},
+        {"flops(3)", "position 6: unexpected text after the metric"},
+    };
+    for (const auto& [text, message] : wrong) {
+        INFO(text);
+        CHECK_THROWS_AS(parse_metric(text), ConfigError);
+        CHECK_THROWS_WITH(parse_metric(text), Contains("\"" + text + "\"") && Contains(message));
+    }
+}
+
+TEST_CASE("a malformed constraint is refused with its text and the position") {
+    const std::vector<std::pair<std::string, std::string>> wrong{
+        {"", "position 1: expected the name of a metric"},
+        {"   ", "position 4"},
+        {"<= 3", "position 1: expected the name of a metric"},
+        {"flops", "position 6: expected \"<=\""},
+        {"flops < 3", "position 7: expected \"<=\""},
+        {"flops >= 3", "position 7: expected \"<=\""},
+        {"flops = 3", "position 7: expected \"<=\""},
+        {"flops < = 3", "position 7: expected \"<=\""},
+        {"flopz <= 3", "position 1: unknown metric"},
+        {"accuracy <= 0.9", "position 1: unknown metric"},
+        {"flops params <= 3", "position 7: expected \"<=\""},
+        {"flops <=", "position 9: expected a number"},
+        {"flops <= x", "position 10: expected a number"},
+        {"flops <= +3", "position 10: expected a number"},
+        {"flops <= 3 GB", "position 12: unexpected text"},
+        {"flops <= 3xx", "position 12: unexpected text"},
+        {"flops <= 3,5", "position 11: unexpected text"},
+        {"flops <= 0x10", "position 10: the bound must be a positive number"},
+        {"flops <= 3\n", "position 11: unexpected text"},
+        {"flops <= 0", "position 10: the bound must be a positive number"},
+        {"flops <= -1", "position 10: the bound must be a positive number"},
+        {"flops <= inf", "position 10: the bound must be a positive number"},
+        {"flops <= nan", "position 10: the bound must be a positive number"},
+        {"flops <= 1e999", "position 10: the bound is out of range"},
+        {"accuracy_drop <= 0.5x", "position 18: accuracy_drop cannot be relative"},
+        {"accuracy_drop <= 5", "position 18: accuracy_drop is at most 1"},
+        {"latency.sla(33ms) <= 0.5x", "position 22: latency.sla(33ms) cannot be relative"},
+        {"latency.sla(33ms) <= 5", "position 22: latency.sla(33ms) is at most 1"},
+        {"latency.sla <= 5", "position 13: latency.sla needs a latency"},
+        {"latency.sla(33ms <= 5", "position 18: expected \")\""},
+    };
+    for (const auto& [text, message] : wrong) {
+        INFO(text);
+        CHECK_THROWS_AS(parse_constraint(text), ConfigError);
+        CHECK_THROWS_WITH(parse_constraint(text),
+                          Contains("\"" + text + "\"") && Contains(message));
+    }
+    CHECK_THROWS_AS(parse_constraint("flops <= 0.5x" + std::string(1000000, ' ') + "y"),
+                    ConfigError);
+}
+
+TEST_CASE("a violation needs numbers, and a positive reference where it is relative") {
+    const Constraint half = parse_constraint("flops <= 0.5x");
+    CHECK_THROWS_AS(violation(half, not_a_number, 1000), InternalError);
+    CHECK_THROWS_AS(violation(half, 1000, 0), InternalError);
+    CHECK_THROWS_AS(violation(half, 1000, not_a_number), InternalError);
+    CHECK(violation(parse_constraint("flops <= 2000"), 1000, not_a_number) == 0);
+}
+
+TEST_CASE("every metric has its own name, column and unit, and is parsed back") {
+    std::vector<Metric> metrics = plain_metrics();
+    CHECK(std::ranges::none_of(metrics, [](const Metric& metric) {
+        return metric.name().find('(') != std::string::npos;
+    }));
+    for (const std::string text : {"latency.sla(33ms)", "latency.sla(33.5ms)"})
+        metrics.push_back(parse_metric(text));
+    std::vector<std::string> names;
+    std::vector<std::string> columns;
+    std::vector<std::string> units;
+    for (const Metric& metric : metrics) {
+        names.push_back(metric.name());
+        columns.push_back(metric.column());
+        units.emplace_back(metric.unit());
+        CHECK(parse_metric(metric.name()) == metric);
+        CHECK(metric.lowest() < metric.highest());
+    }
+    CHECK(names == std::vector<std::string>{"latency.mean", "latency.worst_cluster", "latency.p50",
+                                            "latency.p95", "latency.p99", "accuracy_drop", "flops",
+                                            "params", "memory.peak", "latency.sla(33ms)",
+                                            "latency.sla(33.5ms)"});
+    CHECK(columns == std::vector<std::string>{"latency_mean_ms", "latency_worst_cluster_ms",
+                                              "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
+                                              "accuracy_drop", "flops", "params", "memory_peak",
+                                              "latency_sla_33ms", "latency_sla_33.5ms"});
+    CHECK(units == std::vector<std::string>{"ms", "ms", "ms", "ms", "ms", "1", "MACs", "parameters",
+                                            "elements", "1", "1"});
+    CHECK(parse_metric(" latency.sla ( 33.50 ms )") == metrics.back());
+    CHECK_FALSE(metrics[9] == metrics[10]);
+}
+
+TEST_CASE("metrics tell what they need") {
+    std::set<std::string> accuracy;
+    std::set<std::string> costs;
+    std::set<std::string> absolute;
+    std::vector<Metric> metrics = plain_metrics();
+    metrics.push_back(parse_metric("latency.sla(1ms)"));
+    for (const Metric& metric : metrics) {
+        if (metric.needs_accuracy()) accuracy.insert(metric.name());
+        if (metric.follows_from_costs()) costs.insert(metric.name());
+        if (!metric.can_be_relative()) absolute.insert(metric.name());
+    }
+    CHECK(accuracy == std::set<std::string>{"accuracy_drop"});
+    CHECK(costs == std::set<std::string>{"flops", "params", "memory.peak"});
+    CHECK(absolute == std::set<std::string>{"accuracy_drop", "latency.sla(1ms)"});
+}
+
+TEST_CASE("metrics of costs and accuracy are as the facts") {
+    CHECK(value_of("flops") == 300);
+    CHECK(value_of("params") == 200);
+    CHECK(value_of("memory.peak") == 32);
+    CHECK(value_of("accuracy_drop") == 0.9 - 0.65);
+    CHECK(value_of("accuracy_drop", unpruned) == 0);
+}
+
+TEST_CASE("latency metrics are those of the devices one by one") {
+    RandomStream random(3, StreamId::testing);
+    for (int round = 0; round < 200; ++round) {
+        const FleetDistribution fleet = random_fleet(random);
+        CandidateFacts facts = pruned;
+        facts.cluster_latency_ms = {1 + random.uniform(), 2 + 9 * random.uniform(),
+                                    1 + random.uniform()};
+        const std::vector<double> devices = device_latencies(fleet, facts.cluster_latency_ms);
+        const auto value = [&](const std::string& name) {
+            return parse_metric(name).value(facts, unpruned, fleet);
+        };
+        double sum = 0;
+        for (const double latency : devices)
+            sum += latency;
+        const auto n = static_cast<double>(devices.size());
+        CHECK(value("latency.mean") == Approx(sum / n));
+        double worst = 0;
+        for (std::size_t k = 0; k < 3; ++k)
+            worst = std::max(worst, facts.cluster_latency_ms[k] * fleet.cluster_mean_ratio[k]);
+        CHECK(value("latency.worst_cluster") == worst);
+        const auto quantile = [&](double q) {
+            return devices[static_cast<std::size_t>(std::ceil(q * n)) - 1];
+        };
+        CHECK(value("latency.p50") == quantile(0.50));
+        CHECK(value("latency.p95") == quantile(0.95));
+        CHECK(value("latency.p99") == quantile(0.99));
+        const auto slower =
+            std::ranges::count_if(devices, [](double latency) { return latency > 1.5; });
+        CHECK(value("latency.sla(1.5ms)") == Approx(static_cast<double>(slower) / n));
+    }
+}
+
+TEST_CASE("the hypervolume's axes end at the reference, at guessing, or where all devices miss") {
+    for (const Metric& metric : plain_metrics()) {
+        if (metric.needs_accuracy()) continue;
+        INFO(metric.name());
+        CHECK(metric.worst(unpruned, small_fleet(), 0.1) ==
+              metric.value(unpruned, unpruned, small_fleet()));
+    }
+    const Metric drop = parse_metric("accuracy_drop");
+    CHECK(drop.worst(unpruned, small_fleet(), 0.1) == 0.9 - 0.1);
+    CHECK(drop.worst(unpruned, small_fleet(), 0.9) == 0.01);
+    CHECK(parse_metric("latency.sla(33ms)").worst(unpruned, small_fleet(), 0.1) == 1);
+}
+
+TEST_CASE("constraints are parsed with and without blanks") {
+    for (const std::string text : {"flops <= 0.5x", "flops<=0.5x", "\tflops  <=0.5 x "}) {
+        INFO(text);
+        const Constraint constraint = parse_constraint(text);
+        CHECK(constraint.metric.name() == "flops");
+        CHECK(constraint.bound == 0.5);
+        CHECK(constraint.relative);
+        CHECK(constraint.text == text);
+    }
+    const Constraint latency = parse_constraint("latency.mean <= 1.25e1");
+    CHECK(latency.metric.name() == "latency.mean");
+    CHECK(latency.bound == 12.5);
+    CHECK_FALSE(latency.relative);
+    CHECK(parse_constraint("latency.p95 <= 0.5x").relative);
+    CHECK(parse_constraint("flops <= 2x").bound == 2);
+    CHECK(parse_constraint("accuracy_drop <= 1").bound == 1);
+    const Constraint misses = parse_constraint("latency.sla( 33 ms)<=0.05");
+    CHECK(misses.metric.name() == "latency.sla(33ms)");
+    CHECK(misses.bound == 0.05);
+}
+
+TEST_CASE("a violation is the excess relative to the bound, and 0 at the bound") {
+    const Constraint half = parse_constraint("flops <= 0.5x");
+    CHECK(violation(half, 100, 1000) == 0);
+    CHECK(violation(half, 500, 1000) == 0);
+    CHECK(violation(half, 750, 1000) == Approx(0.5));
+    CHECK(violation(half, 1000, 1000) == Approx(1));
+    CHECK(violation(parse_constraint("flops <= 800"), 1000, 1000) == Approx(0.25));
+
+    const Constraint drop = parse_constraint("accuracy_drop <= 0.05");
+    CHECK(violation(drop, -0.02, 0) == 0);
+    CHECK(violation(drop, 0.1, 0) == Approx(1));
+
+    // The smallest possible excess still counts.
+    CHECK(violation(half, std::nextafter(500.0, 501.0), 1000) > 0);
+}

@@ -1,0 +1,12 @@
+#include "support/run_tests.hpp"
+
+#define CATCH_CONFIG_RUNNER
+#include <catch2/catch.hpp>
+
+namespace hdap::test {
+
+int run_tests(int argc, char** argv) {
+    return Catch::Session().run(argc, argv);
+}
+
+} // namespace hdap::test

@@ -1,0 +1,50 @@
+#include "hdap/surrogate/surrogate.hpp"
+
+#include "hdap/core/error.hpp"
+#include "surrogate/synthetic_profile.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hdap;
+using Catch::Matchers::Contains;
+
+TEST_CASE("an unknown kind of surrogate is refused with the known ones", "[surrogate]") {
+    const auto profile = test::synthetic_profile(12, 3, 2);
+    CHECK_THROWS_AS(surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, 1),
+                    core::ConfigError);
+    CHECK_THROWS_WITH(surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, 1),
+                      Contains("'oracle'; known: gbrt"));
+    storage::Hdf5Writer file;
+    file.attribute("/", "kind",
+                   std::string("or\x1b"
+                               "acle"));
+    const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
+    CHECK_THROWS_AS(surrogate::read_surrogate(reader), core::DataError);
+    CHECK_THROWS_WITH(surrogate::read_surrogate(reader),
+                      Contains("s.h5: unknown kind of surrogate 'or?acle'; known: gbrt"));
+    storage::Hdf5Writer empty;
+    CHECK_THROWS_AS(
+        surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(empty.finish(), "s.h5")),
+        core::DataError);
+}
+
+TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surrogate]") {
+    const auto profile = test::synthetic_profile(40, 3, 2);
+    for (const std::string& kind : surrogate::surrogate_kinds()) {
+        CAPTURE(kind);
+        const auto fitted = surrogate::fit_surrogate(profile, {.kind = kind, .gbrt = {}}, 1);
+        CHECK(fitted->kind() == kind);
+        CHECK(fitted->clusters() == 2);
+        std::vector<double> predicted(40 * 2);
+        fitted->predict(profile.genomes, predicted, 1);
+        for (std::size_t k = 0; k < 2; ++k)
+            CHECK(predicted[k] == Approx(profile.unpruned_latency_ms(k)).epsilon(0.1));
+        storage::Hdf5Writer file;
+        surrogate::write_surrogate(file, *fitted);
+        const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
+        CHECK(reader.attribute_string("/", "kind") == kind);
+        std::vector<double> again(40 * 2);
+        surrogate::read_surrogate(reader)->predict(profile.genomes, again, 1);
+        CHECK(again == predicted);
+    }
+}
