@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace hdap::study {
@@ -28,6 +29,7 @@ class ResultsBuilder {
 
     Results build() {
         add_search();
+        add_least();
         if (run_.evaluator) {
             add_front_on_devices();
             add_variants();
@@ -55,6 +57,16 @@ class ResultsBuilder {
                                       fleet_.clustering.cluster_of_device.end(), -1);
         add("noise_devices_share", "1",
             static_cast<double>(noise) / static_cast<double>(fleet_.devices.devices()));
+    }
+
+    /// The best of the front in each metric by itself.
+    void add_least() {
+        for (const search::Metric& metric : found_.log.metrics()) {
+            double least = std::numeric_limits<double>::infinity();
+            for (const std::size_t index : front_)
+                least = std::min(least, found_.log.value(index, metric));
+            add("front_least_" + metric.column(), std::string(metric.unit()), least);
+        }
     }
 
     [[nodiscard]] double value(std::size_t entry, const char* metric) const {
