@@ -205,6 +205,10 @@ std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metri
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
     check_parameters(parameters);
     check_fleet(fleet, "fleet to be clustered");
+    if (parameters.metric == SignatureMetric::shape && fleet.benchmarks() < 2)
+        throw core::ConfigError(
+            "clustering: the metric 'shape' compares benchmarks with each other, "
+            "but the fleet has only one; choose 'level'");
     const std::vector<double> coordinates = latency_signatures(fleet, parameters.metric);
     const PointView signatures{coordinates, fleet.benchmarks()};
     Clustering clustering;

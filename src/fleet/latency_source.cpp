@@ -16,6 +16,7 @@ struct SourceRow {
     std::string_view name;
     std::string_view comment; ///< of its settings
     std::vector<core::Setting> (*settings)(LatencySourceParameters& parameters);
+    /// Collective; throws AgreedErrors.
     std::unique_ptr<LatencySource> (*make)(const LatencySourceParameters& parameters,
                                            const network::Prunable& prunable,
                                            const parallel::Communicator& communicator);
@@ -55,10 +56,9 @@ std::vector<core::Section> latency_source_sections(LatencySourceParameters& para
 std::unique_ptr<LatencySource> make_latency_source(const LatencySourceParameters& parameters,
                                                    const network::Prunable& prunable,
                                                    const parallel::Communicator& communicator) {
-    std::unique_ptr<LatencySource> source;
-    communicator.on_every_rank(
-        [&] { source = row_of(parameters.source).make(parameters, prunable, communicator); });
-    return source;
+    const SourceRow* row = nullptr;
+    communicator.on_every_rank([&] { row = &row_of(parameters.source); });
+    return row->make(parameters, prunable, communicator);
 }
 
 } // namespace hdap::fleet

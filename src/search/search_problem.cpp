@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace hdap::search {
 
 double chance_accuracy(const SearchProblem& problem) {
@@ -15,6 +17,9 @@ std::vector<double> predicted_latencies(const SearchProblem& problem,
                                         std::span<const network::Genome> genomes, int threads) {
     std::vector<double> latencies(genomes.size() * problem.fleet.clusters());
     if (!genomes.empty()) problem.surrogate->predict(genomes, latencies, threads);
+    // A surrogate that knows next to nothing may predict a little less than no time.
+    for (double& latency : latencies)
+        latency = std::max(latency, 0.0);
     return latencies;
 }
 

@@ -201,9 +201,10 @@ SearchState read_search_state(const storage::Hdf5Reader& file, std::vector<Metri
     const bool begun = state.generations_done > 0;
     if (state.generations_done < 0 ||
         static_cast<std::size_t>(state.generations_done) != state.history.size() ||
-        begun == state.log.empty() || (begun && !reference_fits(state)))
-        throw core::DataError(fmt::format("{}: generations_done = {} does not fit the history, the "
-                                          "reference and the evaluation log",
+        state.costs.size() < state.history.size() || begun == state.log.empty() ||
+        (begun && !reference_fits(state)))
+        throw core::DataError(fmt::format("{}: generations_done = {} does not fit the history, its "
+                                          "times, the reference and the evaluation log",
                                           file.name(), state.generations_done));
     return state;
 }

@@ -5,6 +5,7 @@
 #include "hdap/network/importance.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
 #include "hdap/study/on_every_rank.hpp"
 
 #include <fmt/format.h>
@@ -111,6 +112,7 @@ std::string content_key_of(const network::Prunable& network, const Splits& split
 std::optional<ImageKind> image_kind(const Settings& settings) {
     if (settings.data.file.empty()) return std::nullopt;
     // The images themselves may be larger than the memory, and are not needed.
+    storage::check_sealed(settings.data.file, storage::Seal::optional);
     const auto file = storage::Hdf5Reader::open(settings.data.file);
     storage::read_identity(file, accuracy::images_schema);
     const storage::Shape shape = file.shape("/train/images");

@@ -3,7 +3,6 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/search/search_run.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
 #include <fmt/format.h>
@@ -17,28 +16,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Generations that the search of a run directory has done; 0 where there is none that can be read.
-std::int64_t generations_done(const fs::path& run_directory) {
-    try {
-        return open_stage(run_directory / "search.h5", search::search_schema)
-                   .attribute_int("/", "generations_done") -
-               1;
-    } catch (const core::Error&) {
-        return 0;
-    }
-}
-
 /// What the end of a study writes.
 constexpr std::array end_of_study{"networks", "results.h5", "front.csv", "report.html"};
 
-/// Puts what came from a shorter search into a folder of its own, as the longer one makes it anew.
-void put_aside(const fs::path& run_directory, std::int64_t generations, core::Log& log) {
-    const fs::path aside = run_directory / fmt::format("generations-{}", generations);
-    fs::create_directories(aside);
-    for (const char* name : end_of_study)
-        if (fs::exists(run_directory / name) && !fs::exists(aside / name))
-            fs::rename(run_directory / name, aside / name);
-    log.info(fmt::format("what {} generations came to is kept in {}", generations, aside.string()));
+/// The first folder of that name, or with a number behind it, that is not there.
+fs::path free_folder(const fs::path& wanted) {
+    fs::path folder = wanted;
+    for (int number = 2; fs::exists(folder); ++number)
+        folder = fmt::format("{}.{}", wanted.string(), number);
+    return folder;
 }
 
 void write_text(const fs::path& file, const std::string& text) {
@@ -48,7 +34,7 @@ void write_text(const fs::path& file, const std::string& text) {
 } // namespace
 
 RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& log)
-    : path_(std::move(path)) {
+    : path_(std::move(path)), generations_(settings.search.length.generations) {
     std::error_code error;
     fs::create_directories(path_ / "networks", error);
     if (error)
@@ -61,12 +47,12 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
     storage::remove_temporary_files(path_);
     storage::remove_temporary_files(path_ / "networks");
     if (fs::exists(path_ / "config.toml"))
-        continue_with(settings, log);
+        continue_with(settings);
     else
         write_text(path_ / "config.toml", settings_text(settings));
 }
 
-void RunDirectory::continue_with(const Settings& settings, core::Log& log) const {
+void RunDirectory::continue_with(const Settings& settings) {
     const Settings there = load_settings_file(path_ / "config.toml", {});
     const auto different = setting_differences(
         there, settings, core::without(core::Outputs::everything, core::Outputs::search_length));
@@ -75,18 +61,22 @@ void RunDirectory::continue_with(const Settings& settings, core::Log& log) const
             fmt::format("run directory {} belongs to another configuration: {}. Choose another "
                         "one with --out, or use its settings",
                         path_.string(), core::join(different, "; ")));
-    const std::int64_t here = settings.search.length.generations;
-    const std::int64_t before = there.search.length.generations;
-    if (here == before) return;
-    const std::int64_t done = generations_done(path_);
-    if (done > here)
-        throw core::ConfigError(
-            fmt::format("{}: its search has done {} generations already, and search.generations = "
-                        "{} asks for fewer; choose another run directory with --out",
-                        path_.string(), done, here));
-    if (done >= before) put_aside(path_, before, log);
-    fs::create_directories(path_ / "networks");
+    generations_ = there.search.length.generations;
+}
+
+void RunDirectory::lengthen(const Settings& settings, std::int64_t done, core::Log& log) {
+    if (settings.search.length.generations == generations_) return;
+    const bool has_results = !fs::is_empty(path_ / "networks") || fs::exists(path_ / "results.h5");
+    if (done < settings.search.length.generations && has_results) {
+        const fs::path aside = free_folder(path_ / fmt::format("generations-{}", done));
+        fs::create_directories(aside);
+        for (const char* name : end_of_study)
+            if (fs::exists(path_ / name)) fs::rename(path_ / name, aside / name);
+        fs::create_directories(path_ / "networks");
+        log.info(fmt::format("what {} generations came to is kept in {}", done, aside.string()));
+    }
     write_text(path_ / "config.toml", settings_text(settings));
+    generations_ = settings.search.length.generations;
 }
 
 void require_same_identity(const fs::path& file, const storage::FileIdentity& found,

@@ -46,6 +46,35 @@ TEST_CASE("fewer generations than a search has done are refused, and nothing is 
     CHECK(file_listing(study / "run") == before);
 }
 
+TEST_CASE("a study can be lengthened, shortened to what it had done, and lengthened again",
+          "[mpi]") {
+    const TinyStudy study;
+    REQUIRE(study.run({.ranks = 2}, "run", generations(1)).exit_code == 0);
+    REQUIRE(study.run({.ranks = 2}, "fresh", generations(3)).exit_code == 0);
+    // As a job that was lengthened and stopped before its first new generation leaves it.
+    for (const char* product : {"networks", "results.h5", "front.csv", "report.html"})
+        std::filesystem::rename(study / "run" / product,
+                                study / "run" / (std::string("gone-") + product));
+    REQUIRE(study.run({.ranks = 2}, "run", generations(1)).exit_code == 0);
+    std::filesystem::create_directory(study / "run/generations-1");
+    const Outcome longer = study.run({.ranks = 2}, "run", generations(3));
+    INFO(longer.errors);
+    REQUIRE(longer.exit_code == 0);
+    CHECK(differences(study / "fresh", study / "run") == std::vector<std::string>{});
+    CHECK(std::filesystem::exists(study / "run/generations-1.2/front.csv"));
+}
+
+TEST_CASE("a damaged checkpoint does not keep a study from being lengthened", "[mpi]") {
+    const TinyStudy study;
+    REQUIRE(study.run({.ranks = 2}, "run", generations(2)).exit_code == 0);
+    REQUIRE(study.run({.ranks = 2}, "fresh", generations(4)).exit_code == 0);
+    std::filesystem::resize_file(study / "run/search.h5", 1000);
+    const Outcome longer = study.run({.ranks = 2}, "run", generations(4));
+    INFO(longer.errors);
+    REQUIRE(longer.exit_code == 0);
+    CHECK(differences(study / "fresh", study / "run") == std::vector<std::string>{});
+}
+
 TEST_CASE("what shapes no result makes a run directory no other configuration's", "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const Arguments command{"--set", "accuracy.command=\": {network}; echo 0.5\"", "--set",

@@ -16,11 +16,10 @@ namespace hdap::study {
 /// The folder that holds one study: its configuration and all that came from it. Used on the root.
 class RunDirectory {
   public:
-    /// Makes the folder, or opens the one that is there, and locks it for this process. Where the
-    /// search is to be longer than the one that is complete there, what came from that one is moved
-    /// to a folder "generations-N" in it.
+    /// Makes the folder, or opens the one that is there, and locks it for this process. Its
+    /// search may have had another length, see `lengthen`.
     /// Throws ConfigError when it belongs to another configuration (names the settings that
-    /// differ) or to a longer search, UsageError when another job uses it, DataError when it cannot
+    /// differ), UsageError when another job uses it, DataError when it cannot
     /// be made.
     RunDirectory(std::filesystem::path path, const Settings& settings, core::Log& log);
 
@@ -29,10 +28,16 @@ class RunDirectory {
         return path_ / name;
     }
 
+    /// Makes the length of the settings' search that of the run directory. `done`: the generations
+    /// that its search has done. Where there are more to come, what fewer of them came to
+    /// (networks, results, report) is moved to a folder "generations-DONE", and made anew.
+    void lengthen(const Settings& settings, std::int64_t done, core::Log& log);
+
   private:
-    void continue_with(const Settings& settings, core::Log& log) const;
+    void continue_with(const Settings& settings);
 
     std::filesystem::path path_;
+    std::int64_t generations_; ///< that config.toml asks for
     std::optional<storage::RunLock> lock_;
 };
 

@@ -6,19 +6,21 @@
 
 #include <fmt/core.h>
 
-#include <iterator>
+#include <fstream>
 #include <map>
-#include <sstream>
 #include <utility>
 
 namespace hdap::fleet {
 namespace {
 
+/// The table lives on the root: other ranks know the genomes, and get the latencies that are asked
+/// for.
 class RecordedSource final : public LatencySource {
   public:
-    RecordedSource(const LatencySourceParameters& parameters, RecordedTable table)
+    RecordedSource(const LatencySourceParameters& parameters, RecordedTable table,
+                   std::vector<network::Genome> genomes, std::string identity)
         : sku_(parameters.sku), benchmarks_(parameters.benchmarks), table_(std::move(table)),
-          identity_(sha256_of(table_)) {}
+          genomes_(std::move(genomes)), identity_(std::move(identity)) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
 
@@ -30,11 +32,16 @@ class RecordedSource final : public LatencySource {
 
     [[nodiscard]] std::vector<network::Genome>
     candidates(std::vector<network::Genome> /*wanted*/) const override {
-        return table_.genomes;
+        return genomes_;
     }
 
     [[nodiscard]] std::optional<std::vector<double>>
-    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
+    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override {
+        std::vector<double> latencies;
+        job.communicator.on_root([&] { latencies = look_up(request); });
+        job.communicator.broadcast(latencies);
+        return latencies;
+    }
 
     [[nodiscard]] std::optional<std::vector<double>>
     true_latencies_ms(const network::Genome& /*genome*/,
@@ -45,10 +52,12 @@ class RecordedSource final : public LatencySource {
   private:
     [[nodiscard]] std::vector<std::size_t> benchmark_genomes() const;
     [[nodiscard]] Fleet recorded_fleet() const;
+    [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
 
     std::string sku_;
     std::int64_t benchmarks_;
-    RecordedTable table_;
+    RecordedTable table_;                  ///< root
+    std::vector<network::Genome> genomes_; ///< of the table
     std::string identity_;
 };
 
@@ -78,8 +87,7 @@ Fleet RecordedSource::recorded_fleet() const {
     return fleet;
 }
 
-std::optional<std::vector<double>> RecordedSource::latencies_ms(const MeasurementRequest& request,
-                                                                const parallel::Job& /*job*/) {
+std::vector<double> RecordedSource::look_up(const MeasurementRequest& request) const {
     std::map<network::Genome, std::size_t> place_of;
     for (std::size_t i = 0; i < table_.genomes.size(); ++i)
         place_of.emplace(table_.genomes[i], i);
@@ -99,18 +107,6 @@ std::optional<std::vector<double>> RecordedSource::latencies_ms(const Measuremen
     return latencies;
 }
 
-/// The text of a file that the root reads. Collective.
-std::string text_of(const std::string& path, const parallel::Communicator& communicator) {
-    std::vector<char> text;
-    communicator.on_root([&] {
-        std::ifstream input = open_csv(path);
-        text.assign(std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>());
-        if (input.bad()) throw core::DataError(path + ": cannot be read");
-    });
-    communicator.broadcast(text);
-    return {text.begin(), text.end()};
-}
-
 void check(const LatencySourceParameters& parameters) {
     if (parameters.file.empty())
         throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them");
@@ -125,12 +121,26 @@ void check(const LatencySourceParameters& parameters) {
 std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameters& parameters,
                                                     const network::Prunable& prunable,
                                                     const parallel::Communicator& communicator) {
-    check(parameters);
-    std::istringstream text(text_of(parameters.file, communicator));
     RecordedTable table;
-    communicator.on_every_rank(
-        [&] { table = parse_recorded(text, parameters.file, prunable.space); });
-    return std::make_unique<RecordedSource>(parameters, std::move(table));
+    std::vector<std::int32_t> flat;
+    std::vector<char> identity;
+    communicator.on_root([&] {
+        check(parameters);
+        std::ifstream input = open_csv(parameters.file);
+        table = parse_recorded(input, parameters.file, prunable.space);
+        for (const network::Genome& genome : table.genomes)
+            flat.insert(flat.end(), genome.begin(), genome.end());
+        const std::string sha256 = sha256_of(table);
+        identity.assign(sha256.begin(), sha256.end());
+    });
+    communicator.broadcast(flat);
+    communicator.broadcast(identity);
+    const std::size_t genes = prunable.space.groups().size();
+    std::vector<network::Genome> genomes;
+    for (auto gene = flat.begin(); gene != flat.end(); gene += static_cast<std::ptrdiff_t>(genes))
+        genomes.emplace_back(gene, gene + static_cast<std::ptrdiff_t>(genes));
+    return std::make_unique<RecordedSource>(parameters, std::move(table), std::move(genomes),
+                                            std::string(identity.begin(), identity.end()));
 }
 
 std::vector<core::Setting> recorded_settings(LatencySourceParameters& parameters) {

@@ -127,8 +127,11 @@ SimulatedSource::true_latencies_ms(const network::Genome& genome,
 
 std::unique_ptr<LatencySource> make_simulated_source(const LatencySourceParameters& parameters,
                                                      const network::Prunable& prunable,
-                                                     const parallel::Communicator& /*unused*/) {
-    return std::make_unique<SimulatedSource>(parameters, prunable);
+                                                     const parallel::Communicator& communicator) {
+    std::unique_ptr<LatencySource> source;
+    communicator.on_every_rank(
+        [&] { source = std::make_unique<SimulatedSource>(parameters, prunable); });
+    return source;
 }
 
 std::vector<core::Setting> simulated_settings(LatencySourceParameters& parameters) {

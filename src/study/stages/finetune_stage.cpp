@@ -267,7 +267,10 @@ std::vector<Selection> missing_of(const StudyRun& run, const std::vector<Selecti
 bool make_networks(StudyRun& run) {
     if (run.accuracy.images.train.count == 0) {
         if (run.communicator().is_root() && run.settings().finetune.candidates > 0)
-            run.job.log.info("fine-tune: nothing, as the study has no images (data.file)");
+            run.job.log.info(
+                run.settings().data.file.empty()
+                    ? "fine-tune: nothing, as the study has no images (data.file)"
+                    : "fine-tune: nothing, as accuracies play no part (accuracy.evaluator)");
         return true;
     }
     std::vector<Selection> selection;

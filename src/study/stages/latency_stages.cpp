@@ -91,6 +91,12 @@ bool make_fleet(StudyRun& run) {
         run.job.log.info(fmt::format("fleet: {} devices ({}), each measured on {} benchmark "
                                      "networks",
                                      devices->devices(), devices->sku, devices->benchmarks()));
+        if (static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
+            run.job.log.warning(fmt::format(
+                "only {} of {} benchmark networks (fleet.benchmarks) were measured on every "
+                "device, so that devices are told apart by few latencies; measure the same "
+                "candidates on all of them",
+                devices->benchmarks(), run.settings().fleet.benchmarks));
     });
     return true;
 }

@@ -238,6 +238,8 @@ FleetOutputs::FleetOutputs(const StudyRun& run)
 
 bool make_report(StudyRun& run) {
     run.communicator().on_root([&] {
+        // Results that were made from something else are an error before anything is written.
+        (void)is_up_to_date(run.file("results.h5"), identity_of(run, Stage::report), run.job.log);
         const FleetOutputs fleet(run);
         const report::StudyReport report = ReportBuilder(run, fleet).build();
         write_text(run.file("front.csv"), report::front_csv(report));

@@ -40,7 +40,7 @@ search::SearchProblem make_problem(const StudyRun& run) {
 }
 
 /// The state to go on from: that of search.h5, else of search.prev.h5, else a new one.
-search::SearchState resume(const StudyRun& run, search::Algorithm& algorithm) {
+search::SearchState resume(StudyRun& run, search::Algorithm& algorithm) {
     const auto metrics = search::study_metrics(run.problem->goal, run.evaluator != nullptr);
     search::SearchState state(metrics);
     newest_checkpoint(run.file("search.h5"), run.file("search.prev.h5"),
@@ -49,9 +49,16 @@ search::SearchState resume(const StudyRun& run, search::Algorithm& algorithm) {
                           state = search::read_search_state(reader, metrics);
                           algorithm.restore(reader, state.log);
                       });
-    if (state.generations_done > 0 && !search::is_complete(state, run.settings().search.length))
-        run.job.log.info(
-            fmt::format("search: continuing after generation {}", state.generations_done - 1));
+    const std::int64_t done = state.generations_done - 1;
+    const std::int64_t wanted = run.settings().search.length.generations;
+    if (done > wanted)
+        throw core::ConfigError(
+            fmt::format("{}: has done {} generations already, and search.generations = {} asks for "
+                        "fewer; choose another run directory with --out",
+                        run.file("search.h5").string(), done, wanted));
+    run.directory->lengthen(run.settings(), done, run.job.log);
+    if (done >= 0 && done < wanted)
+        run.job.log.info(fmt::format("search: continuing after generation {}", done));
     return state;
 }
 
