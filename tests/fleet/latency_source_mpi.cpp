@@ -282,7 +282,7 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
     CHECK(std::isnan((*measured)[4]));
     CHECK((*measured)[5] == 14);
     const std::vector<std::int32_t> nobody{3};
-    CHECK_THROWS_AS(source->latencies_ms({some, nobody, 1}, world.job), core::InternalError);
+    CHECK_THROWS_AS(source->latencies_ms({some, nobody, 1}, world.job), parallel::AgreedError);
 
     const fleet::Representatives representatives{{0, 2}, {1}};
     const auto profile =
