@@ -152,7 +152,7 @@ void add_import(CLI::App& group, Action& action) {
                     "latency_ms.",
                     "hdap fleet import measurements.csv fleet.h5 --sku 'Jetson Xavier NX'");
     command->add_option("CSV", options->source, "Measurements")->required();
-    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/2)")->required();
+    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/1)")->required();
     command->add_option("--sku", options->sku, "What the label on the devices says")->required();
     command
         ->add_option("--benchmarks", options->benchmarks,
@@ -183,7 +183,7 @@ void add_fleet_commands(CLI::App& app, Action& action) {
     auto path = std::make_shared<std::string>();
     CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",
                                     "hdap fleet info fleet.h5");
-    command->add_option("FLEET", *path, "Fleet (hdap-fleet/2)")->required();
+    command->add_option("FLEET", *path, "Fleet (hdap-fleet/1)")->required();
     command->callback([path, &action] { action = [path](Arguments) { return info(*path); }; });
 }
 

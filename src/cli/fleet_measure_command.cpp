@@ -136,7 +136,7 @@ void add_protocol_options(CLI::App& command, fleet::MeasurementParameters& param
 }
 
 void add_device_options(CLI::App& command, study::MeasuredDevices& devices) {
-    command.add_option("--out", devices.file, "HDF5 file to write (hdap-fleet/2)")->required();
+    command.add_option("--out", devices.file, "HDF5 file to write (hdap-fleet/1)")->required();
     command.add_option("--device-id", devices.device_id,
                        "Name of this device (default: the node's, or the host's)");
     command.add_option("--sku", devices.sku,

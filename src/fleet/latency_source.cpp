@@ -14,7 +14,8 @@ namespace {
 
 struct SourceRow {
     std::string_view name;
-    std::string_view comment; ///< of its settings
+    std::string_view section; ///< of its settings
+    std::string_view comment; ///< of that section
     std::vector<core::Setting> (*settings)(LatencySourceParameters& parameters);
     /// Collective; throws AgreedErrors.
     std::unique_ptr<LatencySource> (*make)(const LatencySourceParameters& parameters,
@@ -24,9 +25,9 @@ struct SourceRow {
 
 /// Another source is a line here.
 constexpr SourceRow sources[] = {
-    {"simulated", "How the units of a simulated fleet differ", &simulated_settings,
-     &make_simulated_source},
-    {"recorded", "Latencies that were measured elsewhere", &recorded_settings,
+    {"simulated", "fleet.synthetic", "How the units of a simulated fleet differ",
+     &simulated_settings, &make_simulated_source},
+    {"recorded", "fleet.recorded", "Latencies that were measured elsewhere", &recorded_settings,
      &make_recorded_source},
 };
 
@@ -48,8 +49,8 @@ std::vector<std::string> latency_source_names() {
 std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters) {
     std::vector<core::Section> sections;
     for (const SourceRow& row : sources)
-        sections.push_back({fmt::format("fleet.{}", row.name), std::string(row.comment),
-                            row.settings(parameters)});
+        sections.push_back(
+            {std::string(row.section), std::string(row.comment), row.settings(parameters)});
     return sections;
 }
 

@@ -118,13 +118,6 @@ Section profile_section(Settings& s) {
                            Outputs::profile)}};
 }
 
-Section surrogate_section(Settings& s) {
-    return {"surrogate",
-            "What predicts latencies on each cluster",
-            {core::text("kind", s.surrogate.kind, surrogate::surrogate_kinds(), "Which one",
-                        Outputs::surrogates)}};
-}
-
 Section search_section(Settings& s) {
     constexpr auto shapes = Outputs::search;
     std::vector<Setting> settings{
@@ -301,8 +294,8 @@ core::Configuration configuration_of(Settings& settings) {
          data_section(settings),
          accuracy_section(settings),
          profile_section(settings),
-         surrogate_section(settings)});
-    add(surrogate::surrogate_sections(settings.surrogate));
+         {"surrogate", "What predicts latencies on each cluster",
+          settings_of(settings.surrogate)}});
     add({search_section(settings)});
     add(search::algorithm_sections(settings.search.parameters));
     add({finetune_section(settings), report_section(settings), run_section(settings)});

@@ -68,7 +68,7 @@ Store::Store(fs::path folder) : folder_(std::move(folder)) {
 }
 
 fs::path Store::path_of(const storage::FileIdentity& identity) const {
-    // "hdap-fleet/2" → "fleet-<hash>.h5"
+    // "hdap-fleet/1" → "fleet-<hash>.h5"
     const std::string& schema = identity.schema;
     const std::size_t first = schema.find('-') + 1;
     const std::string kind = schema.substr(first, schema.find('/') - first);

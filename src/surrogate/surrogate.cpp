@@ -11,7 +11,6 @@ namespace {
 
 struct SurrogateRow {
     std::string_view kind;
-    std::string_view comment; ///< of its settings
     std::vector<core::Setting> (*settings)(SurrogateParameters& parameters);
     std::unique_ptr<Surrogate> (*fit)(const fleet::Profile& profile,
                                       const SurrogateParameters& parameters, int threads);
@@ -33,8 +32,7 @@ std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file) {
 
 /// Another surrogate is a line here.
 constexpr SurrogateRow surrogates[] = {
-    {"gbrt", "Gradient-boosted forests, one per cluster", &gbrt_settings, &fit_gbrt_kind,
-     &read_gbrt_kind},
+    {"gbrt", &gbrt_settings, &fit_gbrt_kind, &read_gbrt_kind},
 };
 
 /// Nothing for an unknown kind.
@@ -53,12 +51,15 @@ std::vector<std::string> surrogate_kinds() {
     return kinds;
 }
 
-std::vector<core::Section> surrogate_sections(SurrogateParameters& parameters) {
-    std::vector<core::Section> sections;
-    for (const SurrogateRow& row : surrogates)
-        sections.push_back({fmt::format("surrogate.{}", row.kind), std::string(row.comment),
-                            row.settings(parameters)});
-    return sections;
+std::vector<core::Setting> settings_of(SurrogateParameters& parameters) {
+    std::vector<core::Setting> settings{
+        core::text("kind", parameters.kind, surrogate_kinds(),
+                   "gbrt: gradient-boosted forests, one per cluster", core::Outputs::surrogates)};
+    for (const SurrogateRow& row : surrogates) {
+        const std::vector<core::Setting> own = row.settings(parameters);
+        settings.insert(settings.end(), own.begin(), own.end());
+    }
+    return settings;
 }
 
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,

@@ -191,10 +191,10 @@ TEST_CASE("settings of all cells give way to those of axes, and those to those o
 
 TEST_CASE("values of every type become what --set takes") {
     const PlanFolder folder(
-        "[settings]\n\"surrogate.gbrt.l2\" = 2.0\n\"finetune.augment\" = false\n"
+        "[settings]\n\"surrogate.l2\" = 2.0\n\"finetune.augment\" = false\n"
         "\"study.name\" = \"a \\\"b\\\"\"\n" +
         axis("key = \"search.objectives\"\nvalues = [[\"latency.mean\", \"flops\"]]") +
-        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.gbrt.learning_rate\"]\n"
+        axis("name = \"effort\"\nkeys = [\"search.population\", \"surrogate.learning_rate\"]\n"
              "values = [[16, 0.1], [32, 1e-3]]"));
     const auto plan = folder.read();
     REQUIRE(plan.cells.size() == 2);

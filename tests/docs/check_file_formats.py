@@ -42,7 +42,7 @@ name = "tiny"
 benchmarks = 3
 batch = 4
 runs = 2
-[fleet.simulated]
+[fleet.synthetic]
 devices = 60
 [network]
 name = "mobilenet_v1"
@@ -57,7 +57,7 @@ batch = 20
 [profile]
 candidates = 12
 runs = 2
-[surrogate.gbrt]
+[surrogate]
 trees = 5
 [search]
 population = 6
@@ -83,7 +83,7 @@ sku = "Jetson Xavier NX"
 [network]
 name = "mobilenet_v1"
 width = 0.25
-[surrogate.gbrt]
+[surrogate]
 trees = 5
 [search]
 algorithm = "random"

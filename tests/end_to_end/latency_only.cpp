@@ -71,7 +71,7 @@ TEST_CASE("a study without images and weights is searched by latency and costs a
           "bits on 1 and 3 ranks",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    std::ofstream(study / "latency.toml") << configuration("[fleet.simulated]\ndevices = 50\n");
+    std::ofstream(study / "latency.toml") << configuration("[fleet.synthetic]\ndevices = 50\n");
     const Outcome one = run(study, {.ranks = 0}, "latency.toml", "one");
     INFO(one.errors);
     REQUIRE(one.exit_code == 0);

@@ -42,12 +42,12 @@ TEST_CASE("a study whose attempts bring nothing is given up with 1, and goes on 
     for (std::size_t killed = 1; killed <= 2; ++killed) {
         Process job =
             study.start_run({.ranks = 0}, "run",
-                            {"--give-up-after", "2", "--set", "fleet.simulated.devices=2000000"});
+                            {"--give-up-after", "2", "--set", "fleet.synthetic.devices=2000000"});
         REQUIRE(job.wait_until(
             [&] { return hdap::study::read_attempts(study / "run").size() == killed; }));
         job.kill_all();
     }
-    const Arguments again{"--give-up-after", "2", "--set", "fleet.simulated.devices=2000000"};
+    const Arguments again{"--give-up-after", "2", "--set", "fleet.synthetic.devices=2000000"};
     const Outcome given_up = study.run({.ranks = 2}, "run", again);
     INFO(given_up.errors);
     CHECK(given_up.exit_code == 1);

@@ -24,7 +24,7 @@ seed = 7
 benchmarks = 3
 batch = 4
 runs = 2
-[fleet.simulated]
+[fleet.synthetic]
 devices = 60
 [network]
 name = "mobilenet_v1"
@@ -39,7 +39,7 @@ batch = 50
 [profile]
 candidates = 40
 runs = 2
-[surrogate.gbrt]
+[surrogate]
 trees = 20
 [search]
 population = 8

@@ -51,7 +51,7 @@ inline constexpr std::size_t most_cells = 100'000;
 ///
 ///     [[axis]]                                # axes are crossed
 ///     name = "devices"                        # optional: the key's last word
-///     key = "fleet.simulated.devices"
+///     key = "fleet.synthetic.devices"
 ///     values = [100, 1000]
 ///
 ///     [[axis]]

@@ -124,7 +124,7 @@ Setting choice(std::string key, Enumeration& value,
 
 /// A table of TOML.
 struct Section {
-    std::string name; ///< "fleet" or "fleet.simulated"
+    std::string name; ///< "fleet" or "fleet.synthetic"
     std::string comment;
     std::vector<Setting> settings;
 };

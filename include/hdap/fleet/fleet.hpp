@@ -10,7 +10,7 @@
 namespace hdap::fleet {
 
 /// Root attribute `schema` of fleet.h5.
-inline constexpr const char* fleet_schema = "hdap-fleet/2";
+inline constexpr const char* fleet_schema = "hdap-fleet/1";
 
 /// Latencies that a fleet may hold, in ms: a picosecond to 30 years. Anything else is an error in
 /// the units or the file.

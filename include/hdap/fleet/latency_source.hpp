@@ -70,7 +70,7 @@ struct LatencySourceParameters {
 /// The names of the sources, the standard one first.
 std::vector<std::string> latency_source_names();
 
-/// A section of settings for each source, "fleet.NAME". `parameters` must outlive them.
+/// A section of settings for each source. `parameters` must outlive them.
 std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters);
 
 /// The source that `parameters` name, for the networks that `prunable` can become; `prunable` must

@@ -51,7 +51,7 @@ void add_devices(MeasuredFleet& measured, const MeasuredFleet& more, Remeasured 
 /// parameters as root attributes. Throws DataError as check_fleet.
 void write_measured_fleet(storage::Hdf5Writer& file, const MeasuredFleet& measured);
 
-/// Whether a file of hdap-fleet/2 has what write_measured_fleet adds.
+/// Whether a file of hdap-fleet/1 has what write_measured_fleet adds.
 bool is_measured(const storage::Hdf5Reader& file);
 
 /// Reads what write_measured_fleet has written.

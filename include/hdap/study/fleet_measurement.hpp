@@ -20,7 +20,7 @@ struct MeasuredDevices {
 };
 
 /// Measures the machine of every rank, each as one device, on the benchmark networks of a study,
-/// and writes or extends a file of layout hdap-fleet/2. The study's images, if it has any, give the
+/// and writes or extends a file of layout hdap-fleet/1. The study's images, if it has any, give the
 /// input's shape; weights are random ones, which take as long as trained ones. Returns the devices
 /// measured now, on the root (an empty fleet elsewhere), or nothing when a rank was asked to stop;
 /// then nothing was written. Collective.

@@ -51,8 +51,8 @@ struct SurrogateParameters {
 /// The kinds of surrogates, the standard one first.
 std::vector<std::string> surrogate_kinds();
 
-/// A section of settings for each kind, "surrogate.KIND". `parameters` must outlive them.
-std::vector<core::Section> surrogate_sections(SurrogateParameters& parameters);
+/// The settings of `parameters`, those of every kind together. `parameters` must outlive them.
+std::vector<core::Setting> settings_of(SurrogateParameters& parameters);
 
 /// Fits a surrogate to a profile, on `threads` OpenMP threads (0: OpenMP's default); its bits do
 /// not depend on them. Throws ConfigError for an unknown kind (lists the known ones) and for
