@@ -68,12 +68,13 @@ void RunDirectory::lengthen(const Settings& settings, std::int64_t done, core::L
     if (settings.search.length.generations == generations_) return;
     const bool has_results = !fs::is_empty(path_ / "networks") || fs::exists(path_ / "results.h5");
     if (done < settings.search.length.generations && has_results) {
-        const fs::path aside = free_folder(path_ / fmt::format("generations-{}", done));
+        const fs::path aside = free_folder(path_ / fmt::format("generations-{}", generations_));
         fs::create_directories(aside);
         for (const char* name : end_of_study)
             if (fs::exists(path_ / name)) fs::rename(path_ / name, aside / name);
         fs::create_directories(path_ / "networks");
-        log.info(fmt::format("what {} generations came to is kept in {}", done, aside.string()));
+        log.info(
+            fmt::format("what {} generations came to is kept in {}", generations_, aside.string()));
     }
     write_text(path_ / "config.toml", settings_text(settings));
     generations_ = settings.search.length.generations;

@@ -73,6 +73,7 @@ TEST_CASE("a damaged checkpoint does not keep a study from being lengthened", "[
     INFO(longer.errors);
     REQUIRE(longer.exit_code == 0);
     CHECK(differences(study / "fresh", study / "run") == std::vector<std::string>{});
+    CHECK(std::filesystem::exists(study / "run/generations-2/front.csv"));
 }
 
 TEST_CASE("what shapes no result makes a run directory no other configuration's", "[mpi]") {

@@ -30,7 +30,8 @@ class RunDirectory {
 
     /// Makes the length of the settings' search that of the run directory. `done`: the generations
     /// that its search has done. Where there are more to come, what fewer of them came to
-    /// (networks, results, report) is moved to a folder "generations-DONE", and made anew.
+    /// (networks, results, report) is moved to a folder "generations-N", N being the length of
+    /// then (a damaged checkpoint does not change it), and made anew.
     void lengthen(const Settings& settings, std::int64_t done, core::Log& log);
 
   private:
