@@ -2,6 +2,7 @@
 #include "accuracy/engine/lane_kernels.hpp"
 #include "accuracy/engine/lane_layer.hpp"
 #include "accuracy/network_torch.hpp"
+#include "accuracy/threads_torch.hpp"
 #include "bench.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/inference.hpp"
@@ -324,7 +325,7 @@ Result scaling() {
 } // namespace
 
 std::vector<Result> bench_accuracy(bool verify) {
-    use_one_thread_per_candidate();
+    use_threads(1);
     return translate_errors([&] {
         std::vector<Result> results;
         for (const Subject& subject : subjects())

@@ -1,4 +1,5 @@
 #include "accuracy/network_torch.hpp"
+#include "accuracy/threads_torch.hpp"
 #include "accuracy/training/training_batches.hpp"
 #include "bench.hpp"
 #include "hdap/accuracy/evaluation.hpp"
@@ -111,14 +112,14 @@ Result compared(const std::string& name, const std::string& baseline, double tar
 }
 
 void verify_threads(const network::PrunedNetwork& start, const ImageData& images) {
-    Training one(start, images, parameters(batch / 4));
-    Training two(start, images, parameters(batch / 4));
+    const auto one = make_training(start, images, parameters(batch / 4));
+    const auto two = make_training(start, images, parameters(batch / 4));
     for (int step = 0; step < 3; ++step) {
-        one.take_step(1);
-        two.take_step(2);
+        take_step(*one, 1);
+        take_step(*two, 2);
     }
-    const network::Weights expected = one.state().weights;
-    for (const auto& [name, tensor] : two.state().weights)
+    const network::Weights expected = one->state().weights;
+    for (const auto& [name, tensor] : two->state().weights)
         if (tensor.values != expected.at(name).values)
             throw core::InternalError("training on two threads and on one differ in '" + name +
                                       "'");
@@ -127,17 +128,17 @@ void verify_threads(const network::PrunedNetwork& start, const ImageData& images
 } // namespace
 
 std::vector<Result> bench_training(bool verify) {
-    use_one_thread_per_candidate();
+    use_threads(1);
     return translate_errors([&] {
         const network::PrunedNetwork start = subject();
         const ImageData images = random_images();
         if (verify) verify_threads(start, images);
-        Training training(start, images, parameters(batch));
+        const auto training = make_training(start, images, parameters(batch));
         PlainLoop same_kernels(start, images, {});
         PlainLoop libtorch(start, images, {.device = at::kCPU, .own_kernels = false});
-        Training sharded(start, images, parameters(batch / 2));
+        const auto sharded = make_training(start, images, parameters(batch / 2));
         std::vector<Result> results;
-        const auto step = [&] { training.take_step(1); };
+        const auto step = [&] { take_step(*training, 1); };
         results.push_back(compared("training_resnet20_pipeline",
                                    "the same kernels, one batch again and again", 0.85,
                                    Clock::thread, step, [&] { same_kernels.run(); }));
@@ -145,8 +146,8 @@ std::vector<Result> bench_training(bool verify) {
                                    inference_engine() + "'s kernels, one batch again and again",
                                    0.85, Clock::thread, step, [&] { libtorch.run(); }));
         results.push_back(compared(
-            "training_scaling_2", "one thread", 1.8, Clock::wall, [&] { sharded.take_step(2); },
-            [&] { sharded.take_step(1); }));
+            "training_scaling_2", "one thread", 1.8, Clock::wall, [&] { take_step(*sharded, 2); },
+            [&] { take_step(*sharded, 1); }));
         return results;
     });
 }

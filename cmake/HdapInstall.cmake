@@ -6,8 +6,8 @@ list(TRANSFORM HDAP_MODULES PREPEND hdap_ OUTPUT_VARIABLE libraries)
 target_link_libraries(hdap_all INTERFACE ${libraries})
 
 install(TARGETS hdap RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS hdap_all ${libraries} hdap_hdf5 hdap_nanoflann hdap_stb hdap_torch hdap_onnx EXPORT hdapTargets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hdap_all ${libraries} EXPORT hdapTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hdap_torch LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/hdap USE_SOURCE_PERMISSIONS)
 install(DIRECTORY include/hdap DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${HDAP_VERSION_HEADER} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hdap/core)

@@ -17,6 +17,10 @@
 #include <map>
 #include <utility>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 namespace hdap::accuracy {
 namespace {
 
@@ -233,6 +237,17 @@ void check(const network::Network& network, const ImageData& images,
 }
 
 } // namespace
+
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+    // By default glibc gives large blocks back to the kernel as soon as they are free. The kernel
+    // then clears the same megabytes again and again: that takes from half to nine tenths of the
+    // time of a small network where LibTorch executes it, as its every layer allocates its output.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest value that glibc takes
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    mallopt(M_TOP_PAD, 64 << 20); // threads' heaps, 64 MiB each, are then not given back either
+#endif
+}
 
 const std::vector<std::string>& evaluation_precisions() {
     static const std::vector<std::string> names{"float32", "bfloat16"};

@@ -1,7 +1,9 @@
 #include "accuracy/images/image_check.hpp"
 #include "accuracy/images/normaliser.hpp"
-#include "hdap/accuracy/gradients.hpp"
+#include "backend_torch.hpp"
+#include "hdap/core/error.hpp"
 #include "network_torch.hpp"
+#include "threads_torch.hpp"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -35,13 +37,14 @@ void take_gradients(TorchNetwork& network, double images) {
 
 } // namespace
 
-network::Weights loss_gradients(const network::Network& network, const network::Weights& weights,
-                                const ImageData& images, const EvaluationParameters& parameters) {
+network::Weights backend::loss_gradients(const network::Network& network,
+                                         const network::Weights& weights, const ImageData& images,
+                                         const EvaluationParameters& parameters) {
     if (parameters.batch < 1 || parameters.batch > 100'000)
         throw core::ConfigError(
             fmt::format("gradient batch is {}, must be in [1, 100000]", parameters.batch));
     check_fit(network, images, "images for gradients");
-    use_one_thread_per_candidate();
+    use_threads(1);
     return translate_errors([&] {
         TorchNetwork torch_network(network::without_final_softmax(network), weights);
         for (NodeParameters& node : torch_network.parameters())

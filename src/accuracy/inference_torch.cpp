@@ -1,5 +1,4 @@
-#include "accuracy/engine/engine.hpp"
-#include "hdap/accuracy/inference.hpp"
+#include "backend_torch.hpp"
 #include "hdap/network/fold_batch_norm.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"
@@ -32,34 +31,30 @@ void fill(at::Tensor& input) {
     }
 }
 
-enum class Order { channels_first, channels_last };
+class TorchInference final : public Inference {
+  public:
+    TorchInference(const network::PrunedNetwork& folded, at::Tensor input, int threads)
+        : network_(folded.network, folded.weights), input_(std::move(input)), threads_(threads) {}
 
-/// Copies images of `shape` into the order `to` from the other one.
-void transpose(const float* from, std::int64_t images, const network::TensorShape& shape, Order to,
-               float* target) {
-    const std::int64_t pixels = shape.extent.height * shape.extent.width;
-    for (std::int64_t n = 0; n < images; ++n)
-        for (std::int64_t c = 0; c < shape.channels; ++c)
-            for (std::int64_t p = 0; p < pixels; ++p) {
-                const std::int64_t first = (n * shape.channels + c) * pixels + p;
-                const std::int64_t last = (n * pixels + p) * shape.channels + c;
-                if (to == Order::channels_last)
-                    target[last] = from[first];
-                else
-                    target[first] = from[last];
-            }
-}
+    void run() override {
+        use_threads(threads_);
+        translate_errors([&] {
+            const c10::InferenceMode inference;
+            const at::Tensor output = network_.forward(input_);
+        });
+    }
+
+  private:
+    TorchNetwork network_;
+    at::Tensor input_;
+    int threads_;
+};
 
 } // namespace
 
-struct Inference::State {
-    TorchNetwork network;
-    at::Tensor input;
-    int threads;
-};
-
-Inference::Inference(const network::Network& network, const network::Weights& weights,
-                     std::int64_t batch, int threads) {
+std::unique_ptr<Inference> backend::make_inference(const network::Network& network,
+                                                   const network::Weights& weights,
+                                                   std::int64_t batch, int threads) {
     check_range("batch", batch, 100'000);
     check_range("threads", threads, 4096);
     const network::TensorShape shape = network::infer_shapes(network).front();
@@ -69,53 +64,15 @@ Inference::Inference(const network::Network& network, const network::Weights& we
     image.width = shape.extent.width;
     const network::PrunedNetwork folded = network::fold_batch_norms(network, weights);
     use_threads(threads);
-    state_ = translate_errors([&] {
+    return translate_errors([&] {
         const c10::InferenceMode inference;
-        auto state = std::make_unique<State>(State{TorchNetwork(folded.network, folded.weights),
-                                                   empty_batch(batch, image), threads});
-        fill(state->input);
-        return state;
+        at::Tensor input = empty_batch(batch, image);
+        fill(input);
+        return std::make_unique<TorchInference>(folded, std::move(input), threads);
     });
 }
 
-Inference::~Inference() = default;
-Inference::Inference(Inference&&) noexcept = default;
-Inference& Inference::operator=(Inference&&) noexcept = default;
-
-void Inference::run() {
-    use_threads(state_->threads);
-    translate_errors([&] {
-        const c10::InferenceMode inference;
-        const at::Tensor output = state_->network.forward(state_->input);
-    });
-}
-
-std::vector<std::vector<float>> run_network(const network::Network& network,
-                                            const network::Weights& weights,
-                                            const std::vector<float>& images) {
-    const network::TensorShape shape = network::infer_shapes(network).front();
-    const std::int64_t size = shape.channels * shape.extent.height * shape.extent.width;
-    const auto count = static_cast<std::int64_t>(images.size()) / size;
-    if (count < 1 || count * size != static_cast<std::int64_t>(images.size()))
-        throw core::DataError(
-            fmt::format("{} values are not whole images of {} values, as network '{}' takes them",
-                        images.size(), size, network.name));
-    Engine engine(network, weights, count, NormMode::running);
-    transpose(images.data(), count, shape, Order::channels_last, engine.images());
-    engine.run();
-    std::vector<std::vector<float>> results;
-    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
-    for (const std::size_t output : network::output_nodes(network)) {
-        const network::TensorShape& of = shapes[output];
-        std::vector<float>& values = results.emplace_back(
-            static_cast<std::size_t>(count * of.channels * of.extent.height * of.extent.width));
-        transpose(engine.output(results.size() - 1), count, of, Order::channels_first,
-                  values.data());
-    }
-    return results;
-}
-
-std::string inference_engine() {
+std::string backend::inference_engine() {
     return "LibTorch " TORCH_VERSION;
 }
 

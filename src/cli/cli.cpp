@@ -109,18 +109,17 @@ ExitCode run_on_all_ranks(Arguments arguments,
     }
 }
 
-int run(int argc, char** argv, std::span<const AddCommand> extra_commands) {
+int run(int argc, char** argv) {
     CLI::App app(overview, "hdap");
     app.footer(examples);
     app.set_version_flag("--version", fmt::format("{} ({})", core::version, core::git_commit));
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Action action;
-    for (const auto add : {add_run_command, add_fleet_commands, add_fleet_measure_command,
-                           add_stage_commands, add_network_commands, add_data_commands,
-                           add_train_command, add_inspect_command, add_ablate_commands})
-        add(app, action);
-    for (const AddCommand add : extra_commands)
+    for (const auto add :
+         {add_run_command, add_fleet_commands, add_fleet_measure_command, add_stage_commands,
+          add_network_commands, add_data_commands, add_train_command, add_inspect_command,
+          add_ablate_commands, add_bench_command})
         add(app, action);
     try {
         app.parse(argc, argv);

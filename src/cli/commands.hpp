@@ -10,7 +10,7 @@
 /// The subcommands, one a file; private to the module.
 namespace hdap::cli {
 
-/// Each is an AddCommand.
+/// Each adds a subcommand to `app`; when that is chosen, `action` becomes what it does.
 void add_run_command(CLI::App& app, Action& action);
 void add_stage_commands(CLI::App& app, Action& action);
 void add_fleet_commands(CLI::App& app, Action& action);
@@ -20,6 +20,7 @@ void add_data_commands(CLI::App& app, Action& action);
 void add_train_command(CLI::App& app, Action& action);
 void add_inspect_command(CLI::App& app, Action& action);
 void add_ablate_commands(CLI::App& app, Action& action);
+void add_bench_command(CLI::App& app, Action& action);
 
 /// Adds `collect` to the commands of `hdap ablate`.
 void add_ablate_collect_command(CLI::App& ablate, Action& action);

@@ -183,7 +183,6 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     core::Log log({.quiet = options.job.quiet || !world.is_root(),
                    .terminal = core::Log::stderr_is_terminal()});
     const auto launch = parallel::inspect_launch(world, options.job.threads);
-    accuracy::use_one_thread_per_candidate();
     const TrainingInputs inputs =
         read_training_inputs(world, options.inputs, options.training.seed);
     std::optional<OutputLock> lock;

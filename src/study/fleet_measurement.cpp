@@ -184,13 +184,13 @@ void save(const MeasuredFleet& measured, const MeasuredDevices& devices) {
 std::optional<fleet::RoundLatencies> measure_here(const parallel::Job& job,
                                                   const Benchmarks& benchmarks,
                                                   const fleet::MeasurementParameters& parameters) {
-    std::vector<accuracy::Inference> inferences;
+    std::vector<std::unique_ptr<accuracy::Inference>> inferences;
     for (const network::PrunedNetwork& pruned : benchmarks.networks)
-        inferences.emplace_back(pruned.network, pruned.weights, benchmarks.description.batch,
-                                job.threads);
+        inferences.push_back(accuracy::make_inference(pruned.network, pruned.weights,
+                                                      benchmarks.description.batch, job.threads));
     core::Progress progress(job.log);
     auto rounds = fleet::measure_rounds(
-        {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i].run(); }},
+        {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i]->run(); }},
         parameters, [&](const fleet::MeasurementProgress& state) {
             progress.show({.stage = "measure",
                            .position = state.round == 0 ? "warming up"

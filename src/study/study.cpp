@@ -204,7 +204,7 @@ class Study {
 } // namespace
 
 core::ExitCode run_study(const parallel::Job& job, const StudyRequest& request, Stage last) {
-    accuracy::use_one_thread_per_candidate();
+    accuracy::keep_freed_memory();
     return Study(job, request, last).run();
 }
 

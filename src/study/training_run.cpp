@@ -108,8 +108,10 @@ Checkpoint read_checkpoint(const storage::Hdf5Reader& file) {
 class Run {
   public:
     Run(const parallel::Job& job, const TrainingTask& task) : job_(job), task_(task) {
-        job.communicator.on_every_rank(
-            [&] { training_.emplace(task.start, task.images, task.parameters, task.teacher); });
+        job.communicator.on_every_rank([&] {
+            training_ =
+                accuracy::make_training(task.start, task.images, task.parameters, task.teacher);
+        });
         restore();
     }
 
@@ -269,7 +271,7 @@ class Run {
 
     const parallel::Job& job_;
     const TrainingTask& task_;
-    std::optional<accuracy::Training> training_;
+    std::unique_ptr<accuracy::Training> training_;
     std::vector<EpochRecord> history_;
     Seconds epoch_time_{};
     std::int64_t saved_step_ = 0; ///< of the checkpoint, on the root

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 
 using namespace hdap;
 using Catch::Matchers::Contains;
@@ -24,9 +25,9 @@ network::Network mobilenet(double width, std::int64_t extent) {
                                   .input_extent = {extent, extent}});
 }
 
-accuracy::Inference inference(const network::Network& network, std::int64_t batch = 4,
-                              int threads = 1) {
-    return {network, network::initial_weights(network, 1), batch, threads};
+std::unique_ptr<accuracy::Inference> inference(const network::Network& network,
+                                               std::int64_t batch = 4, int threads = 1) {
+    return accuracy::make_inference(network, network::initial_weights(network, 1), batch, threads);
 }
 
 double fastest_seconds(accuracy::Inference& network) {
@@ -43,18 +44,18 @@ double fastest_seconds(accuracy::Inference& network) {
 } // namespace
 
 TEST_CASE("A network with over ten times the work takes longer", "[inference]") {
-    auto small = inference(mobilenet(0.25, 16));
-    auto large = inference(mobilenet(1.0, 16));
-    CHECK(fastest_seconds(small) < fastest_seconds(large));
+    const auto small = inference(mobilenet(0.25, 16));
+    const auto large = inference(mobilenet(1.0, 16));
+    CHECK(fastest_seconds(*small) < fastest_seconds(*large));
 }
 
 TEST_CASE("Networks on different numbers of threads take turns", "[inference]") {
     const auto network = mobilenet(0.25, 16);
-    auto one = inference(network);
-    auto two = inference(network, 4, 2);
+    const auto one = inference(network);
+    const auto two = inference(network, 4, 2);
     for (int turn = 0; turn < 3; ++turn) {
-        CHECK_NOTHROW(one.run());
-        CHECK_NOTHROW(two.run());
+        CHECK_NOTHROW(one->run());
+        CHECK_NOTHROW(two->run());
     }
 }
 
@@ -63,7 +64,7 @@ TEST_CASE("An inference refuses what it cannot run", "[inference]") {
     CHECK_THROWS_WITH(inference(network, 0), "batch is 0, must be in [1, 100000]");
     CHECK_THROWS_AS(inference(network, 100'001), core::ConfigError);
     CHECK_THROWS_WITH(inference(network, 1, 0), Contains("threads is 0"));
-    CHECK_THROWS_AS(accuracy::Inference(network, {}, 1, 1), core::DataError);
+    CHECK_THROWS_AS(accuracy::make_inference(network, {}, 1, 1), core::DataError);
 }
 
 TEST_CASE("The engine has a name and a version", "[inference]") {

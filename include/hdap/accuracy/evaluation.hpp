@@ -28,13 +28,9 @@ const std::vector<std::string>& evaluation_precisions();
 /// Throws ConfigError when a parameter is out of its range, or this processor lacks the precision.
 void check_evaluation(const EvaluationParameters& parameters);
 
-/// Makes LibTorch and its BLAS run every operator in the calling thread alone, in the whole
-/// process, and lets the allocator keep freed memory. Results then do not depend on how many
-/// threads there are, and candidates run side by side without sharing cores.
-///
-/// Every function of this module begins with it. A program that uses LibTorch otherwise, too,
-/// should call it first, so that its own results do not change halfway.
-void use_one_thread_per_candidate();
+/// Lets the allocator keep freed memory, in the whole process, as candidates allocate the same
+/// megabytes again and again. A program calls it before it evaluates or trains.
+void keep_freed_memory();
 
 /// What was found of a candidate's accuracy.
 struct CandidateAccuracy {

@@ -14,25 +14,22 @@ namespace hdap::accuracy {
 /// folded into the convolutions, tensors channels-last, no gradients, and memory that is kept from
 /// run to run.
 ///
-/// Objects with different `threads` may live side by side; use them from one thread of the program.
+/// Objects with different numbers of threads may live side by side; use them from one thread of the
+/// program.
 class Inference {
   public:
-    /// Prepares `network` for batches of `batch` images, [1, 100000], on `threads` threads,
-    /// [1, 4096]. The pixels are fixed, different numbers.
-    /// Throws ConfigError for a value out of its range, DataError when the weights do not fit.
-    Inference(const network::Network& network, const network::Weights& weights, std::int64_t batch,
-              int threads);
-    ~Inference();
-    Inference(Inference&&) noexcept;
-    Inference& operator=(Inference&&) noexcept;
+    virtual ~Inference() = default;
 
     /// Runs the batch through the network once and waits for the result.
-    void run();
-
-  private:
-    struct State;
-    std::unique_ptr<State> state_;
+    virtual void run() = 0;
 };
+
+/// Prepares `network` for batches of `batch` images, [1, 100000], on `threads` threads, [1, 4096].
+/// The pixels are fixed, different numbers.
+/// Throws ConfigError for a value out of its range, DataError when the weights do not fit.
+std::unique_ptr<Inference> make_inference(const network::Network& network,
+                                          const network::Weights& weights, std::int64_t batch,
+                                          int threads);
 
 /// The network's outputs, one after the other, each [images][channels][height][width]. `images` are
 /// [images][channels][height][width], as the network gets them: nothing is normalised. Runs in the

@@ -83,67 +83,64 @@ struct TrainingState {
 /// since the loss has its own. Running statistics of batch norms are the mean over the shards.
 class Training {
   public:
-    /// `teacher`: what the network is to imitate where parameters.distillation is above zero
-    /// (Hinton, Vinyals and Dean, arXiv 1503.02531): loss = (1 − d)·cross-entropy with the labels +
-    /// d·T²·KL(teacher at temperature T ‖ network at temperature T).
-    /// Keeps a reference to `images`.
-    /// Throws ConfigError when a parameter is out of its range or a teacher is missing, DataError
-    /// when network, weights, teacher and images do not fit together.
-    Training(const network::PrunedNetwork& start, const ImageData& images,
-             const TrainingParameters& parameters,
-             const std::optional<network::PrunedNetwork>& teacher = std::nullopt);
-    Training(const network::PrunedNetwork& start, ImageData&& images,
-             const TrainingParameters& parameters,
-             const std::optional<network::PrunedNetwork>& teacher = std::nullopt) = delete;
-    ~Training();
-    Training(Training&&) noexcept;
-    Training& operator=(Training&&) noexcept;
+    virtual ~Training() = default;
 
-    [[nodiscard]] const TrainingProgress& progress() const noexcept;
-    [[nodiscard]] std::int64_t steps_per_epoch() const noexcept;
-    [[nodiscard]] std::int64_t images_per_step() const noexcept;
+    [[nodiscard]] virtual const TrainingProgress& progress() const noexcept = 0;
+    [[nodiscard]] virtual std::int64_t steps_per_epoch() const noexcept = 0;
+    [[nodiscard]] virtual std::int64_t images_per_step() const noexcept = 0;
     /// Of a step that counts from 0.
-    [[nodiscard]] double learning_rate(std::int64_t step) const;
+    [[nodiscard]] virtual double learning_rate(std::int64_t step) const = 0;
 
     /// Shards of a batch: how many workers can take part.
-    [[nodiscard]] std::size_t shards() const noexcept;
+    [[nodiscard]] virtual std::size_t shards() const noexcept = 0;
 
     /// Computes the shards [first, last) of the next step on up to `threads` threads.
-    void compute(std::size_t first, std::size_t last, int threads);
+    virtual void compute(std::size_t first, std::size_t last, int threads) = 0;
 
     /// What the last call of compute brought: for each of its shards total().size() numbers.
-    [[nodiscard]] std::span<const float> contributions() const noexcept;
+    [[nodiscard]] virtual std::span<const float> contributions() const noexcept = 0;
 
     /// The sum over all shards of the batch.
-    [[nodiscard]] std::span<float> total() noexcept;
+    [[nodiscard]] virtual std::span<float> total() noexcept = 0;
 
     /// Takes the step that total() describes.
     /// Throws ConfigError when the loss is not a number: says the step and the learning rate. The
     /// weights then stay as they are.
-    void apply();
-
-    /// All of a step, for a process that trains alone. Throws as the others do.
-    void take_step(int threads);
+    virtual void apply() = 0;
 
     /// Throws ConfigError when a weight is not a number, as the last step may have broken it,
     /// with no loss after it to show it.
-    [[nodiscard]] TrainingState state() const;
+    [[nodiscard]] virtual TrainingState state() const = 0;
 
     /// Goes on from `state`, which another object with the same arguments gave.
     /// Throws DataError when it does not fit.
-    void restore(const TrainingState& state);
-
-  private:
-    struct State;
-    std::unique_ptr<State> state_;
+    virtual void restore(const TrainingState& state) = 0;
 };
+
+/// `teacher`: what the network is to imitate where parameters.distillation is above zero
+/// (Hinton, Vinyals and Dean, arXiv 1503.02531): loss = (1 − d)·cross-entropy with the labels +
+/// d·T²·KL(teacher at temperature T ‖ network at temperature T).
+/// Keeps a reference to `images`, which must outlive the object.
+/// Throws ConfigError when a parameter is out of its range or a teacher is missing, DataError
+/// when network, weights, teacher and images do not fit together.
+std::unique_ptr<Training>
+make_training(const network::PrunedNetwork& start, const ImageData& images,
+              const TrainingParameters& parameters,
+              const std::optional<network::PrunedNetwork>& teacher = std::nullopt);
+std::unique_ptr<Training>
+make_training(const network::PrunedNetwork& start, ImageData&& images,
+              const TrainingParameters& parameters,
+              const std::optional<network::PrunedNetwork>& teacher = std::nullopt) = delete;
+
+/// All of a step, for a process that trains alone. Throws as compute and apply do.
+void take_step(Training& training, int threads);
 
 /// Trains `start` on `images` in the calling thread and returns the trained weights; see Training.
 /// Also trains from scratch, from network::initial_weights.
 ///
 /// `observer` may be empty; otherwise it is called after every step, and when it returns false,
 /// training stops and the weights of that moment are returned.
-/// Throws what Training throws.
+/// Throws what these throw.
 network::Weights train(const network::PrunedNetwork& start, const ImageData& images,
                        const TrainingParameters& parameters,
                        const std::function<bool(const TrainingProgress&)>& observer,

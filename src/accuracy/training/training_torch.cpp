@@ -1,6 +1,6 @@
+#include "accuracy/backend_torch.hpp"
 #include "accuracy/images/image_check.hpp"
-#include "hdap/accuracy/evaluation.hpp"
-#include "hdap/accuracy/training.hpp"
+#include "accuracy/threads_torch.hpp"
 #include "hdap/core/text.hpp"
 #include "learning_rate.hpp"
 #include "training_batches.hpp"
@@ -24,13 +24,8 @@ void average(double& mean, double value, std::int64_t step) {
     mean = step == 0 ? value : 0.98 * mean + 0.02 * value;
 }
 
-} // namespace
-
-std::int64_t shards_of(const TrainingParameters& parameters, std::int64_t images) {
-    return std::max<std::int64_t>(1, std::min(parameters.batch, images) / parameters.shard);
-}
-
-struct Training::State {
+/// What TorchTraining works with.
+struct State {
     State(const network::PrunedNetwork& own_start, const ImageData& own_images,
           const TrainingParameters& own_parameters,
           const std::optional<network::PrunedNetwork>& own_teacher)
@@ -84,7 +79,7 @@ struct Training::State {
         for (std::int64_t i = 0; i < count; ++i) {
             const auto index = static_cast<std::size_t>(i);
             try {
-                use_one_thread_per_candidate();
+                use_threads(1);
                 const std::int64_t image = first_image(first + i);
                 workers[static_cast<std::size_t>(omp_get_thread_num())].compute(
                     batches, image, first_image(first + i + 1) - image,
@@ -155,8 +150,6 @@ struct Training::State {
     std::vector<float> total;         ///< parts, then loss and share of images got right
 };
 
-namespace {
-
 void check_finite(const network::Weights& weights, const TrainingParameters& parameters,
                   const TrainingProgress& progress) {
     for (const auto& [name, tensor] : weights)
@@ -169,11 +162,97 @@ void check_finite(const network::Weights& weights, const TrainingParameters& par
                                 progress.steps, core::significant(parameters.learning_rate)));
 }
 
+class TorchTraining final : public Training {
+  public:
+    TorchTraining(const network::PrunedNetwork& start, const ImageData& images,
+                  const TrainingParameters& parameters,
+                  const std::optional<network::PrunedNetwork>& teacher)
+        : state_(start, images, parameters, teacher) {}
+
+    [[nodiscard]] const TrainingProgress& progress() const noexcept override {
+        return state_.progress;
+    }
+    [[nodiscard]] std::int64_t steps_per_epoch() const noexcept override {
+        return state_.batches.per_epoch();
+    }
+    [[nodiscard]] std::int64_t images_per_step() const noexcept override {
+        return state_.batches.images_per_batch();
+    }
+    [[nodiscard]] double learning_rate(std::int64_t step) const override {
+        return state_.rate.at(step);
+    }
+    [[nodiscard]] std::size_t shards() const noexcept override {
+        return static_cast<std::size_t>(state_.shards);
+    }
+    [[nodiscard]] std::span<const float> contributions() const noexcept override {
+        return state_.contributions;
+    }
+    [[nodiscard]] std::span<float> total() noexcept override { return state_.total; }
+
+    void compute(std::size_t first, std::size_t last, int threads) override {
+        translate_errors([&] {
+            state_.compute(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last),
+                           threads);
+        });
+    }
+
+    void apply() override { state_.apply(); }
+
+    [[nodiscard]] TrainingState state() const override {
+        return translate_errors([&] {
+            TrainingState result{state_.progress, state_.start.weights, {}};
+            state_.network.store(result.weights);
+            check_finite(result.weights, state_.parameters, state_.progress);
+            auto next_velocity = state_.velocity.begin();
+            for (const ContributionPart& part : state_.parts) {
+                if (!part.trained) continue;
+                const at::Tensor values = (next_velocity++)->contiguous();
+                const float* const first = values.data_ptr<float>();
+                result.velocity[state_.name_of(part)] = {values.sizes().vec(),
+                                                         {first, first + values.numel()}};
+            }
+            return result;
+        });
+    }
+
+    void restore(const TrainingState& state) override {
+        network::check_weights(state_.start.network, state.weights);
+        translate_errors([&] {
+            TorchNetwork loaded(state_.network.network(), state.weights);
+            auto next_velocity = state_.velocity.begin();
+            for (const ContributionPart& part : state_.parts) {
+                tensor_of(state_.network, part).copy_(tensor_of(loaded, part));
+                if (!part.trained) continue;
+                const std::string name = state_.name_of(part);
+                const auto found = state.velocity.find(name);
+                if (found == state.velocity.end() ||
+                    static_cast<std::int64_t>(found->second.values.size()) != part.count)
+                    throw core::DataError(fmt::format(
+                        "training state: the velocity of '{}' is missing or has another size",
+                        name));
+                at::Tensor& velocity = *next_velocity++;
+                auto values = found->second.values;
+                velocity.copy_(at::from_blob(values.data(), velocity.sizes(), at::kFloat));
+            }
+            if (state.progress.step < 0 || state.progress.step > state_.progress.steps)
+                throw core::DataError(fmt::format("training state: step {} of {}",
+                                                  state.progress.step, state_.progress.steps));
+            const std::int64_t steps = state_.progress.steps;
+            state_.progress = state.progress;
+            state_.progress.steps = steps;
+        });
+    }
+
+  private:
+    State state_;
+};
+
 } // namespace
 
-Training::Training(const network::PrunedNetwork& start, const ImageData& images,
-                   const TrainingParameters& parameters,
-                   const std::optional<network::PrunedNetwork>& teacher) {
+std::unique_ptr<Training>
+backend::make_training(const network::PrunedNetwork& start, const ImageData& images,
+                       const TrainingParameters& parameters,
+                       const std::optional<network::PrunedNetwork>& teacher) {
     check_parameters(parameters);
     check_fit(start.network, images, "training images");
     if (images.count < 2)
@@ -186,112 +265,9 @@ Training::Training(const network::PrunedNetwork& start, const ImageData& images,
         check_fit(teacher->network, images, "training images");
         network::check_weights(teacher->network, teacher->weights);
     }
-    use_one_thread_per_candidate();
-    state_ = translate_errors(
-        [&] { return std::make_unique<State>(start, images, parameters, teacher); });
-}
-
-Training::~Training() = default;
-Training::Training(Training&&) noexcept = default;
-Training& Training::operator=(Training&&) noexcept = default;
-
-const TrainingProgress& Training::progress() const noexcept {
-    return state_->progress;
-}
-std::int64_t Training::steps_per_epoch() const noexcept {
-    return state_->batches.per_epoch();
-}
-std::int64_t Training::images_per_step() const noexcept {
-    return state_->batches.images_per_batch();
-}
-double Training::learning_rate(std::int64_t step) const {
-    return state_->rate.at(step);
-}
-std::size_t Training::shards() const noexcept {
-    return static_cast<std::size_t>(state_->shards);
-}
-std::span<const float> Training::contributions() const noexcept {
-    return state_->contributions;
-}
-std::span<float> Training::total() noexcept {
-    return state_->total;
-}
-
-void Training::compute(std::size_t first, std::size_t last, int threads) {
-    translate_errors([&] {
-        state_->compute(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last), threads);
-    });
-}
-
-void Training::apply() {
-    state_->apply();
-}
-
-void Training::take_step(int threads) {
-    compute(0, shards(), threads);
-    std::vector<float>& total = state_->total;
-    const std::vector<float>& parts = state_->contributions;
-    std::copy_n(parts.begin(), total.size(), total.begin());
-    for (std::size_t first = total.size(); first < parts.size(); first += total.size())
-        for (std::size_t i = 0; i < total.size(); ++i)
-            total[i] += parts[first + i];
-    apply();
-}
-
-TrainingState Training::state() const {
-    return translate_errors([&] {
-        TrainingState result{state_->progress, state_->start.weights, {}};
-        state_->network.store(result.weights);
-        check_finite(result.weights, state_->parameters, state_->progress);
-        auto next_velocity = state_->velocity.begin();
-        for (const ContributionPart& part : state_->parts) {
-            if (!part.trained) continue;
-            const at::Tensor values = (next_velocity++)->contiguous();
-            const float* const first = values.data_ptr<float>();
-            result.velocity[state_->name_of(part)] = {values.sizes().vec(),
-                                                      {first, first + values.numel()}};
-        }
-        return result;
-    });
-}
-
-void Training::restore(const TrainingState& state) {
-    network::check_weights(state_->start.network, state.weights);
-    translate_errors([&] {
-        TorchNetwork loaded(state_->network.network(), state.weights);
-        auto next_velocity = state_->velocity.begin();
-        for (const ContributionPart& part : state_->parts) {
-            tensor_of(state_->network, part).copy_(tensor_of(loaded, part));
-            if (!part.trained) continue;
-            const std::string name = state_->name_of(part);
-            const auto found = state.velocity.find(name);
-            if (found == state.velocity.end() ||
-                static_cast<std::int64_t>(found->second.values.size()) != part.count)
-                throw core::DataError(fmt::format(
-                    "training state: the velocity of '{}' is missing or has another size", name));
-            at::Tensor& velocity = *next_velocity++;
-            auto values = found->second.values;
-            velocity.copy_(at::from_blob(values.data(), velocity.sizes(), at::kFloat));
-        }
-        if (state.progress.step < 0 || state.progress.step > state_->progress.steps)
-            throw core::DataError(fmt::format("training state: step {} of {}", state.progress.step,
-                                              state_->progress.steps));
-        const std::int64_t steps = state_->progress.steps;
-        state_->progress = state.progress;
-        state_->progress.steps = steps;
-    });
-}
-
-network::Weights train(const network::PrunedNetwork& start, const ImageData& images,
-                       const TrainingParameters& parameters,
-                       const std::function<bool(const TrainingProgress&)>& observer,
-                       const std::optional<network::PrunedNetwork>& teacher) {
-    Training training(start, images, parameters, teacher);
-    while (training.progress().step < training.progress().steps) {
-        training.take_step(1);
-        if (observer && !observer(training.progress())) break;
-    }
-    return training.state().weights;
+    use_threads(1);
+    return translate_errors(
+        [&] { return std::make_unique<TorchTraining>(start, images, parameters, teacher); });
 }
 
 } // namespace hdap::accuracy

@@ -1,7 +1,7 @@
+#include "export_torch.hpp"
+
 #include "archive.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/network/torchscript.hpp"
-#include "hdap/storage/sealed_file.hpp"
 
 #include <ATen/ops/empty.h>
 #include <fmt/core.h>
@@ -327,8 +327,8 @@ jit::Module make_module(const Network& network, const Weights& weights) {
 
 } // namespace
 
-std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& weights,
-                                         const std::optional<Normalisation>& normalisation) {
+std::vector<std::byte> written_archive(const Network& network, const Weights& weights,
+                                       const std::optional<Normalisation>& normalisation) {
     check_weights(network, weights);
     const TensorShape input = infer_shapes(network).front();
     jit::ExtraFilesMap records{{input_shape_record, input_shape_text(input)}};
@@ -348,11 +348,6 @@ std::vector<std::byte> torchscript_bytes(const Network& network, const Weights& 
             fmt::format("network '{}' cannot be written as TorchScript: LibTorch: {}", network.name,
                         error.what_without_backtrace()));
     }
-}
-
-void write_torchscript(const std::filesystem::path& path, const Network& network,
-                       const Weights& weights, const std::optional<Normalisation>& normalisation) {
-    storage::write_atomically(path, torchscript_bytes(network, weights, normalisation));
 }
 
 } // namespace hdap::network

@@ -1,8 +1,9 @@
+#include "export_torch.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/torchscript.hpp"
-#include "hdap/storage/sealed_file.hpp"
 #include "load_torch.hpp"
 #include "reader_torch.hpp"
+#include "torch_functions.hpp"
 
 #include <fmt/core.h>
 
@@ -32,10 +33,8 @@ bool all_begin_with(const Weights& weights, std::string_view prefix) {
     });
 }
 
-} // namespace
-
-NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
-                                     const std::optional<TensorShape>& input) {
+NetworkWithWeights read_program(std::span<const std::byte> bytes, const std::string& name,
+                                const std::optional<TensorShape>& input) {
     const LoadedModule loaded = load_module(bytes, name);
     NetworkAssembly assembly(std::filesystem::path(name).stem().string(),
                              input_of(loaded, name, input),
@@ -46,14 +45,7 @@ NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std
     return {std::move(assembly).finish(std::move(outputs)), loaded.normalisation};
 }
 
-NetworkWithWeights read_torchscript(const std::filesystem::path& path,
-                                    const std::optional<TensorShape>& input) {
-    return parse_torchscript(storage::read_sealed(path, storage::Seal::optional), path.string(),
-                             input);
-}
-
-TorchscriptWeights parse_torchscript_weights(std::span<const std::byte> bytes,
-                                             const std::string& name) {
+TorchscriptWeights read_tensors(std::span<const std::byte> bytes, const std::string& name) {
     const LoadedModule loaded = load_module(bytes, name);
     return as_data_error(name, "read the tensors", [&] {
         Weights weights;
@@ -75,4 +67,10 @@ TorchscriptWeights parse_torchscript_weights(std::span<const std::byte> bytes,
     });
 }
 
+} // namespace
 } // namespace hdap::network
+
+const hdap::network::TorchFunctions hdap_network_torch_functions{
+    .write = &hdap::network::written_archive,
+    .parse = &hdap::network::read_program,
+    .parse_weights = &hdap::network::read_tensors};

@@ -263,16 +263,16 @@ TEST_CASE("momentum and decay move the weights as their formulas say, batch norm
                                       .warmup = 0.0};
         TrainingParameters plain = parameters; // to learn the gradient from
         plain.momentum = plain.weight_decay = 0.0;
-        Training training(start, images, parameters);
+        const auto training = make_training(start, images, parameters);
         std::map<std::string, std::vector<double>> velocity;
         for (int step = 0; step < 5; ++step) {
-            const TrainingState before = training.state();
-            Training gradient_only(start, images, plain);
-            gradient_only.restore(before);
-            gradient_only.take_step(1);
-            const Weights moved = gradient_only.state().weights;
-            training.take_step(1);
-            const Weights after = training.state().weights;
+            const TrainingState before = training->state();
+            const auto gradient_only = make_training(start, images, plain);
+            gradient_only->restore(before);
+            take_step(*gradient_only, 1);
+            const Weights moved = gradient_only->state().weights;
+            take_step(*training, 1);
+            const Weights after = training->state().weights;
             double worst = 0.0;
             for (const auto& [name, tensor] : before.weights) {
                 const bool statistic = name.find(".running_") != std::string::npos;
@@ -364,12 +364,13 @@ TEST_CASE("every shard has its own batch statistics, and counts by its images", 
         if (!subject) continue;
         TrainingParameters parameters = one_plain_step;
         parameters.batch = 13; // shards of 6 and 7 images
-        Training training({subject->trained, subject->weights}, subject->images, parameters);
-        REQUIRE(training.shards() == 2);
-        take_steps(training, 1, 1);
+        const auto training =
+            make_training({subject->trained, subject->weights}, subject->images, parameters);
+        REQUIRE(training->shards() == 2);
+        take_steps(*training, 1, 1);
         const ImageData ordered = in_first_order(subject->images, parameters.seed);
         check_step(
-            subject->weights, training.state().weights,
+            subject->weights, training->state().weights,
             [&](const Weights& weights) {
                 const auto loss = [&](std::int64_t first, std::int64_t count) {
                     return reference_loss(subject->network, weights, slice(ordered, first, count),
@@ -388,9 +389,9 @@ TEST_CASE("the weights do not depend on how shards are spread over threads and p
     const TrainingParameters parameters{
         .epochs = 2.0, .batch = 32, .shard = 8, .distillation = 0.5};
     const auto trained = [&](std::size_t cut, int threads) {
-        Training training(start, images, parameters, start);
-        take_steps(training, cut, threads);
-        return training.state().weights;
+        const auto training = make_training(start, images, parameters, start);
+        take_steps(*training, cut, threads);
+        return training->state().weights;
     };
     const Weights once = trained(4, 1);
     CHECK(equal(once, trained(4, 2)));
@@ -407,28 +408,28 @@ TEST_CASE("from its state a training goes on to the same bits", "[training]") {
     const PrunedNetwork start = small_start();
     const ImageData images = small_images(100);
     const TrainingParameters parameters{.epochs = 3.0, .batch = 16, .shard = 8};
-    Training whole(start, images, parameters);
-    take_steps(whole, 2, 1);
+    const auto whole = make_training(start, images, parameters);
+    take_steps(*whole, 2, 1);
     for (const std::int64_t at : {0, 1, 8, 18}) {
-        Training first(start, images, parameters);
-        take_steps(first, 2, 1, at);
-        Training second(start, images, parameters);
-        second.restore(first.state());
-        CHECK(second.progress().step == at);
-        take_steps(second, 2, 1);
-        CHECK(equal(whole.state().weights, second.state().weights));
-        CHECK(equal(whole.state().velocity, second.state().velocity));
-        CHECK(whole.progress().loss == second.progress().loss);
+        const auto first = make_training(start, images, parameters);
+        take_steps(*first, 2, 1, at);
+        const auto second = make_training(start, images, parameters);
+        second->restore(first->state());
+        CHECK(second->progress().step == at);
+        take_steps(*second, 2, 1);
+        CHECK(equal(whole->state().weights, second->state().weights));
+        CHECK(equal(whole->state().velocity, second->state().velocity));
+        CHECK(whole->progress().loss == second->progress().loss);
     }
-    TrainingState state = whole.state();
+    TrainingState state = whole->state();
     CHECK(state.velocity.size() > 10);
     state.velocity.erase(state.velocity.begin());
-    CHECK_THROWS_WITH(whole.restore(state), Contains("velocity"));
-    state = whole.state();
+    CHECK_THROWS_WITH(whole->restore(state), Contains("velocity"));
+    state = whole->state();
     state.progress.step = 1000;
-    CHECK_THROWS_WITH(whole.restore(state), Contains("step 1000 of 18"));
+    CHECK_THROWS_WITH(whole->restore(state), Contains("step 1000 of 18"));
     state.weights.begin()->second.values.pop_back();
-    CHECK_THROWS_AS(whole.restore(state), core::DataError);
+    CHECK_THROWS_AS(whole->restore(state), core::DataError);
 }
 
 TEST_CASE("classical momentum adds the velocity, Nesterov's looks ahead", "[training]") {
@@ -504,16 +505,16 @@ TEST_CASE("the observer sees every step and can stop", "[training]") {
 
 TEST_CASE("a loss that is not a number leaves the weights before it", "[training]") {
     const ImageData images = small_images();
-    Training training(small_start(), images, {.batch = 16, .shard = 16});
-    take_steps(training, 1, 1, 2);
-    const TrainingState before = training.state();
-    training.compute(0, 1, 1);
-    const auto contribution = training.contributions();
-    std::copy(contribution.begin(), contribution.end(), training.total().begin());
-    training.total()[training.total().size() - 2] = NAN;
-    CHECK_THROWS_WITH(training.apply(), Contains("the loss is nan in step 3 of 10"));
-    CHECK(equal(training.state().weights, before.weights));
-    CHECK(training.progress().step == 2);
+    const auto training = make_training(small_start(), images, {.batch = 16, .shard = 16});
+    take_steps(*training, 1, 1, 2);
+    const TrainingState before = training->state();
+    training->compute(0, 1, 1);
+    const auto contribution = training->contributions();
+    std::copy(contribution.begin(), contribution.end(), training->total().begin());
+    training->total()[training->total().size() - 2] = NAN;
+    CHECK_THROWS_WITH(training->apply(), Contains("the loss is nan in step 3 of 10"));
+    CHECK(equal(training->state().weights, before.weights));
+    CHECK(training->progress().step == 2);
 }
 
 TEST_CASE("a loss that is not a number stops with the step and the rate", "[training]") {

@@ -1,16 +1,15 @@
-#include "bench_command.hpp"
+#include "benchmark_program.hpp"
 
 #include "bench.hpp"
-#include "cli/commands.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <array>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,40 +73,50 @@ void print_table(const std::vector<Result>& results) {
     }
 }
 
+void run(const BenchOptions& options) {
+    for (const Benchmark& benchmark : benchmarks()) {
+        if (benchmark.name != options.name) continue;
+        const auto results = benchmark.run(options.verify);
+        if (options.json)
+            std::printf("%s\n", as_json(options.name, results).dump(2).c_str());
+        else
+            print_table(results);
+    }
+}
+
 } // namespace
 
 std::span<const Benchmark> benchmarks() {
     return all_benchmarks;
 }
 
-void add_bench_command(CLI::App& app, cli::Action& action) {
-    auto options = std::make_shared<BenchOptions>();
-    std::string description = "Measure against peers, in one process:";
+core::ExitCode run_benchmarks(int argc, const char* const* argv) {
     std::vector<std::string> names;
+    std::string description = "Measure against peers, in one process:";
     for (const Benchmark& benchmark : benchmarks()) {
         names.emplace_back(benchmark.name);
         description += fmt::format("\n  {}: {}", benchmark.name, benchmark.description);
     }
-    CLI::App* command =
-        cli::add_command(app, "bench", description, "hdap bench surrogate --verify --json");
-    command->add_option("NAME", options->name, "Which one")
-        ->required()
-        ->check(CLI::IsMember(names));
-    command->add_flag("--json", options->json, "Print one JSON object");
-    command->add_flag("--verify", options->verify, "Compare the results first");
-    command->callback([options, &action] {
-        action = [options](cli::Arguments) {
-            for (const Benchmark& benchmark : benchmarks()) {
-                if (benchmark.name != options->name) continue;
-                const auto results = benchmark.run(options->verify);
-                if (options->json)
-                    std::printf("%s\n", as_json(options->name, results).dump(2).c_str());
-                else
-                    print_table(results);
-            }
-            return core::ExitCode::complete;
-        };
-    });
+    CLI::App app(description, "hdap bench");
+    app.footer("Example:\n  hdap bench surrogate --verify --json");
+    BenchOptions options;
+    app.add_option("NAME", options.name, "Which one")->required()->check(CLI::IsMember(names));
+    app.add_flag("--json", options.json, "Print one JSON object");
+    app.add_flag("--verify", options.verify, "Compare the results first");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() != 0)
+            throw core::UsageError(fmt::format("{}; see hdap bench --help", error.what()));
+        app.exit(error); // --help
+        return core::ExitCode::complete;
+    }
+    run(options);
+    return core::ExitCode::complete;
 }
 
 } // namespace hdap::bench
+
+hdap::core::ExitCode hdap_run_benchmarks(int argc, const char* const* argv) {
+    return hdap::bench::run_benchmarks(argc, argv);
+}
