@@ -535,8 +535,12 @@ PrunedNetwork OnnxImporter::finish(const std::vector<std::string>& outputs) {
             throw core::DataError(fmt::format("output '{}': {}", output, error.what()));
         }
     }
-    if (parameters_.input_extent)
-        (void)choose_extent(network_.input_extent, parameters_.input_extent);
+    if (parameters_.input_extent && *parameters_.input_extent != network_.input_extent)
+        throw core::DataError(fmt::format(
+            "input '{}': is {} x {}, {} x {} was asked for; no Reshape or Transpose makes its last "
+            "axis the channels",
+            input_name_, network_.input_extent.height, network_.input_extent.width,
+            parameters_.input_extent->height, parameters_.input_extent->width));
     drop_unused(network_);
     if (network_.outputs == std::vector{network_.nodes.size() - 1}) network_.outputs.clear();
     (void)infer_shapes(network_);
