@@ -3,6 +3,7 @@
 #include "hdap/network/graph.hpp"
 #include "hdap/network/pruned_network.hpp"
 #include "hdap/network/weights.hpp"
+#include "rearrangements.hpp"
 
 #include <cstddef>
 #include <map>
@@ -37,6 +38,9 @@ class NetworkAssembly {
     [[nodiscard]] const Node& node(std::size_t index) const { return network_.nodes[index]; }
     [[nodiscard]] const TensorShape& shape(std::size_t index) const { return shapes_[index]; }
 
+    /// Which nodes take samples of others' pixels.
+    PixelSamples& samples() noexcept { return samples_; }
+
     /// Gives the last node, a layer without bias, one.
     void add_bias_to_last(Tensor bias);
 
@@ -55,7 +59,8 @@ class NetworkAssembly {
     Weights weights_;
     std::vector<TensorShape> shapes_;
     std::set<std::string> names_;
-    std::set<std::size_t> offsets_;              ///< the nodes that only add numbers
+    std::set<std::size_t> offsets_; ///< the nodes that only add numbers
+    PixelSamples samples_;
     std::map<std::string, std::size_t> numbers_; ///< per word: the last one that was given
     std::size_t weight_budget_;
 };

@@ -80,6 +80,15 @@ std::vector<std::int64_t> batch_shape(const Network& network, std::int64_t batch
     return {batch, channels, extent.height, extent.width};
 }
 
+/// The shape of images as the model takes them: Keras' have their channel last.
+std::vector<std::int64_t> batch_shape(network::testing::OnnxGraph& graph, std::int64_t batch) {
+    std::vector<std::int64_t> shape;
+    for (const auto& dim : graph.proto().graph().input(0).type().tensor_type().shape().dim())
+        shape.push_back(dim.dim_value());
+    shape[0] = batch;
+    return shape;
+}
+
 std::vector<float> random_images(const Network& network, std::int64_t batch) {
     std::int64_t count = 1;
     for (const std::int64_t size : batch_shape(network, batch))
@@ -216,7 +225,7 @@ TEST_CASE("networks of exporters compute, after import, what ONNX Runtime comput
         const std::vector<float> images = random_images(model.network, batch);
         const auto shape = batch_shape(model.network, batch);
         runs.push_back({sample.name, outputs_of(model, images)});
-        runtime.add(bytes, shape, images);
+        runtime.add(bytes, batch_shape(sample.graph, batch), images);
         const PrunedNetwork smaller = pruned(model, 1);
         runs.push_back({sample.name + ", pruned and written", outputs_of(smaller, images)});
         runtime.add(network::encode_onnx(smaller.network, smaller.weights), shape, images);

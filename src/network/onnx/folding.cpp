@@ -229,19 +229,14 @@ Constant fold_constant_of_shape(const Context& c) {
     return make_constant(c.output(), shape, std::vector(size, value.floats()[0]));
 }
 
-Constant fold_cast(const Context& c) {
-    const std::int64_t to = c.node.integer("to", onnx::TensorProto::FLOAT);
-    const Constant& source = c.input(0);
-    c.node.ignore("saturate");
-    const bool floating = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE ||
-                          to == onnx::TensorProto::FLOAT16 || to == onnx::TensorProto::BFLOAT16;
-    if (floating != source.is_integer()) return reshaped(c, source, source.shape);
+Constant as_floating(const Constant& source, const Context& c) {
+    if (!source.is_integer()) return reshaped(c, source, source.shape);
+    return network::as_floating(source, c.output(), c.budget);
+}
+
+Constant as_integers(const Constant& source, const Context& c) {
+    if (source.is_integer()) return reshaped(c, source, source.shape);
     c.budget.take(static_cast<std::int64_t>(source.size()), sizeof(Integer));
-    if (floating) {
-        const Shape values = plain_integers(source);
-        return make_constant(c.output(), source.shape,
-                             std::vector<float>(values.begin(), values.end()));
-    }
     std::vector<Integer> integers;
     for (const float value : source.floats()) {
         constexpr float most = 9e18F;
@@ -249,6 +244,21 @@ Constant fold_cast(const Context& c) {
         integers.push_back({static_cast<std::int64_t>(value)});
     }
     return make_constant(c.output(), source.shape, std::move(integers));
+}
+
+Constant fold_cast(const Context& c) {
+    const std::int64_t to = c.node.integer("to", onnx::TensorProto::FLOAT);
+    const Constant& source = c.input(0);
+    c.node.ignore("saturate");
+    const bool floating = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE ||
+                          to == onnx::TensorProto::FLOAT16 || to == onnx::TensorProto::BFLOAT16;
+    return floating ? as_floating(source, c) : as_integers(source, c);
+}
+
+/// The type of the second input.
+Constant fold_cast_like(const Context& c) {
+    c.node.ignore("saturate");
+    return c.input(1).is_integer() ? as_integers(c.input(0), c) : as_floating(c.input(0), c);
 }
 
 Constant fold_shape(const Context& c) {
@@ -456,6 +466,7 @@ const std::map<std::string, Fold>& folds() {
     static const std::map<std::string, Fold> table{
         {"Add", [](const Context& c) { return combined(c, std::plus<float>(), sum); }},
         {"Cast", fold_cast},
+        {"CastLike", fold_cast_like},
         {"Ceil", [](const Context& c) { return mapped_floats(c, ceilf); }},
         {"Concat", fold_concat},
         {"Constant", fold_constant},
@@ -498,6 +509,14 @@ std::optional<Constant> fold_constants(const OnnxNode& node, const Inputs& input
     const auto found = folds().find(node.op());
     if (found == folds().end()) return std::nullopt;
     return found->second({node, inputs, reader, budget});
+}
+
+Constant as_floating(const Constant& constant, std::string name, MemoryBudget& budget) {
+    if (!constant.is_integer()) return constant;
+    budget.take(static_cast<std::int64_t>(constant.size()), sizeof(float));
+    const Shape values = plain_integers(constant);
+    return make_constant(std::move(name), constant.shape,
+                         std::vector<float>(values.begin(), values.end()));
 }
 
 std::size_t normalised_axis(std::int64_t axis, std::size_t rank) {

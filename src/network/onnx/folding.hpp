@@ -18,6 +18,10 @@ std::optional<Constant> fold_constants(const OnnxNode& node,
                                        const std::vector<const Constant*>& inputs,
                                        TensorReader& reader, MemoryBudget& budget);
 
+/// The constant's elements as floating-point numbers; itself where they are such.
+/// Throws DataError when one depends on the batch.
+Constant as_floating(const Constant& constant, std::string name, MemoryBudget& budget);
+
 /// `axis` counted from the front. Throws DataError when it is not in [-rank, rank).
 std::size_t normalised_axis(std::int64_t axis, std::size_t rank);
 

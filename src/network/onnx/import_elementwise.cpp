@@ -1,5 +1,5 @@
+#include "folding.hpp"
 #include "hdap/core/error.hpp"
-#include "hdap/core/text.hpp"
 #include "importer.hpp"
 #include "network/tensor_check.hpp"
 
@@ -12,8 +12,6 @@
 
 namespace hdap::network {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 bool near(double a, double b) {
     return std::abs(a - b) <= 1e-6 * std::abs(b);
@@ -30,11 +28,17 @@ std::vector<double> channel_values(const Constant& constant, const Feature& feat
         fits = constant.shape[i] == 1 ||
                (axis == 1 && constant.shape[i] == channels && feature.dims[0] == channels);
     }
-    if (!fits)
-        throw core::DataError(
-            fmt::format("combines '{}' of shape {} with a tensor of shape {} without the batch; "
-                        "only constants of one number, or one per channel, are supported",
-                        constant.name, shape_text(constant.shape), shape_text(feature.dims)));
+    if (!fits) {
+        const bool last = feature.node == 0 && !constant.shape.empty() && !feature.dims.empty() &&
+                          constant.shape.back() == feature.dims.back();
+        throw core::DataError(fmt::format(
+            "combines '{}' of shape {} with a tensor of shape {} without the batch; only constants "
+            "of one number, or one per channel, are supported{}",
+            constant.name, shape_text(constant.shape), shape_text(feature.dims),
+            last ? "; if the input has its channels last, export the network with the channels "
+                   "first (tf2onnx: --inputs-as-nchw)"
+                 : ""));
+    }
     return {values.begin(), values.end()};
 }
 
@@ -239,53 +243,6 @@ void import_softmax(OnnxImporter& importer, const OnnxNode& node) {
     import_activation<Operator::softmax>(importer, node);
 }
 
-/// A bound of Clip: an attribute up to opset 10, then an input.
-double clip_bound(OnnxImporter& importer, const OnnxNode& node, std::size_t input,
-                  const char* attribute, double otherwise) {
-    double bound = node.number(attribute, otherwise);
-    if (node.has_input(input)) {
-        const Constant constant = importer.constant(node.input(input), "bound");
-        if (constant.size() != 1) throw core::DataError("a bound must be one number");
-        bound = static_cast<double>(constant.floats()[0]);
-    }
-    constexpr double most = 3.4e38; // what exporters write for no bound
-    return std::abs(bound) >= most ? std::copysign(infinity, bound) : bound;
-}
-
-/// Clip(x + 3, 0, 6) is six hard sigmoids of x, and Clip(x/6 + 1/2, 0, 1) is one.
-std::optional<double> hard_sigmoids(const Feature& feature, double low, double high) {
-    if (!feature.order.empty() || !feature.affine.is_uniform() || low != 0.0) return std::nullopt;
-    const double scale = feature.affine.scale[0];
-    const double shift = feature.affine.shift[0];
-    if (scale == 1.0 && shift == 3.0 && high == 6.0) return 6.0;
-    if (near(scale, 1.0 / 6.0) && near(shift, 0.5) && high == 1.0) return 1.0;
-    return std::nullopt;
-}
-
-void import_clip(OnnxImporter& importer, const OnnxNode& node) {
-    node.check_inputs(3);
-    const double low = clip_bound(importer, node, 1, "min", -infinity);
-    const double high = clip_bound(importer, node, 2, "max", infinity);
-    Feature x = importer.feature(node.input(0));
-    if (const auto factor = hard_sigmoids(x, low, high)) {
-        x.affine = {};
-        const std::size_t index = importer.append(Operator::hard_sigmoid, x.node, node.name());
-        Feature result{index, x.dims};
-        result.affine.scale = {*factor};
-        result.affine_name = node.name();
-        return importer.define(node.output(0), std::move(result));
-    }
-    if (low == -infinity && high == infinity)
-        return importer.define_view(node, node.input(0), x.dims);
-    Node activation;
-    activation.op = high == infinity ? Operator::relu : Operator::relu6;
-    if (low != 0.0 || (high != infinity && high != 6.0))
-        throw core::DataError(fmt::format("clips to [{}, {}], only [0, 6] (ReLU6) and [0, inf] "
-                                          "(ReLU) are supported; train with one of these",
-                                          core::shortest(low), core::shortest(high)));
-    append_activation(importer, node, std::move(activation));
-}
-
 void import_identity(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(1);
     importer.define_view(node, node.input(0), importer.feature(node.input(0)).dims);
@@ -299,14 +256,33 @@ void import_dropout(OnnxImporter& importer, const OnnxNode& node) {
     importer.define_view(node, node.input(0), importer.feature(node.input(0)).dims);
 }
 
+[[noreturn]] void refuse_integers() {
+    throw core::DataError(
+        "makes integers of a tensor, which is not supported; stop before it (--stop-at)");
+}
+
 void import_cast(OnnxImporter& importer, const OnnxNode& node) {
     const std::int64_t to = node.integer("to", onnx::TensorProto::UNDEFINED);
     node.ignore("saturate");
     if (to != onnx::TensorProto::FLOAT && to != onnx::TensorProto::DOUBLE &&
         to != onnx::TensorProto::FLOAT16 && to != onnx::TensorProto::BFLOAT16)
-        throw core::DataError(
-            "makes integers of a tensor, which is not supported; stop before it (--stop-at)");
+        refuse_integers();
     import_identity(importer, node);
+}
+
+/// A constant as the floating-point numbers that tensors are here, or a tensor as it is.
+void import_cast_like(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(2);
+    node.ignore("saturate");
+    const std::string& source = node.input(0);
+    if (!importer.is_constant(source)) {
+        if (importer.is_constant(node.input(1)) &&
+            importer.constant(node.input(1), "operand").is_integer())
+            refuse_integers();
+        return importer.define_view(node, source, importer.feature(source).dims);
+    }
+    importer.define(node.output(0), as_floating(importer.constant(source, "operand"),
+                                                node.output(0), importer.budget()));
 }
 
 } // namespace
@@ -314,7 +290,7 @@ void import_cast(OnnxImporter& importer, const OnnxNode& node) {
 std::map<std::string, ImportOperator> elementwise_operators() {
     return {{"Add", import_add},
             {"Cast", import_cast},
-            {"Clip", import_clip},
+            {"CastLike", import_cast_like},
             {"Div", import_divide},
             {"Dropout", import_dropout},
             {"HardSigmoid", import_hard_sigmoid},
@@ -322,7 +298,6 @@ std::map<std::string, ImportOperator> elementwise_operators() {
             {"Identity", import_identity},
             {"LeakyRelu", import_leaky_relu},
             {"Mul", import_multiply},
-            {"Relu", import_activation<Operator::relu>},
             {"Sigmoid", import_activation<Operator::sigmoid>},
             {"Softmax", import_softmax},
             {"Sub", import_subtract},

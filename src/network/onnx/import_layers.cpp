@@ -23,24 +23,40 @@ std::vector<float> channel_parameter(const Constant& constant, std::int64_t coun
     return values;
 }
 
+/// Makes a convolution of what was blocks of an image's pixels one of the image itself, with a
+/// kernel and a stride that are larger by the blocks. Its channels then are those of the image.
+std::size_t read_pixels(OnnxImporter& importer, const SpaceToDepth& blocks, Constant& weight,
+                        Window& window) {
+    importer.budget().take(element_count(weight.shape), sizeof(float));
+    Tensor filters = over_pixels({weight.shape, weight.floats()}, blocks);
+    for (Extent* part : {&window.kernel, &window.stride, &window.before, &window.after})
+        *part = product(*part, blocks.block);
+    weight = make_constant(weight.name, filters.shape, std::move(filters.values));
+    return blocks.node;
+}
+
 void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(3);
     Constant weight = importer.constant(node.input(1), "weight");
-    const std::vector<std::int64_t> shape = weight.shape;
-    if (shape.size() != 4)
+    if (weight.shape.size() != 4)
         throw core::DataError(fmt::format("the weight '{}' has shape {}; only convolutions of "
                                           "images, with 4 dimensions, are supported",
-                                          weight.name, shape_text(shape)));
+                                          weight.name, shape_text(weight.shape)));
+    const Extent kernel{weight.shape[2], weight.shape[3]};
+    if (extent_attribute(node, "kernel_shape", 1, kernel) != kernel)
+        throw core::DataError("attribute 'kernel_shape' is not that of the weight " +
+                              shape_text(weight.shape));
+    std::size_t input = importer.image(node.input(0));
+    Window window = read_window(node, kernel, importer.shape(input).extent);
     Node layer;
     layer.op = Operator::conv2d;
-    layer.output_channels = shape[0];
+    layer.output_channels = weight.shape[0];
     layer.groups = node.integer("group", 1);
-    layer.kernel = {shape[2], shape[3]};
-    if (extent_attribute(node, "kernel_shape", 1, layer.kernel) != layer.kernel)
-        throw core::DataError("attribute 'kernel_shape' is not that of the weight " +
-                              shape_text(shape));
-    std::size_t input = importer.image(node.input(0));
-    Window window = read_window(node, layer.kernel, importer.shape(input).extent);
+    if (const auto blocks = importer.samples().joined_by(importer.node(input));
+        blocks && layer.groups == 1 && window.dilation == Extent{1, 1} &&
+        weight.shape[1] == importer.shape(input).channels)
+        input = read_pixels(importer, *blocks, weight, window);
+    layer.kernel = window.kernel;
     layer.stride = window.stride;
     layer.dilation = window.dilation;
     const std::string name = layer_name(node, weight);
@@ -51,6 +67,7 @@ void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
     layer.inputs = {input};
     layer.bias = node.has_input(2);
     const std::size_t index = importer.append(std::move(layer), name);
+    const std::vector<std::int64_t> shape = weight.shape;
     // append has checked the groups.
     const std::int64_t inputs = importer.shape(input).channels / importer.node(index).groups;
     if (shape[1] != inputs)
@@ -81,7 +98,8 @@ void scale(std::vector<float>& values, double factor) {
         value = static_cast<float>(static_cast<double>(value) * factor);
 }
 
-/// Appends a linear layer with this weight, [out, in], or [in, out] if `transpose`.
+/// Appends a linear layer with this weight, [out, in], or [in, out] if `transpose`. What shuffles
+/// its input, as positions before channels do, it takes over.
 std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant weight,
                           bool transpose, double factor, bool bias) {
     const Feature& input = importer.tensor(node.input(0));
@@ -103,11 +121,18 @@ std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant
     layer.inputs = {input.node};
     layer.output_channels = outputs;
     layer.bias = bias;
+    const Node before = importer.node(input.node);
+    const bool shuffled = before.op == Operator::channel_shuffle;
+    if (shuffled) layer.inputs = before.inputs;
     const std::size_t index = importer.append(std::move(layer), layer_name(node, weight));
     std::vector<float> values = std::move(weight).take_floats();
     if (transpose) {
         importer.budget().take(outputs * inputs, sizeof(float));
         values = transposed(values, inputs, outputs);
+    }
+    if (shuffled) {
+        importer.budget().take(outputs * inputs, sizeof(float));
+        values = columns_before_shuffle(values, inputs, before.groups);
     }
     scale(values, factor);
     importer.add_parameter(index, ".weight", {outputs, inputs}, std::move(values));

@@ -43,7 +43,8 @@ std::int64_t shuffled_groups(const Feature& feature, const TensorShape& shape) {
         if (order == sorted) return before[sorted[1]];
     }
     throw core::DataError("transposes channels and positions; of transposed tensors only channel "
-                          "shuffles are supported");
+                          "shuffles, and positions before channels that are flattened, are "
+                          "supported");
 }
 
 /// Makes a transposed tensor a channel shuffle, if it is one, and defines `node`'s output as that,
@@ -56,6 +57,52 @@ void define_shuffle(OnnxImporter& importer, const OnnxNode& node, const Feature&
     shuffle.groups = shuffled_groups(feature, importer.shape(feature.node));
     Feature result{importer.append(std::move(shuffle), node.name()), std::move(dims)};
     importer.define(node.output(0), std::move(result));
+}
+
+/// The groups of the channel shuffle that makes the flattened `feature` of the same tensor
+/// flattened without being transposed: the axes that went from the front to the back, together.
+/// Nothing where the axes are in another order.
+std::optional<std::int64_t> rotated_groups(const Feature& feature) {
+    std::vector<std::size_t> order;
+    std::map<std::size_t, std::int64_t> sizes; // by axis before
+    for (std::size_t i = 0; i < feature.dims.size(); ++i) {
+        if (feature.dims[i] == 1) continue;
+        order.push_back(feature.order[i]);
+        sizes[feature.order[i]] = feature.dims[i];
+    }
+    const std::size_t front = order.front();
+    std::rotate(order.begin(), std::min_element(order.begin(), order.end()), order.end());
+    if (!std::is_sorted(order.begin(), order.end())) return std::nullopt;
+    std::int64_t groups = 1;
+    for (const auto& [axis, size] : sizes)
+        if (axis < front) groups *= size;
+    return groups;
+}
+
+/// Defines `node`'s output as a transposed tensor, flattened to `dims`: pixels become channels, and
+/// these are shuffled. A linear layer takes the shuffle over.
+void define_flattened(OnnxImporter& importer, const OnnxNode& node, const Feature& feature,
+                      Dims dims) {
+    const std::optional<std::int64_t> groups = rotated_groups(feature);
+    if (!groups) return define_shuffle(importer, node, feature, std::move(dims));
+    Node shuffle;
+    shuffle.op = Operator::channel_shuffle;
+    shuffle.groups = *groups;
+    shuffle.inputs = {feature.node};
+    if (importer.shape(feature.node).extent != Extent{1, 1})
+        shuffle.inputs = {importer.append(Operator::flatten, feature.node, node.name())};
+    const std::size_t shuffled = importer.append(std::move(shuffle), node.name() + ".shuffle");
+    importer.define(node.output(0), Feature{shuffled, std::move(dims)});
+}
+
+/// Defines `node`'s output as what it reads in another shape of as many elements.
+void define_reshaped(OnnxImporter& importer, const OnnxNode& node, Dims dims) {
+    const Feature feature = importer.feature(node.input(0));
+    if (feature.order.empty() || dims == feature.dims)
+        return importer.define_view(node, node.input(0), std::move(dims));
+    const bool flat = !dims.empty() && std::all_of(dims.begin() + 1, dims.end(),
+                                                   [](std::int64_t size) { return size == 1; });
+    (flat ? define_flattened : define_shuffle)(importer, node, feature, std::move(dims));
 }
 
 void import_reshape(OnnxImporter& importer, const OnnxNode& node) {
@@ -75,16 +122,18 @@ void import_reshape(OnnxImporter& importer, const OnnxNode& node) {
             "moves values between images of a batch (to {} images), which is not supported",
             batch.value));
     dims = reshape_target(std::move(dims), feature.dims, zero_is_size);
-    if (feature.order.empty()) return importer.define_view(node, node.input(0), std::move(dims));
-    define_shuffle(importer, node, feature, std::move(dims));
+    const Dims& from = feature.dims;
+    if (from.size() == 3 && dims == Dims{1, from[0], from[1]})
+        importer.take_channels_last(node.input(0));
+    define_reshaped(importer, node, std::move(dims));
 }
 
 void import_flatten(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(1);
-    const Dims& dims = importer.plain(node.input(0)).dims;
+    const Dims dims = importer.feature(node.input(0)).dims;
     const std::int64_t axis = node.integer("axis", 1);
     if (axis != 1 && axis != -static_cast<std::int64_t>(dims.size())) fail_axis("flattens from");
-    importer.define_view(node, node.input(0), {element_count(dims)});
+    define_reshaped(importer, node, {element_count(dims)});
 }
 
 /// Axes are an attribute or, since opset 13, an input. Counted from the front of a tensor with the
@@ -139,22 +188,29 @@ bool is_in_order(const std::vector<std::size_t>& order, const Dims& dims) {
     return true;
 }
 
+/// Takes an input of one channel that is last as an image. Throws when it has more of them.
+void take_channels_last(OnnxImporter& importer, const std::string& tensor) {
+    const Feature& source = importer.feature(tensor);
+    if (source.node != 0 || !source.order.empty()) return;
+    if (source.dims.back() != 1)
+        throw core::DataError("the input has its channels last; export the network with the "
+                              "channels first (tf2onnx: --inputs-as-nchw)");
+    importer.take_channels_last(tensor);
+}
+
 void import_transpose(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(1);
     Feature feature = importer.feature(node.input(0));
-    const bool in_order = feature.order.empty();
-    if (in_order) {
-        feature = importer.plain(node.input(0));
-        feature.order.resize(feature.dims.size());
-        std::iota(feature.order.begin(), feature.order.end(), 0);
-    }
     const std::size_t rank = feature.dims.size() + 1;
     Dims permutation(rank);
     std::iota(permutation.rbegin(), permutation.rend(), 0);
     permutation = node.integers("perm", permutation);
-    if (in_order && feature.node == 0 && permutation == Dims{0, 3, 1, 2})
-        throw core::DataError("the input has its channels last; export the network with the "
-                              "channels first (tf2onnx: --inputs-as-nchw)");
+    if (permutation == Dims{0, 3, 1, 2}) take_channels_last(importer, node.input(0));
+    if (feature.order.empty()) {
+        feature = importer.plain(node.input(0));
+        feature.order.resize(feature.dims.size());
+        std::iota(feature.order.begin(), feature.order.end(), 0);
+    }
     if (permutation.size() != rank || permutation[0] != 0)
         throw core::DataError("moves the axis of the batch, which is not supported");
     std::vector<bool> seen(rank, false);
@@ -219,6 +275,43 @@ void import_concat(OnnxImporter& importer, const OnnxNode& node) {
     importer.define_node(node.output(0), importer.append(std::move(join), node.name()), rank == 2);
 }
 
+/// Every `step`th pixel from `first` on, which a convolution may take over with others.
+std::size_t append_sample(OnnxImporter& importer, const PixelSample& wanted,
+                          const std::string& name) {
+    if (wanted.step == Extent{1, 1}) return wanted.node;
+    const PixelSample sample = importer.samples().resolved(wanted);
+    Node layer = sampling_layer(sample, importer.shape(sample.node).channels);
+    layer.inputs = {sample.node};
+    const std::size_t index = importer.append(std::move(layer), name);
+    if (importer.node(index).op == Operator::conv2d) {
+        Tensor weight = sampling_weight(importer.node(index));
+        importer.add_parameter(index, ".weight", weight.shape, std::move(weight.values));
+    }
+    importer.samples().remember(index, sample);
+    return index;
+}
+
+void import_space_to_depth(OnnxImporter& importer, const OnnxNode& node) {
+    node.check_inputs(1);
+    const std::int64_t block = node.integer("blocksize", 0);
+    constexpr std::int64_t largest = 32;
+    if (block < 1 || block > largest)
+        throw core::DataError(
+            fmt::format("attribute 'blocksize' is {}, must be in [1, {}]", block, largest));
+    const std::size_t from = importer.image(node.input(0));
+    const Extent extent = importer.shape(from).extent;
+    if (extent.height % block != 0 || extent.width % block != 0)
+        throw core::DataError(fmt::format("makes blocks of {} x {} of an image of {} x {}", block,
+                                          block, extent.height, extent.width));
+    Node join;
+    join.op = Operator::concat;
+    for (std::int64_t i = 0; i < block * block; ++i)
+        join.inputs.push_back(append_sample(importer,
+                                            {from, {i / block, i % block}, {block, block}},
+                                            node.name() + "." + std::to_string(i)));
+    importer.define_node(node.output(0), importer.append(std::move(join), node.name()), false);
+}
+
 /// The channels [first, first + count) of `from`; itself for all of them.
 std::size_t append_slice(OnnxImporter& importer, std::size_t from, std::int64_t first,
                          std::int64_t count, const std::string& name) {
@@ -273,17 +366,6 @@ void import_split(OnnxImporter& importer, const OnnxNode& node) {
     }
 }
 
-/// Every `stride`th pixel, as ResNet's shortcuts without parameters take them.
-std::size_t append_subsampling(OnnxImporter& importer, std::size_t from, const Extent& stride,
-                               const std::string& name) {
-    if (stride == Extent{1, 1}) return from;
-    Node pool;
-    pool.op = Operator::max_pool;
-    pool.inputs = {from};
-    pool.stride = stride;
-    return importer.append(std::move(pool), name);
-}
-
 SliceBounds slice_bounds(OnnxImporter& importer, const OnnxNode& node) {
     if (node.input_count() == 1) return slice_attributes(node);
     const auto numbers = [&](std::size_t input) {
@@ -293,31 +375,36 @@ SliceBounds slice_bounds(OnnxImporter& importer, const OnnxNode& node) {
     return {numbers(1), numbers(2), numbers(3), numbers(4)};
 }
 
+/// Throws unless the range, of an axis that has `size` places, is all of the batch, or every nth
+/// pixel to the end of the image.
+void check_sampling(const SliceRange& range, std::int64_t size) {
+    const bool to_the_end = range.step > 0 && range.step <= size && range.first < range.step &&
+                            range.count == (size - range.first + range.step - 1) / range.step;
+    if (!to_the_end || (range.axis == 0 && range.step != 1))
+        throw core::DataError(fmt::format("cuts {}; only ranges of channels, and every nth pixel "
+                                          "from one of the first n to the end, are supported",
+                                          range.axis == 0 ? "the batch" : "an image"));
+    if (range.axis == 1) fail_axis("takes every nth of");
+}
+
 void import_slice(OnnxImporter& importer, const OnnxNode& node) {
     node.check_inputs(5);
     const Feature input = importer.tensor(node.input(0));
     Dims shape = input.dims;
     constexpr std::int64_t any_batch = std::int64_t{1} << 16; // "all" is written as a large number
     shape.insert(shape.begin(), any_batch);
-    std::size_t from = input.node;
-    Extent stride;
+    PixelSample sample{input.node, {0, 0}, {1, 1}};
     for (const SliceRange& range : slice_ranges(slice_bounds(importer, node), shape)) {
-        const std::int64_t size = shape[range.axis];
-        const bool from_first = range.first == 0 && range.step > 0 && range.step <= size &&
-                                range.count == (size + range.step - 1) / range.step;
         if (range.axis == 1 && range.step == 1) {
-            from = append_slice(importer, from, range.first, range.count, node.name());
-        } else if (!from_first || (range.axis == 0 && range.step != 1)) {
-            throw core::DataError(fmt::format("cuts {}; only ranges of channels, and every nth "
-                                              "pixel from the first on, are supported",
-                                              range.axis == 0 ? "the batch" : "an image"));
-        } else if (range.axis == 1) {
-            fail_axis("takes every nth of");
-        } else if (range.axis > 1) {
-            (range.axis == 2 ? stride.height : stride.width) = range.step;
+            sample.node =
+                append_slice(importer, sample.node, range.first, range.count, node.name());
+            continue;
         }
+        check_sampling(range, shape[range.axis]);
+        (range.axis == 2 ? sample.first.height : sample.first.width) = range.first;
+        (range.axis == 2 ? sample.step.height : sample.step.width) = range.step;
     }
-    from = append_subsampling(importer, from, stride, node.name());
+    const std::size_t from = append_sample(importer, sample, node.name());
     const auto& [channels, extent] = importer.shape(from);
     importer.define_part(node.output(0), node.input(0), from,
                          input.dims.size() == 1 ? Dims{channels}
@@ -351,12 +438,12 @@ void import_gather(OnnxImporter& importer, const OnnxNode& node) {
 } // namespace
 
 std::map<std::string, ImportOperator> shape_operators() {
-    return {{"Concat", import_concat},      {"Expand", import_expand},
-            {"Flatten", import_flatten},    {"Gather", import_gather},
-            {"Reshape", import_reshape},    {"Shape", import_shape},
-            {"Slice", import_slice},        {"Split", import_split},
-            {"Squeeze", import_squeeze},    {"Transpose", import_transpose},
-            {"Unsqueeze", import_unsqueeze}};
+    return {{"Concat", import_concat},       {"Expand", import_expand},
+            {"Flatten", import_flatten},     {"Gather", import_gather},
+            {"Reshape", import_reshape},     {"Shape", import_shape},
+            {"Slice", import_slice},         {"SpaceToDepth", import_space_to_depth},
+            {"Split", import_split},         {"Squeeze", import_squeeze},
+            {"Transpose", import_transpose}, {"Unsqueeze", import_unsqueeze}};
 }
 
 } // namespace hdap::network

@@ -51,7 +51,6 @@ std::string workaround(const std::string& op) {
         {"RNN", "only convolutional networks can be pruned"},
         {"Einsum", "only convolutional networks can be pruned"},
         {"DepthToSpace", "replace it by Resize and Conv"},
-        {"SpaceToDepth", "replace it by a Conv with a stride"},
     };
     const auto found = known.find(op);
     return found != known.end() ? found->second : "stop before it (--stop-at)";
@@ -61,6 +60,7 @@ const std::map<std::string, ImportOperator>& operators() {
     static const std::map<std::string, ImportOperator> table = [] {
         std::map<std::string, ImportOperator> all = layer_operators();
         all.merge(elementwise_operators());
+        all.merge(bounding_operators());
         all.merge(image_operators());
         all.merge(shape_operators());
         return all;
@@ -123,6 +123,13 @@ std::array<std::int64_t, 4> input_sizes(const onnx::TypeProto::Tensor& type) {
         throw core::DataError("does not say how many channels it has; export it with a fixed "
                               "number of channels");
     return sizes;
+}
+
+/// Whether the file may have images of one channel, and that last, of the size that was asked for.
+bool is_channels_last(const std::array<std::int64_t, 4>& sizes,
+                      const std::optional<Extent>& wanted) {
+    const auto [batch, height, width, channels] = sizes;
+    return wanted && channels == 1 && *wanted == Extent{height, width};
 }
 
 /// The image's extent: the file's, or what was asked for where the file leaves it open.
@@ -216,9 +223,12 @@ void OnnxImporter::find_input() {
     const onnx::ValueInfoProto& input = only_input(model_.graph(), initializers_);
     input_name_ = input.name();
     try {
-        const auto [batch, channels, height, width] = input_sizes(input.type().tensor_type());
+        const auto sizes = input_sizes(input.type().tensor_type());
+        const auto [batch, channels, height, width] = sizes;
+        const bool last = is_channels_last(sizes, parameters_.input_extent);
         fixed_batch_ = batch;
-        network_.input_extent = choose_extent({height, width}, parameters_.input_extent);
+        network_.input_extent =
+            last ? Extent{height, width} : choose_extent({height, width}, parameters_.input_extent);
         Node node;
         node.output_channels = channels;
         define_node(input_name_, append(std::move(node), input_name_), false);
@@ -249,9 +259,15 @@ void OnnxImporter::count_uses(const std::vector<std::size_t>& order,
                               const std::vector<std::string>& outputs) {
     for (const std::string& output : outputs)
         ++uses_[output];
-    for (const std::size_t i : order)
-        for (const std::string& input : model_.graph().node(static_cast<int>(i)).input())
-            ++uses_[input];
+    for (const std::size_t i : order) {
+        const onnx::NodeProto& node = model_.graph().node(static_cast<int>(i));
+        // CastLike asks for the type of its second input only.
+        const int read = node.op_type() == "CastLike" ? 1 : node.input_size();
+        for (int input = 0; input < std::min(read, node.input_size()); ++input) {
+            ++uses_[node.input(input)];
+            readers_[node.input(input)] = node.op_type();
+        }
+    }
 }
 
 void OnnxImporter::import_node(const OnnxNode& node) {
@@ -332,7 +348,8 @@ namespace {
 
 [[noreturn]] void refuse_transposed(const std::string& tensor) {
     throw core::DataError(fmt::format("reads '{}', in which channels and positions are transposed; "
-                                      "of transposed tensors only channel shuffles are supported",
+                                      "of transposed tensors only channel shuffles, and positions "
+                                      "before channels that are flattened, are supported",
                                       tensor));
 }
 
@@ -376,6 +393,11 @@ std::size_t OnnxImporter::uses(const std::string& tensor) const {
     return found == uses_.end() ? 0 : found->second;
 }
 
+std::string OnnxImporter::only_reader(const std::string& tensor) const {
+    const auto found = readers_.find(tensor);
+    return uses(tensor) == 1 && found != readers_.end() ? found->second : "";
+}
+
 void OnnxImporter::define(const std::string& tensor, Feature feature) {
     const bool pending = !feature.affine.is_identity();
     values_.insert_or_assign(tensor, std::move(feature));
@@ -406,13 +428,15 @@ void OnnxImporter::define_part(const std::string& tensor, const std::string& sou
 
 void OnnxImporter::define_view(const OnnxNode& node, const std::string& source,
                                std::vector<std::int64_t> dims) {
-    Feature view = feature(source).order.empty() ? feature(source) : plain(source);
+    Feature view = feature(source);
     view.exclusive = view.exclusive && uses(source) == 1;
+    if (dims == view.dims) return define(node.output(0), std::move(view));
+    if (!view.order.empty()) refuse_transposed(source);
     const TensorShape& shape = shapes_[view.node];
     const std::int64_t elements = shape.channels * shape.extent.height * shape.extent.width;
     const bool channels_only = std::all_of(dims.begin() + (dims.empty() ? 0 : 1), dims.end(),
                                            [](std::int64_t size) { return size == 1; });
-    if (shape.extent != Extent{1, 1} && channels_only && dims != view.dims) {
+    if (shape.extent != Extent{1, 1} && channels_only) {
         if (dims.empty() || dims[0] != elements)
             throw core::DataError(
                 fmt::format("makes {} of {}", shape_text(dims), shape_text(view.dims)));
@@ -421,6 +445,18 @@ void OnnxImporter::define_view(const OnnxNode& node, const std::string& source,
     }
     view.dims = std::move(dims);
     define(node.output(0), std::move(view));
+}
+
+void OnnxImporter::take_channels_last(const std::string& tensor) {
+    const Feature& source = feature(tensor);
+    const auto& [height, extent] = shapes_[0]; // as if it were [N, C, H, W]
+    const bool untouched = source.node == 0 && network_.nodes.size() == 1;
+    if (!untouched || !source.affine.is_uniform() ||
+        source.dims != std::vector{height, extent.height, std::int64_t{1}})
+        return;
+    network_.input_extent = {height, extent.height};
+    network_.nodes[0].output_channels = 1;
+    shapes_[0] = infer_shape(network_, 0, {});
 }
 
 std::size_t OnnxImporter::append(Node node, const std::string& name) {
@@ -499,6 +535,12 @@ PrunedNetwork OnnxImporter::finish(const std::vector<std::string>& outputs) {
             throw core::DataError(fmt::format("output '{}': {}", output, error.what()));
         }
     }
+    if (parameters_.input_extent && *parameters_.input_extent != network_.input_extent)
+        throw core::DataError(fmt::format(
+            "input '{}': is {} x {}, {} x {} was asked for; no Reshape or Transpose makes its last "
+            "axis the channels",
+            input_name_, network_.input_extent.height, network_.input_extent.width,
+            parameters_.input_extent->height, parameters_.input_extent->width));
     drop_unused(network_);
     if (network_.outputs == std::vector{network_.nodes.size() - 1}) network_.outputs.clear();
     (void)infer_shapes(network_);

@@ -3,9 +3,11 @@
 #include "constant.hpp"
 #include "hdap/network/onnx.hpp"
 #include "model.hpp"
+#include "network/rearrangements.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,17 +30,26 @@ struct Affine {
     [[nodiscard]] bool is_factor() const noexcept;
 };
 
+/// What values are clipped to.
+struct Bounds {
+    double low = -std::numeric_limits<double>::infinity();
+    double high = std::numeric_limits<double>::infinity();
+    bool operator==(const Bounds&) const = default;
+};
+
 /// What an ONNX tensor is in terms of our network: the tensor of a node, seen in another shape or
-/// order, and scaled and shifted.
+/// order, scaled and shifted, and then clipped.
 ///
-/// Neither becomes a node before it must: most of them are parts of something that we have an
-/// operator for, as x + 3 is of a hard sigmoid, or go into a layer's bias.
+/// None becomes a node before it must: most of them are parts of something that we have an operator
+/// for, as x + 3 is of a hard sigmoid and a lower bound is of ReLU6, or go into a layer's bias.
 struct Feature {
     std::size_t node = 0;
     std::vector<std::int64_t> dims; ///< the ONNX tensor's shape without the batch
     /// Axis i of `dims` is axis order[i] of the tensor before it was transposed. Empty: it was not.
     std::vector<std::size_t> order = {};
     Affine affine = {};
+    /// Of what only an operator reads that bounds it further; see import_bounds.cpp.
+    Bounds bounds = {};
     std::string affine_name = {}; ///< the ONNX node that added to `affine` last
     bool exclusive = true;        ///< nobody else reads the tensor of `node`
 };
@@ -76,6 +87,8 @@ class OnnxImporter {
     std::size_t image(const std::string& tensor);
     /// How many nodes and outputs read the tensor.
     [[nodiscard]] std::size_t uses(const std::string& tensor) const;
+    /// The operator of the node that alone reads the tensor; empty when that is none or several.
+    [[nodiscard]] std::string only_reader(const std::string& tensor) const;
 
     void define(const std::string& tensor, Feature feature);
     void define(const std::string& tensor, Constant constant);
@@ -85,10 +98,13 @@ class OnnxImporter {
     /// which is that of `source` itself where nothing was left out.
     void define_part(const std::string& tensor, const std::string& source, std::size_t node,
                      std::vector<std::int64_t> dims);
-    /// Defines `tensor` as `source` in another shape of as many elements, not transposed; makes a
-    /// flatten node where pixels become channels.
+    /// Defines `tensor` as `source` in another shape of as many elements, not transposed unless the
+    /// shape stays; makes a flatten node where pixels become channels.
     void define_view(const OnnxNode& node, const std::string& source,
                      std::vector<std::int64_t> dims);
+    /// Takes the input [N, H, W, 1] as an image of one channel, in which the numbers lie alike, if
+    /// `tensor` is that and no node reads it yet as H channels.
+    void take_channels_last(const std::string& tensor);
 
     // The network.
 
@@ -106,6 +122,7 @@ class OnnxImporter {
     /// that takes no more than a bias, else a batch norm.
     void make_affine_node(Feature& feature);
     MemoryBudget& budget() noexcept { return budget_; }
+    PixelSamples& samples() noexcept { return samples_; }
 
   private:
     void find_tensors();
@@ -126,13 +143,15 @@ class OnnxImporter {
     std::unordered_map<std::string, const onnx::TensorProto*> initializers_;
     std::unordered_map<std::string, std::variant<Constant, Feature>> values_;
     std::unordered_map<std::string, std::size_t> uses_;
-    std::set<std::string> names_;                      ///< of nodes
-    std::unordered_map<std::string, int> last_number_; ///< by the name that was wanted
-    std::int64_t fixed_batch_ = 0;                     ///< 0: open
+    std::unordered_map<std::string, std::string> readers_; ///< by tensor the last one's operator
+    std::set<std::string> names_;                          ///< of nodes
+    std::unordered_map<std::string, int> last_number_;     ///< by the name that was wanted
+    std::int64_t fixed_batch_ = 0;                         ///< 0: open
     std::string input_name_;
     Network network_;
     std::vector<TensorShape> shapes_;
     Weights weights_;
+    PixelSamples samples_;
 };
 
 /// The name of a layer: that of its weight without ".weight", or else the ONNX node's.
@@ -144,6 +163,7 @@ using ImportOperator = void (*)(OnnxImporter& importer, const OnnxNode& node);
 /// The operators that are known, by their names in ONNX.
 std::map<std::string, ImportOperator> layer_operators();       ///< convolution, linear, batch norm
 std::map<std::string, ImportOperator> elementwise_operators(); ///< arithmetic and activations
+std::map<std::string, ImportOperator> bounding_operators();    ///< ReLU and whatever clips
 std::map<std::string, ImportOperator> image_operators();       ///< pooling, resizing, padding
 std::map<std::string, ImportOperator> shape_operators();       ///< views, cuts, joins
 

@@ -35,6 +35,19 @@ Extent padding_of(const OperatorCall& call, const Node& node) {
     return text->value.toStringRef() == "same" ? same_padding(call, node) : Extent{0, 0};
 }
 
+/// What `node`, a convolution that is to read `input`, reads in the end: where that is blocks of an
+/// image's pixels it takes them from the image itself, by a larger kernel.
+std::size_t settle_input(const OperatorCall& call, const Traced& input, Node& node,
+                         Tensor& weight) {
+    const NetworkAssembly& assembly = call.assembly();
+    const auto blocks = call.assembly().samples().joined_by(assembly.node(input.node));
+    if (!blocks || node.groups != 1 || node.dilation != Extent{1, 1}) return input.node;
+    weight = over_pixels(weight, *blocks);
+    for (Extent* part : {&node.kernel, &node.stride, &node.padding})
+        *part = product(*part, blocks->block);
+    return blocks->node;
+}
+
 Value convolution(const OperatorCall& call) {
     const Traced input = call.spatial(call.input());
     const Known weight = call.tensor("weight");
@@ -55,15 +68,18 @@ Value convolution(const OperatorCall& call) {
     if (node.groups < 1 || filters.size(1) * node.groups != input.sizes[1])
         call.fail(fmt::format("has a weight of shape {} and {} groups, but an input of {} channels",
                               shape_of(filters), node.groups, input.sizes[1]));
-    const Traced result = call.append(std::move(node), {input.node});
-    call.assembly().set_weight(result.node, ".weight", to_floats(filters));
+    Tensor values = to_floats(filters);
+    const std::size_t from = settle_input(call, input, node, values);
+    const Traced result = call.append(std::move(node), {from});
+    call.assembly().set_weight(result.node, ".weight", std::move(values));
     if (call.find("bias") != nullptr)
         call.assembly().set_weight(result.node, ".bias",
                                    to_floats(call.tensor("bias").value.toTensor()));
     return result;
 }
 
-/// `weight` is [outputs, inputs].
+/// `weight` is [outputs, inputs]. What shuffles its input, as positions before channels do, the
+/// layer takes over.
 Traced append_linear(const OperatorCall& call, const Traced& given, const Known& weight) {
     const Traced input = call.flat(given);
     const at::Tensor& matrix = weight.value.toTensor();
@@ -74,9 +90,15 @@ Traced append_linear(const OperatorCall& call, const Traced& given, const Known&
     node.name = call.name_of_layer(weight, "fc");
     node.op = Operator::linear;
     node.output_channels = matrix.size(0);
-    Traced result = call.append(std::move(node), {input.node});
+    Tensor values = to_floats(matrix);
+    std::size_t from = input.node;
+    if (const Node& before = call.assembly().node(from); before.op == Operator::channel_shuffle) {
+        values.values = columns_before_shuffle(values.values, matrix.size(1), before.groups);
+        from = before.inputs[0];
+    }
+    Traced result = call.append(std::move(node), {from});
     result.sizes = {batch_size, matrix.size(0)};
-    call.assembly().set_weight(result.node, ".weight", to_floats(matrix));
+    call.assembly().set_weight(result.node, ".weight", std::move(values));
     return result;
 }
 
@@ -177,9 +199,8 @@ Value hard_swish(const OperatorCall& call) {
     return activation(call, Operator::hard_swish, "hard_swish");
 }
 
-/// A positive factor may come after the activation as well as before.
-Value relu(const OperatorCall& call) {
-    Traced input = call.input();
+/// ReLU. A positive factor may come after it as well as before.
+Traced at_least_zero(const OperatorCall& call, Traced input) {
     const bool factor_only = input.affine.is_factor() && input.affine.scale[0] > 0.0;
     const Affine after = factor_only ? input.affine : Affine{};
     if (factor_only)
@@ -194,8 +215,12 @@ Value relu(const OperatorCall& call) {
     return result;
 }
 
+Value relu(const OperatorCall& call) {
+    return at_least_zero(call, call.input());
+}
+
 /// `input` clamped to [low, high]: ReLU6 of it, stretched. ReLU6 of x + 3 is 6 · hard sigmoid of x.
-Value clamped(const OperatorCall& call, Traced input, double low, double high) {
+Traced clamped(const OperatorCall& call, Traced input, double low, double high) {
     if (!(low < high)) call.fail("clamps to nothing");
     const double width = high - low;
     input.affine.add({-low});
@@ -224,12 +249,40 @@ Value hardtanh(const OperatorCall& call) {
     return clamped(call, call.input(), call.number("min_val"), call.number("max_val"));
 }
 
-Value clamp(const OperatorCall& call) {
-    if (call.find("min") != nullptr && call.find("max") != nullptr)
-        return clamped(call, call.input(), call.number("min"), call.number("max"));
-    if (call.find("min") == nullptr || call.number("min") != 0.0)
+/// `input` with one bound: 0 from below, or any from above where it is a ReLU, which the other
+/// bound is of.
+Traced bounded(const OperatorCall& call, Traced input, double bound, bool below) {
+    const Node& node = call.assembly().node(input.node);
+    if (below && bound == 0.0) return at_least_zero(call, std::move(input));
+    const bool is_relu = node.op == Operator::relu && input.affine.is_factor() &&
+                         input.affine.scale[0] > 0.0; // which may as well come before it
+    if (below || !is_relu)
         call.fail("has one bound only; it must be 0 from below, or there must be two");
-    return relu(call);
+    input.node = node.inputs[0];
+    return clamped(call, std::move(input), 0.0, bound);
+}
+
+Value clamp(const OperatorCall& call) {
+    const bool below = call.find("min") != nullptr;
+    const bool above = call.find("max") != nullptr;
+    if (below && above) return clamped(call, call.input(), call.number("min"), call.number("max"));
+    if (!below && !above) call.fail("has no bound");
+    return bounded(call, call.input(), call.number(below ? "min" : "max"), below);
+}
+
+/// The larger, or smaller, of a tensor and a number.
+Value extremum(const OperatorCall& call, bool larger) {
+    const bool number_first = call.value("self").get<Known>() != nullptr;
+    return bounded(call, call.traced(call.value(number_first ? "other" : "self")),
+                   call.number(number_first ? "self" : "other"), larger);
+}
+
+Value maximum(const OperatorCall& call) {
+    return extremum(call, true);
+}
+
+Value minimum(const OperatorCall& call) {
+    return extremum(call, false);
 }
 
 Value softmax(const OperatorCall& call) {
@@ -411,6 +464,11 @@ constexpr std::array layers{
     OperatorEntry{"hardtanh", hardtanh},
     OperatorEntry{"clamp", clamp},
     OperatorEntry{"clamp_min", clamp},
+    OperatorEntry{"clamp_max", clamp},
+    OperatorEntry{"maximum", maximum},
+    OperatorEntry{"minimum", minimum},
+    OperatorEntry{"max", maximum},
+    OperatorEntry{"min", minimum},
     OperatorEntry{"leaky_relu", leaky_relu},
     OperatorEntry{"silu", silu},
     OperatorEntry{"sigmoid", sigmoid},

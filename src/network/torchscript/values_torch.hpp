@@ -27,6 +27,7 @@ enum class View {
     swapped_groups, ///< [N, C/G, G, H, W]: half a channel shuffle
     row_means,      ///< [N, C, H] or [N, C, H, 1]: half a global average
     one_channel,    ///< [N, H, W] of a node with one channel
+    pixels_first,   ///< [N, H, W, C]
     expanded,       ///< [N, C, H, W] of a node whose extent is 1 × 1
 };
 

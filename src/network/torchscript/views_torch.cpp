@@ -77,6 +77,21 @@ Traced flattened(const OperatorCall& call, const Traced& given) {
     return result;
 }
 
+/// [N, H, W, C] made flat: pixels become channels, and these are shuffled. A linear layer takes the
+/// shuffle over.
+Traced flattened_pixels_first(const OperatorCall& call, const Traced& given) {
+    const TensorShape shape = call.assembly().shape(given.node);
+    Traced input = flattened(call, given);
+    if (shape.channels == 1 || shape.extent == Extent{1, 1}) return input;
+    Node node;
+    node.name = call.name("shuffle");
+    node.op = Operator::channel_shuffle;
+    node.groups = shape.channels;
+    Traced result = call.append_alike(std::move(node), input);
+    result.affine = input.affine;
+    return result;
+}
+
 /// The half of a channel shuffle that joins the swapped groups again.
 Traced shuffled(const OperatorCall& call, const Traced& given) {
     const Traced input = given.affine.is_uniform() ? given : call.settled(given);
@@ -115,6 +130,9 @@ Traced reshaped(const OperatorCall& call, Traced input, const Sizes& wanted) {
         if (target == whole) return shuffled(call, input);
         if (target == Sizes{batch_size, shape.channels * pixels})
             return flattened(call, shuffled(call, input));
+    } else if (input.view == View::pixels_first) {
+        if (target == Sizes{batch_size, shape.channels * pixels})
+            return flattened_pixels_first(call, input);
     } else if (input.view != View::row_means) {
         if (target == Sizes{batch_size, shape.channels * pixels}) return flattened(call, input);
         if (target == whole) return seen_as(input, View::plain, target);
@@ -184,17 +202,25 @@ Value unsqueeze(const OperatorCall& call) {
     return with_ones(call, input, std::move(sizes));
 }
 
-/// Swapped groups of channels are all that may change places.
+/// Swapped groups of channels, and pixels before channels, are all that may change places.
 Traced permuted(const OperatorCall& call, const Traced& input,
                 const std::vector<std::size_t>& order) {
     std::vector<std::size_t> same(order.size());
     for (std::size_t i = 0; i < same.size(); ++i)
         same[i] = i;
     if (order == same) return input;
+    if (input.view == View::plain && order == std::vector<std::size_t>{0, 2, 3, 1})
+        return seen_as(input, View::pixels_first,
+                       {input.sizes[0], input.sizes[2], input.sizes[3], input.sizes[1]});
+    if (input.view == View::pixels_first && order == std::vector<std::size_t>{0, 3, 1, 2})
+        return seen_as(input, View::plain,
+                       {input.sizes[0], input.sizes[3], input.sizes[1], input.sizes[2]});
     const bool groups = input.view == View::groups || input.view == View::swapped_groups;
     if (!groups || order != std::vector<std::size_t>{0, 2, 1, 3, 4})
-        call.fail("changes the order of dimensions; networks here have batch, channels, height and "
-                  "width in this order, and only a channel shuffle swaps some");
+        call.fail(
+            "changes the order of dimensions; networks here have batch, channels, height and "
+            "width in this order, and only a channel shuffle, and a flattening of [N, H, W, C], "
+            "swap some");
     const View other = input.view == View::groups ? View::swapped_groups : View::groups;
     Sizes sizes = input.sizes;
     std::swap(sizes[1], sizes[2]);
@@ -248,14 +274,21 @@ Traced channels_of(const OperatorCall& call, const Traced& input, std::int64_t f
     return result;
 }
 
-/// Every `step`-th row (dimension 2) or column (3): a pooling over single pixels.
+/// Every `step`-th row (dimension 2) or column (3) from `first` on, which a convolution may take
+/// over with others.
 Traced subsampled(const OperatorCall& call, const Traced& input, std::size_t dim,
-                  std::int64_t step) {
-    Node node;
-    node.op = Operator::max_pool;
-    (dim == 2 ? node.stride.height : node.stride.width) = step;
+                  std::int64_t first, std::int64_t step) {
+    PixelSample sample{input.node, {0, 0}, {1, 1}};
+    (dim == 2 ? sample.first.height : sample.first.width) = first;
+    (dim == 2 ? sample.step.height : sample.step.width) = step;
+    NetworkAssembly& assembly = call.assembly();
+    sample = assembly.samples().resolved(sample);
+    Node node = sampling_layer(sample, assembly.shape(sample.node).channels);
     node.name = call.name("subsample");
-    Traced result = call.append(std::move(node), {input.node});
+    Traced result = call.append(std::move(node), {sample.node});
+    if (has_weights(assembly.node(result.node).op))
+        assembly.set_weight(result.node, ".weight", sampling_weight(assembly.node(result.node)));
+    assembly.samples().remember(result.node, sample);
     result.memory = input.memory;
     result.version = input.version;
     result.whole = false;
@@ -279,7 +312,7 @@ Value slice(const OperatorCall& call) {
     if (first >= last || step < 1) call.fail("takes nothing");
     if (first == 0 && last == size && step == 1) return input;
     if (dim == 1 && step == 1) return channels_of(call, input, first, last - first);
-    if (dim >= 2 && first == 0 && last == size) return subsampled(call, input, dim, step);
+    if (dim >= 2 && first < step && last == size) return subsampled(call, input, dim, first, step);
     call.fail(dim == 0   ? "takes some of the batch's images"
               : dim == 1 ? "takes every so many channels; use a channel shuffle and a slice"
                          : "cuts off a part of the image; use a convolution without padding, or "

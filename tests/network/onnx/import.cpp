@@ -1,6 +1,8 @@
 #include "hdap/core/error.hpp"
 #include "hdap/network/onnx.hpp"
+#include "hdap/network/pruning_structure.hpp"
 #include "network/onnx/networks.hpp"
+#include "network/onnx/operators.hpp"
 #include "network/reference_forward.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 using namespace hdap;
 using namespace hdap::network;
@@ -67,9 +70,10 @@ TEST_CASE("x times its sigmoid becomes silu, and only that") {
 }
 
 TEST_CASE("all forms of the hard swish and the hard sigmoid are recognised") {
-    for (const HardSwish form : {HardSwish::with_hard_sigmoid, HardSwish::clip_then_divide,
-                                 HardSwish::divide_last, HardSwish::one_operator}) {
-        const OnnxSample sample = mobilenet_v3(14, form);
+    for (const HardSwish form :
+         {HardSwish::with_hard_sigmoid, HardSwish::clip_then_divide, HardSwish::divide_last,
+          HardSwish::one_operator, HardSwish::min_and_max}) {
+        const OnnxSample sample = mobilenet_v3(17, form);
         CAPTURE(sample.name);
         const Network network = import(sample.graph).network;
         CHECK(count(network, Operator::hard_swish) == 3);
@@ -77,6 +81,210 @@ TEST_CASE("all forms of the hard swish and the hard sigmoid are recognised") {
         CHECK(count(network, Operator::batch_norm) == 3);
         CHECK(count(network, Operator::relu6) == 0);
     }
+}
+
+TEST_CASE("bounds that follow each other become one activation") {
+    const auto operators_after = [](auto&& bounded) {
+        OnnxGraph graph(18);
+        graph.output(bounded(graph, graph.conv("c", "x", 3, 4, {})));
+        return operators_of(import(graph).network);
+    };
+    using Graph = OnnxGraph&;
+    const std::string relu6 = "input conv2d relu6";
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              return g.add("Max", {x, g.scalar(0.0F)});
+          }) == "input conv2d relu");
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              return g.add("Min", {g.scalar(6.0F), g.add("Max", {g.scalar(0.0F), x})});
+          }) == relu6);
+    CHECK(
+        operators_after([](Graph g, const std::string& x) {
+            return g.add("Max", {g.add("Min", {x, g.weight("six", {1}, {6.0F})}), g.scalar(0.0F)});
+        }) == relu6);
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              const std::string six = g.add("Constant", {}, {{"value_int", 6}});
+              const std::string relu = g.add("Relu", {x});
+              return g.add("Min", {relu, g.add("CastLike", {six, relu})});
+          }) == relu6);
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              return g.add("Clip", {g.add("Min", {x, g.scalar(6.0F)}), g.scalar(0.0F)});
+          }) == relu6);
+    // The ReLU remains for who reads it, too.
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              const std::string relu = g.add("Relu", {x});
+              return g.add("Add", {g.add("Min", {relu, g.scalar(6.0F)}), relu});
+          }) == "input conv2d relu relu6 add");
+    CHECK(operators_after([](Graph g, const std::string& x) {
+              const std::string high = g.scalar(std::numeric_limits<float>::infinity());
+              return g.add("Min", {x, high});
+          }) == "input conv2d");
+}
+
+TEST_CASE("bounds that are no activation of ours are refused by name") {
+    const auto refused = [](const std::string& op, const std::vector<float>& bound) {
+        return operator_error(13, op, {}, {bound});
+    };
+    CHECK_THAT(refused("Min", {6.0F}),
+               Contains("node 'here' (Min), which reads 'x': clips to [-inf, 6], only [0, 6] "
+                        "(ReLU6) and [0, inf] (ReLU), and [0, 1] (hard sigmoid), are supported; "
+                        "train with one of these"));
+    CHECK_THAT(refused("Max", {1.0F}), Contains("clips to [1, inf]"));
+    CHECK_THAT(refused("Max", {std::nanf("")}), Contains("a bound is no number (NaN)"));
+    CHECK_THAT(operator_error(10, "Clip", {{"min", std::nanf("")}, {"max", 6.0F}}),
+               Contains("a bound is no number (NaN)"));
+    CHECK_THAT(refused("Min", std::vector<float>(12, 6.0F)), Contains("clips to [-inf, 6]"));
+    CHECK_THAT(refused("Max", {0.0F, 0.0F}), Contains("'c0' of shape [2] must be one number"));
+    std::vector<float> some(12, 0.0F);
+    some[7] = 1.0F;
+    CHECK_THAT(refused("Max", some), Contains("'c0' of shape [12] must be one number"));
+    CHECK_THAT(refused("Max", {}), Contains("must be one number"));
+    OnnxGraph nothing;
+    nothing.output(nothing.add("Min", {}));
+    CHECK_THAT(import_error(nothing), Contains("input 0 is missing"));
+    OnnxGraph crossed; // what is at least 0 and at most -1 is -1
+    crossed.output(crossed.add(
+        "Min", {crossed.add("Max", {"x", crossed.scalar(0.0F)}), crossed.scalar(-1.0F)}));
+    CHECK_THAT(import_error(crossed), Contains("(Min)") && Contains("clips to [-1, -1]"));
+    for (const char* op : {"Max", "Min"}) {
+        OnnxGraph two;
+        two.output(two.add(op, {two.add("Tanh", {"x"}), two.scalar(0.0F), "x"}));
+        CHECK_THAT(import_error(two), Contains("of two tensors, which is not supported; train"));
+    }
+    OnnxGraph computed;
+    computed.output(computed.add("Clip", {"x", computed.add("GlobalMaxPool", {"x"})}));
+    CHECK_THAT(import_error(computed), Contains("is computed from the image, must be constant"));
+    OnnxGraph integers;
+    integers.output(integers.add("Max", {"x", integers.integers({0})}));
+    CHECK_THAT(import_error(integers), Contains("(Max)"));
+    OnnxGraph cast;
+    cast.output(cast.add("CastLike", {"x", cast.integers({0})}));
+    CHECK_THAT(import_error(cast), Contains("makes integers of a tensor"));
+}
+
+namespace {
+
+/// The first convolution behind the input.
+const Node& first_layer(const Network& network) {
+    return *std::find_if(network.nodes.begin(), network.nodes.end(),
+                         [](const Node& node) { return node.op == Operator::conv2d; });
+}
+
+} // namespace
+
+TEST_CASE("blocks of pixels as channels become part of the convolution that reads them") {
+    for (const bool columns_first : {false, true}) {
+        const PrunedNetwork model = import(focus(13, columns_first).graph);
+        CHECK(count(model.network, Operator::max_pool) == 1); // of the blocks that are normalised
+        CHECK(count(model.network, Operator::concat) == 1);
+        const Node& stem = first_layer(model.network);
+        CHECK(stem.name == "backbone.stem.conv.conv");
+        CHECK(stem.inputs == std::vector<std::size_t>{0});
+        CHECK((stem.kernel == Extent{6, 6} && stem.stride == Extent{2, 2}));
+        CHECK(stem.padding == Extent{2, 2});
+        CHECK(model.weights.at("backbone.stem.conv.conv.weight").shape == Integers{8, 3, 6, 6});
+        const PruningStructure structure = find_pruning_structure(model.network);
+        // The stem's channels are read by a larger kernel; those of dark2 as blocks, four times.
+        REQUIRE(structure.groups.size() == 3);
+        CHECK(structure.groups[0].name == "backbone.stem.conv.conv");
+        CHECK(structure.groups[0].channels == 8);
+        CHECK(structure.groups[1].name == "backbone.dark2.conv");
+        CHECK(structure.groups[1].channels == 12);
+        CHECK(structure.groups[2].name == "backbone.dark3.conv");
+    }
+}
+
+TEST_CASE("parts of an image that are no blocks of pixels are refused") {
+    const auto error_of = [](const Integers& starts, const Integers& ends, const Integers& axes,
+                             const Integers& steps) {
+        OnnxGraph graph;
+        graph.output(graph.add("Slice", {"x", graph.integers(starts), graph.integers(ends),
+                                         graph.integers(axes), graph.integers(steps)}));
+        return import_error(graph);
+    };
+    constexpr std::int64_t most = INT64_MAX;
+    CHECK_THAT(error_of({0}, {most}, {2}, {0}), Contains("has a step of 0"));
+    CHECK_THAT(error_of({15}, {INT64_MIN}, {2}, {-1}), Contains("cuts an image"));
+    CHECK_THAT(error_of({2}, {most}, {2}, {2}), Contains("cuts an image"));
+    CHECK_THAT(error_of({1}, {12}, {2}, {2}), Contains("cuts an image"));
+    CHECK_THAT(error_of({20}, {most}, {2}, {32}), Contains("cuts an image"));
+    CHECK_THAT(error_of({1}, {most}, {3}, {most}), Contains("cuts an image"));
+    CHECK_THAT(error_of({1}, {most}, {0}, {2}), Contains("cuts the batch"));
+    CHECK_THAT(error_of({1}, {most}, {1}, {2}), Contains("takes every nth of another axis"));
+    CHECK_THAT(error_of({1}, {most}, {4}, {2}), Contains("4 is not in"));
+    CHECK_THAT(error_of({1}, {most}, {-5}, {2}), Contains("-5 is not in"));
+    CHECK_THAT(error_of({1, 1}, {most, most}, {2, -2}, {2, 2}), Contains("cuts one axis twice"));
+    CHECK_THAT(error_of({1}, {most}, {2}, {2, 2}), Contains("another number of ends, axes or"));
+    OnnxGraph computed;
+    const std::string size =
+        computed.add("Gather", {computed.add("Shape", {"x"}), computed.integers({0})});
+    computed.output(computed.add("Slice", {"x", computed.integers({1}), size,
+                                           computed.integers({2}), computed.integers({2})}));
+    CHECK_THAT(import_error(computed), Contains("(Slice)") && Contains("size of the batch"));
+    // Samples of images that do not divide have different sizes.
+    OnnxGraph uneven(13, {0, 3, 15, 12});
+    uneven.output(add_focus(uneven, "x", {{0, 0}, {1, 0}, {0, 1}, {1, 1}}, Slicing::together));
+    CHECK_THAT(import_error(uneven), Contains("joins tensors of different extents"));
+    for (const int block : {-1, 0, 33, INT32_MAX})
+        CHECK_THAT(operator_error(13, "SpaceToDepth", {{"blocksize", block}}),
+                   Contains("'blocksize' is") && Contains("must be in [1, 32]"));
+    CHECK_THAT(operator_error(13, "SpaceToDepth", {}), Contains("'blocksize' is 0"));
+    CHECK_THAT(operator_error(13, "SpaceToDepth", {{"blocksize", 8}}),
+               Contains("makes blocks of 8 x 8 of an image of 16 x 12"));
+}
+
+TEST_CASE("a dense layer takes over that it reads positions before channels") {
+    const PrunedNetwork model = import(keras_flatten(13, false).graph);
+    CHECK(operators_of(model.network) == "input batch_norm conv2d relu max_pool conv2d relu "
+                                         "max_pool flatten linear relu linear softmax");
+    const PruningStructure structure = find_pruning_structure(model.network);
+    REQUIRE(structure.groups.size() == 3);
+    CHECK(structure.groups[1].name == "conv2d_1");
+    // Without a layer, or before another operator, it is a shuffle.
+    OnnxGraph bare;
+    bare.output(
+        bare.add("Flatten", {bare.add("Transpose", {"x"}, {{"perm", Integers{0, 2, 3, 1}}})}));
+    CHECK(operators_of(import(bare).network) == "input flatten channel_shuffle");
+    // Rows and columns that changed places are no shuffle of channels.
+    for (const Integers& permutation : {Integers{0, 1, 3, 2}, Integers{0, 2, 1, 3}}) {
+        OnnxGraph other;
+        const std::string turned = other.add("Transpose", {"x"}, {{"perm", permutation}});
+        other.output(other.gemm("fc", other.add("Flatten", {turned}), 576, 5));
+        CHECK_THAT(import_error(other),
+                   Contains("(Flatten)") && Contains("positions before channels"));
+    }
+}
+
+TEST_CASE("an image whose one channel is last is read as one whose channel is first") {
+    for (const char* op : {"Reshape", "Transpose"})
+        for (const bool scaled : {false, true})
+            for (const bool asked : {false, true}) {
+                CAPTURE(op, scaled, asked);
+                OnnxGraph graph(13, {0, 20, 28, 1});
+                std::string x = scaled ? graph.add("Div", {"x", graph.scalar(255.0F)}) : "x";
+                x = std::string(op) == "Reshape"
+                        ? graph.add(op, {x, graph.integers({-1, 1, 20, 28})})
+                        : graph.add(op, {x}, {{"perm", Integers{0, 3, 1, 2}}});
+                graph.output(graph.conv("c", x, 1, 4, {}));
+                OnnxImportParameters parameters;
+                if (asked) parameters.input_extent = Extent{20, 28};
+                const Network network = import(graph, parameters).network;
+                CHECK(infer_shapes(network)[0] == TensorShape{1, {20, 28}});
+                CHECK(operators_of(network) ==
+                      (scaled ? "input batch_norm conv2d" : "input conv2d"));
+                CHECK_THAT(import_error(graph, {.input_extent = Extent{28, 20}, .outputs = {}}),
+                           Contains("is 20 x 28, 28 x 20 was asked for") ||
+                               Contains("is 28 x 1, 28 x 20 was asked for"));
+            }
+    // Images of 20 channels and one column, after all.
+    OnnxGraph columns(13, {0, 20, 28, 1});
+    columns.output(columns.conv("c", "x", 20, 4, {}));
+    CHECK(infer_shapes(import(columns).network)[0] == TensorShape{20, {28, 1}});
+    CHECK_THAT(import_error(columns, {.input_extent = Extent{20, 28}, .outputs = {}}),
+               Contains("is 28 x 1, 20 x 28 was asked for"));
+    // What was read as 20 channels cannot become one.
+    OnnxGraph both(13, {0, 20, 28, 1});
+    both.output(both.add("Reshape", {both.add("Relu", {"x"}), both.integers({-1, 1, 20, 28})}));
+    CHECK_THAT(import_error(both), Contains("arranged in another way"));
 }
 
 TEST_CASE("detours of exporters leave nothing behind") {
@@ -375,7 +583,7 @@ TEST_CASE("forms of operators that are not supported are refused, with a way out
     CHECK_THAT(operator_error(13, "Transpose", {{"perm", Integers{1, 0, 2, 3}}}),
                Contains("moves the axis of the batch"));
     CHECK_THAT(operator_error(13, "Transpose", {{"perm", Integers{0, 2, 3, 1}}}),
-               Contains("only channel shuffles are supported"));
+               Contains("only channel shuffles"));
     CHECK_THAT(operator_error(9, "Upsample", {{"mode", "linear"}}, {{1, 1, 2, 2}}),
                Contains("mode 'linear' with coordinates 'asymmetric' is not supported"));
     CHECK_THAT(operator_error(9, "Upsample", {}, {{1, 2, 2, 2}}), Contains("resizes other axes"));
@@ -411,6 +619,13 @@ TEST_CASE("graphs that mix images, or have no single image, are refused") {
     OnnxGraph last(13, {1, 224, 224, 3});
     last.output(last.add("Transpose", {"x"}, {{"perm", Integers{0, 3, 1, 2}}}));
     CHECK_THAT(import_error(last), Contains("the input has its channels last"));
+    OnnxGraph scaled(13, {1, 224, 224, 3});
+    const std::string tenth = scaled.add("Mul", {"x", scaled.scalar(0.1F)});
+    scaled.output(scaled.add("Transpose", {tenth}, {{"perm", Integers{0, 3, 1, 2}}}));
+    CHECK_THAT(import_error(scaled), Contains("the input has its channels last"));
+    OnnxGraph mean(13, {1, 224, 224, 3});
+    mean.output(mean.add("Sub", {"x", mean.random_weight("mean", {1, 1, 1, 3}, 1.0)}));
+    CHECK_THAT(import_error(mean), Contains("(tf2onnx: --inputs-as-nchw)"));
 
     OnnxGraph vectors(13, {1, 10});
     vectors.output(vectors.add("Relu", {"x"}));

@@ -64,13 +64,17 @@ class OnnxMutation {
     }
 
     void change_operator() {
-        constexpr std::array<const char*, 30> operators{
-            "Relu",      "Sigmoid",   "Tanh",        "Add",      "Mul",        "Sub",
-            "Div",       "Concat",    "Flatten",     "Identity", "Softmax",    "GlobalAveragePool",
-            "MaxPool",   "HardSwish", "HardSigmoid", "Reshape",  "Transpose",  "Squeeze",
-            "Unsqueeze", "Slice",     "Gather",      "Split",    "Shape",      "Expand",
-            "Clip",      "LeakyRelu", "AveragePool", "Sum",      "ReduceMean", "Pad"};
-        any_node().set_op_type(operators[static_cast<std::size_t>(below(30))]);
+        constexpr std::array<const char*, 34> operators{
+            "Relu",       "Sigmoid",     "Tanh",        "Add",
+            "Mul",        "Sub",         "Div",         "Concat",
+            "Flatten",    "Identity",    "Softmax",     "GlobalAveragePool",
+            "MaxPool",    "HardSwish",   "HardSigmoid", "Reshape",
+            "Transpose",  "Squeeze",     "Unsqueeze",   "Slice",
+            "Gather",     "Split",       "Shape",       "Expand",
+            "Clip",       "LeakyRelu",   "AveragePool", "Sum",
+            "ReduceMean", "Pad",         "Max",         "Min",
+            "CastLike",   "SpaceToDepth"};
+        any_node().set_op_type(operators[static_cast<std::size_t>(below(34))]);
     }
 
     void change_attribute() {

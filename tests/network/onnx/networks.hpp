@@ -52,23 +52,37 @@ inline OnnxSample efficientnet(std::int64_t opset) {
             {"features.0.0", "features.1.block.1.0", "features.1.block.2.fc2", "fc"}};
 }
 
-enum class HardSwish { one_operator, with_hard_sigmoid, clip_then_divide, divide_last };
+enum class HardSwish {
+    one_operator,
+    with_hard_sigmoid,
+    clip_then_divide,
+    divide_last,
+    min_and_max ///< with numbers that CastLike makes, as PyTorch's newer exporter does
+};
 
 /// MobileNetV3: hard swish in the forms that exporters write, hard sigmoid, ReduceMean.
 inline OnnxSample mobilenet_v3(std::int64_t opset, HardSwish form) {
     OnnxGraph graph(opset);
-    const auto clipped = [&graph](const std::string& from) {
+    const auto clipped = [&graph, form](const std::string& from) {
+        const auto number = [&](int value, const std::string& like) {
+            return graph.add("CastLike", {graph.add("Constant", {}, {{"value_int", value}}), like});
+        };
+        if (form == HardSwish::min_and_max) {
+            const std::string x = graph.add("Add", {from, number(3, from)});
+            return graph.add("Min", {graph.add("Max", {x, number(0, x)}), number(6, x)});
+        }
         const std::string shifted = graph.add("Add", {from, graph.scalar(3.0F)});
         return graph.add("Clip", {shifted, graph.scalar(0.0F), graph.scalar(6.0F)});
     };
     const auto hard_sigmoid = [&](const std::string& from) {
-        if (form == HardSwish::clip_then_divide || form == HardSwish::divide_last)
+        if (form != HardSwish::one_operator && form != HardSwish::with_hard_sigmoid)
             return graph.add("Div", {clipped(from), graph.scalar(6.0F)});
         return graph.add("HardSigmoid", {from}, {{"alpha", 1.0F / 6.0F}, {"beta", 0.5F}});
     };
     const auto hard_swish = [&](const std::string& from) {
         if (form == HardSwish::one_operator) return graph.add("HardSwish", {from});
-        if (form != HardSwish::divide_last) return graph.add("Mul", {from, hard_sigmoid(from)});
+        if (form != HardSwish::divide_last && form != HardSwish::min_and_max)
+            return graph.add("Mul", {from, hard_sigmoid(from)});
         return graph.add("Div", {graph.add("Mul", {from, clipped(from)}), graph.scalar(6.0F)});
     };
     std::string x = graph.conv("features.0.0", "x", 3, 8, {.stride = 2});
@@ -365,6 +379,65 @@ inline OnnxSample keras(std::int64_t opset) {
         "keras", std::move(graph), {"model.conv1.Conv2D", "model.bn1.add", "model.dense.MatMul"}};
 }
 
+/// The stem of YOLOX and of YOLOv5 before its version 6: every second pixel from four places on, as
+/// channels. Another one stands within the network.
+inline OnnxSample focus(std::int64_t opset, bool columns_first) {
+    OnnxGraph graph(opset, {0, 3, 16, 24});
+    const auto blocks_of = [&](const std::string& from) {
+        const auto every_second = [&](const std::string& source, std::int64_t first,
+                                      std::int64_t axis) {
+            return graph.add("Slice", {source, graph.integers({first}), graph.integers({INT64_MAX}),
+                                       graph.integers({axis}), graph.integers({2})});
+        };
+        std::vector<std::string> parts;
+        for (const std::int64_t column : {0, 1})
+            for (const std::int64_t row : {0, 1})
+                parts.push_back(columns_first
+                                    ? every_second(every_second(from, column, 3), row, 2)
+                                    : every_second(every_second(from, row, 2), column, 3));
+        return graph.add("Concat", parts, {{"axis", 1}});
+    };
+    std::string x = graph.conv("backbone.stem.conv.conv", blocks_of("x"), 12, 8, {.bias = true});
+    x = add_silu(graph, x);
+    x = graph.conv("backbone.dark2.conv", blocks_of(x), 32, 12, {.bias = true});
+    x = add_silu(graph, x);
+    // What reads these blocks is a batch norm.
+    const std::string blocks = graph.batch_norm("backbone.norm", blocks_of(x), 48);
+    x = add_silu(graph, graph.conv("backbone.dark3.conv", blocks, 48, 10, {.kernel = 1}));
+    add_classifier(graph, x, 10);
+    return {columns_first ? "focus, columns first" : "focus",
+            std::move(graph),
+            {"backbone.stem.conv.conv", "backbone.dark2.conv", "backbone.dark3.conv", "fc"}};
+}
+
+/// What tf2onnx makes of a Keras network that flattens its images: Keras has channels last, so the
+/// first dense layer reads positions before channels. With --inputs-as-nchw, or with one channel,
+/// where a Reshape does what a Transpose does else.
+inline OnnxSample keras_flatten(std::int64_t opset, bool one_channel) {
+    OnnxGraph graph(opset, one_channel ? Integers{0, 12, 16, 1} : Integers{0, 3, 12, 16});
+    const std::int64_t channels = one_channel ? 1 : 3;
+    std::string x = graph.add("Mul", {"x", graph.scalar(1.0F / 2.0F)}); // Rescaling
+    if (one_channel) x = graph.add("Reshape", {x, graph.integers({-1, 1, 12, 16})});
+    x = graph.add("Relu", {graph.conv("conv2d", x, channels, 6, {.bias = true})});
+    x = graph.add("MaxPool", {x}, {{"kernel_shape", Integers{2, 2}}, {"strides", Integers{2, 2}}});
+    x = graph.add("Relu", {graph.conv("conv2d_1", x, 6, 8, {.bias = true})});
+    x = graph.add("MaxPool", {x}, {{"kernel_shape", Integers{2, 2}}, {"strides", Integers{2, 2}}});
+    x = graph.add("Transpose", {x}, {{"perm", Integers{0, 2, 3, 1}}});
+    x = graph.add("Reshape", {x, graph.integers({-1, 96})});
+    const auto dense = [&](const std::string& name, const std::string& from, std::int64_t inputs,
+                           std::int64_t outputs) {
+        const std::string product = graph.add_named(
+            name + "/MatMul", "MatMul",
+            {from, graph.random_weight(name + "/kernel:0", {inputs, outputs}, 0.3)})[0];
+        return graph.add("Add", {product, graph.random_weight(name + "/bias:0", {outputs}, 0.3)});
+    };
+    x = graph.add("Relu", {dense("dense", x, 96, 9)});
+    graph.output(graph.add("Softmax", {dense("dense_1", x, 9, 5)}, {{"axis", -1}}));
+    return {one_channel ? "keras, flattened, one channel" : "keras, flattened",
+            std::move(graph),
+            {"conv2d", "conv2d_1", "dense.MatMul", "dense_1.MatMul"}};
+}
+
 /// SENet as it is often written: the gate comes from linear layers and is expanded to the image.
 inline OnnxSample senet(bool expanded) {
     OnnxGraph graph(13);
@@ -476,6 +549,11 @@ inline std::vector<OnnxSample> onnx_samples() {
          {HardSwish::with_hard_sigmoid, HardSwish::clip_then_divide, HardSwish::divide_last})
         samples.push_back(mobilenet_v3(13, form));
     samples.push_back(mobilenet_v3(14, HardSwish::one_operator));
+    samples.push_back(mobilenet_v3(17, HardSwish::min_and_max));
+    for (const bool other : {false, true}) {
+        samples.push_back(focus(other ? 11 : 17, other));
+        samples.push_back(keras_flatten(other ? 13 : 15, other));
+    }
     samples.push_back(inception(13));
     for (const Upsampling form : {Upsampling::nearest_scales, Upsampling::bilinear_computed_sizes,
                                   Upsampling::align_corners})

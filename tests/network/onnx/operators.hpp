@@ -2,6 +2,7 @@
 
 #include "network/onnx/graph.hpp"
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -303,6 +304,209 @@ inline void add_activations(OperatorSamples& samples) {
     hard.output(hard.add("Clip", {line, hard.scalar(0.0F), hard.scalar(1.0F)}));
 }
 
+/// ReLU, ReLU6 and hard sigmoids as bounds that follow each other, in the forms that exporters
+/// write. `x` is scaled so that all bounds act.
+inline void add_bounds(OperatorSamples& samples) {
+    const auto sample = [&](const std::string& name, auto&& bounded) {
+        OnnxGraph& graph = samples.begin(name, 18);
+        const std::string x = graph.add("Mul", {"x", graph.scalar(5.0F)});
+        graph.output(bounded(graph, graph.add("Tanh", {"x"}), x));
+    };
+    const auto add = [&](const std::string& name, auto&& bounded) {
+        sample(name, [&](OnnxGraph& g, const std::string&, const std::string& x) {
+            return bounded(g, x);
+        });
+    };
+    const auto value = [](OnnxGraph& g, const char* kind, auto number) {
+        return g.add("Constant", {}, {{kind, number}});
+    };
+    add("Max", [](OnnxGraph& g, const std::string& x) {
+        return g.add("Max", {g.scalar(0.0F), x});
+    });
+    add("Min of a ReLU", [&](OnnxGraph& g, const std::string& x) {
+        return g.add("Min", {g.add("Relu", {x}), value(g, "value_float", 6.0F)});
+    });
+    // CastLike reads the tensor, too, but not its numbers.
+    add("Min of a ReLU, as PyTorch's newer exporter writes it",
+        [&](OnnxGraph& g, const std::string& x) {
+            const std::string relu = g.add("Relu", {x});
+            return g.add("Min", {relu, g.add("CastLike", {value(g, "value_int", 6), relu})});
+        });
+    add("Max and Min with numbers of the tensor's type", [&](OnnxGraph& g, const std::string& x) {
+        const std::string low = g.add("CastLike", {value(g, "value_int", 0), x});
+        const std::string high = g.add("CastLike", {value(g, "value_int", 6), x});
+        return g.add("Min", {high, g.add("Max", {x, low})});
+    });
+    add("Min and Max with all numbers", [&](OnnxGraph& g, const std::string& x) {
+        const std::string none = value(g, "value_float", std::numeric_limits<float>::infinity());
+        const std::string six = g.add("Cast", {value(g, "value_ints", Integers{6})}, {{"to", 1}});
+        return g.add("Max", {g.weight("low", {1, 1, 1, 1}, {0.0F}), g.scalar(-1.0F),
+                             g.add("Min", {six, x, none, g.scalar(9.0F)})});
+    });
+    add("Min and ReLU", [](OnnxGraph& g, const std::string& x) {
+        return g.add("Relu", {g.add("Min", {g.weight("high", {3, 1, 1}, {6.0F, 6.0F, 6.0F}), x})});
+    });
+    add("Clip and Clip", [](OnnxGraph& g, const std::string& x) {
+        return g.add("Clip", {g.add("Clip", {x, g.scalar(0.0F)}), "", g.scalar(6.0F)});
+    });
+    add("Min of a ReLU that is read elsewhere", [](OnnxGraph& g, const std::string& x) {
+        const std::string relu = g.add("Relu", {x});
+        return g.add("Sub",
+                     {g.add("Concat", {relu, g.add("Min", {relu, g.scalar(6.0F)})}, {{"axis", 1}}),
+                      g.scalar(1.0F)});
+    });
+    add("CastLike of a tensor", [](OnnxGraph& g, const std::string& x) {
+        return g.add("CastLike", {x, g.scalar(1.0F)});
+    });
+    add("ReLU6 of a shifted layer", [](OnnxGraph& g, const std::string& x) {
+        const std::string c = g.conv("c", x, 3, 4, {});
+        const std::string shifted =
+            g.add("Add", {c, g.random_weight("shift", {4, 1, 1}, 1.0, 2.0)});
+        return g.add("Min", {g.add("Max", {shifted, g.scalar(0.0F)}), g.scalar(6.0F)});
+    });
+    add("ReLU6 of vectors", [](OnnxGraph& g, const std::string& x) {
+        const std::string relu = g.add("Relu", {g.add("Flatten", {x})});
+        return g.add("Min", {relu, g.weight("six", {1}, {6.0F})});
+    });
+    add("ReLU6 of what is transposed", [](OnnxGraph& g, const std::string& x) {
+        std::string y = g.add("Transpose", {x}, {{"perm", Integers{0, 2, 3, 1}}});
+        y = g.add("Min", {g.add("Relu", {y}), g.scalar(6.0F)});
+        return g.add("Transpose", {y}, {{"perm", Integers{0, 3, 1, 2}}});
+    });
+    sample("Hard sigmoid as a bounded line",
+           [](OnnxGraph& g, const std::string& y, const std::string& x) {
+               std::string line = g.add("Mul", {x, g.scalar(1.0F / 6.0F)});
+               line = g.add("Add", {line, g.scalar(0.5F)});
+               line = g.add("Max", {g.add("Min", {line, g.scalar(1.0F)}), g.scalar(0.0F)});
+               return g.add("Mul", {line, y});
+           });
+    for (const bool divided : {false, true})
+        add("Hard swish by hand", [&](OnnxGraph& g, const std::string& x) {
+            std::string y = g.add("Add", {g.add("CastLike", {value(g, "value_int", 3), x}), x});
+            y = g.add("Min", {g.add("Relu", {y}), g.scalar(6.0F)});
+            y = g.add("Mul", {x, y});
+            return divided ? g.add("Div", {y, g.scalar(6.0F)})
+                           : g.add("Mul", {g.scalar(1.0F / 6.0F), y});
+        });
+}
+
+/// How the slices of a stem like YOLOv5's take their pixels.
+enum class Slicing { rows_then_columns, columns_then_rows, together };
+
+/// The `step`th pixels of `from` from `first` on.
+inline std::string add_sample(OnnxGraph& graph, const std::string& from, const Integers& first,
+                              const Integers& step, Slicing slicing) {
+    const auto slice = [&](const std::string& source, const Integers& axes) {
+        Integers starts;
+        Integers steps;
+        for (const std::int64_t axis : axes) {
+            starts.push_back(first[static_cast<std::size_t>(axis) - 2]);
+            steps.push_back(step[static_cast<std::size_t>(axis) - 2]);
+        }
+        return graph.add("Slice", {source, graph.integers(starts),
+                                   graph.integers(Integers(axes.size(), INT64_MAX)),
+                                   graph.integers(axes), graph.integers(steps)});
+    };
+    if (slicing == Slicing::together) return slice(from, {2, 3});
+    if (slicing == Slicing::rows_then_columns) return slice(slice(from, {2}), {3});
+    return slice(slice(from, {3}), {2});
+}
+
+/// Blocks of pixels as channels: the samples from these places on, joined.
+inline std::string add_focus(OnnxGraph& graph, const std::string& from,
+                             const std::vector<Integers>& places, Slicing slicing,
+                             const Integers& step = {2, 2}) {
+    std::vector<std::string> parts;
+    for (const Integers& first : places)
+        parts.push_back(add_sample(graph, from, first, step, slicing));
+    return graph.add("Concat", parts, {{"axis", 1}});
+}
+
+inline void add_blocks(OperatorSamples& samples) {
+    const std::vector<Integers> yolo{{0, 0}, {1, 0}, {0, 1}, {1, 1}};
+    const auto conv = [](OnnxGraph& graph, const std::string& from, const Integers& weight,
+                         const OperatorSamples::Attributes& attributes) {
+        return graph.add("Conv", {from, graph.random_weight("w", weight, 0.3)}, attributes);
+    };
+    const OnnxAttribute padded{"pads", Integers{1, 1, 1, 1}};
+    for (const Slicing slicing :
+         {Slicing::rows_then_columns, Slicing::columns_then_rows, Slicing::together}) {
+        OnnxGraph& graph = samples.begin("Focus", 13);
+        graph.output(conv(graph, add_focus(graph, "x", yolo, slicing), {4, 12, 3, 3}, {padded}));
+    }
+    const auto behind_blocks = [&](const std::string& name, const Integers& weight,
+                                   const OperatorSamples::Attributes& attributes) {
+        OnnxGraph& graph = samples.begin("Focus, " + name, 13);
+        const std::vector<Integers> places{{1, 1}, {0, 1}, {0, 0}, {1, 0}};
+        graph.output(
+            conv(graph, add_focus(graph, "x", places, Slicing::together), weight, attributes));
+    };
+    behind_blocks("1 x 1", {4, 12, 1, 1}, {});
+    behind_blocks("padded on some sides", {4, 12, 2, 3}, {{"pads", Integers{1, 0, 0, 2}}});
+    behind_blocks("padded to the same size", {4, 12, 3, 2},
+                  {{"auto_pad", "SAME_UPPER"}, {"strides", Integers{2, 3}}});
+    behind_blocks("dilated", {4, 12, 2, 2}, {{"dilations", Integers{2, 1}}});
+    behind_blocks("grouped", {6, 4, 3, 3}, {padded, {"group", 3}});
+    OnnxGraph& uneven = samples.begin("Blocks of 2 x 3", 13);
+    std::vector<Integers> places;
+    for (std::int64_t i = 5; i >= 0; --i)
+        places.push_back({i % 2, i / 2});
+    uneven.output(conv(uneven, add_focus(uneven, "x", places, Slicing::together, {2, 3}),
+                       {4, 18, 3, 3}, {padded}));
+    OnnxGraph& some = samples.begin("Samples that are no blocks", 13);
+    std::string y = add_focus(some, "x", {{1, 0}, {0, 1}, {1, 0}, {1, 1}}, Slicing::together);
+    some.output(conv(some, y, {4, 12, 3, 3}, {padded}));
+    OnnxGraph& bare = samples.begin("Focus without a convolution", 13);
+    bare.output(add_focus(bare, "x", yolo, Slicing::columns_then_rows));
+    // 16 rows by threes are 6, 5 and 5; a sample of a sample.
+    OnnxGraph& odd = samples.begin("Every third row from the second on", 13);
+    y = add_sample(odd, "x", {1, 0}, {3, 1}, Slicing::together);
+    odd.output(add_sample(odd, y, {1, 3}, {2, 4}, Slicing::rows_then_columns));
+    OnnxGraph& twice = samples.begin("Focus within a network, normalised and read twice", 13);
+    y = twice.add("Relu", {twice.conv("c", "x", 3, 5, {})});
+    const std::string blocks = add_focus(twice, y, yolo, Slicing::together);
+    twice.output(twice.add("Concat",
+                           {conv(twice, blocks, {4, 20, 3, 3}, {padded}),
+                            twice.add("Relu", {twice.batch_norm("bn", blocks, 20)})},
+                           {{"axis", 1}}));
+    for (const int block : {1, 2, 4}) {
+        samples.add(13, "SpaceToDepth", {{"blocksize", block}});
+        OnnxGraph& graph = samples.begin("SpaceToDepth and a convolution", 13);
+        graph.output(conv(graph, graph.add("SpaceToDepth", {"x"}, {{"blocksize", block}}),
+                          {4, 3 * block * block, 3, 3}, {padded}));
+    }
+}
+
+/// Positions before channels, flattened: what tf2onnx leaves before a dense layer.
+inline void add_turned_vectors(OperatorSamples& samples) {
+    const auto turned = [&](const std::string& name, const Integers& permutation, bool reshape,
+                            bool layer) {
+        OnnxGraph& graph = samples.begin(name, 13);
+        std::string y = graph.conv("c", "x", 3, 4, {.stride = 2});
+        y = graph.add("Transpose", {y}, {{"perm", permutation}});
+        y = graph.add("Identity", {y});
+        y = reshape ? graph.add("Reshape", {y, graph.integers({-1, 192})})
+                    : graph.add("Flatten", {y});
+        if (layer) y = graph.add("MatMul", {y, graph.random_weight("w", {192, 5}, 0.3)});
+        graph.output(y);
+    };
+    turned("Flatten of [H, W, C]", {0, 2, 3, 1}, false, true);
+    turned("Reshape of [H, W, C]", {0, 2, 3, 1}, true, true);
+    turned("Reshape of [W, C, H]", {0, 3, 1, 2}, true, true);
+    turned("Flatten of [H, W, C] without a layer", {0, 2, 3, 1}, false, false);
+    OnnxGraph& rows = samples.begin("[pixels, C] made flat and normalised", 13);
+    std::string y = rows.add("Reshape", {rows.conv("c", "x", 3, 4, {}), rows.integers({0, 4, -1})});
+    y = rows.add("Flatten", {rows.add("Transpose", {y}, {{"perm", Integers{0, 2, 1}}})});
+    y = rows.add("Relu", {rows.batch_norm("bn", y, 768)});
+    rows.output(rows.gemm("fc", y, 768, 5));
+    OnnxGraph& vectors = samples.begin("Shuffle of vectors before a layer", 13);
+    y = vectors.add("Reshape", {vectors.add("GlobalAveragePool", {"x"}), vectors.integers({0, 3})});
+    y = vectors.add("Reshape", {vectors.gemm("fc1", y, 3, 6), vectors.integers({0, 2, 3})});
+    y = vectors.add("Transpose", {y}, {{"perm", Integers{0, 2, 1}}});
+    vectors.output(
+        vectors.gemm("fc2", vectors.add("Reshape", {y, vectors.integers({0, 6})}), 6, 5));
+}
+
 /// Computations of weights and of shapes that exporters leave in their files.
 inline void add_constant_folding(OperatorSamples& samples) {
     OnnxGraph& weights = samples.begin("Weights that are computed", 13);
@@ -376,6 +580,9 @@ inline std::vector<OperatorSample> operator_samples() {
     add_views(samples);
     add_arithmetic(samples);
     add_activations(samples);
+    add_bounds(samples);
+    add_blocks(samples);
+    add_turned_vectors(samples);
     add_constant_folding(samples);
     return std::move(samples).take();
 }

@@ -347,7 +347,17 @@ TEST_CASE("Constants become what they amount to") {
           "hard_sigmoid");
     CHECK(operators(import_lines("return x * torch.sigmoid(x)").network) == "silu");
     CHECK(operators(import_lines("return torch.relu(x * 4) / 4").network) == "relu");
-    CHECK(operators(import_lines("return torch.clamp(x, min=0)").network) == "relu");
+    for (const char* lines :
+         {"return torch.clamp(x, min=0)", "return torch.clamp_min(x, 0)",
+          "return torch.maximum(x, self.zero)", "return torch.max(self.zero, x)"})
+        CHECK(operators(import_lines(lines, {{"zero", torch::zeros({1})}}).network) == "relu");
+    for (const char* lines : {"return torch.clamp_max(torch.relu(x * 5), 6)",
+                              "return torch.clamp(torch.clamp(x * 5, min=0), max=6)",
+                              "return torch.minimum(self.six, torch.relu_(x * 5))",
+                              "return torch.min(torch.max(x * 5, self.zero), self.six)"})
+        CHECK(operators(
+                  import_lines(lines, {{"zero", torch::zeros({1})}, {"six", torch::full({1}, 6.0)}})
+                      .network) == "conv2d relu6");
     const std::string scaled_clamp = "conv2d relu6 conv2d";
     CHECK(operators(import_lines("return torch.clamp(x, -1, 2)").network) == scaled_clamp);
     CHECK(operators(import_lines("return torch.hardtanh(x)").network) == scaled_clamp);
@@ -363,6 +373,39 @@ TEST_CASE("Constants become what they amount to") {
     import_lines("return torch.relu(x * -2 + 1) + torch.sub(x, x.mean([2, 3], True), alpha=3)");
     import_lines("y = torch.flatten(x * 3 + self.b.view(4, 1, 1), 1)\nreturn torch.rsub(y, 2)",
                  {{"b", torch::randn({4})}});
+}
+
+TEST_CASE("Blocks of pixels as channels become part of the convolution that reads them") {
+    const std::string stem = "y = torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], "
+                             "x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)\n";
+    const std::map<std::string, at::Tensor> weight{{"w", torch::randn({3, 16, 3, 3})}};
+    const PrunedNetwork sample =
+        import_lines(stem + "return torch.conv2d(y, self.w, None, [1], [1])", weight);
+    CHECK(operators(sample.network) == "conv2d");
+    const Node& conv = sample.network.nodes[1];
+    CHECK((conv.kernel == Extent{6, 6} && conv.stride == Extent{2, 2}));
+    CHECK(conv.padding == Extent{2, 2});
+    // Read otherwise, they are samples that are joined.
+    CHECK(operators(import_lines(stem + "return torch.tanh(y)").network) ==
+          "max_pool conv2d conv2d conv2d concat tanh");
+    import_lines(stem + "return torch.conv2d(y, self.w, None, [1], [2], [2])", weight);
+    import_lines("return torch.cat([x[:, :, 1::2, 1::3], x[:, :, ::2][:, :, :, 2::3]], 1)");
+}
+
+TEST_CASE("A linear layer takes over that it reads pixels before channels") {
+    const std::map<std::string, at::Tensor> weight{{"w", torch::randn({3, 144})}};
+    for (const char* flat : {"torch.flatten(x.permute(0, 2, 3, 1), 1)",
+                             "x.permute(0, 2, 3, 1).reshape([x.size(0), -1])",
+                             "torch.relu(x).permute(0, 2, 3, 1).contiguous().view([-1, 144])"})
+        CHECK_THAT(operators(import_lines("y = " + std::string(flat) +
+                                              "\nreturn torch.linear(y, self.w, None)",
+                                          weight)
+                                 .network),
+                   Catch::Matchers::EndsWith("flatten linear"));
+    CHECK(operators(import_lines("return torch.flatten(x.permute(0, 2, 3, 1), 1)").network) ==
+          "flatten channel_shuffle");
+    CHECK(operators(import_lines("return x.permute(0, 2, 3, 1).permute(0, 3, 1, 2)").network)
+              .empty());
 }
 
 TEST_CASE("Means, pooling and reshapes are read in all their forms") {
@@ -491,12 +534,17 @@ TEST_CASE("Forms of operators that networks here cannot express are refused with
                    .tensors = {{"w", torch::randn({144})}},
                    .forward = forward("return (torch.flatten(x, 1) * self.w).view(-1, 4, 6, 6)")}),
                Contains("mixes channels and pixels"));
-    refuses("return x.permute(0, 2, 3, 1)", "order of dimensions");
+    refuses("return x.permute(0, 3, 2, 1)", "order of dimensions");
+    refuses("return x.permute(0, 2, 3, 1)", "no longer is batch, channels, height and width");
+    refuses("return torch.flatten(x.permute(0, 2, 3, 1), 2)", "mixes channels and pixels");
     refuses("return x.view(x.size(0), 8, 3, 6)", "[N, 8, 3, 6] of [N, 4, 6, 6], which mixes");
     refuses("return x.view(3, -1)", "the batch must stay the first dimension");
     refuses("return x[1:]", "some of the batch's images");
     refuses("return x[:, ::2]", "every so many channels");
     refuses("return x[:, :, 1:]", "cuts off a part of the image");
+    refuses("return x[:, :, 2::2]", "cuts off a part of the image");
+    refuses("return torch.cat([x[:, :, ::4], x[:, :, 1::4], x[:, :, 2::4]], 1)",
+            "different extents");
     refuses("return torch.constant_pad_nd(x, [-1, 0], 0)", "cuts off a part of the image");
     refuses("return torch.constant_pad_nd(x, [1, 1], 1)", "something else than zeros");
     refuses("return torch.cat([x, x], 2)", "another dimension than the channels");
@@ -504,6 +552,10 @@ TEST_CASE("Forms of operators that networks here cannot express are refused with
     refuses("return x + torch.mean(x, [2, 3], True)[:, :3]", "different shapes");
     refuses("return x / x", "divides by what an image shows");
     refuses("return torch.clamp(x, min=1)", "one bound only");
+    refuses("return torch.clamp(x, max=6)", "one bound only");
+    refuses("return torch.clamp_max(torch.relu(x), -1)", "clamps to nothing");
+    refuses("return torch.maximum(x, torch.tanh(x))", "needs a number as 'other'");
+    refuses("return torch.max(x, 1)[0]", "has no argument 'other'");
     refuses("return x * (1.0 / 0.0)", "not finite");
     refuses("return x.to(3)", "converts to integers");
     refuses("if bool(x.sum() > 0):\n    x = torch.relu(x)\nreturn x", "aten::sum");
