@@ -8,10 +8,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 namespace hdap::accuracy {
@@ -61,6 +64,11 @@ std::string with_file(std::string command, const fs::path& file) {
     return command;
 }
 
+std::string content_of(const fs::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 /// The last line that is not blank, without blanks around it.
 std::string last_line(const std::string& text) {
     constexpr const char* blanks = " \t\r\n";
@@ -90,6 +98,25 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
     if (line.empty()) return "printed nothing; its last line must be a number in [0, 1]";
     return fmt::format("printed '{}' last; expected a number in [0, 1], e.g. 0.761 for 76.1 %",
                        line);
+}
+
+/// What the program said last beside what `problem_of` quotes, to be appended to that.
+std::string last_words(const core::CommandOutcome& outcome) {
+    const std::string errors = last_line(outcome.errors);
+    if (!errors.empty()) return "; its stderr ends: " + errors;
+    const bool quoted = outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0;
+    const std::string output = last_line(outcome.output).substr(0, 200);
+    return quoted || output.empty() ? "" : "; it printed last: " + output;
+}
+
+/// The ends of both streams, as a text.
+std::string printed_by(const core::CommandOutcome& outcome) {
+    constexpr std::size_t most = 64U << 10U;
+    const std::string& output = outcome.output;
+    const std::size_t skipped = output.size() - std::min(output.size(), most);
+    return fmt::format("stdout:{}\n{}\nstderr:\n{}\n",
+                       skipped == 0 ? "" : fmt::format(" (without its first {} bytes)", skipped),
+                       output.substr(skipped), outcome.errors);
 }
 
 /// Measures candidates by running a program: it gets the candidate as a file, and the last line
@@ -160,11 +187,13 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
             if (const auto number = number_from(last_line(outcome.output)))
                 return CandidateAccuracy{*number, 0};
     }
-    const std::string errors = last_line(outcome.errors);
-    throw core::DataError(fmt::format("accuracy.command `{}` {}, in {} tries{}", command_.command,
-                                      problem_of(outcome, command_.timeout_seconds),
-                                      command_.retries + 1,
-                                      errors.empty() ? "" : "; its stderr ends: " + errors));
+    throw CandidateFailure(
+        {.reason = fmt::format("accuracy.command `{}` {}, in {} {}{}", command_.command,
+                               problem_of(outcome, command_.timeout_seconds), command_.retries + 1,
+                               command_.retries == 0 ? "try" : "tries", last_words(outcome)),
+         .output = printed_by(outcome),
+         .network = content_of(file),
+         .format = command_.format});
 }
 
 } // namespace
