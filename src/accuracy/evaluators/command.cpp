@@ -80,6 +80,32 @@ std::string last_line(const std::string& text) {
     return text.substr(first, last - first + 1);
 }
 
+/// How many bytes the character of UTF-8 that begins at `at` takes; 0 when none does.
+std::size_t character_length(const std::string& text, std::size_t at) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    const std::size_t length = first < 0x80U                      ? 1
+                               : first >= 0xC2U && first < 0xE0U  ? 2
+                               : first >= 0xE0U && first < 0xF0U  ? 3
+                               : first >= 0xF0U && first <= 0xF4U ? 4
+                                                                  : 0;
+    if (at + length > text.size()) return 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if ((static_cast<unsigned char>(text[at + i]) & 0xC0U) != 0x80U) return 0;
+    return length;
+}
+
+/// A line as a message quotes it: not long, and of UTF-8 without control characters.
+std::string quotable(const std::string& line) {
+    constexpr std::size_t most_bytes = 200;
+    std::string text;
+    for (std::size_t at = 0; at < line.size() && text.size() < most_bytes;) {
+        const std::size_t length = character_length(line, at);
+        text += length == 0 ? "?" : line.substr(at, length);
+        at += std::max<std::size_t>(length, 1);
+    }
+    return core::printable(text);
+}
+
 std::optional<double> number_from(const std::string& line) {
     double value = 0.0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
@@ -94,7 +120,7 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
         return fmt::format("did not end within {} s (accuracy.timeout_seconds)",
                            core::shortest(timeout_seconds));
     if (outcome.exit_code != 0) return fmt::format("ended with exit code {}", outcome.exit_code);
-    const std::string line = last_line(outcome.output).substr(0, 200);
+    const std::string line = quotable(last_line(outcome.output));
     if (line.empty()) return "printed nothing; its last line must be a number in [0, 1]";
     return fmt::format("printed '{}' last; expected a number in [0, 1], e.g. 0.761 for 76.1 %",
                        line);
@@ -102,10 +128,10 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
 
 /// What the program said last beside what `problem_of` quotes, to be appended to that.
 std::string last_words(const core::CommandOutcome& outcome) {
-    const std::string errors = last_line(outcome.errors);
+    const std::string errors = quotable(last_line(outcome.errors));
     if (!errors.empty()) return "; its stderr ends: " + errors;
     const bool quoted = outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0;
-    const std::string output = last_line(outcome.output).substr(0, 200);
+    const std::string output = quotable(last_line(outcome.output));
     return quoted || output.empty() ? "" : "; it printed last: " + output;
 }
 

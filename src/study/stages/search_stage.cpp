@@ -109,8 +109,8 @@ void warn_of_failures(const StudyRun& run) {
     const std::size_t failed = run.found.log.failures();
     if (failed > 0)
         run.job.log.warning(fmt::format(
-            "{} of {} candidates could not be measured: they count as infeasible with accuracy 0; "
-            "{} keeps some of them, with what was printed",
+            "{} of {} candidates could not be measured (logged as infeasible, with accuracy 0); "
+            "what is left of them is in {}",
             failed, run.found.log.size(), run.file("failed").string()));
 }
 
