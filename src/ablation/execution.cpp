@@ -1,5 +1,6 @@
 #include "hdap/ablation/execution.hpp"
 
+#include "cell_end.hpp"
 #include "hdap/ablation/status.hpp"
 #include "hdap/core/child_process.hpp"
 #include "hdap/core/descriptor.hpp"
@@ -39,32 +40,13 @@ struct RunningCell {
     core::ChildProcess process;
     study::Attempt attempt;
     std::uintmax_t log_begin; ///< where the log of this attempt begins in the cell's log
+    std::optional<std::uint64_t> kills_for_memory; ///< when it began
 };
 
 std::uintmax_t size_of(const fs::path& file) {
     std::error_code missing;
     const std::uintmax_t size = fs::file_size(file, missing);
     return missing ? 0 : size;
-}
-
-/// Why a program ended with `exit_code`: its own error message, or the last thing that it printed.
-std::string reason_in(const fs::path& log, std::uintmax_t begin, int exit_code) {
-    if (exit_code > 128)
-        return fmt::format("ended by signal {} ({})", exit_code - 128,
-                           ::strsignal(exit_code - 128));
-    constexpr std::uintmax_t most_bytes = 1U << 16U;
-    constexpr std::size_t most_characters = 500;
-    constexpr std::string_view mark = "hdap: error: ";
-    const std::uintmax_t end = size_of(log);
-    std::ifstream stream(log, std::ios::binary);
-    stream.seekg(static_cast<std::streamoff>(std::max(begin, end - std::min(end, most_bytes))));
-    std::string error;
-    std::string last = "no message";
-    for (std::string line; std::getline(stream, line);) {
-        if (line.starts_with(mark)) error = line.substr(mark.size());
-        if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
-    }
-    return (error.empty() ? last : error).substr(0, most_characters);
 }
 
 /// Starts a cell's program. What it prints is appended to `log`; it shares the claim. When this
@@ -149,7 +131,7 @@ void Execution::pass_on_requests() {
             running.process.signal(SIGUSR1);
     const int requests = control_.stop_now_requested() ? 2 : (control_.stop_requested() ? 1 : 0);
     for (; passed_on_ < requests; ++passed_on_) {
-        log_.info(fmt::format("asked to stop: waiting for {} cells", running_.size()));
+        log_.info(fmt::format("asked to stop: waiting for {}", counted(running_.size(), "cell")));
         stopping_ = true;
         for (const RunningCell& running : running_)
             running.process.signal(SIGUSR2);
@@ -180,7 +162,8 @@ void Execution::end(RunningCell& running, int exit_code) {
     } else if (exit_code != 0 && passed_on_ > 0) {
         exit_code = stopped; // whatever a launcher makes of it
     } else if (exit_code != 0 && exit_code != stopped) {
-        attempt.message = reason_in(folder_.log(cell), running.log_begin, exit_code);
+        attempt.message = reason_of_end(exit_code, folder_.log(cell), running.log_begin,
+                                        running.kills_for_memory != kills_for_memory());
     }
     attempt.ended = core::utc_now();
     attempt.exit_code = exit_code;
@@ -194,8 +177,10 @@ void Execution::end(RunningCell& running, int exit_code) {
         stopping_ = true; // its time was over, and so is ours
         return;
     }
-    log_.warning(fmt::format("{}: {} (see {})", name_of_cell(cell),
-                             last_attempt(folder_, cell).reason, folder_.log(cell).string()));
+    const CellStatus status = last_attempt(folder_, cell);
+    log_.warning(fmt::format("{}: {}{} (see {})", name_of_cell(cell), status.reason,
+                             is_settled(status, parameters_.retries) ? "; not tried again" : "",
+                             folder_.log(cell).string()));
 }
 
 void Execution::start_waiting() {
@@ -221,7 +206,7 @@ bool Execution::start_or_settle(std::size_t index) {
         return true;
     }
     const CellStatus status = last_attempt(folder_, cell);
-    if (status.failures > parameters_.retries)
+    if (is_settled(status, parameters_.retries))
         result_.failed.push_back({index, status.exit_code, status.reason});
     else
         running_.push_back(start(index, std::move(*claim)));
@@ -238,8 +223,10 @@ RunningCell Execution::start(std::size_t index, CellClaim claim) const {
     attempt.threads = parameters_.threads;
     study::append_attempt_start(folder_.attempts(cell), attempt);
     const std::uintmax_t log_begin = size_of(folder_.log(cell));
+    const auto memory_kills = kills_for_memory();
     core::ChildProcess process = start_program(command_of(cell), folder_.log(cell), claim);
-    return {index, std::move(claim), std::move(process), std::move(attempt), log_begin};
+    return {index,     std::move(claim), std::move(process), std::move(attempt),
+            log_begin, memory_kills};
 }
 
 std::vector<std::string> Execution::command_of(const Cell& cell) const {
@@ -268,13 +255,12 @@ std::string Execution::name_of_cell(const Cell& cell) const {
 }
 
 core::ProgressState Execution::progress() const {
-    const std::size_t done = result_.complete + result_.failed.size();
     std::string detail = std::to_string(running_.size()) + " running";
     if (!result_.failed.empty()) detail += fmt::format(", {} failed", result_.failed.size());
     if (running_.empty()) detail += fmt::format(", {} in other jobs", waiting_.size());
     return {.stage = "ablation",
             .position = plan_.name,
-            .done = static_cast<std::int64_t>(done),
+            .done = static_cast<std::int64_t>(result_.complete),
             .total = static_cast<std::int64_t>(total_),
             .unit = "cells",
             .detail = detail};

@@ -71,6 +71,13 @@ CellStatus last_attempt(const Folder& folder, const Cell& cell) {
     return status;
 }
 
+bool is_settled(const CellStatus& status, int retries) {
+    if (status.failures == 0) return false;
+    const auto exit_code = static_cast<core::ExitCode>(status.exit_code);
+    return status.failures > retries || exit_code == core::ExitCode::usage ||
+           exit_code == core::ExitCode::infeasible;
+}
+
 CellStatus status_of(const Folder& folder, const Cell& cell, const std::set<std::string>& queued) {
     // In this order: a job that ends between the two looks has left its results.
     const bool taken = CellClaim::is_taken(folder, cell);

@@ -92,27 +92,68 @@ std::set<std::string> active_tasks(const std::vector<ArrayRecord>& records) {
     return {lines.begin(), lines.end()};
 }
 
-/// "sbatch" with its arguments, and what the tasks find in their environment.
+/// The most tasks that an array of this cluster may have; nothing when that is not known.
+std::optional<std::size_t> most_tasks() {
+    const core::CommandOutcome answer = core::run_command({"scontrol", "show", "config"});
+    if (answer.exit_code != 0) return std::nullopt;
+    for (const std::string& line : split(answer.output, '\n')) {
+        std::istringstream words(line);
+        std::string name;
+        std::string equals;
+        std::size_t size = 0;
+        if (!(words >> name >> equals >> size) || name != "MaxArraySize") continue;
+        // The largest index is one less than it, and ours begin with 1.
+        if (size > 1) return size - 1;
+        throw core::UsageError(
+            fmt::format("this cluster has no job arrays (MaxArraySize = {}): put hdap ablate run "
+                        "into a job of its own",
+                        size));
+    }
+    return std::nullopt;
+}
+
+/// "sbatch" with its arguments, and what the tasks find in their environment. `before`: the array
+/// that it waits for; empty for none.
 std::vector<std::string> submit_command(const Plan& plan, const Folder& folder,
-                                        const fs::path& plan_file, const Submission& submission,
-                                        const SubmissionParameters& parameters) {
-    const std::string array = submission.cells_file.stem().string();
+                                        const fs::path& plan_file, const JobArray& array,
+                                        const SubmissionParameters& parameters,
+                                        const std::string& before) {
+    const std::string name = array.cells_file.stem().string();
     std::vector<std::string> command{
         "env",
         "HDAP_PLAN=" + fs::absolute(plan_file).string(),
         "HDAP_ABLATION=" + folder.root.string(),
-        "HDAP_CELLS_FILE=" + submission.cells_file.string(),
+        "HDAP_CELLS_FILE=" + array.cells_file.string(),
         "HDAP_PROGRAM=" + parameters.program.string(),
         "sbatch",
         "--parsable",
         "--export=ALL",
         "--job-name=hdap-" + plan.name,
-        "--output=" + (folder.root / "logs" / (array + "-%a.log")).string(),
-        fmt::format("--array=1-{}%{}", submission.tasks.size(), parameters.throttle)};
+        "--output=" + (folder.root / "logs" / (name + "-%a.log")).string(),
+        fmt::format("--array=1-{}%{}", array.tasks.size(), parameters.throttle)};
+    if (!before.empty()) command.push_back("--dependency=afterany:" + before);
     command.insert(command.end(), parameters.sbatch_options.begin(),
                    parameters.sbatch_options.end());
     command.push_back(fs::absolute(parameters.script).string());
     return command;
+}
+
+/// Cuts tasks into arrays that the cluster takes. Their files get the first free numbers.
+std::vector<JobArray> arrays_of(const Folder& folder,
+                                const std::vector<std::vector<std::string>>& tasks) {
+    std::vector<JobArray> arrays;
+    const std::size_t most = tasks.empty() ? 0 : most_tasks().value_or(tasks.size());
+    int number = 1;
+    for (std::size_t first = 0; first < tasks.size(); first += most) {
+        const auto begin = tasks.begin() + static_cast<std::ptrdiff_t>(first);
+        const auto count = static_cast<std::ptrdiff_t>(std::min(most, tasks.size() - first));
+        while (fs::exists(cells_file(folder, number)))
+            ++number;
+        arrays.push_back(
+            {.tasks = {begin, begin + count}, .cells_file = cells_file(folder, number)});
+        ++number;
+    }
+    return arrays;
 }
 
 /// The id in what `sbatch --parsable` prints: "123" or "123;cluster", after warnings.
@@ -123,6 +164,43 @@ std::optional<std::string> job_id(const std::string& output) {
         if (!id.empty() && id.find_first_not_of("0123456789") == std::string::npos) return id;
     }
     return std::nullopt;
+}
+
+/// Why sbatch did not take an array, and what to do. `accepted`: the jobs of those before it.
+core::UsageError refusal(const core::CommandOutcome& answer, const JobArray& array,
+                         const std::vector<std::string>& accepted) {
+    if (answer.exit_code == 127)
+        return core::UsageError("sbatch is not there: hdap ablate submit needs Slurm; hdap ablate "
+                                "run works without");
+    std::string text =
+        fmt::format("sbatch refused an array of {} (fewer with --cells-per-task): {}",
+                    counted(array.tasks.size(), "task"), answer.errors);
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    if (answer.errors.find("SubmitJob") != std::string::npos ||
+        answer.errors.find("job submit limit") != std::string::npos)
+        text += "; you may have no more tasks in the queue at a time: the same command submits the "
+                "rest when some have ended";
+    if (!accepted.empty())
+        text += fmt::format("; submitted before it, and kept: job {}", core::join(accepted));
+    return core::UsageError(text);
+}
+
+/// Submits an array, and writes down that it was.
+void submit_array(JobArray& array, const std::vector<std::string>& accepted) {
+    std::string lines;
+    for (const std::vector<std::string>& task : array.tasks)
+        lines += core::join(task, ",") + "\n";
+    write_text(array.cells_file, lines);
+    const core::CommandOutcome answer = core::run_command(array.command);
+    const std::optional<std::string> job = job_id(answer.output);
+    if (answer.exit_code != 0 || !job) {
+        fs::remove(array.cells_file);
+        throw refusal(answer, array, accepted);
+    }
+    array.job = *job;
+    fs::path record = array.cells_file;
+    write_text(record.replace_extension(".toml"), core::settings_as_toml(record_of(array.job)));
 }
 
 } // namespace
@@ -139,9 +217,17 @@ std::set<std::string> queued_cells(const Folder& folder) {
     return queued;
 }
 
+std::size_t Submission::tasks() const {
+    std::size_t count = 0;
+    for (const JobArray& array : arrays)
+        count += array.tasks.size();
+    return count;
+}
+
 Submission plan_submission(const Plan& plan, const Folder& folder, const fs::path& plan_file,
                            const SubmissionParameters& parameters) {
     Submission submission;
+    std::vector<std::vector<std::string>> tasks;
     const std::set<std::string> queued = queued_cells(folder);
     for (const Cell& cell : plan.cells) {
         const CellStatus status = status_of(folder, cell, queued);
@@ -149,21 +235,20 @@ Submission plan_submission(const Plan& plan, const Folder& folder, const fs::pat
             ++submission.complete;
         } else if (status.state == CellState::running || status.state == CellState::queued) {
             ++submission.elsewhere;
-        } else if (status.failures > parameters.retries) {
+        } else if (is_settled(status, parameters.retries)) {
             submission.given_up.push_back(cell.id);
         } else {
             const auto full = static_cast<std::size_t>(parameters.cells_per_task);
-            if (submission.tasks.empty() || submission.tasks.back().size() == full)
-                submission.tasks.emplace_back();
-            submission.tasks.back().push_back(cell.id);
+            if (tasks.empty() || tasks.back().size() == full) tasks.emplace_back();
+            tasks.back().push_back(cell.id);
         }
     }
-    int number = 1;
-    while (fs::exists(cells_file(folder, number)))
-        ++number;
-    submission.cells_file = cells_file(folder, number);
-    if (!submission.tasks.empty())
-        submission.command = submit_command(plan, folder, plan_file, submission, parameters);
+    submission.arrays = arrays_of(folder, tasks);
+    std::string before;
+    for (JobArray& array : submission.arrays) {
+        array.command = submit_command(plan, folder, plan_file, array, parameters, before);
+        before = fmt::format("JOB-OF-{}", array.cells_file.stem().string());
+    }
     return submission;
 }
 
@@ -171,27 +256,13 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
                   const SubmissionParameters& parameters) {
     const storage::RunLock lock(folder.root);
     Submission submission = plan_submission(plan, folder, plan_file, parameters);
-    if (submission.tasks.empty()) return submission;
-    std::string lines;
-    for (const std::vector<std::string>& task : submission.tasks)
-        lines += core::join(task, ",") + "\n";
-    write_text(submission.cells_file, lines);
-    const core::CommandOutcome answer = core::run_command(submission.command);
-    const std::optional<std::string> job = job_id(answer.output);
-    if (answer.exit_code != 0 || !job) {
-        fs::remove(submission.cells_file);
-        throw core::UsageError(
-            answer.exit_code == 127
-                ? "sbatch is not there: hdap ablate submit needs Slurm; hdap ablate run works "
-                  "without"
-                : fmt::format(
-                      "sbatch refused the array of {} tasks (fewer with --cells-per-task): {}",
-                      submission.tasks.size(), answer.errors));
+    std::vector<std::string> accepted;
+    for (JobArray& array : submission.arrays) {
+        array.command = submit_command(plan, folder, plan_file, array, parameters,
+                                       accepted.empty() ? "" : accepted.back());
+        submit_array(array, accepted);
+        accepted.push_back(array.job);
     }
-    submission.job = *job;
-    fs::path record = submission.cells_file;
-    write_text(record.replace_extension(".toml"),
-               core::settings_as_toml(record_of(submission.job)));
     return submission;
 }
 

@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using ablation::Cell;
 using ablation::CellState;
+using ablation::counted;
 using core::ExitCode;
 
 /// What all of these commands are about.
@@ -71,7 +72,10 @@ CLI::App* add_ablate_command(CLI::App& group, Action& action, const std::string&
 }
 
 void add_retry_options(CLI::App& command, int& retries, bool& retry_failed) {
-    command.add_option("--retries", retries, "Times that a failed cell is tried again, in all")
+    command
+        .add_option("--retries", retries,
+                    "Times that a failed cell is tried again, in all; with a wrong configuration "
+                    "(2) or constraints that cannot be met (4) it never is")
         ->check(CLI::Range(0, 1000))
         ->capture_default_str();
     command.add_flag("--retry-failed", retry_failed,
@@ -122,7 +126,7 @@ ExitCode plan_cells(const PlanOptions& options) {
     }
     const ablation::Folder folder = ablation::folder_of(plan, options.out);
     const std::vector<std::string> others = ablation::write_plan(folder, plan, options.plan);
-    std::printf("%s: %zu cells\n", plan.name.c_str(), plan.cells.size());
+    std::printf("%s: %s\n", plan.name.c_str(), counted(plan.cells.size(), "cell").c_str());
     for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis)
         std::printf("  %s: %s\n", plan.axis_names[axis].c_str(), labels_text(plan, axis).c_str());
     std::printf("planned in %s\n", folder.root.c_str());
@@ -154,8 +158,8 @@ execution_parameters(const RunCellsOptions& options,
 
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
-    std::printf("%zu of %zu cells are complete, %zu failed\n", result.complete, chosen,
-                result.failed.size());
+    std::printf("%zu of %s %s complete, %zu failed\n", result.complete,
+                counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are", result.failed.size());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())
@@ -186,7 +190,7 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (options.retry_failed) forget_all_failures(plan, folder);
     core::Log log({.terminal = core::Log::stderr_is_terminal()});
     const auto parameters = execution_parameters(options, limit);
-    log.info(fmt::format("{}: {} cells, {} at a time, in {}", plan.name, cells.size(),
+    log.info(fmt::format("{}: {}, {} at a time, in {}", plan.name, counted(cells.size(), "cell"),
                          parameters.workers, folder.root.string()));
     const auto result = ablation::execute(plan, folder, cells, parameters, log, control);
     print_result(plan, result, cells.size());
@@ -244,14 +248,17 @@ ExitCode submit_cells(const SubmitOptions& options) {
     const auto submission = options.dry_run
                                 ? ablation::plan_submission(plan, folder, options.plan, parameters)
                                 : ablation::submit(plan, folder, options.plan, parameters);
-    if (options.dry_run && !submission.tasks.empty())
-        std::printf("%s\n", shell_text(submission.command).c_str());
-    if (!submission.job.empty())
-        std::printf("submitted job %s: %zu tasks\n", submission.job.c_str(),
-                    submission.tasks.size());
-    if (submission.tasks.empty()) std::printf("nothing to submit\n");
-    std::fprintf(stderr,
-                 "%zu cells are complete, %zu are queued or running, %zu failed too often\n",
+    for (const ablation::JobArray& array : submission.arrays)
+        if (options.dry_run)
+            std::printf("%s\n", shell_text(array.command).c_str());
+        else
+            std::printf("submitted job %s: %s\n", array.job.c_str(),
+                        counted(array.tasks.size(), "task").c_str());
+    if (submission.arrays.empty()) std::printf("nothing to submit\n");
+    if (submission.arrays.size() > 1)
+        std::printf("%s in %zu arrays, as the cluster's MaxArraySize asks: one after the other\n",
+                    counted(submission.tasks(), "task").c_str(), submission.arrays.size());
+    std::fprintf(stderr, "%zu complete, %zu queued or running, %zu failed and left out\n",
                  submission.complete, submission.elsewhere, submission.given_up.size());
     if (!submission.given_up.empty())
         std::fprintf(stderr, "left out: %s; once the cause is gone: --retry-failed\n",
@@ -289,7 +296,8 @@ std::set<std::string> queued_or_none(const ablation::Folder& folder) {
 
 void print_status(const ablation::Plan& plan, const ablation::Folder& folder,
                   const Statuses& statuses) {
-    std::printf("%s: %zu cells in %s\n", plan.name.c_str(), plan.cells.size(), folder.root.c_str());
+    std::printf("%s: %s in %s\n", plan.name.c_str(), counted(plan.cells.size(), "cell").c_str(),
+                folder.root.c_str());
     auto counts = counts_of(statuses);
     for (const CellState state : all_states)
         std::printf("  %-9s %zu\n", name_of(state).c_str(), counts[state]);

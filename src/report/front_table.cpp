@@ -175,9 +175,9 @@ std::string latency_caption(const StudyReport& report) {
 std::string caption(const StudyReport& report) {
     return wrapped(
         fmt::format("Latency: {} per inference, mean over {}, {} MACs: per image, and in "
-                    "% of the unpruned network. {}",
+                    "% of the unpruned network. {} {}",
                     counted(report.batch, "image"), counted(report.devices, "device"),
-                    latency_caption(report), accuracy_caption(report)),
+                    latency_caption(report), accuracy_caption(report), failures_text(report)),
         terminal_width);
 }
 

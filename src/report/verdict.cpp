@@ -145,6 +145,13 @@ std::string how_simulated(const StudyReport& report) {
                : grouped(report.simulated_devices) + " of them simulated";
 }
 
+std::string failures_text(const StudyReport& report) {
+    if (report.failed == 0) return "";
+    return fmt::format("{} of {} could not be measured and {} as infeasible.",
+                       grouped(report.failed), counted(report.evaluated, "candidate"),
+                       report.failed == 1 ? "counts" : "count");
+}
+
 double shown_latency_ms(const StudyReport& report, const NetworkRow& row) {
     return fleet_latency_known(report) ? row.latency_fleet_ms : metric(report, row, "latency.mean");
 }

@@ -34,6 +34,9 @@ bool fleet_latency_known(const StudyReport& report);
 /// "each one simulated", or "20,000 of them simulated" where the fleet is larger.
 std::string how_simulated(const StudyReport& report);
 
+/// "3 of 40 candidates could not be measured and count as infeasible."; nothing where all could.
+std::string failures_text(const StudyReport& report);
+
 /// The mean latency that tables show for `row`: over all devices, or predicted.
 double shown_latency_ms(const StudyReport& report, const NetworkRow& row);
 

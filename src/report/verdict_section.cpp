@@ -144,6 +144,7 @@ std::string verdict_section(const StudyReport& report) {
         html += fmt::format("<p class=\"beside\">{}</p>\n", uniform_sentence(result));
     html += key_numbers(report, result);
     html += fmt::format("<p class=\"note\">{}</p>\n", verdict_note(report, result));
+    if (report.failed > 0) html += fmt::format("<p class=\"note\">{}</p>\n", failures_text(report));
     return html + "</section>\n";
 }
 

@@ -31,6 +31,13 @@ std::vector<T> row_of(const std::vector<T>& table, std::size_t row, std::size_t 
     return {begin, begin + static_cast<std::ptrdiff_t>(width)};
 }
 
+/// Searches of earlier versions ended with the first failure, and have no such column.
+std::vector<std::int32_t> read_failed(const storage::Hdf5Reader& file, const std::string& path,
+                                      std::size_t rows) {
+    if (!file.contains(path)) return std::vector<std::int32_t>(rows, 0);
+    return file.read<std::int32_t>(path, {rows});
+}
+
 void write_column(storage::Hdf5Writer& file, const std::string& path,
                   const std::vector<double>& values, std::string_view unit) {
     file.write(path, values);
@@ -104,6 +111,8 @@ std::string EvaluationLog::defect(const Evaluation& evaluation) const {
     const double accuracy = evaluation.accuracy;
     if (has_accuracy_ ? !(accuracy >= 0 && accuracy <= 1) : !std::isnan(accuracy))
         return fmt::format("accuracy is {}, out of range", core::shortest(accuracy));
+    if (evaluation.failed && !(accuracy == 0 && evaluation.given_up_after == 0))
+        return fmt::format("it failed, and yet has an accuracy of {}", core::shortest(accuracy));
     for (const double latency_ms : evaluation.cluster_latency_ms)
         if (!(latency_ms >= 0 && latency_ms <= unlimited))
             return fmt::format("a cluster_latency_ms is {}, out of range",
@@ -131,6 +140,12 @@ void EvaluationLog::append(Evaluation evaluation) {
 
 double EvaluationLog::value(std::size_t i, const Metric& metric) const {
     return evaluations_[i].values[column_of(metric)];
+}
+
+std::size_t EvaluationLog::failures(std::size_t first) const {
+    const auto from = evaluations_.begin() + static_cast<std::ptrdiff_t>(first);
+    return static_cast<std::size_t>(
+        std::count_if(from, evaluations_.end(), [](const Evaluation& e) { return e.failed; }));
 }
 
 double EvaluationLog::reference(const Metric& metric) const {
@@ -182,6 +197,9 @@ void EvaluationLog::write_metrics(storage::Hdf5Writer& file, const std::string& 
     std::ranges::transform(evaluations_, given_up_after.begin(), &Evaluation::given_up_after);
     file.write(prefix + "/given_up_after", given_up_after);
     file.attribute(prefix + "/given_up_after", "unit", std::string("images"));
+    std::vector<std::int32_t> failed(size());
+    std::ranges::transform(evaluations_, failed.begin(), &Evaluation::failed);
+    file.write(prefix + "/failed", failed);
 }
 
 /// The attributes `reference` of the metrics' columns, if the first one has it.
@@ -209,9 +227,11 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
     const auto cluster_latency_ms = file.read<double>(clusters_path, {n, clusters});
     std::vector<double> accuracy(n, std::numeric_limits<double>::quiet_NaN());
     std::vector<std::int64_t> given_up_after(n, 0);
+    std::vector<std::int32_t> failed(n, 0);
     if (log.has_accuracy_) {
         accuracy = file.read<double>(prefix + "/accuracy", {n});
         given_up_after = file.read<std::int64_t>(prefix + "/given_up_after", {n});
+        failed = read_failed(file, prefix + "/failed", n);
     }
     std::vector<std::vector<double>> columns;
     for (const Metric& metric : log.metrics_)
@@ -223,7 +243,8 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
                          .cluster_latency_ms = row_of(cluster_latency_ms, i, clusters),
                          .values = {},
                          .generation = generations[i],
-                         .given_up_after = given_up_after[i]};
+                         .given_up_after = given_up_after[i],
+                         .failed = failed[i] != 0};
         for (const std::vector<double>& column : columns)
             entry.values.push_back(column[i]);
         const std::string wrong = log.defect(entry);

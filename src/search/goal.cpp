@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace hdap::search {
 
@@ -19,6 +20,7 @@ std::vector<double> Goal::objectives_of(const EvaluationLog& log,
 }
 
 double Goal::violation_of(const EvaluationLog& log, std::size_t entry) const {
+    if (log[entry].failed) return std::numeric_limits<double>::infinity();
     double total = 0;
     for (const Constraint& constraint : constraints)
         total += violation(constraint, log.value(entry, constraint.metric),

@@ -1,5 +1,7 @@
 #include "hdap/search/search_run.hpp"
 
+#include "evaluated_candidate.hpp"
+#include "generation_failures.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
@@ -24,6 +26,12 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// What is known of a candidate of the batch.
+struct BatchAccuracy {
+    CandidateAccuracy accuracy{.value = std::numeric_limits<double>::quiet_NaN()};
+    bool failed = false;
+};
 
 /// Genomes as one array, for a broadcast.
 std::vector<std::int32_t> flattened(std::span<const Genome> genomes) {
@@ -51,6 +59,7 @@ class Record {
 
     void begin_generation(std::size_t candidates) {
         candidates_ = static_cast<std::int64_t>(candidates);
+        failed_ = 0;
     }
 
     void add_accuracy(const Genome& genome, const CandidateAccuracy& accuracy, double seconds) {
@@ -61,24 +70,35 @@ class Record {
         show_progress();
     }
 
+    /// It is logged with its generation; it is no accuracy.
+    void add_failure(double seconds) {
+        ++failed_;
+        present_cost().accuracy_seconds += seconds;
+        walltime_.saw_evaluation(std::chrono::duration<double>(seconds));
+        show_progress();
+    }
+
     void add_wall_seconds(double seconds) { present_cost().wall_seconds += seconds; }
 
     /// Logs the candidates of a generation; the first one of all is the unpruned network.
     void log_batch(std::span<const Genome> batch, std::span<const double> latencies,
-                   std::span<const CandidateAccuracy> accuracies) {
+                   std::span<const BatchAccuracy> accuracies) {
         const std::size_t clusters = problem_.fleet.clusters();
         for (std::size_t i = 0; i < batch.size(); ++i) {
+            const CandidateAccuracy& found = accuracies[i].accuracy;
             const CandidateFacts facts = facts_of(
-                problem_, batch[i], latencies.subspan(i * clusters, clusters), accuracies[i].value);
+                problem_, batch[i], latencies.subspan(i * clusters, clusters), found.value);
             if (!state_.reference) set_reference(problem_.reference.value_or(facts));
             state_.log.append({.genome = batch[i],
                                .accuracy = facts.accuracy,
                                .cluster_latency_ms = facts.cluster_latency_ms,
                                .values = values_of(facts),
                                .generation = static_cast<std::int32_t>(state_.generations_done),
-                               .given_up_after = accuracies[i].given_up_after});
+                               .given_up_after = found.given_up_after,
+                               .failed = accuracies[i].failed});
         }
         state_.pending.clear();
+        failed_ = 0;
     }
 
     void end_generation() {
@@ -110,7 +130,7 @@ class Record {
 
   private:
     [[nodiscard]] std::int64_t known_candidates() const {
-        return static_cast<std::int64_t>(state_.log.size() + state_.pending.size());
+        return static_cast<std::int64_t>(state_.log.size() + state_.pending.size() + failed_);
     }
 
     [[nodiscard]] std::vector<double> values_of(const CandidateFacts& facts) const {
@@ -149,6 +169,7 @@ class Record {
     SearchState& state_;
     const SearchHooks& hooks_;
     parallel::Walltime& walltime_;
+    std::size_t failed_ = 0; ///< of this generation; shown by the progress from the start
     core::Progress progress_;
     std::int64_t candidates_ = 0; ///< that the algorithm asked for in this generation
     bool checkpoint_requested_ = false;
@@ -225,8 +246,7 @@ class SearchRun {
                                        job_.threads);
         });
         const std::vector<double> latencies = ranks_.all_gather(mine);
-        std::vector<CandidateAccuracy> accuracies(
-            batch_.size(), {.value = std::numeric_limits<double>::quiet_NaN()});
+        std::vector<BatchAccuracy> accuracies(batch_.size());
         const bool finished = problem_.evaluator == nullptr
                                   ? answer_checkpoint_requests()
                                   : measure_accuracies(latencies, accuracies);
@@ -245,47 +265,53 @@ class SearchRun {
     }
 
     bool measure_accuracies(std::span<const double> latencies,
-                            std::vector<CandidateAccuracy>& accuracies) {
+                            std::vector<BatchAccuracy>& accuracies) {
         std::vector<std::uint64_t> items;
         std::vector<double> needed;
+        bool all_known = true; // on the root
         ranks_.on_root([&] {
+            failures_.emplace(state_.log, batch_.size(), parameters_.max_failures);
             items = missing_accuracies(accuracies);
             needed = needed_accuracies(items, latencies);
         });
         ranks_.broadcast(items);
         ranks_.broadcast(needed);
         const auto outcome = parallel::dispatch(
-            ranks_,
-            {.items = items.size(),
-             .threads = problem_.evaluator->workers(job_.threads),
-             .evaluate =
-                 [&](std::size_t item, const std::stop_token& cancelled) {
-                     return timed_accuracy(batch_[items[item]], needed[item], cancelled);
-                 },
-             .on_result =
-                 [&](std::size_t item, std::span<const double> result) {
-                     const CandidateAccuracy found{result[0], static_cast<std::int64_t>(result[1])};
-                     accuracies[items[item]] = found;
-                     record_->add_accuracy(batch_[items[item]], found, result[2]);
-                 },
-             .should_stop = [&] { return job_.control.stop_requested(); },
-             .should_cancel = [&] { return job_.control.stop_now_requested(); },
-             .on_wait = [&] { record_->write_due_checkpoint(); },
-             .has_notice = [&] { return job_.control.take_checkpoint_request(); },
-             .on_notice = [&] { record_->request_checkpoint(); }});
-        return outcome == parallel::DispatchOutcome::complete;
+            ranks_, {.items = items.size(),
+                     .threads = problem_.evaluator->workers(job_.threads),
+                     .evaluate =
+                         [&](std::size_t item, const std::stop_token& cancelled) {
+                             return timed_accuracy(batch_[items[item]], needed[item], cancelled);
+                         },
+                     .on_result =
+                         [&](std::size_t item, std::span<const double> result) {
+                             if (!take(items[item], unpacked(result), accuracies[items[item]]))
+                                 all_known = false;
+                         },
+                     .should_stop = [&] { return job_.control.stop_requested(); },
+                     .should_cancel = [&] { return job_.control.stop_now_requested(); },
+                     .on_wait = [&] { record_->write_due_checkpoint(); },
+                     .has_notice = [&] { return job_.control.take_checkpoint_request(); },
+                     .on_notice = [&] { record_->request_checkpoint(); }});
+        return outcome == parallel::DispatchOutcome::complete && !ranks_.any(!all_known);
     }
 
-    /// The accuracy, after how many images it was given up, and how long that took in seconds;
-    /// nothing when cancelled.
+    /// An EvaluatedCandidate, packed; nothing when cancelled.
     [[nodiscard]] std::vector<double> timed_accuracy(const Genome& genome, double needed,
                                                      const std::stop_token& cancelled) const {
         const auto start = Clock::now();
-        const auto accuracy = problem_.evaluator->accuracy(
-            genome, {needed, parameters_.give_up_confidence}, cancelled);
-        if (!accuracy) return {};
-        return {accuracy->value, static_cast<double>(accuracy->given_up_after),
-                seconds_since(start)};
+        EvaluatedCandidate result;
+        try {
+            const auto accuracy = problem_.evaluator->accuracy(
+                genome, {needed, parameters_.give_up_confidence}, cancelled);
+            if (!accuracy) return {};
+            result.accuracy = *accuracy;
+        } catch (const accuracy::CandidateFailure& failure) {
+            result.failure = failure.evidence;
+            result.while_stopping = job_.control.stop_requested();
+        }
+        result.seconds = seconds_since(start);
+        return packed(result);
     }
 
     [[nodiscard]] bool gives_up() const {
@@ -294,10 +320,30 @@ class SearchRun {
 
     // ---- root -----------------------------------------------------------------------------
 
+    /// Notes what became of a candidate of the batch. Returns whether that is known: a failure
+    /// while the job is asked to stop tells nothing of the candidate.
+    bool take(std::size_t index, const EvaluatedCandidate& result, BatchAccuracy& known) {
+        if (!result.failure) {
+            known.accuracy = result.accuracy;
+            record_->add_accuracy(batch_[index], result.accuracy, result.seconds);
+            return true;
+        }
+        if (result.while_stopping || job_.control.stop_requested()) return false;
+        known = {.accuracy = {.value = 0.0}, .failed = true};
+        record_->add_failure(result.seconds);
+        const std::size_t entry = state_.log.size() + index;
+        if (hooks_.failed) hooks_.failed(entry, batch_[index], *result.failure);
+        if (entry == 0)
+            throw core::DataError(fmt::format("the unpruned network cannot be measured, and so "
+                                              "nothing can: {}",
+                                              result.failure->reason));
+        failures_->add(result.failure->reason);
+        return true;
+    }
+
     /// Indices into the batch whose accuracy is not known from an interrupted job or from
     /// elsewhere, costliest first. Fills in the others.
-    std::vector<std::uint64_t>
-    missing_accuracies(std::vector<CandidateAccuracy>& accuracies) const {
+    std::vector<std::uint64_t> missing_accuracies(std::vector<BatchAccuracy>& accuracies) const {
         std::map<Genome, CandidateAccuracy> known;
         for (const PendingAccuracy& pending : state_.pending)
             known[pending.genome] = pending.accuracy;
@@ -305,9 +351,9 @@ class SearchRun {
         for (std::size_t i = 0; i < batch_.size(); ++i) {
             const auto found = known.find(batch_[i]);
             if (found != known.end())
-                accuracies[i] = found->second;
+                accuracies[i].accuracy = found->second;
             else if (const auto elsewhere = known_elsewhere(batch_[i]))
-                accuracies[i] = {*elsewhere};
+                accuracies[i].accuracy = {*elsewhere};
             else
                 missing.push_back(i);
         }
@@ -370,6 +416,7 @@ class SearchRun {
     std::optional<Record> record_;   ///< root
     std::vector<Genome> candidates_; ///< root: that the algorithm asked for, known ones too
     std::vector<Genome> batch_;      ///< all ranks: those to be evaluated
+    std::optional<GenerationFailures> failures_; ///< root: of the batch
 };
 
 } // namespace
@@ -381,7 +428,11 @@ std::vector<core::Setting> settings_of(SearchParameters& parameters) {
             core::real("give_up_confidence", parameters.give_up_confidence, {0.0, 0.999999},
                        "Give up evaluating a candidate that is dominated with this confidence; 0: "
                        "never",
-                       core::Outputs::search)};
+                       core::Outputs::search),
+            core::real("max_failures", parameters.max_failures, {0.0, 1.0},
+                       "The search ends when more than this share of the latest 20 candidates, or "
+                       "of a larger generation, fail",
+                       core::Outputs::nothing)};
 }
 
 void validate(const SearchParameters& parameters) {
@@ -392,6 +443,9 @@ void validate(const SearchParameters& parameters) {
         throw core::ConfigError(
             fmt::format("give_up_confidence = {} is out of range: choose from 0 to below 1",
                         core::shortest(parameters.give_up_confidence)));
+    if (!(parameters.max_failures >= 0 && parameters.max_failures <= 1))
+        throw core::ConfigError(fmt::format("max_failures = {} is out of range: choose from 0 to 1",
+                                            core::shortest(parameters.max_failures)));
 }
 
 bool is_complete(const SearchState& state, const SearchParameters& parameters) noexcept {

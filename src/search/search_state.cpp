@@ -42,7 +42,9 @@ std::string infeasibility_report(const SearchProblem& problem, const SearchState
         }
     }
     std::string text = fmt::format(
-        "none of {} candidates meets the constraints; the nearest one misses", log.size());
+        "none of {} candidates meets the constraints{}; the nearest one misses", log.size(),
+        log.failures() == 0 ? ""
+                            : fmt::format(" ({} of them could not be measured)", log.failures()));
     for (const Constraint& constraint : problem.goal.constraints) {
         const double value = log.value(best, constraint.metric);
         const double miss = violation(constraint, value, log.reference(constraint.metric));

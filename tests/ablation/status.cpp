@@ -113,3 +113,18 @@ TEST_CASE("a study that was started by hand counts by its own record") {
     CHECK(one.status().state == CellState::failed);
     CHECK(one.status().failures == 0);
 }
+
+TEST_CASE("another try is in vain after too many, and after what stays as it is") {
+    const auto settled = [](int failures, int exit_code) {
+        return ablation::is_settled({.failures = failures, .exit_code = exit_code}, 2);
+    };
+    CHECK_FALSE(settled(0, 0));
+    CHECK_FALSE(settled(0, 2)); // of a study that was begun by hand
+    for (const int exit_code : {1, 3, 137}) {
+        CHECK_FALSE(settled(2, exit_code));
+        CHECK(settled(3, exit_code));
+    }
+    for (const int exit_code : {2, 4})
+        CHECK(settled(1, exit_code));
+    CHECK_FALSE(settled(2, 0)); // the last one was killed
+}

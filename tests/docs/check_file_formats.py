@@ -439,7 +439,7 @@ class FileFormats(unittest.TestCase):
         for name in ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"]:
             self.check_file(folder / name, sizes)
         self.check_file(folder / "search.h5", sizes, lacks=[
-            "/log/accuracy", "/log/accuracy_drop", "/log/given_up_after",
+            "/log/accuracy", "/log/accuracy_drop", "/log/given_up_after", "/log/failed",
             "/log/latency_sla_33ms", "/algorithm/population"])
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],

@@ -21,10 +21,19 @@ Arguments with_command(const std::string& command, const Arguments& more = {}) {
     return result;
 }
 
+hdap::storage::Hdf5Reader search_of(const std::filesystem::path& run) {
+    return hdap::storage::Hdf5Reader::from_bytes(hdap::storage::read_sealed(run / "search.h5"),
+                                                 "search.h5");
+}
+
 std::vector<double> accuracies_of(const std::filesystem::path& run) {
-    const auto file = hdap::storage::Hdf5Reader::from_bytes(
-        hdap::storage::read_sealed(run / "search.h5"), "search.h5");
-    return file.read<double>("/log/accuracy");
+    return search_of(run).read<double>("/log/accuracy");
+}
+
+/// How many candidates of the log failed.
+std::int64_t failures_of(const std::filesystem::path& run) {
+    const auto failed = search_of(run).read<std::int32_t>("/log/failed");
+    return std::count(failed.begin(), failed.end(), 1);
 }
 
 } // namespace
@@ -42,6 +51,39 @@ TEST_CASE("a program's metrics are what the search goes by, the same on any rank
     CHECK(std::set<double>(accuracies.begin(), accuracies.end()).size() > 5);
     REQUIRE(study.run({.ranks = 3, .threads = 2}, "three", with_command(command)).exit_code == 0);
     CHECK(accuracies_of(study / "three") == accuracies);
+}
+
+TEST_CASE(
+    "candidates that a program has no number for are counted, kept and in no front, the same on "
+    "any ranks and from a store",
+    "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string command =
+        "wc -c < {network} | awk '{ if ($1 < 5e5) print \\\"nan\\\"; else print 1 - 1e4/$1 }'";
+    const auto run = [&](const Launch& launch, const std::string& name) {
+        const Outcome outcome = study.run(
+            launch, name,
+            with_command(command,
+                         {"--set", "search.constraints=[]", "--set", "accuracy.retries=0", "--set",
+                          "search.max_failures=0.9", "--store", (study / "store").string()}));
+        INFO(outcome.errors);
+        REQUIRE(outcome.exit_code == 0);
+        return outcome;
+    };
+    const Outcome one = run({.ranks = 1}, "one");
+    const std::int64_t failed = failures_of(study / "one");
+    REQUIRE(failed > 0);
+    CHECK_THAT(one.errors, Catch::Contains("printed 'nan' last") &&
+                               Catch::Contains(std::to_string(failed) + " of") &&
+                               Catch::Contains("could not be measured"));
+    const std::vector<double> accuracies = accuracies_of(study / "one");
+    CHECK(std::count(accuracies.begin(), accuracies.end(), 0.0) == failed);
+    CHECK(std::filesystem::exists(study / "one/failed"));
+    CHECK_THAT(one.output, Catch::Contains(std::to_string(failed) + " of"));
+    run({.ranks = 3, .threads = 2}, "three");
+    CHECK(accuracies_of(study / "three") == accuracies);
+    CHECK(failures_of(study / "three") == failed);
+    CHECK(text_of(study / "three/front.csv") == text_of(study / "one/front.csv"));
 }
 
 TEST_CASE("a network is searched without any data set, by its file and a program", "[mpi]") {
@@ -75,7 +117,10 @@ TEST_CASE("a program that fails ends the job with 3 and its last words, and the 
     CHECK(failed.exit_code == 3);
     CHECK_THAT(failed.errors,
                Catch::Contains("exit code 9, in 2 tries") && Catch::Contains("no such GPU"));
+    const auto kept = study / "run/failed/candidate-00000.onnx"; // the unpruned network
+    CHECK(std::filesystem::exists(kept));
     write("echo 0.25\n");
     CHECK(study.run({.ranks = 2}, "run", arguments).exit_code == 0);
     CHECK(accuracies_of(study / "run").back() == 0.25);
+    CHECK_FALSE(std::filesystem::exists(kept));
 }

@@ -130,6 +130,21 @@ TEST_CASE("front_table shows no prediction as a measurement") {
                    !Catch::Contains("simulated"));
 }
 
+TEST_CASE("front_table and the report count the candidates that could not be measured") {
+    StudyReport report = test::small_report();
+    for (const std::string& text : {front_table(report), report_html(report)})
+        CHECK_THAT(text, !Catch::Contains("could not be measured"));
+    report.evaluated = 2040;
+    report.failed = 3;
+    // A terminal's lines break anywhere.
+    CHECK_THAT(front_table(report), Catch::Contains("3 of 2,040"));
+    CHECK_THAT(report_html(report), Catch::Contains("3 of 2,040 candidates could not be measured "
+                                                    "and count as infeasible."));
+    report.failed = 1;
+    CHECK_THAT(report_html(report), Catch::Contains("1 of 2,040 candidates could not be measured "
+                                                    "and counts as infeasible."));
+}
+
 TEST_CASE("front_table lets no control character through to the terminal") {
     StudyReport report = test::small_report();
     report.study_name = "a\x1b[2Jb\xc2\x9b"

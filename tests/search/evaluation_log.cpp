@@ -46,6 +46,10 @@ EvaluationLog sample_log() {
         evaluation.given_up_after = i % 3 == 0 ? 100 * i : 0;
         log.append(evaluation);
     }
+    Evaluation failed = entry(50, random.uniform(), 0.9);
+    failed.accuracy = 0;
+    failed.failed = true;
+    log.append(failed);
     return log;
 }
 
@@ -109,6 +113,7 @@ TEST_CASE("the log refuses an entry that is wrong or does not fit") {
              with([](E& e) { e.cluster_latency_ms[1] = -1; }),
              with([](E& e) { e.accuracy = 1.1; }),
              with([](E& e) { e.accuracy = not_a_number; }),
+             with([](E& e) { e.failed = true; }),
              with([&](E& e) { e.values[0] = infinity; }),
              with([](E& e) { e.values[0] = not_a_number; }),
              with([](E& e) { e.values[1] = -1.1; }),

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,15 @@ TEST_CASE("a front needs an objective, and a log that has it") {
     CHECK_THROWS_AS(Goal{}.front(sample_log()), InternalError);
     CHECK_THROWS_AS(goal_of({"params"}).front(sample_log()), InternalError);
     CHECK_THROWS_AS(goal_of({"flops"}, {"params <= 5"}).front(sample_log()), InternalError);
+}
+
+TEST_CASE("what could not be measured is in no front, though it were the fastest") {
+    EvaluationLog log = sample_log();
+    log.append({.genome = {7}, .accuracy = 0, .values = {1, 0.1, 100}, .failed = true});
+    const Goal goal = goal_of({"latency.mean"});
+    CHECK(goal.front(log) == std::vector<std::size_t>{1});
+    CHECK(std::isinf(goal.violation_of(log, 6)));
+    CHECK(goal.violation_of(log, 1) == 0);
 }
 
 TEST_CASE("a relative constraint needs the reference") {

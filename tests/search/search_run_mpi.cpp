@@ -134,7 +134,7 @@ struct Search {
           state(study_metrics(problem.goal, evaluator != nullptr)) {}
 
     SearchOutcome run(std::int64_t generations, int threads = 1, SearchHooks hooks = {},
-                      double give_up_confidence = 0) {
+                      double give_up_confidence = 0, double max_failures = 0.5) {
         parallel::RunControl control;
         const parallel::Job job{ranks, log, control, threads};
         hooks.checkpoint = [&] {
@@ -142,7 +142,9 @@ struct Search {
             ++checkpoints;
         };
         return run_search(job, problem, *algorithm,
-                          {.generations = generations, .give_up_confidence = give_up_confidence},
+                          {.generations = generations,
+                           .give_up_confidence = give_up_confidence,
+                           .max_failures = max_failures},
                           state, hooks);
     }
 
@@ -183,6 +185,29 @@ struct Search {
 std::string hash_of_run(std::int64_t generations, const Goal& goal = usual_goal) {
     const FakeEvaluator evaluator;
     Search search(&evaluator, goal);
+    CHECK(search.run(generations) == SearchOutcome::complete);
+    return search.hash();
+}
+
+[[noreturn]] void fail(const std::string& reason) {
+    throw accuracy::CandidateFailure(
+        {.reason = reason, .output = "loading", .network = "bytes", .format = "onnx"});
+}
+
+/// Whether a program of the user's has no number for it.
+bool is_too_small(const Genome& genome) {
+    return genome[0] < 40;
+}
+
+void fail_if_too_small(const Genome& genome) {
+    if (is_too_small(genome)) fail("no boxes");
+}
+
+const Goal unbounded_goal = goal_of({"latency.mean", "accuracy_drop"}, {});
+
+std::string hash_with_failures(std::int64_t generations) {
+    const FakeEvaluator evaluator(fail_if_too_small);
+    Search search(&evaluator, unbounded_goal);
     CHECK(search.run(generations) == SearchOutcome::complete);
     return search.hash();
 }
@@ -293,6 +318,7 @@ TEST_CASE("search parameters out of their range are refused on all ranks") {
     Search search(&evaluator);
     CHECK_THROWS_WITH(search.run(-1), Contains("generations = -1"));
     CHECK_THROWS_WITH(search.run(1, 1, {}, 1.0), Contains("give_up_confidence = 1"));
+    CHECK_THROWS_WITH(search.run(1, 1, {}, 0, 1.5), Contains("max_failures = 1.5"));
 }
 
 TEST_CASE("an evaluation that fails on any rank ends all ranks with the same error") {
@@ -308,6 +334,104 @@ TEST_CASE("an evaluation that fails on any rank ends all ranks with the same err
         CHECK(error.kind() == core::ErrorKind::data);
         CHECK(std::string(error.what()) == "no images");
     }
+}
+
+TEST_CASE("the unpruned network's failure ends the search, however many may fail") {
+    const Genome unpruned = prunable().space.unpruned();
+    const FakeEvaluator evaluator([&](const Genome& genome) {
+        if (genome == unpruned) fail("no GPU");
+    });
+    Search search(&evaluator);
+    try {
+        search.run(2, 2, {}, 0, 1.0);
+        FAIL("no error");
+    } catch (const parallel::AgreedError& error) {
+        CHECK(error.kind() == core::ErrorKind::data);
+        CHECK_THAT(error.what(), Contains("the unpruned network") && Contains("no GPU"));
+    }
+}
+
+TEST_CASE("what cannot be measured is logged as the worst, is in no front and is told with its "
+          "evidence") {
+    const std::string expected = hash_with_failures(4);
+    for (const int threads : {1, 3}) {
+        std::set<std::size_t> told;
+        const FakeEvaluator evaluator(fail_if_too_small);
+        Search search(&evaluator, unbounded_goal);
+        const SearchHooks hooks{.failed = [&](std::size_t entry, const Genome& genome,
+                                              const accuracy::FailureEvidence& evidence) {
+            told.insert(entry);
+            CHECK(is_too_small(genome));
+            CHECK(evidence.reason == "no boxes");
+            CHECK(evidence.network == "bytes");
+        }};
+        CHECK(search.run(4, threads, hooks) == SearchOutcome::complete);
+        if (!search.ranks.is_root()) continue;
+        CHECK(search.hash() == expected);
+        const EvaluationLog& log = search.state.log;
+        CHECK(log.failures() > 3);
+        CHECK(told.size() == log.failures());
+        for (std::size_t i = 0; i < log.size(); ++i) {
+            CHECK(log[i].failed == is_too_small(log[i].genome));
+            if (!log[i].failed) continue;
+            CHECK(told.contains(i));
+            CHECK(log[i].accuracy == 0);
+            CHECK(log.value(i, parse_metric("accuracy_drop")) == 0.9);
+        }
+        // Without a constraint, too: the fastest candidates are among those that failed.
+        for (const std::size_t i : current_front(search.problem, search.state))
+            CHECK_FALSE(log[i].failed);
+        CHECK(search.state.history.back().feasible ==
+              static_cast<std::int32_t>(log.size() - log.failures()));
+        std::int32_t measured = 0;
+        for (const GenerationCost& cost : search.state.costs)
+            measured += cost.accuracies_measured;
+        CHECK(measured == static_cast<std::int32_t>(log.size() - log.failures()));
+    }
+}
+
+TEST_CASE("a failure while the job is asked to stop is tried again, to the same bits") {
+    const std::string expected = hash_with_failures(2);
+    std::atomic<int> begun{0};
+    const FakeEvaluator evaluator([&](const Genome& genome) {
+        // As when a signal to the whole job reaches the program, too.
+        if (++begun == 2) {
+            std::raise(SIGTERM);
+            fail("killed");
+        }
+        fail_if_too_small(genome);
+    });
+    Search stopped(&evaluator, unbounded_goal);
+    CHECK(stopped.run(2, 2) == SearchOutcome::stopped);
+    const FakeEvaluator undisturbed(fail_if_too_small);
+    Search continued(&undisturbed, unbounded_goal);
+    continued.go_on_from(stopped.checkpoint);
+    CHECK(continued.run(2) == SearchOutcome::complete);
+    if (continued.ranks.is_root()) CHECK(continued.hash() == expected);
+}
+
+TEST_CASE("too many failures end the search, which goes on to the same bits when they are gone") {
+    const std::string expected = hash_of_run(3);
+    const Genome unpruned = prunable().space.unpruned();
+    const FakeEvaluator broken([&](const Genome& genome) {
+        if (genome != unpruned) fail("no GPU");
+    });
+    Search search(&broken);
+    try {
+        search.run(3, 2, {.checkpoint_due = [] { return true; }});
+        FAIL("no error");
+    } catch (const parallel::AgreedError& error) {
+        CHECK(error.kind() == core::ErrorKind::data);
+        CHECK_THAT(error.what(), Contains("candidates failed, more than search.max_failures") &&
+                                     Contains("no GPU"));
+    }
+    const FakeEvaluator mended;
+    Search continued(&mended);
+    continued.go_on_from(search.checkpoint);
+    CHECK(continued.run(3) == SearchOutcome::complete);
+    if (!continued.ranks.is_root()) return;
+    CHECK(continued.state.log.failures() == 0);
+    CHECK(continued.hash() == expected);
 }
 
 TEST_CASE("a search is that of a plain one on any number of ranks") {

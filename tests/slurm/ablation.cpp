@@ -79,3 +79,13 @@ TEST_CASE("an array with a cell that fails completes the others, and the cell wh
     const std::string cells = text_of(study / "ablation" / "cells.csv");
     CHECK(std::count(cells.begin(), cells.end(), '\n') == 4);
 }
+
+TEST_CASE("more tasks than the cluster takes in an array become several arrays") {
+    const TinyStudy study;
+    const Cluster cluster(study);
+    std::ofstream(study / "plan.toml") << "[ablation]\nname = \"long\"\nbase = \"tiny.toml\"\n"
+                                       << "[[axis]]\nkey = \"study.seed\"\nseeds = 1002\n";
+    const std::string commands = submit(cluster, study, {"--dry-run"}); // MaxArraySize is 1001
+    CHECK_THAT(commands, Catch::Contains("--array=1-1000%8") && Catch::Contains("--array=1-2%8") &&
+                             Catch::Contains("--dependency=afterany:"));
+}

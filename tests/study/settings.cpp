@@ -222,7 +222,7 @@ TEST_CASE("what shapes no output: how the job runs, its name, and where input fi
         nothing.erase(name);
     CHECK(nothing == std::set<std::string>{"study.name", "network.weights", "data.file",
                                            "accuracy.timeout_seconds", "accuracy.retries",
-                                           "run.checkpoint_seconds"});
+                                           "search.max_failures", "run.checkpoint_seconds"});
 }
 
 TEST_CASE("each output is shaped by the settings that its file is identified by") {
@@ -255,6 +255,7 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     CHECK(names(core::Outputs::search_length) == Names{"search.generations"});
     Names search = both(below({"study.seed", "search."}), accuracy);
     search.erase("search.generations");
+    search.erase("search.max_failures"); // it ends a search, or does not
     CHECK(names(core::Outputs::search) == search);
     CHECK(names(core::Outputs::accuracies) == both(both(network, accuracy), {"search.precision"}));
     CHECK(names(core::Outputs::networks) == below({"study.seed", "finetune."}));

@@ -49,7 +49,8 @@ std::vector<std::size_t> choose_cells(const Plan& plan, const std::string& text)
 
 /// Runs the chosen cells, each in a process `hdap run` of its own, some at a time. Cells that are
 /// complete are left alone; cells that another job has are waited for, and taken over when it ends
-/// before they are complete. A failing cell does not stop the others: it is tried again after them.
+/// before they are complete. A failing cell does not stop the others: it is tried again after them,
+/// unless that is in vain (is_settled).
 /// The request to stop is passed on to the processes; a cell that stops by itself, as its time is
 /// over, stops the rest, too. Processes end when this one is killed.
 ExecutionResult execute(const Plan& plan, const Folder& folder,

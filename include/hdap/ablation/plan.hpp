@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hdap::ablation {
@@ -96,5 +97,8 @@ study::Settings cell_settings(const Plan& plan, const Cell& cell);
 /// The cells as CSV (RFC 4180): index (from 1), id, one column per axis, and the overrides,
 /// separated by blanks.
 std::string manifest_csv(const Plan& plan);
+
+/// "1 cell", "12 cells"
+std::string counted(std::size_t count, std::string_view singular);
 
 } // namespace hdap::ablation

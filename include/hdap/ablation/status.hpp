@@ -35,6 +35,10 @@ bool is_complete(const Folder& folder, const Cell& cell);
 /// What the record of a cell's jobs says: stopped, failed or missing.
 CellStatus last_attempt(const Folder& folder, const Cell& cell);
 
+/// Whether another try is in vain: the cell failed more than `retries` times, or last in a way that
+/// stays as it is, with a wrong configuration (exit code 2) or constraints that cannot be met (4).
+bool is_settled(const CellStatus& status, int retries);
+
 /// How far a cell is; `queued` are the ids of the cells that job arrays will do.
 /// Throws DataError when the folder cannot be read.
 CellStatus status_of(const Folder& folder, const Cell& cell, const std::set<std::string>& queued);

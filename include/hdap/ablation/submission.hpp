@@ -22,14 +22,23 @@ struct SubmissionParameters {
 };
 
 /// A job array.
-struct Submission {
+struct JobArray {
     std::vector<std::vector<std::string>> tasks; ///< ids of cells
-    std::vector<std::string> command;            ///< sbatch and its arguments; empty without tasks
     std::filesystem::path cells_file;            ///< array-N.txt: one line a task, ids with commas
-    std::string job;                             ///< Slurm's id; empty: not submitted
-    std::size_t complete = 0;                    ///< cells that need nothing any more
-    std::size_t elsewhere = 0;                   ///< cells that jobs have, or arrays will do
-    std::vector<std::string> given_up;           ///< ids of cells that failed too often
+    std::vector<std::string> command{};          ///< sbatch and its arguments
+    std::string job{};                           ///< Slurm's id; empty: not submitted
+};
+
+/// What is submitted at a time.
+struct Submission {
+    /// In as many arrays as the cluster needs (its MaxArraySize). Each waits for the end of the one
+    /// before, so that the throttle holds for all of them together.
+    std::vector<JobArray> arrays;
+    std::size_t complete = 0;          ///< cells that need nothing any more
+    std::size_t elsewhere = 0;         ///< cells that jobs have, or arrays will do
+    std::vector<std::string> given_up; ///< ids of cells that failed too often, or in vain
+
+    [[nodiscard]] std::size_t tasks() const;
 };
 
 /// The ids of the cells that the job arrays of the folder will do: those in tasks that Slurm still
@@ -38,7 +47,9 @@ struct Submission {
 std::set<std::string> queued_cells(const Folder& folder);
 
 /// What would be submitted now: everything that is neither complete, nor running, nor queued, nor
-/// failed too often. Writes nothing.
+/// settled as failed. Asks scontrol how many tasks an array may have; where it does not answer
+/// there is one array, and sbatch says whether that is too long. Writes nothing. Throws UsageError
+/// when the cluster has no job arrays.
 Submission plan_submission(const Plan& plan, const Folder& folder,
                            const std::filesystem::path& plan_file,
                            const SubmissionParameters& parameters);
@@ -46,8 +57,8 @@ Submission plan_submission(const Plan& plan, const Folder& folder,
 /// The same, submitted. Task T (from 1) does line T of the file HDAP_CELLS_FILE; HDAP_PLAN,
 /// HDAP_ABLATION (the folder) and HDAP_PROGRAM are in its environment, too. The job is noted in
 /// array-N.toml beside that file. One submission at a time.
-/// Throws UsageError when sbatch is missing or refuses, with what it said, and when another
-/// submission is under way.
+/// Throws UsageError when sbatch is missing or refuses an array, with what it said and the arrays
+/// that it took before (they stay submitted), and when another submission is under way.
 Submission submit(const Plan& plan, const Folder& folder, const std::filesystem::path& plan_file,
                   const SubmissionParameters& parameters);
 

@@ -4,15 +4,32 @@
 #include "hdap/accuracy/early_stop.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/image_data.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/network/prunable.hpp"
 
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hdap::accuracy {
+
+/// What is left of a candidate that could not be measured, for its user to look at.
+struct FailureEvidence {
+    std::string reason;  ///< one line: what was run, how it ended, its last words
+    std::string output;  ///< what was printed; of much the end
+    std::string network; ///< the bytes of the candidate's file
+    std::string format;  ///< of that file: "onnx" or "pt"
+};
+
+/// This candidate could not be measured; others may be. Says the reason.
+struct CandidateFailure : core::DataError {
+    explicit CandidateFailure(FailureEvidence found)
+        : DataError(found.reason), evidence(std::move(found)) {}
+    FailureEvidence evidence;
+};
 
 /// Measures the accuracy of candidates, or any other number in [0, 1] that is better when larger.
 /// Every rank has one; all of them give a genome the same bits.
@@ -22,8 +39,8 @@ class CandidateEvaluator {
 
     /// The accuracy of `genome`, which may be given up by `rule` where gives_up(); nothing when
     /// `cancelled` was requested meanwhile. Thread-safe.
-    /// Throws DataError when the genome is not one of the search space, or a program of the user's
-    /// fails.
+    /// Throws CandidateFailure when a program of the user's brings no accuracy, DataError when the
+    /// genome is not one of the search space.
     [[nodiscard]] virtual std::optional<CandidateAccuracy>
     accuracy(const network::Genome& genome, const EarlyStop& rule,
              const std::stop_token& cancelled) const = 0;

@@ -84,7 +84,9 @@ struct StudyReport {
     std::int64_t devices = 0;
     std::int64_t simulated_devices = 0; ///< that latency_fleet_ms is the mean of
     std::int64_t noise_devices = 0;
-    std::int64_t batch = 1; ///< images per inference, for all latencies
+    std::int64_t evaluated = 0; ///< candidates of the search
+    std::int64_t failed = 0;    ///< of these, how many could not be measured
+    std::int64_t batch = 1;     ///< images per inference, for all latencies
     double eps = 0.0;
     std::vector<std::string> group_names; ///< of the genome's entries
     std::vector<std::int32_t> unpruned_channels;
@@ -97,7 +99,7 @@ struct StudyReport {
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y
     std::vector<double> k_distance;             ///< sorted, thinned
     std::vector<HistoryPoint> history;
-    std::vector<CandidatePoint> candidates; ///< all that were evaluated, or a sample
+    std::vector<CandidatePoint> candidates; ///< all that were measured, or a sample
     std::string settings_toml;              ///< the resolved configuration
     std::string provenance;                 ///< software, version, commit, date, host: lines
 };

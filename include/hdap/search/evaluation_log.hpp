@@ -25,6 +25,8 @@ struct Evaluation {
     std::int32_t generation = 0;     ///< the one that asked for it first; from 0
     /// 0, or after how many images the evaluation was given up; the accuracy is of these.
     std::int64_t given_up_after = 0;
+    /// Whether it could not be measured. Its accuracy is 0 then, and no constraint is met.
+    bool failed = false;
     bool operator==(const Evaluation&) const = default;
 };
 
@@ -58,6 +60,9 @@ class EvaluationLog {
     /// A metric of entry `i` < size(). Throws InternalError for a metric that is not the log's.
     [[nodiscard]] double value(std::size_t i, const Metric& metric) const;
 
+    /// How many entries, from `first` on, failed.
+    [[nodiscard]] std::size_t failures(std::size_t first = 0) const;
+
     /// A metric of the reference. Throws InternalError as `value`, and before set_reference.
     [[nodiscard]] double reference(const Metric& metric) const;
 
@@ -67,8 +72,9 @@ class EvaluationLog {
     /// Writes the log as columns below `prefix`, e.g. "/log":
     /// genomes int32 [n][genes], generation int32 [n], cluster_latency_ms float64 [n][clusters],
     /// one float64 [n] per metric by the name of Metric::column, and with accuracies
-    /// accuracy float64 [n] and given_up_after int64 [n]. Those with a unit have it in the
-    /// attribute `unit`; metrics have the reference's in the attribute `reference`, once it is set.
+    /// accuracy float64 [n], given_up_after int64 [n] and failed int32 [n]. Those with a unit have
+    /// it in the attribute `unit`; metrics have the reference's in the attribute `reference`, once
+    /// it is set.
     void write(storage::Hdf5Writer& file, const std::string& prefix) const;
 
     /// Reads what the `write` of a log of these metrics wrote.

@@ -20,7 +20,8 @@ struct Goal {
     [[nodiscard]] std::vector<double> objectives_of(const EvaluationLog& log,
                                                     std::span<const std::int32_t> entries) const;
 
-    /// The sum of the violations, in the order of the constraints; 0 means feasible.
+    /// The sum of the violations, in the order of the constraints; 0 means feasible. Infinite for
+    /// what could not be measured: nobody knows whether it meets any.
     [[nodiscard]] double violation_of(const EvaluationLog& log, std::size_t entry) const;
 
     /// [entry]

@@ -19,6 +19,9 @@ struct SearchParameters {
     std::int64_t generations = 20; ///< after the first; [0, 1000000]
     /// That a candidate whose evaluation is given up is dominated; 0: none is given up; [0, 1)
     double give_up_confidence = 0;
+    /// Share of the latest 20 candidates, or of a generation's where these are more, that may fail
+    /// before the search ends; [0, 1]
+    double max_failures = 0.5;
 };
 
 /// Throws ConfigError for a parameter out of its range: names it, its value and the range.
@@ -32,6 +35,9 @@ struct SearchHooks {
     /// An accuracy that is known already, from another study of the same network and images. Not
     /// asked where candidates are given up early, as results would depend on what is known.
     std::function<std::optional<double>(const network::Genome&)> known_accuracy = {};
+    /// The candidate that is to be this entry of the log could not be measured.
+    std::function<void(std::size_t entry, const network::Genome&, const accuracy::FailureEvidence&)>
+        failed = {};
     /// Whether it is time to write a checkpoint; asked often.
     std::function<bool()> checkpoint_due = {};
     /// Writes the present states of the search and of its algorithm.
@@ -55,13 +61,16 @@ bool is_complete(const SearchState& state, const SearchParameters& parameters) n
 /// state after the last generation has the same bits for any number of ranks and threads, and
 /// however often the search was stopped and continued.
 ///
+/// A candidate that the evaluator cannot measure is logged as failed, and meets no constraint. It
+/// is not noted before its generation is complete: a search that goes on tries it again.
+///
 /// A checkpoint is written when one is due or asked for by a signal, at the end, and when the job's
 /// control asks to stop: then the evaluations under way are finished, or at a second such request
 /// cancelled, and the search ends early. Collective.
 ///
 /// Throws (an AgreedError of the kind of) InfeasibleError as refuse_impossible_constraints, before
-/// anything is evaluated, ConfigError as `validate`, and what surrogate, evaluator and algorithm
-/// throw.
+/// anything is evaluated, ConfigError as `validate`, DataError when the unpruned network or more
+/// than `parameters.max_failures` fail, and what surrogate, evaluator and algorithm throw.
 SearchOutcome run_search(const parallel::Job& job, const SearchProblem& problem,
                          Algorithm& algorithm, const SearchParameters& parameters,
                          SearchState& state, const SearchHooks& hooks);

@@ -8,10 +8,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 namespace hdap::accuracy {
@@ -61,6 +64,11 @@ std::string with_file(std::string command, const fs::path& file) {
     return command;
 }
 
+std::string content_of(const fs::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 /// The last line that is not blank, without blanks around it.
 std::string last_line(const std::string& text) {
     constexpr const char* blanks = " \t\r\n";
@@ -70,6 +78,32 @@ std::string last_line(const std::string& text) {
     const std::size_t first =
         text.find_first_not_of(blanks, before == std::string::npos ? 0 : before);
     return text.substr(first, last - first + 1);
+}
+
+/// How many bytes the character of UTF-8 that begins at `at` takes; 0 when none does.
+std::size_t character_length(const std::string& text, std::size_t at) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    const std::size_t length = first < 0x80U                      ? 1
+                               : first >= 0xC2U && first < 0xE0U  ? 2
+                               : first >= 0xE0U && first < 0xF0U  ? 3
+                               : first >= 0xF0U && first <= 0xF4U ? 4
+                                                                  : 0;
+    if (at + length > text.size()) return 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if ((static_cast<unsigned char>(text[at + i]) & 0xC0U) != 0x80U) return 0;
+    return length;
+}
+
+/// A line as a message quotes it: not long, and of UTF-8 without control characters.
+std::string quotable(const std::string& line) {
+    constexpr std::size_t most_bytes = 200;
+    std::string text;
+    for (std::size_t at = 0; at < line.size() && text.size() < most_bytes;) {
+        const std::size_t length = character_length(line, at);
+        text += length == 0 ? "?" : line.substr(at, length);
+        at += std::max<std::size_t>(length, 1);
+    }
+    return core::printable(text);
 }
 
 std::optional<double> number_from(const std::string& line) {
@@ -86,10 +120,29 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
         return fmt::format("did not end within {} s (accuracy.timeout_seconds)",
                            core::shortest(timeout_seconds));
     if (outcome.exit_code != 0) return fmt::format("ended with exit code {}", outcome.exit_code);
-    const std::string line = last_line(outcome.output).substr(0, 200);
+    const std::string line = quotable(last_line(outcome.output));
     if (line.empty()) return "printed nothing; its last line must be a number in [0, 1]";
     return fmt::format("printed '{}' last; expected a number in [0, 1], e.g. 0.761 for 76.1 %",
                        line);
+}
+
+/// What the program said last beside what `problem_of` quotes, to be appended to that.
+std::string last_words(const core::CommandOutcome& outcome) {
+    const std::string errors = quotable(last_line(outcome.errors));
+    if (!errors.empty()) return "; its stderr ends: " + errors;
+    const bool quoted = outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0;
+    const std::string output = quotable(last_line(outcome.output));
+    return quoted || output.empty() ? "" : "; it printed last: " + output;
+}
+
+/// The ends of both streams, as a text.
+std::string printed_by(const core::CommandOutcome& outcome) {
+    constexpr std::size_t most = 64U << 10U;
+    const std::string& output = outcome.output;
+    const std::size_t skipped = output.size() - std::min(output.size(), most);
+    return fmt::format("stdout:{}\n{}\nstderr:\n{}\n",
+                       skipped == 0 ? "" : fmt::format(" (without its first {} bytes)", skipped),
+                       output.substr(skipped), outcome.errors);
 }
 
 /// Measures candidates by running a program: it gets the candidate as a file, and the last line
@@ -160,11 +213,13 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
             if (const auto number = number_from(last_line(outcome.output)))
                 return CandidateAccuracy{*number, 0};
     }
-    const std::string errors = last_line(outcome.errors);
-    throw core::DataError(fmt::format("accuracy.command `{}` {}, in {} tries{}", command_.command,
-                                      problem_of(outcome, command_.timeout_seconds),
-                                      command_.retries + 1,
-                                      errors.empty() ? "" : "; its stderr ends: " + errors));
+    throw CandidateFailure(
+        {.reason = fmt::format("accuracy.command `{}` {}, in {} {}{}", command_.command,
+                               problem_of(outcome, command_.timeout_seconds), command_.retries + 1,
+                               command_.retries == 0 ? "try" : "tries", last_words(outcome)),
+         .output = printed_by(outcome),
+         .network = content_of(file),
+         .format = command_.format});
 }
 
 } // namespace

@@ -207,6 +207,19 @@ std::vector<Selection> broadcast_selection(const parallel::Communicator& communi
     return result;
 }
 
+/// What `train` gives; its errors say which network it was. They stay such that all ranks agree on,
+/// or not.
+template <class Train>
+auto named(const std::string& id, const Train& train) -> decltype(train()) {
+    try {
+        return train();
+    } catch (const parallel::AgreedError& error) {
+        throw parallel::AgreedError(error.kind(), fmt::format("{}: {}", id, error.what()));
+    } catch (const core::Error& error) {
+        core::throw_error(error.kind(), fmt::format("{}: {}", id, error.what()));
+    }
+}
+
 /// Trains every network on one thread of one rank, as many at a time as there are threads; false
 /// when stopped before all were done. Collective.
 bool finetune_side_by_side(const StudyRun& run, const Finetuner& finetuner,
@@ -228,7 +241,10 @@ bool finetune_side_by_side(const StudyRun& run, const Finetuner& finetuner,
                              .threads = run.job.threads,
                              .evaluate =
                                  [&](std::size_t item, const std::stop_token& cancelled) {
-                                     return finetuner.finetune(remaining[item].genome, cancelled);
+                                     return named(remaining[item].id, [&] {
+                                         return finetuner.finetune(remaining[item].genome,
+                                                                   cancelled);
+                                     });
                                  },
                              .on_result =
                                  [&](std::size_t item, std::span<const double> numbers) {
@@ -248,8 +264,9 @@ bool finetune(const StudyRun& run, const std::vector<Selection>& remaining) {
     std::optional<Finetuner> finetuner;
     run.communicator().on_every_rank([&] { finetuner.emplace(run); });
     if (!finetuner->has_shards()) return finetune_side_by_side(run, *finetuner, remaining);
-    return std::all_of(remaining.begin(), remaining.end(),
-                       [&](const Selection& entry) { return finetuner->finetune_together(entry); });
+    return std::all_of(remaining.begin(), remaining.end(), [&](const Selection& entry) {
+        return named(entry.id, [&] { return finetuner->finetune_together(entry); });
+    });
 }
 
 /// Those whose files are not there yet. On the root.

@@ -77,6 +77,8 @@ class ReportBuilder {
             fleet_.truth.known() ? static_cast<std::int64_t>(fleet_.truth.devices().size()) : 0;
         report_.noise_devices = std::count(fleet_.clustering.cluster_of_device.begin(),
                                            fleet_.clustering.cluster_of_device.end(), -1);
+        report_.evaluated = static_cast<std::int64_t>(log_.size());
+        report_.failed = static_cast<std::int64_t>(log_.failures());
         report_.batch = settings_.fleet.batch;
         report_.eps = fleet_.clustering.eps;
         for (const search::Metric& objective : problem_.goal.objectives)
@@ -152,8 +154,18 @@ class ReportBuilder {
 
     [[nodiscard]] report::NetworkRow uniform_row(const FinetunedNetwork& result) const {
         auto facts = predicted_facts(problem_, result.genome);
-        facts.accuracy = run_.evaluator->accuracy(result.genome, {}, {}).value().value;
+        facts.accuracy = accuracy_of(result);
         return row(result.id, report::NetworkKind::uniform, result.genome, facts);
+    }
+
+    /// Not a number where a program of the user's has none: one network's failure.
+    [[nodiscard]] double accuracy_of(const FinetunedNetwork& network) const {
+        try {
+            return run_.evaluator->accuracy(network.genome, {}, {}).value().value;
+        } catch (const accuracy::CandidateFailure& failure) {
+            run_.job.log.warning(fmt::format("{}: {}", network.id, failure.what()));
+            return unknown;
+        }
     }
 
     void add_finetuned(report::NetworkRow& row) const {
@@ -191,7 +203,7 @@ class ReportBuilder {
                                        .hypervolume = record.hypervolume});
         const report::ChartAxes axes = report::chart_axes(report_);
         for (const std::size_t i : spread_indices(log_.size(), most_points))
-            report_.candidates.push_back(candidate_point(axes, i));
+            if (!log_[i].failed) report_.candidates.push_back(candidate_point(axes, i));
     }
 
     void add_devices() {

@@ -52,6 +52,7 @@ class ResultsBuilder {
         add("front_size", "1", last.front_size);
         add("evaluations", "1", last.evaluations);
         add("feasible", "1", last.feasible);
+        if (run_.evaluator) add("failed", "1", static_cast<double>(found_.log.failures()));
         add("clusters", "1", static_cast<double>(fleet_.clustering.clusters()));
         const auto noise = std::count(fleet_.clustering.cluster_of_device.begin(),
                                       fleet_.clustering.cluster_of_device.end(), -1);

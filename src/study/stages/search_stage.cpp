@@ -5,11 +5,13 @@
 #include "hdap/study/on_every_rank.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 #include "stage_table.hpp"
+#include "study/failed_candidates.hpp"
 
 #include <fmt/format.h>
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 namespace hdap::study {
 namespace {
@@ -62,11 +64,11 @@ search::SearchState resume(StudyRun& run, search::Algorithm& algorithm) {
     return state;
 }
 
-/// All accuracies that a search knows, without those that it gave up.
+/// All accuracies that a search knows, without those that it gave up and those that failed.
 Accuracies accuracies_of(const search::SearchState& state) {
     Accuracies accuracies;
     for (std::size_t i = 0; i < state.log.size(); ++i)
-        if (state.log[i].given_up_after == 0)
+        if (state.log[i].given_up_after == 0 && !state.log[i].failed)
             accuracies[state.log[i].genome] = state.log[i].accuracy;
     for (const search::PendingAccuracy& pending : state.pending)
         if (pending.accuracy.given_up_after == 0)
@@ -81,6 +83,8 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
         given_up += state.log[i].given_up_after > 0 ? 1 : 0;
     std::string text = fmt::format("search: {} candidates evaluated", state.log.size());
     if (given_up > 0) text += fmt::format(" ({} given up early)", given_up);
+    if (const std::size_t failed = state.log.failures(); failed > 0)
+        text += fmt::format(" ({} failed)", failed);
     text += fmt::format(", front of {}, hypervolume {}", last.front_size,
                         core::significant(last.hypervolume));
     if (!problem.goal.constraints.empty())
@@ -99,6 +103,15 @@ void warn_of_chance(const StudyRun& run) {
                                         "together?",
                                         core::significant(100.0 * unpruned),
                                         core::significant(100.0 * chance)));
+}
+
+void warn_of_failures(const StudyRun& run) {
+    const std::size_t failed = run.found.log.failures();
+    if (failed > 0)
+        run.job.log.warning(fmt::format(
+            "{} of {} candidates could not be measured (logged as infeasible, with accuracy 0); "
+            "what is left of them is in {}",
+            failed, run.found.log.size(), run.file("failed").string()));
 }
 
 /// Writes the checkpoints of a search. Used on the root.
@@ -138,6 +151,7 @@ class Checkpoints {
 /// What the end of a search tells. On the root.
 void finish(const StudyRun& run) {
     run.job.log.info(front_summary(*run.problem, run.found));
+    warn_of_failures(run);
     warn_of_chance(run);
     if (search::current_front(*run.problem, run.found).empty())
         throw core::InfeasibleError(search::infeasibility_report(*run.problem, run.found));
@@ -153,8 +167,12 @@ bool make_search(StudyRun& run) {
     // Accuracies in the store need not be measured again; those that were measured are added.
     const bool stores = run.store && run.evaluator;
     Accuracies known;
+    std::optional<FailedCandidates> failures;
     run.communicator().on_root([&] {
         run.found = resume(run, *algorithm);
+        failures.emplace(run.file("failed"), run.job.log);
+        if (!search::is_complete(run.found, settings.length))
+            failures->forget_from(run.found.log.size());
         if (stores) known = run.store->accuracies(accuracies_identity(run));
     });
     Checkpoints checkpoints(run, *algorithm);
@@ -163,6 +181,11 @@ bool make_search(StudyRun& run) {
             const auto found = known.find(genome);
             return found == known.end() ? std::nullopt : std::optional(found->second);
         },
+        .failed =
+            [&](std::size_t entry, const network::Genome& genome,
+                const accuracy::FailureEvidence& evidence) {
+                failures->keep(entry, genome, evidence);
+            },
         .checkpoint_due = [&] { return checkpoints.due(); },
         .checkpoint = [&] { checkpoints.write(); }};
     const auto outcome =

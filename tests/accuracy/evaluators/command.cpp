@@ -11,6 +11,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <thread>
@@ -156,12 +157,38 @@ TEST_CASE("what is no accuracy is tried again, then told with the command and it
         problem.refuses({.command = ": {network}; echo '" + number + "'", .retries = 0},
                         "printed '" + number + "' last; expected a number in [0, 1]");
     problem.refuses({.command = "no-such-program {network}"}, "exit code 127");
+    problem.refuses({.command = ": {network}; echo no boxes; exit 1"},
+                    "ended with exit code 1, in 2 tries; it printed last: no boxes");
+    problem.refuses({.command = ": {network}; printf '\\033[2J\\377\\303\\244' >&2; exit 1"},
+                    "its stderr ends: ?[2J?\xc3\xa4");
 
     const std::string tries = (problem.folder / "tries").string();
     const std::string fails_twice =
         ": {network}; echo x >> " + tries + "; [ $(wc -l < " + tries + ") -gt 2 ] && echo 0.25";
     CHECK(problem.measure({.command = fails_twice, .retries = 2}) == 0.25);
     CHECK(problem.lines("tries") == 3);
+}
+
+TEST_CASE("a candidate that fails leaves its file and what was printed, of much the end",
+          "[command]") {
+    const Problem problem;
+    const std::string copy = (problem.folder / "copy.onnx").string();
+    try {
+        (void)problem.measure({.command = "cp {network} " + copy +
+                                          "; yes step | head -c 100000; echo; echo nan; "
+                                          "echo a warning >&2",
+                               .retries = 0});
+        FAIL("no error");
+    } catch (const CandidateFailure& failure) {
+        const FailureEvidence& evidence = failure.evidence;
+        CHECK(evidence.reason == failure.what());
+        CHECK(evidence.format == "onnx");
+        std::ifstream file(copy, std::ios::binary);
+        CHECK(evidence.network == std::string(std::istreambuf_iterator<char>(file), {}));
+        CHECK_THAT(evidence.output,
+                   Contains("step\nstep") && Contains("\nnan\n") && Contains("a warning"));
+        CHECK(evidence.output.size() < 70'000);
+    }
 }
 
 TEST_CASE("a command that hangs is killed with all that it started", "[command]") {
