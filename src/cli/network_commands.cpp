@@ -16,6 +16,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -339,19 +340,33 @@ network::Genome chosen_genome(const PruneOptions& options, const network::Search
     return read_genome(options.genome, space);
 }
 
-/// Says what is done about convolutions without batch norms: they are given some where there are
-/// images.
+/// What pruning without images leaves undone, on stderr.
+void warn_without_images(const network::Network& network, std::size_t missing) {
+    const bool has_norms =
+        std::any_of(network.nodes.begin(), network.nodes.end(), [](const network::Node& node) {
+            return node.op == network::Operator::batch_norm;
+        });
+    if (missing > 0)
+        std::fprintf(stderr,
+                     "hdap: warning: %zu convolutions have no batch norms (folded away?), so "
+                     "channels are ranked badly and nothing is recalibrated; with --data they are "
+                     "given some\n",
+                     missing);
+    else if (has_norms)
+        std::fputs("hdap: warning: the batch norms keep the statistics of the unpruned network, "
+                   "with which a pruned one is near chance level; --data recalibrates them\n",
+                   stderr);
+}
+
+/// The network with batch norms where they were folded away; what is done is said.
 network::PrunedNetwork with_norms(const PruneOptions& options, network::PrunedNetwork network,
                                   const accuracy::ImageData& images) {
     const std::size_t missing = network::layers_without_norm(network.network).size();
-    if (missing == 0 || options.keeps_graph) return network;
     if (images.count == 0) {
-        std::fprintf(stderr,
-                     "hdap: warning: %zu convolutions have no batch norms (folded away?), which "
-                     "ranks channels badly; with --data they are given some\n",
-                     missing);
+        warn_without_images(network.network, missing);
         return network;
     }
+    if (missing == 0 || options.keeps_graph) return network;
     std::printf("batch norms inserted behind %zu convolutions, from %lld images\n", missing,
                 static_cast<long long>(images.count));
     return accuracy::insert_batch_norms(network.network, network.weights, images,
