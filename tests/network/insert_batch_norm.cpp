@@ -159,7 +159,8 @@ TEST_CASE("random networks compute the same with norms inserted, and prune alike
 
 TEST_CASE("filters get the strength of their channels, and the layer's bias goes to the norm",
           "[insert_batch_norm]") {
-    const Network network = chain({Operator::conv2d, Operator::relu, Operator::linear});
+    const Network network =
+        chain({Operator::conv2d, Operator::relu, Operator::flatten, Operator::linear});
     const Weights weights = random_weights(network, 7);
     const auto statistics = some_statistics(network, {1});
     const auto [with, tensors] = insert_batch_norms(network, weights, {1}, statistics);
