@@ -4,6 +4,7 @@
 #include "accuracy/engine/lane_kernels.hpp"
 #include "accuracy/images/image_check.hpp"
 #include "accuracy/images/normaliser.hpp"
+#include "accuracy/norm_statistics.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
@@ -14,7 +15,6 @@
 #include <cmath>
 #include <functional>
 #include <future>
-#include <map>
 #include <utility>
 
 #if defined(__GLIBC__)
@@ -107,71 +107,24 @@ std::optional<CandidateAccuracy> share_of_right(Engine& engine, const ImageData&
     return CandidateAccuracy{static_cast<double>(right) / static_cast<double>(seen), 0};
 }
 
-/// Sums of the statistics that the batch norms saw.
-struct StatisticsSum {
-    std::vector<double> mean;
-    std::vector<double> variance; ///< unbiased
-};
-
-/// Adds the statistics of the engine's last run, in which the norm saw `values` values a channel.
-void add_statistics(const BatchStatistics& statistics, std::int64_t values, StatisticsSum& sum) {
-    sum.mean.resize(statistics.mean.size());
-    sum.variance.resize(statistics.mean.size());
-    const double to_unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
-    for (std::size_t c = 0; c < sum.mean.size(); ++c) {
-        sum.mean[c] += statistics.mean[c];
-        sum.variance[c] += statistics.variance[c] * to_unbiased;
-    }
-}
-
-/// The weights with the statistics of all batch norms recomputed over `images`: the mean over
-/// batches of nearly equal size, at most `batch` each (but at least 2), of the batches' mean and
-/// unbiased variance. Nothing when `cancelled` was requested.
+/// The weights with the statistics of all batch norms recomputed over `images`. Nothing when
+/// `cancelled` was requested.
 std::optional<network::Weights> recalibrated(const network::Network& network,
                                              const network::Weights& weights,
                                              const ImageData& images,
                                              const EvaluationParameters& parameters,
                                              const std::stop_token& cancelled) {
-    const std::int64_t batch = parameters.batch;
-    // The variance of a single value is not defined, so no batch has fewer than two images.
-    const std::int64_t batches = std::min((images.count + batch - 1) / batch, images.count / 2);
-    if (batches < 1)
-        throw core::DataError(
-            fmt::format("batch-norm statistics need at least 2 images, got {}", images.count));
-    const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
-    const Normaliser normaliser(images);
-    const std::int64_t image = images.channels * images.height * images.width;
-    std::map<std::int64_t, Engine> engines; // by batch size, of which there are at most two
-    std::vector<StatisticsSum> sums(network.nodes.size());
-    for (std::int64_t b = 0; b < batches; ++b) {
-        if (cancelled.stop_requested()) return std::nullopt;
-        // Equal sizes, so that the plain mean over the batches weighs all images alike.
-        const std::int64_t first = images.count * b / batches;
-        const std::int64_t count = images.count * (b + 1) / batches - first;
-        auto engine = engines.find(count);
-        if (engine == engines.end())
-            engine = engines
-                         .emplace(count, Engine(network, weights, count, NormMode::batch,
-                                                kernels_of(parameters)))
-                         .first;
-        for (std::int64_t i = 0; i < count; ++i)
-            normaliser.write(first + i, {}, engine->second.images() + i * image);
-        engine->second.run();
-        for (std::size_t n = 0; n < sums.size(); ++n) {
-            if (network.nodes[n].op != network::Operator::batch_norm) continue;
-            const network::Extent& extent = shapes[n].extent;
-            add_statistics(engine->second.statistics(network.nodes[n].name),
-                           count * extent.height * extent.width, sums[n]);
-        }
-    }
+    const auto statistics = norm_statistics(network, weights, images, parameters.batch,
+                                            NormMode::batch, kernels_of(parameters), cancelled);
+    if (!statistics) return std::nullopt;
     network::Weights result = weights;
-    for (std::size_t n = 0; n < sums.size(); ++n)
-        for (std::size_t c = 0; c < sums[n].mean.size(); ++c) {
+    for (std::size_t n = 0; n < statistics->size(); ++n)
+        for (std::size_t c = 0; c < (*statistics)[n].mean.size(); ++c) {
             const std::string& name = network.nodes[n].name;
             result.at(name + ".running_mean").values[c] =
-                static_cast<float>(sums[n].mean[c] / static_cast<double>(batches));
+                static_cast<float>((*statistics)[n].mean[c]);
             result.at(name + ".running_var").values[c] =
-                static_cast<float>(sums[n].variance[c] / static_cast<double>(batches));
+                static_cast<float>((*statistics)[n].variance[c]);
         }
     return result;
 }

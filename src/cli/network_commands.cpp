@@ -1,10 +1,12 @@
 #include "commands.hpp"
 #include "genome_file.hpp"
+#include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/gradients.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/importance.hpp"
+#include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/prunable.hpp"
 #include "hdap/storage/schema.hpp"
@@ -14,6 +16,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -59,6 +62,7 @@ struct PruneOptions {
     std::uint64_t seed = 1;
     std::string data;
     std::int64_t recalibration_images = 500;
+    bool keeps_graph = false;
     std::vector<std::string> outputs;
 };
 
@@ -336,9 +340,44 @@ network::Genome chosen_genome(const PruneOptions& options, const network::Search
     return read_genome(options.genome, space);
 }
 
+/// What pruning without images leaves undone, on stderr.
+void warn_without_images(const network::Network& network, std::size_t missing) {
+    const bool has_norms =
+        std::any_of(network.nodes.begin(), network.nodes.end(), [](const network::Node& node) {
+            return node.op == network::Operator::batch_norm;
+        });
+    if (missing > 0)
+        std::fprintf(stderr,
+                     "hdap: warning: %zu convolutions have no batch norms (folded away?), so "
+                     "channels are ranked badly and nothing is recalibrated; with --data they are "
+                     "given some\n",
+                     missing);
+    else if (has_norms)
+        std::fputs("hdap: warning: the batch norms keep the statistics of the unpruned network, "
+                   "with which a pruned one is near chance level; --data recalibrates them\n",
+                   stderr);
+}
+
+/// The network with batch norms where they were folded away; what is done is said.
+network::PrunedNetwork with_norms(const PruneOptions& options, network::PrunedNetwork network,
+                                  const accuracy::ImageData& images) {
+    const std::size_t missing = network::layers_without_norm(network.network).size();
+    if (images.count == 0) {
+        warn_without_images(network.network, missing);
+        return network;
+    }
+    if (missing == 0 || options.keeps_graph) return network;
+    std::printf("batch norms inserted behind %zu convolutions, from %lld images\n", missing,
+                static_cast<long long>(images.count));
+    return accuracy::insert_batch_norms(network.network, network.weights, images,
+                                        accuracy::EvaluationParameters().batch);
+}
+
 /// The network with its channels in the order of --criterion.
 network::Prunable prunable_network(const PruneOptions& options, network::PrunedNetwork network,
                                    const accuracy::ImageData& images) {
+    auto prunable = network::make_prunable(network.network, options.space);
+    network = with_norms(options, std::move(network), images);
     network::ImportanceParameters importance{
         .criterion = network::criterion_from_name(options.criterion), .seed = options.seed};
     network::Weights gradients;
@@ -348,8 +387,9 @@ network::Prunable prunable_network(const PruneOptions& options, network::PrunedN
         gradients = accuracy::loss_gradients(network.network, network.weights, images, {});
         importance.gradients = &gradients;
     }
-    return network::with_weights(network::make_prunable(std::move(network.network), options.space),
-                                 std::move(network.weights), importance);
+    auto ranked_by = network.weights;
+    prunable = network::with_inserted_norms(std::move(prunable), std::move(network), options.space);
+    return network::with_weights(std::move(prunable), std::move(ranked_by), importance);
 }
 
 /// Every output must be a file of a known format that destroys nothing.
@@ -479,6 +519,8 @@ void add_prune_command(CLI::App& group, Action& action) {
     command->add_option("--recalibration-images", options->recalibration_images, "How many of them")
         ->check(CLI::Range(2, 1'000'000))
         ->capture_default_str();
+    command->add_flag("--keep-graph", options->keeps_graph,
+                      "Insert no batch norms where convolutions have none");
     command
         ->add_option("--out", options->outputs,
                      "File to write, " + core::join(network::network_file_formats(), " or ") +

@@ -184,6 +184,23 @@ Prunable with_weights(Prunable prunable, Weights weights,
     return prunable;
 }
 
+Prunable with_inserted_norms(Prunable prunable, PrunedNetwork same,
+                             const SearchSpaceParameters& parameters) {
+    SearchSpace space(same.network, parameters);
+    const auto same_group = [](const PruningGroup& a, const PruningGroup& b) {
+        return a.name == b.name && a.channels == b.channels;
+    };
+    if (!std::equal(space.groups().begin(), space.groups().end(), prunable.space.groups().begin(),
+                    prunable.space.groups().end(), same_group))
+        throw core::InternalError(fmt::format(
+            "the pruning groups of '{}' are others with batch norms inserted", same.network.name));
+    prunable.network = std::move(same.network);
+    prunable.space = std::move(space);
+    prunable.weights = std::move(same.weights);
+    prunable.ranked_channels.clear();
+    return prunable;
+}
+
 Prunable with_weights(Prunable prunable, Weights weights, const ImportanceParameters& importance) {
     auto ranked = rank_channels(prunable.network, weights, prunable.space, importance);
     return with_weights(std::move(prunable), std::move(weights), std::move(ranked));

@@ -1,8 +1,10 @@
 #include "inputs.hpp"
 
 #include "content_hash.hpp"
+#include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/gradients.hpp"
 #include "hdap/network/importance.hpp"
+#include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
@@ -99,6 +101,28 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
     return network::rank_channels(network.network, *network.weights, network.space, parameters);
 }
 
+/// Makes batch norms from the images for recalibration. By the root, as processors of other kinds
+/// may find other bits, and ranks must agree which channels matter. Collective.
+InsertedNorms insert_norms(const parallel::Job& job, const Settings& settings,
+                           const accuracy::ImageData& train, network::Prunable& network) {
+    InsertedNorms norms{network::layers_without_norm(network.network).size(), 0};
+    if (norms.missing == 0 || train.count == 0 || !settings.network.insert_batch_norms)
+        return norms;
+    const auto file =
+        make_on_every_rank(job.communicator, "the network", [&](storage::Hdf5Writer& writer) {
+            const auto images = accuracy::slice(train, 0, settings.data.recalibration_images);
+            network::write_network(
+                writer, accuracy::insert_batch_norms(network.network, *network.weights, images,
+                                                     settings.data.evaluation.batch));
+        });
+    job.communicator.on_every_rank([&] {
+        network = network::with_inserted_norms(std::move(network), network::read_network(file),
+                                               settings.network.space);
+    });
+    norms.images = settings.data.recalibration_images;
+    return norms;
+}
+
 std::string content_key_of(const network::Prunable& network, const Splits& splits) {
     core::Sha256 hash;
     add_weights(hash, *network.weights);
@@ -168,6 +192,9 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
     job.communicator.on_every_rank([&] {
         share_normalisation(network, splits);
         inputs.content_key = content_key_of(network, splits);
+    });
+    inputs.norms = insert_norms(job, settings, splits.train, network);
+    job.communicator.on_every_rank([&] {
         inputs.images = with_held_out(settings, std::move(splits));
         network.ranked_channels = rank_channels(settings, network, inputs.images.train);
     });

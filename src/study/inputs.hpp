@@ -37,14 +37,21 @@ struct StudyImages {
     accuracy::ImageData test;
 };
 
+/// What was done about convolutions without batch norms.
+struct InsertedNorms {
+    std::size_t missing = 0; ///< convolutions that batch norms may have been folded into
+    std::int64_t images = 0; ///< that their norms were made from; 0: they still have none
+};
+
 /// What accuracies come from.
 struct AccuracyInputs {
     StudyImages images;
     std::string content_key; ///< hash of weights and images, by content
+    InsertedNorms norms;
 };
 
-/// Reads the images, gives them and `network` each other's normalisation, and ranks the network's
-/// channels. Collective.
+/// Reads the images, gives them and `network` each other's normalisation, and the network batch
+/// norms where they were folded, and ranks its channels. Collective.
 AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& settings,
                                     network::Prunable& network);
 

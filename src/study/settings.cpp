@@ -71,6 +71,11 @@ Section network_section(Settings& s) {
                    Outputs::nothing)};
     settings = joined(std::move(settings), settings_of(s.network.space));
     settings.push_back(criterion_setting(s.network.criterion));
+    settings.push_back(core::boolean(
+        "insert_batch_norms", s.network.insert_batch_norms,
+        "Give convolutions that have none batch norms, from the images for recalibration: undoes "
+        "their folding",
+        accuracy_shapes));
     return {"network", "The network to be pruned, and what may be pruned of it",
             std::move(settings)};
 }

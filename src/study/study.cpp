@@ -4,6 +4,7 @@
 #include "hdap/core/hash.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/study/attempts.hpp"
 #include "stages/stage_table.hpp"
@@ -175,6 +176,32 @@ class Study {
                                       run_.network.network.name, accuracy_text(),
                                       core::significant(static_cast<double>(unpruned.macs) * 1e-6),
                                       run_.network.space.groups().size()));
+        describe_norms();
+    }
+
+    /// What was done where batch norms are missing: without them magnitudes rank channels badly,
+    /// and nothing can be recalibrated.
+    void describe_norms() const {
+        if (last_ < Stage::search) return;
+        const InsertedNorms& norms = run_.accuracy.norms;
+        const std::size_t missing = run_.evaluator
+                                        ? norms.missing
+                                        : network::layers_without_norm(run_.network.network).size();
+        if (missing == 0) return;
+        const std::string layers = fmt::format("{} convolutions have no batch norms", missing);
+        if (norms.images > 0)
+            run_.job.log.info(fmt::format("{} (folded away?): inserted, from {} training images",
+                                          layers, norms.images));
+        else if (!run_.evaluator)
+            run_.job.log.info(layers + "; none are inserted, as accuracies play no part");
+        else if (run_.accuracy.images.train.count == 0)
+            run_.job.log.warning(layers +
+                                 " (folded away?), and without images (data.file) none can be "
+                                 "inserted: channels are ranked badly, nothing is recalibrated");
+        else
+            run_.job.log.warning(layers + ", and none are inserted "
+                                          "(network.insert_batch_norms = false): channels are "
+                                          "ranked badly, nothing is recalibrated");
     }
 
     /// " on 3x32x32 images, 10 classes"

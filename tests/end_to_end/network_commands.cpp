@@ -1,6 +1,8 @@
 // hdap network: a network comes in as one file and goes out smaller as another.
 #include "end_to_end/file_damage.hpp"
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/network/fold_batch_norm.hpp"
+#include "hdap/network/load.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -99,6 +101,50 @@ TEST_CASE("a network keeps its accuracy as HDF5, ONNX and TorchScript, and is pr
         CHECK(info["macs"].get<double>() <= 0.5 * whole["macs"].get<double>());
         CHECK(info["macs"].get<double>() > 0.3 * whole["macs"].get<double>());
     }
+}
+
+TEST_CASE("batch norms that an exporter folded away are inserted again") {
+    const TinyStudy study;
+    const std::string folder = study.folder().string() + "/";
+    const auto whole = hdap::network::load_network(
+        {.network = "mobilenet_v1",
+         .zoo = {.width = 0.25, .classes = 3, .input_channels = 1, .input_extent = {16, 16}},
+         .weights = folder + "weights.h5"});
+    const std::string folded = folder + "folded.onnx";
+    hdap::network::save_network(folded,
+                                hdap::network::fold_batch_norms(whole.network, *whole.weights),
+                                whole.normalisation);
+    const Arguments prune{"prune", folded, "--keep", "0.6", "--out", folder + "small.h5"};
+    const Arguments data{"--data", folder + "images.h5"};
+    const auto with = [](Arguments a, const Arguments& b) {
+        a.insert(a.end(), b.begin(), b.end());
+        return a;
+    };
+    const auto accuracy = [&] {
+        return as_json(study, with({"eval", folder + "small.h5"}, data))["top1"].get<double>();
+    };
+    CHECK_THAT(network(study, prune).errors,
+               Contains("27 convolutions have no batch norms") && Contains("--data"));
+    const double without = accuracy();
+    CHECK_THAT(output(study, with(prune, data)),
+               Contains("batch norms inserted behind 27 convolutions, from 500 images"));
+    CHECK(accuracy() > without);
+
+    const Arguments use{"--set", "network.file=\"" + folded + "\"", "--set",
+                        "network.weights=\"\""};
+    const auto run = [&](const std::string& name, const Arguments& more) {
+        const Outcome outcome = study.run({.ranks = 0}, name, with(use, more));
+        INFO(outcome.errors);
+        CHECK(outcome.exit_code == 0);
+        return outcome.errors;
+    };
+    CHECK_THAT(run("folded", {}), Contains("27 convolutions have no batch norms (folded away?): "
+                                           "inserted, from 32 training images"));
+    CHECK_THAT(run("kept", {"--set", "network.insert_batch_norms=false"}),
+               Contains("none are inserted (network.insert_batch_norms = false)"));
+    CHECK_THAT(run("latency", {"--set", "accuracy.evaluator=\"none\"", "--set",
+                               "search.objectives=[\"latency.mean\", \"flops\"]"}),
+               Contains("none are inserted, as accuracies play no part"));
 }
 
 TEST_CASE("an ONNX network ends where it is told to stop") {

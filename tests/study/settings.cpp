@@ -241,9 +241,10 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     const Names network{"network.name",     "network.width",        "network.file",
                         "network.min_keep", "network.min_channels", "network.channel_divisor",
                         "network.pinned"};
-    const Names accuracy{"network.criterion",         "data.held_out",  "data.evaluation_images",
-                         "data.recalibration_images", "data.batch",     "accuracy.evaluator",
-                         "accuracy.command",          "accuracy.format"};
+    const Names accuracy{
+        "network.criterion",         "data.held_out",   "data.evaluation_images",
+        "data.recalibration_images", "data.batch",      "accuracy.evaluator",
+        "accuracy.command",          "accuracy.format", "network.insert_batch_norms"};
     const auto both = [](Names a, const Names& b) {
         a.insert(b.begin(), b.end());
         return a;

@@ -44,6 +44,13 @@ Prunable make_prunable(Network network, const SearchSpaceParameters& parameters)
 Prunable with_weights(Prunable prunable, Weights weights,
                       std::vector<std::vector<std::int32_t>> ranked_channels);
 
+/// The same as computed by another graph: `same` has batch norms inserted (insert_batch_norms), so
+/// groups and genomes stay what they are. Costs stay, too: norms are folded where networks are
+/// deployed. Weights become those of `same`; their channels are not ranked yet. `parameters`: those
+/// that `prunable` was made with. Throws InternalError when the groups are others.
+Prunable with_inserted_norms(Prunable prunable, PrunedNetwork same,
+                             const SearchSpaceParameters& parameters);
+
 /// The same with the channels in the order of rank_channels. Throws as that.
 Prunable with_weights(Prunable prunable, Weights weights,
                       const ImportanceParameters& importance = {});

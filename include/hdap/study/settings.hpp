@@ -36,6 +36,7 @@ struct Settings {
         std::string weights;
         network::Criterion criterion = network::Criterion::l2;
         network::SearchSpaceParameters space;
+        bool insert_batch_norms = true;
     } network;
 
     struct Data {

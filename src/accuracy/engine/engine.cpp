@@ -102,7 +102,7 @@ struct Engine::State {
           blocks((batch + lanes - 1) / lanes), plan(plan_execution(network)) {
         // With running statistics a block goes through the whole network before the next, so that
         // its tensors stay in the cache. Statistics of the batch need all blocks, layer by layer.
-        const std::int64_t held = norms == NormMode::batch ? blocks : 1;
+        const std::int64_t held = norms == NormMode::running ? 1 : blocks;
         for (const std::int64_t elements : plan.buffer_elements) {
             buffers.push_back(make_buffer(elements * lanes * held));
             block_strides.push_back(held > 1 ? elements * lanes : 0);
@@ -346,7 +346,7 @@ bool Engine::State::add_norm(const Step& step, const Node& node) {
     const auto [clamp, activated] = fused_clamp(step);
     const std::size_t in = step.inputs[0];
     const std::size_t out = step.output;
-    if (norms == NormMode::batch) {
+    if (norms != NormMode::running) {
         BatchStatistics& found = statistics[node.name];
         operations.push_back({{}, [this, &node, in, out, limits = clamp, &found] {
                                   measure_and_normalise(node, in, out, limits, found);
@@ -389,7 +389,8 @@ void Engine::State::measure_and_normalise(const Node& node, std::size_t in, std:
         found.variance[static_cast<std::size_t>(c)] =
             std::max(0.0, total_squares / count - mean * mean);
     }
-    const NormFactors factors = norm_factors(node, weights, found);
+    const NormFactors factors = norms == NormMode::batch ? norm_factors(node, weights, found)
+                                                         : running_factors(node, weights);
     for (std::int64_t block = 0; block < blocks; ++block)
         kernels.scale(data(in, block), channels, pixels, factors.factor.data(),
                       factors.offset.data(), clamp.low, clamp.high, data(out, block));

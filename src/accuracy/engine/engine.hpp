@@ -21,6 +21,8 @@ enum class NormMode {
     running,
     /// They use the statistics of the batch, which can be read afterwards.
     batch,
+    /// They use their running statistics, and those of the batch can be read afterwards.
+    watching,
 };
 
 /// Mean and biased variance of each channel.
@@ -59,7 +61,7 @@ class Engine {
     /// The network's `index`-th output of the last run, [batch][height][width][channels].
     [[nodiscard]] const float* output(std::size_t index = 0) const noexcept;
 
-    /// NormMode::batch: the statistics that the batch norm `name` saw in the last run.
+    /// NormMode::batch and watching: the statistics that the batch norm `name` saw in the last run.
     [[nodiscard]] const BatchStatistics& statistics(const std::string& name) const;
 
   private:
