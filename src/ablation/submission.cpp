@@ -82,7 +82,7 @@ std::set<std::string> active_tasks(const std::vector<ArrayRecord>& records) {
     for (const ArrayRecord& record : records)
         jobs.push_back(record.job);
     const core::CommandOutcome answer =
-        core::run_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
+        core::run_job_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
     // Slurm forgets a job some minutes after its end.
     if (answer.exit_code != 0 && answer.errors.find("Invalid job id") != std::string::npos)
         return {};
@@ -176,7 +176,7 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
     for (const std::vector<std::string>& task : submission.tasks)
         lines += core::join(task, ",") + "\n";
     write_text(submission.cells_file, lines);
-    const core::CommandOutcome answer = core::run_command(submission.command);
+    const core::CommandOutcome answer = core::run_job_command(submission.command);
     const std::optional<std::string> job = job_id(answer.output);
     if (answer.exit_code != 0 || !job) {
         fs::remove(submission.cells_file);
