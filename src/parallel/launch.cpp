@@ -26,6 +26,22 @@ std::optional<int> environment_int(const char* name) {
     return value;
 }
 
+/// Tasks of the step of srun's that this process is in. A job's number of tasks, SLURM_NTASKS, says
+/// nothing: what a batch script or a shell of salloc's starts by itself is one process.
+std::optional<int> step_tasks() {
+    return environment_int("SLURM_STEP_NUM_TASKS");
+}
+
+bool has_pmix() {
+    return std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
+}
+
+/// Whether a rank of another MPI program started this process: what the launcher says is about that
+/// one. Open MPI 4 sets the variable within MPI_Init.
+bool is_started_by_a_rank() {
+    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr;
+}
+
 std::vector<int> bound_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -68,21 +84,29 @@ std::string core_list(const std::vector<int>& cores) {
 }
 
 int launched_ranks() {
+    if (is_started_by_a_rank()) return 1;
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) // Open MPI; MPICH, Slurm's PMI-2
         if (const auto ranks = environment_int(name)) return *ranks;
-    const bool pmix = std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
-    return pmix ? environment_int("SLURM_STEP_NUM_TASKS").value_or(1) : 1;
+    return has_pmix() ? step_tasks().value_or(1) : 1;
+}
+
+bool is_certainly_alone() {
+    if (launched_ranks() > 1) return false;
+    // Other launchers with PMIx tell MPI alone how many ranks there are.
+    const bool counted = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ||
+                         std::getenv("PMI_SIZE") != nullptr || step_tasks().has_value();
+    return is_started_by_a_rank() || counted || !has_pmix();
 }
 
 void refuse_launch_without_pmi() {
-    // A step's variables: what a batch script starts by itself is one process.
-    const int tasks = environment_int("SLURM_STEP_NUM_TASKS").value_or(1);
-    if (tasks > 1 && launched_ranks() == 1) refuse_split_singletons(tasks);
+    if (is_started_by_a_rank() || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return;
+    if (const int tasks = step_tasks().value_or(1); tasks > 1 && launched_ranks() == 1)
+        refuse_split_singletons(tasks);
 }
 
 Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     communicator.on_every_rank([&] {
-        const int tasks = environment_int("SLURM_NTASKS").value_or(1);
+        const int tasks = step_tasks().value_or(1);
         if (tasks > 1 && communicator.size() == 1) refuse_split_singletons(tasks);
     });
     const std::vector<int> cores = bound_cores();

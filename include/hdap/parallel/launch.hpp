@@ -16,8 +16,12 @@ struct Launch {
 };
 
 /// How many ranks the launcher says that it started, for what must be known before MPI begins;
-/// 1 when there is no launcher.
+/// 1 when there is no launcher, or when a rank of another MPI program started this process.
 int launched_ranks();
+
+/// Whether this process is the only rank of its job for certain, so that MPI needs no launcher.
+/// Before MPI begins.
+bool is_certainly_alone();
 
 /// Throws UsageError when srun started several tasks and gave them no PMI by which MPI finds the
 /// others. To be called before MPI begins: Open MPI would end each task with a message that does
