@@ -4,6 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
+#include "hdap/parallel/openmp_binding.hpp"
 
 #include <fmt/core.h>
 
@@ -110,6 +111,7 @@ ExitCode run_on_all_ranks(Arguments arguments,
 }
 
 int run(int argc, char** argv, std::span<const AddCommand> extra_commands) {
+    parallel::show_openmp_binding();
     CLI::App app(overview, "hdap");
     app.footer(examples);
     app.set_version_flag("--version", fmt::format("{} ({})", core::version, core::git_commit));
