@@ -24,6 +24,7 @@ void describe_launch(const parallel::Launch& launch, const parallel::Walltime& w
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
         log.info(fmt::format("  … and {} more", launch.bindings.size() - most_lines));
+    if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     if (walltime.limit())
         log.info("time left for this job: " + core::duration_text(walltime.limit()->count()));
 }

@@ -196,6 +196,7 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
         complete = is_complete(options, identity);
     });
     if (world.any(complete)) return ExitCode::complete;
+    if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train.count);
     const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =

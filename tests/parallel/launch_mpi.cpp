@@ -36,3 +36,25 @@ TEST_CASE("threads per rank follow the request, then OpenMP's and Slurm's variab
     CHECK(launch.ranks == world.size());
     if (world.is_root()) CHECK(launch.bindings.size() == static_cast<std::size_t>(world.size()));
 }
+
+TEST_CASE("cores of the job that stand idle are told, unless no more threads were asked for") {
+    const auto world = Communicator::world();
+    const Variable job("SLURM_JOB_ID", "1");
+    const Variable cores("SLURM_CPUS_ON_NODE", "100000");
+    const Variable threads("OMP_NUM_THREADS", "1");
+    CHECK(parallel::inspect_launch(world, 1).idle_cores.empty());
+    const std::string text = parallel::inspect_launch(world, 0).idle_cores;
+    if (world.is_root())
+        CHECK_THAT(text, Catch::Contains("cores of") && Catch::Contains(" idle: "));
+    const std::string many = parallel::inspect_launch(world, 100).idle_cores;
+    if (world.is_root()) CHECK_THAT(many, Catch::Contains("rank 0 with 100 threads is bound to"));
+    CHECK((world.is_root() || (text.empty() && many.empty())));
+}
+
+TEST_CASE("a process uses no more cores than its job has on this node") {
+    const int bound = parallel::available_cores();
+    const Variable cores("SLURM_CPUS_ON_NODE", "1");
+    CHECK(parallel::available_cores() == bound); // in no job
+    const Variable job("SLURM_JOB_ID", "1");
+    CHECK(parallel::available_cores() == 1);
+}
