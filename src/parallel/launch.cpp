@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <unistd.h>
 
 namespace hdap::parallel {
@@ -25,9 +26,11 @@ bool has_pmix() {
 }
 
 /// Whether a rank of another MPI program started this process: what the launcher says is about that
-/// one. Open MPI 4 sets the variable within MPI_Init.
+/// one. Open MPI 4 sets these within MPI_Init.
 bool is_started_by_a_rank() {
-    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr;
+    const char* const runtime = std::getenv("OMPI_MCA_ess");
+    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr ||
+           (runtime != nullptr && std::string_view(runtime) == "pmi");
 }
 
 [[noreturn]] void refuse_split_singletons(int tasks) {

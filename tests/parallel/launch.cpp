@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <utility>
+
 using namespace hdap;
 using parallel::core_list;
 using test::Variable;
@@ -49,7 +51,12 @@ TEST_CASE("a process is alone unless a launcher started more, or might have") {
     const Variable size("OMPI_COMM_WORLD_SIZE", "2");
     CHECK_FALSE(parallel::is_certainly_alone());
     CHECK(parallel::launched_ranks() == 2);
-    const Variable by_a_rank("ORTE_SCHIZO_DETECTION", "ORTE");
-    CHECK(parallel::is_certainly_alone());
-    CHECK(parallel::launched_ranks() == 1);
+    const Variable of_a_rank("OMPI_MCA_ess", "^singleton");
+    CHECK(parallel::launched_ranks() == 2);
+    for (const auto& [name, value] :
+         {std::pair("ORTE_SCHIZO_DETECTION", "SLURM"), std::pair("OMPI_MCA_ess", "pmi")}) {
+        const Variable of_a_child(name, value);
+        CHECK(parallel::is_certainly_alone());
+        CHECK(parallel::launched_ranks() == 1);
+    }
 }
