@@ -21,6 +21,17 @@ read -ra options <<<"${SBATCH_OPTIONS:-}"
 HDAP_CHAIN=hdap-chain-$(date +%Y%m%d-%H%M%S)-$$
 export HDAP_CHAIN
 
+# Called in a job, as in salloc's shell: the links must learn nothing of that job and its ranks.
+if [[ -n "${SLURM_JOB_ID:-}" ]]; then
+    for name in $(compgen -e); do
+        case $name in
+        SLURM_CONF | SLURM_CONF_SERVER | SLURM_JWT | SLURM_CLUSTERS | SLURM_TIME_FORMAT) ;;
+        SLURM_* | SLURMD_* | SRUN_DEBUG | SBATCH_CPU_BIND* | SBATCH_MEM_BIND*) unset "$name" ;;
+        PMIX_* | PMI_* | OMPI_COMM_WORLD_* | OMPI_MCA_ess* | OMPI_MCA_orte_* | OMPI_MCA_pmix*) unset "$name" ;;
+        esac
+    done
+fi
+
 # The first link waits until all are there: it might end before.
 id=$(sbatch --parsable --hold --job-name="$HDAP_CHAIN" "${options[@]}" \
     "$(dirname "$0")/search.sbatch" "$@")

@@ -82,7 +82,7 @@ std::set<std::string> active_tasks(const std::vector<ArrayRecord>& records) {
     for (const ArrayRecord& record : records)
         jobs.push_back(record.job);
     const core::CommandOutcome answer =
-        core::run_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
+        core::run_job_command({"squeue", "-h", "-r", "-j", core::join(jobs, ","), "-o", "%F_%K"});
     // Slurm forgets a job some minutes after its end.
     if (answer.exit_code != 0 && answer.errors.find("Invalid job id") != std::string::npos)
         return {};
@@ -94,7 +94,7 @@ std::set<std::string> active_tasks(const std::vector<ArrayRecord>& records) {
 
 /// The most tasks that an array of this cluster may have; nothing when that is not known.
 std::optional<std::size_t> most_tasks() {
-    const core::CommandOutcome answer = core::run_command({"scontrol", "show", "config"});
+    const core::CommandOutcome answer = core::run_job_command({"scontrol", "show", "config"});
     if (answer.exit_code != 0) return std::nullopt;
     for (const std::string& line : split(answer.output, '\n')) {
         std::istringstream words(line);
@@ -192,7 +192,7 @@ void submit_array(JobArray& array, const std::vector<std::string>& accepted) {
     for (const std::vector<std::string>& task : array.tasks)
         lines += core::join(task, ",") + "\n";
     write_text(array.cells_file, lines);
-    const core::CommandOutcome answer = core::run_command(array.command);
+    const core::CommandOutcome answer = core::run_job_command(array.command);
     const std::optional<std::string> job = job_id(answer.output);
     if (answer.exit_code != 0 || !job) {
         fs::remove(array.cells_file);

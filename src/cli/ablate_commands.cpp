@@ -18,7 +18,6 @@
 #include <map>
 #include <memory>
 #include <sstream>
-#include <thread>
 
 namespace hdap::cli {
 namespace {
@@ -145,7 +144,7 @@ execution_parameters(const RunCellsOptions& options,
     parameters.launcher = words_of(options.launcher);
     parameters.threads = options.threads;
     parameters.retries = options.retries;
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    const int cores = parallel::available_cores();
     // How many ranks a launcher starts is its own affair.
     const int fitting = parameters.launcher.empty() ? cores / options.threads : 1;
     parameters.workers = options.workers > 0 ? options.workers : std::max(fitting, 1);
@@ -171,7 +170,7 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (parallel::launched_ranks() > 1)
         throw core::UsageError(
             "hdap ablate run starts the cells' processes itself: call it without "
-            "mpirun, and give that as --launcher \"mpirun -n 4\"");
+            "mpirun, and give that as --launcher \"mpirun -n 2\"");
     std::optional<std::chrono::duration<double>> limit;
     if (!options.time_limit.empty()) {
         limit = parallel::parse_duration(options.time_limit);
@@ -374,7 +373,7 @@ void add_run_cells_command(CLI::App& group, Action& action) {
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
     command->add_option("--launcher", options->launcher,
-                        "Starts the ranks of a cell: \"mpirun -n 4\", \"srun --mpi=pmix\"");
+                        "Starts the ranks of a cell: \"mpirun -n 2\", \"srun --mpi=pmix\"");
     command->add_option("--time-limit", options->time_limit,
                         "Stop in time with 75, everything kept: 90s, 30m, 2h, 1:30:00");
     add_retry_options(*command, options->retries, options->retry_failed);

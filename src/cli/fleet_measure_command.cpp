@@ -97,6 +97,7 @@ ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
     options.parameters.seed = static_cast<std::uint64_t>(settings->seed);
     for (const std::string& binding : launch.bindings)
         log.info("  " + binding);
+    if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     const auto measured = study::measure_fleet({world, log, control, launch.threads_per_rank},
                                                *settings, options.parameters, options.devices);
     if (!measured) {

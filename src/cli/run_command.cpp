@@ -24,6 +24,7 @@ void describe_launch(const parallel::Launch& launch, const parallel::Walltime& w
         log.info("  " + launch.bindings[i]);
     if (launch.bindings.size() > most_lines)
         log.info(fmt::format("  … and {} more", launch.bindings.size() - most_lines));
+    if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     if (walltime.limit())
         log.info("time left for this job: " + core::duration_text(walltime.limit()->count()));
 }
@@ -147,9 +148,9 @@ void add_stage_commands(CLI::App& app, Action& action) {
     add_stage_command(*surrogate, action, "fit", "Fit the latency surrogates of all clusters.",
                       "hdap surrogate fit configs/quickstart.toml", Stage::surrogates);
     add_stage_command(app, action, "search", "Search for the front.",
-                      "mpirun -n 4 hdap search configs/quickstart.toml", Stage::search);
+                      "mpirun -n 2 hdap search configs/quickstart.toml", Stage::search);
     add_stage_command(app, action, "finetune", "Fine-tune the best candidates of the front.",
-                      "mpirun -n 4 hdap finetune configs/quickstart.toml", Stage::finetune);
+                      "mpirun -n 2 hdap finetune configs/quickstart.toml", Stage::finetune);
     add_stage_command(app, action, "report", "Write front.csv and report.html.",
                       "hdap report configs/quickstart.toml", Stage::report);
     CLI::App* fleet = app.get_subcommand("fleet");

@@ -116,11 +116,13 @@ void check_options(TrainOptions& options, const GivenOptions& given) {
 /// Held by the root for as long as it trains to an output; its file is gone afterwards.
 class OutputLock {
   public:
-    explicit OutputLock(const TrainOptions& options)
+    OutputLock(const TrainOptions& options, core::Log& log)
         : path_(beside(options, ".lock")), lock_(storage::FileLock::try_acquire(path_)) {
         if (!lock_)
-            throw core::UsageError(fmt::format("{} is being trained by another job ({} is locked)",
-                                               options.output, path_.string()));
+            throw core::UsageError(
+                fmt::format("{} is being trained by another job ({} is locked{})", options.output,
+                            path_.string(), storage::FileLock::unlocked_owner(path_)));
+        if (!lock_->weakness().empty()) log.warning(lock_->weakness());
     }
     ~OutputLock() {
         std::error_code ignored;
@@ -189,12 +191,13 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     storage::FileIdentity identity;
     bool complete = false;
     world.on_root([&] {
-        lock.emplace(options);
+        lock.emplace(options, log);
         identity =
             study::training_identity(inputs.start, inputs.teacher, inputs.train, options.training);
         complete = is_complete(options, identity);
     });
     if (world.any(complete)) return ExitCode::complete;
+    if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train.count);
     const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =

@@ -18,12 +18,11 @@ namespace {
 
 constexpr int no_such_program = 127;
 
-/// The words of `command` as exec(3) wants them, with the null pointer at the end. They point into
-/// `command`.
-std::vector<char*> argument_pointers(const std::vector<std::string>& command) {
+/// `words` as exec(3) wants them, with the null pointer at the end. They point into `words`.
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
     std::vector<char*> pointers;
-    for (const std::string& argument : command)
-        pointers.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& word : words)
+        pointers.push_back(const_cast<char*>(word.c_str()));
     pointers.push_back(nullptr);
     return pointers;
 }
@@ -38,7 +37,8 @@ void reset_signals(const ChildOptions& options) {
 }
 
 /// Becomes another program.
-[[noreturn]] void become(char* const* command, const ChildOptions& options, pid_t parent) {
+[[noreturn]] void become(char* const* command, char* const* environment,
+                         const ChildOptions& options, pid_t parent) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, options.death_signal);
     if (::getppid() != parent) ::_exit(no_such_program); // it ended before the line above
@@ -47,7 +47,7 @@ void reset_signals(const ChildOptions& options) {
     const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (::dup2(input, STDIN_FILENO) >= 0 && ::dup2(options.output, STDOUT_FILENO) >= 0 &&
         ::dup2(options.errors, STDERR_FILENO) >= 0)
-        ::execvp(command[0], command);
+        ::execvpe(command[0], command, environment);
     constexpr std::string_view message = "hdap: error: cannot start the program\n";
     [[maybe_unused]] const auto written = ::write(options.errors, message.data(), message.size());
     ::_exit(no_such_program);
@@ -57,10 +57,12 @@ void reset_signals(const ChildOptions& options) {
 
 ChildProcess::ChildProcess(const std::vector<std::string>& command, const ChildOptions& options)
     : owns_group_(options.owns_group) {
-    const std::vector<char*> arguments = argument_pointers(command);
+    const std::vector<char*> arguments = pointers_to(command);
+    const std::vector<std::string> variables = environment_of(options.started);
+    const std::vector<char*> environment = pointers_to(variables);
     const pid_t parent = ::getpid();
     id_ = ::fork();
-    if (id_ == 0) become(arguments.data(), options, parent);
+    if (id_ == 0) become(arguments.data(), environment.data(), options, parent);
     if (id_ < 0)
         throw InternalError(fmt::format("cannot start a process: {}", std::strerror(errno)));
     ::setpgid(id_, id_); // whoever of both comes first

@@ -49,10 +49,11 @@ bool read_into(const Descriptor& from, std::string& text, std::size_t most) {
 /// A program with what it prints.
 class Program {
   public:
-    explicit Program(const std::vector<std::string>& command)
+    Program(const std::vector<std::string>& command, Started started)
         : output_(make_pipe()), errors_(make_pipe()),
-          process_(command,
-                   {.output = output_.writing.number(), .errors = errors_.writing.number()}) {
+          process_(command, {.output = output_.writing.number(),
+                             .errors = errors_.writing.number(),
+                             .started = started}) {
         output_.writing.close();
         errors_.writing.close();
     }
@@ -84,16 +85,14 @@ class Program {
     ChildProcess process_;
 };
 
-} // namespace
-
-CommandOutcome run_command(const std::vector<std::string>& command, double timeout_seconds,
-                           const std::stop_token& cancelled) {
+CommandOutcome run(const std::vector<std::string>& command, Started started, double timeout_seconds,
+                   const std::stop_token& cancelled) {
     const auto start = Clock::now();
     const auto too_long = [&] {
         return std::chrono::duration<double>(Clock::now() - start).count() > timeout_seconds;
     };
     CommandOutcome outcome;
-    Program program(command);
+    Program program(command, started);
     do {
         if (cancelled.stop_requested())
             outcome.end = CommandOutcome::End::cancelled;
@@ -101,6 +100,17 @@ CommandOutcome run_command(const std::vector<std::string>& command, double timeo
             outcome.end = CommandOutcome::End::timed_out;
     } while (outcome.end == CommandOutcome::End::exited && !program.step(outcome));
     return outcome;
+}
+
+} // namespace
+
+CommandOutcome run_command(const std::vector<std::string>& command, double timeout_seconds,
+                           const std::stop_token& cancelled) {
+    return run(command, Started::inside, timeout_seconds, cancelled);
+}
+
+CommandOutcome run_job_command(const std::vector<std::string>& command, double timeout_seconds) {
+    return run(command, Started::job, timeout_seconds, {});
 }
 
 } // namespace hdap::core

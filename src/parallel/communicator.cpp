@@ -1,6 +1,8 @@
 #include "hdap/parallel/communicator.hpp"
 
 #include "hdap/core/check.hpp"
+#include "hdap/core/environment.hpp"
+#include "hdap/parallel/launch.hpp"
 
 #include <climits>
 #include <fmt/core.h>
@@ -64,8 +66,13 @@ MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
     cpu_set_t given;
     const bool known = sched_getaffinity(0, sizeof given, &given) == 0;
     // Open MPI starts a daemon beside a singleton, for processes that it may spawn. We spawn none,
-    // and without it a singleton starts in half the time. Ranks of a launcher do not look at this.
-    ::setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    // and without it a singleton starts in half the time.
+    if (is_certainly_alone()) {
+        // The one rank needs no launcher, which may know of another process as its rank already:
+        // an MPI program that started this one, or one that a shell ran before.
+        core::forget_launcher();
+        ::setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    }
     int provided = MPI_THREAD_SINGLE;
     check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     if (provided < MPI_THREAD_FUNNELED)

@@ -1,39 +1,36 @@
 #include "hdap/parallel/launch.hpp"
 
+#include "cores.hpp"
+#include "environment_int.hpp"
 #include "hdap/core/provenance.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <optional>
-#include <sched.h>
 #include <string_view>
 #include <unistd.h>
 
 namespace hdap::parallel {
 namespace {
 
-std::optional<int> environment_int(const char* name) {
-    const char* text = std::getenv(name);
-    if (text == nullptr) return std::nullopt;
-    const std::string_view view(text);
-    int value = 0;
-    // OMP_NUM_THREADS may be a list, "4,2": its first number is ours.
-    const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
-    if (error != std::errc() || value < 1) return std::nullopt;
-    return value;
+/// Tasks of the step of srun's that this process is in. A job's number of tasks, SLURM_NTASKS, says
+/// nothing: what a batch script or a shell of salloc's starts by itself is one process.
+std::optional<int> step_tasks() {
+    return environment_int("SLURM_STEP_NUM_TASKS");
 }
 
-std::vector<int> bound_cores() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<int> cores;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-    for (int core = 0; core < CPU_SETSIZE; ++core)
-        if (CPU_ISSET(core, &set)) cores.push_back(core);
-    return cores;
+bool has_pmix() {
+    return std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
+}
+
+/// Whether a rank of another MPI program started this process: what the launcher says is about that
+/// one. Open MPI 4 sets these within MPI_Init.
+bool is_started_by_a_rank() {
+    const char* const runtime = std::getenv("OMPI_MCA_ess");
+    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr ||
+           (runtime != nullptr && std::string_view(runtime) == "pmi");
 }
 
 [[noreturn]] void refuse_split_singletons(int tasks) {
@@ -46,13 +43,58 @@ std::vector<int> bound_cores() {
 int automatic_threads(const std::vector<int>& cores, const Communicator::Node& node) {
     if (const auto threads = environment_int("OMP_NUM_THREADS")) return *threads;
     if (const auto threads = environment_int("SLURM_CPUS_PER_TASK")) return *threads;
-    const int available = std::max<int>(1, static_cast<int>(cores.size()));
     // A rank that is bound alone has cores of its own; unbound ranks all see the same cores.
     const bool bound = static_cast<int>(cores.size()) * node.size <= sysconf(_SC_NPROCESSORS_ONLN);
-    return bound ? available : std::max(1, available / node.size);
+    return bound ? std::max(1, static_cast<int>(cores.size()))
+                 : std::max(1, available_cores() / node.size);
+}
+
+/// A rank as it was started.
+struct Rank {
+    int number = 0;
+    int threads = 1;
+    bool asked = false;     ///< whether the user said how many threads
+    std::vector<int> cores; ///< that it may use
+    int ranks_of_node = 1;
+};
+
+/// Why the ranks of this node use fewer cores than there are, and what to do.
+std::string cause_of_idle_cores(const Rank& rank, int cores_of_node) {
+    const bool by_slurm = std::getenv("SLURM_JOB_ID") != nullptr;
+    const int fitting = std::max(1, cores_of_node / rank.ranks_of_node);
+    const char* const plural = rank.cores.size() == 1 ? "" : "s";
+    for (const char* name : {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"})
+        if (const auto threads = environment_int(name);
+            !rank.asked && threads == rank.threads &&
+            *threads < static_cast<int>(rank.cores.size()))
+            return fmt::format("{} is {}; --threads {} uses all", name, *threads, fitting);
+    return fmt::format(
+        "rank {} with {} thread{} is bound to core{} {}; start it with {}", rank.number,
+        rank.threads, rank.threads == 1 ? "" : "s", plural, core_list(rank.cores),
+        by_slurm ? fmt::format("srun --cpus-per-task={}, or mpirun --bind-to none", fitting)
+                 : "mpirun --bind-to none, or start more ranks");
+}
+
+/// Empty when this node's cores are used, or as many as the user asked for.
+std::string idle_cores_text(const Rank& rank, const std::string& host) {
+    const int usable = std::max(1, static_cast<int>(rank.cores.size()));
+    if (rank.asked && rank.threads <= usable) return "";
+    const int cores = cores_for_job(rank.cores, rank.ranks_of_node);
+    const int idle = cores - rank.ranks_of_node * std::min(rank.threads, usable);
+    if (idle < rank.ranks_of_node) return ""; // what is left when ranks share cores evenly
+    return fmt::format("{} of {} cores of {} {} idle: {}", idle, cores, host,
+                       idle == 1 ? "is" : "are", cause_of_idle_cores(rank, cores));
 }
 
 } // namespace
+
+int available_cores() {
+    const int bound = std::max(1, static_cast<int>(bound_cores().size()));
+    // Without cgroups a job's script may run on cores of other jobs, too.
+    const bool in_job = std::getenv("SLURM_JOB_ID") != nullptr;
+    const auto of_job = in_job ? environment_int("SLURM_CPUS_ON_NODE") : std::nullopt;
+    return std::min(bound, of_job.value_or(bound));
+}
 
 std::string core_list(const std::vector<int>& cores) {
     std::string text;
@@ -68,32 +110,47 @@ std::string core_list(const std::vector<int>& cores) {
 }
 
 int launched_ranks() {
+    if (is_started_by_a_rank()) return 1;
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) // Open MPI; MPICH, Slurm's PMI-2
         if (const auto ranks = environment_int(name)) return *ranks;
-    const bool pmix = std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
-    return pmix ? environment_int("SLURM_STEP_NUM_TASKS").value_or(1) : 1;
+    return has_pmix() ? step_tasks().value_or(1) : 1;
+}
+
+bool is_certainly_alone() {
+    if (launched_ranks() > 1) return false;
+    // Other launchers with PMIx tell MPI alone how many ranks there are.
+    const bool counted = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ||
+                         std::getenv("PMI_SIZE") != nullptr || step_tasks().has_value();
+    return is_started_by_a_rank() || counted || !has_pmix();
 }
 
 void refuse_launch_without_pmi() {
-    // A step's variables: what a batch script starts by itself is one process.
-    const int tasks = environment_int("SLURM_STEP_NUM_TASKS").value_or(1);
-    if (tasks > 1 && launched_ranks() == 1) refuse_split_singletons(tasks);
+    if (is_started_by_a_rank() || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return;
+    if (const int tasks = step_tasks().value_or(1); tasks > 1 && launched_ranks() == 1)
+        refuse_split_singletons(tasks);
 }
 
 Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     communicator.on_every_rank([&] {
-        const int tasks = environment_int("SLURM_NTASKS").value_or(1);
+        const int tasks = step_tasks().value_or(1);
         if (tasks > 1 && communicator.size() == 1) refuse_split_singletons(tasks);
     });
-    const std::vector<int> cores = bound_cores();
+    const Communicator::Node node = communicator.node();
+    Rank rank{.number = communicator.rank(),
+              .threads = requested_threads,
+              .asked = requested_threads > 0,
+              .cores = bound_cores(),
+              .ranks_of_node = node.size};
+    if (!rank.asked) rank.threads = automatic_threads(rank.cores, node);
+    const std::string host = core::current_provenance().host;
     Launch launch;
     launch.ranks = communicator.size();
-    launch.threads_per_rank =
-        requested_threads > 0 ? requested_threads : automatic_threads(cores, communicator.node());
+    launch.threads_per_rank = rank.threads;
     launch.bindings = communicator.gather_texts(
-        fmt::format("rank {} on {}: {} {} on cores {}", communicator.rank(),
-                    core::current_provenance().host, launch.threads_per_rank,
-                    launch.threads_per_rank == 1 ? "thread" : "threads", core_list(cores)));
+        fmt::format("rank {} on {}: {} {} on cores {}", rank.number, host, rank.threads,
+                    rank.threads == 1 ? "thread" : "threads", core_list(rank.cores)));
+    for (const std::string& text : communicator.gather_texts(idle_cores_text(rank, host)))
+        if (launch.idle_cores.empty()) launch.idle_cores = text;
     return launch;
 }
 

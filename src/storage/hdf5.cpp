@@ -107,8 +107,9 @@ Id memory_access() {
 
 Id disk_access() {
     Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    // Some parallel file systems have no locks; HDF5 would not make files there.
-    constexpr bool lock = true;
+    // Where file systems have no locks HDF5 would neither make nor read files, and ours are not
+    // changed once they are there.
+    constexpr bool lock = false;
     constexpr bool go_on_without = true;
     H5Pset_file_locking(access.get(), lock, go_on_without);
     return access;

@@ -1,13 +1,11 @@
 #include "hdap/storage/run_lock.hpp"
 
 #include "hdap/core/error.hpp"
-#include "hdap/core/provenance.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,14 +13,6 @@
 
 namespace hdap::storage {
 namespace {
-
-std::string this_owner() {
-    const core::Provenance provenance = core::current_provenance();
-    const char* const job = std::getenv("SLURM_JOB_ID");
-    return fmt::format("host {}, process {}{}, since {}", provenance.host, ::getpid(),
-                       job != nullptr ? fmt::format(", Slurm job {}", job) : "",
-                       provenance.created);
-}
 
 std::string read_owner(const core::Descriptor& file) {
     std::array<char, 512> text{};
@@ -40,13 +30,14 @@ FileLock lock_of(const std::filesystem::path& path) {
         const core::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
         if (!file.is_open() && errno == ENOENT) continue; // the owner has just ended
         throw core::UsageError(fmt::format("{} is in use by another job ({}); wait for it, stop "
-                                           "it, or choose another --out",
-                                           path.parent_path().string(), read_owner(file)));
+                                           "it, or choose another --out{}",
+                                           path.parent_path().string(), read_owner(file),
+                                           FileLock::unlocked_owner(path)));
     }
 }
 
 bool write_owner(const core::Descriptor& file) {
-    const std::string owner = this_owner() + "\n";
+    const std::string owner = Owner::current().text() + "\n";
     return ::ftruncate(file.number(), 0) == 0 && ::pwrite(file.number(), owner.data(), owner.size(),
                                                           0) == static_cast<ssize_t>(owner.size());
 }

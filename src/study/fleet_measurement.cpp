@@ -158,21 +158,24 @@ MeasuredFleet merged(const MeasuredFleet& measured, const MeasuredDevices& devic
 }
 
 /// The right to read and write the file, for which other jobs wait.
-std::optional<storage::FileLock> lock_of(const MeasuredDevices& devices) {
+std::optional<storage::FileLock> lock_of(const MeasuredDevices& devices, core::Log& log) {
     // One lock for all names of a file.
-    return storage::FileLock::acquire(
-        std::filesystem::weakly_canonical(devices.file).string() + ".lock", {});
+    return storage::FileLock::acquire(std::filesystem::weakly_canonical(devices.file).string() +
+                                          ".lock",
+                                      {}, [&](const std::string& what) { log.info(what); });
 }
 
 /// Throws as save would for devices of these names, before anything is measured.
 void check_can_save(const MeasuredFleet& placeholder, const std::vector<std::string>& names,
-                    const MeasuredDevices& devices) {
-    const auto lock = lock_of(devices); // says, too, when the folder is missing or not writable
+                    const MeasuredDevices& devices, core::Log& log) {
+    // Says, too, when the folder is missing or not writable.
+    const auto lock = lock_of(devices, log);
+    if (!lock->weakness().empty()) log.warning(lock->weakness());
     merged(joined(std::vector(names.size(), placeholder), names), devices);
 }
 
-void save(const MeasuredFleet& measured, const MeasuredDevices& devices) {
-    const auto lock = lock_of(devices);
+void save(const MeasuredFleet& measured, const MeasuredDevices& devices, core::Log& log) {
+    const auto lock = lock_of(devices, log);
     storage::Hdf5Writer file;
     storage::write_identity(
         file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
@@ -238,7 +241,7 @@ std::optional<MeasuredFleet> measure_fleet(const parallel::Job& job, const Setti
     communicator.on_root([&] {
         const std::size_t visits =
             static_cast<std::size_t>(parameters.rounds) * benchmarks.networks.size();
-        check_can_save(device(fleet::RoundLatencies(visits, 1.0), here), names, devices);
+        check_can_save(device(fleet::RoundLatencies(visits, 1.0), here), names, devices, job.log);
     });
     std::optional<MeasuredFleet> mine;
     on_every_host(job, here.host, [&] {
@@ -254,7 +257,7 @@ std::optional<MeasuredFleet> measure_fleet(const parallel::Job& job, const Setti
     MeasuredFleet measured;
     communicator.on_root([&] {
         measured = joined(std::move(all), names);
-        save(measured, devices);
+        save(measured, devices, job.log);
     });
     return measured;
 }

@@ -41,6 +41,7 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
         throw core::DataError(
             fmt::format("cannot make the run directory {}: {}", path_.string(), error.message()));
     lock_.emplace(path_);
+    if (!lock_->weakness().empty()) log.warning(lock_->weakness());
     if (!lock_->stale_owner().empty())
         log.info(fmt::format("taking over {} from a job that did not end in order ({})",
                              path_.string(), lock_->stale_owner()));

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
 #include <system_error>
 #include <vector>
 
@@ -75,9 +76,10 @@ fs::path Store::path_of(const storage::FileIdentity& identity) const {
     return folder_ / fmt::format("{}-{}.h5", kind, identity_key(identity));
 }
 
-std::optional<storage::FileLock> Store::lock(const storage::FileIdentity& identity,
-                                             const std::function<bool()>& give_up) const {
-    return storage::FileLock::acquire(path_of(identity).replace_extension(".lock"), give_up);
+std::optional<storage::FileLock>
+Store::lock(const storage::FileIdentity& identity, const std::function<bool()>& give_up,
+            const std::function<void(const std::string&)>& tell) const {
+    return storage::FileLock::acquire(path_of(identity).replace_extension(".lock"), give_up, tell);
 }
 
 bool Store::fetch(const storage::FileIdentity& identity, const fs::path& file) const {
@@ -109,7 +111,10 @@ Accuracies Store::accuracies(const storage::FileIdentity& identity) const {
 }
 
 void Store::add_accuracies(const storage::FileIdentity& identity, const Accuracies& found) const {
-    const auto held = lock(identity, {});
+    const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const auto held =
+        lock(identity, [&] { return std::chrono::steady_clock::now() > patience_ends; });
+    if (!held) return;
     Accuracies all = accuracies(identity);
     const std::size_t before = all.size();
     all.insert(found.begin(), found.end());

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 
 /// Private to the module.
 namespace hdap::study {
@@ -27,9 +28,10 @@ class Store {
     explicit Store(std::filesystem::path folder);
 
     /// The right to make what `identity` describes; others wait meanwhile. Nothing when `give_up`
-    /// said true before it was our turn.
-    [[nodiscard]] std::optional<storage::FileLock> lock(const storage::FileIdentity& identity,
-                                                        const std::function<bool()>& give_up) const;
+    /// said true before it was our turn. See FileLock::acquire.
+    [[nodiscard]] std::optional<storage::FileLock>
+    lock(const storage::FileIdentity& identity, const std::function<bool()>& give_up,
+         const std::function<void(const std::string&)>& tell = {}) const;
 
     /// Puts the stored file of that identity at `file`. Returns whether there is a sound one.
     [[nodiscard]] bool fetch(const storage::FileIdentity& identity,
@@ -41,7 +43,8 @@ class Store {
     /// The stored accuracies of that identity; none when there is no sound file.
     [[nodiscard]] Accuracies accuracies(const storage::FileIdentity& identity) const;
 
-    /// Adds accuracies to the stored ones, under the lock.
+    /// Adds accuracies to the stored ones, under the lock. Whose lock is not free within a minute
+    /// keeps them for itself.
     void add_accuracies(const storage::FileIdentity& identity, const Accuracies& found) const;
 
   private:

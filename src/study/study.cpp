@@ -84,6 +84,7 @@ class Study {
         job.communicator.on_root([&] {
             run_.directory.emplace(request.run_directory, request.settings, job.log);
             job.log.open_file(run_.file("log.jsonl"));
+            warned_of_weakness_ = !run_.directory->has_locks();
             if (!request.store.empty()) run_.store.emplace(request.store);
             begin_attempt();
             describe();
@@ -118,9 +119,11 @@ class Study {
             there = is_up_to_date(run_.file(std::string(row.file)), identity_of(run_, row.stage),
                                   run_.job.log);
             if (there || !run_.store) return;
-            lock = run_.store->lock(identity_of(run_, row.stage),
-                                    [&] { return run_.job.control.stop_requested(); });
+            lock = run_.store->lock(
+                identity_of(run_, row.stage), [&] { return run_.job.control.stop_requested(); },
+                [&](const std::string& what) { run_.job.log.info(what); });
             gave_up = !lock;
+            if (lock) warn_of_weakness(*lock);
             there = lock && fetch(row);
         });
         if (run_.communicator().any(gave_up)) return false;
@@ -131,6 +134,13 @@ class Study {
                 run_.store->keep(identity_of(run_, row.stage), run_.file(std::string(row.file)));
         });
         return true;
+    }
+
+    /// Once, as it is the same for all of a store's locks, and mostly for the run directory's.
+    void warn_of_weakness(const storage::FileLock& lock) {
+        if (lock.weakness().empty() || warned_of_weakness_) return;
+        run_.job.log.warning(lock.weakness());
+        warned_of_weakness_ = true;
     }
 
     /// Takes the output of a stage from the store, if it is there.
@@ -226,6 +236,7 @@ class Study {
     StudyRun run_;
     Stage last_;
     Attempt attempt_; ///< on the root
+    bool warned_of_weakness_ = false;
 };
 
 } // namespace

@@ -1,6 +1,7 @@
 // accuracy.command: a program of the user's measures the candidates.
 #include "end_to_end/run_comparison.hpp"
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/parallel/launch.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <sched.h>
 #include <set>
 
 using namespace hdap::test;
@@ -24,6 +26,16 @@ Arguments with_command(const std::string& command, const Arguments& more = {}) {
 hdap::storage::Hdf5Reader search_of(const std::filesystem::path& run) {
     return hdap::storage::Hdf5Reader::from_bytes(hdap::storage::read_sealed(run / "search.h5"),
                                                  "search.h5");
+}
+
+/// The processors that this process may run on.
+std::vector<int> own_cores() {
+    cpu_set_t set;
+    REQUIRE(::sched_getaffinity(0, sizeof set, &set) == 0);
+    std::vector<int> cores;
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+        if (CPU_ISSET(core, &set)) cores.push_back(core);
+    return cores;
 }
 
 std::vector<double> accuracies_of(const std::filesystem::path& run) {
@@ -86,7 +98,9 @@ TEST_CASE(
     CHECK(text_of(study / "three/front.csv") == text_of(study / "one/front.csv"));
 }
 
-TEST_CASE("a network is searched without any data set, by its file and a program", "[mpi]") {
+TEST_CASE("a network is searched on two ranks without any data set, by its file and a program that "
+          "starts ranks of its own",
+          "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string file = (study / "network.onnx").string();
     REQUIRE(
@@ -95,13 +109,18 @@ TEST_CASE("a network is searched without any data set, by its file and a program
                                  (study / "weights.h5").string(), "--width", "0.25", "--classes",
                                  "3", "--channels", "1", "--image-size", "16", "--out", file})
             .exit_code == 0);
-    const Outcome outcome = study.run(
-        {.ranks = 2}, "run",
-        with_command(": {network}; echo 0.5", {"--set", "network.file=\"" + file + "\"", "--set",
-                                               "network.weights=\"\"", "--set", "data.file=\"\""}));
+    const Outcome outcome =
+        study.run({.ranks = 2}, "run",
+                  with_command(": {network}; " HDAP_MPIEXEC " --oversubscribe -n 1 echo 0.5",
+                               {"--set", "network.file=\"" + file + "\"", "--set",
+                                "network.weights=\"\"", "--set", "data.file=\"\"", "--set",
+                                "search.generations=0", "--set", "search.population=4"}));
     INFO(outcome.errors);
     CHECK(outcome.exit_code == 0);
     CHECK(accuracies_of(study / "run").front() == 0.5);
+    // Where OpenMP's threads are bound to is the business of other programs.
+    CHECK_THAT(outcome.errors,
+               Catch::Contains("on cores " + hdap::parallel::core_list(own_cores())));
 }
 
 TEST_CASE("a program that fails ends the job with 3 and its last words, and the study goes on when "

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "hdap/core/environment.hpp"
+
 #include <csignal>
 #include <optional>
 #include <string>
@@ -20,6 +22,7 @@ struct ChildOptions {
     /// Whether all processes of its group end with the object, also where it has ended itself;
     /// else the object ends the program alone.
     bool owns_group = true;
+    Started started = Started::inside; ///< which environment it gets, see environment_of
 };
 
 /// A program that runs beside this process: without input, in a process group of its own, so that

@@ -23,4 +23,9 @@ CommandOutcome run_command(const std::vector<std::string>& command,
                            double timeout_seconds = std::numeric_limits<double>::infinity(),
                            const std::stop_token& cancelled = {});
 
+/// The same for a program that submits jobs or asks about them, such as sbatch: it learns nothing
+/// of the job that this process is in, so that it does the same in and outside of one.
+CommandOutcome run_job_command(const std::vector<std::string>& command,
+                               double timeout_seconds = std::numeric_limits<double>::infinity());
+
 } // namespace hdap::core

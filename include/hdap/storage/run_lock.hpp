@@ -11,7 +11,7 @@ namespace hdap::storage {
 ///
 /// The file run.lock holds host, process and job id of the owner and has a FileLock, on network
 /// file systems too. The system drops the lock when the owner ends in whatever way, so a lock file
-/// without a lock is stale and taken over.
+/// without a lock is stale and taken over. Where a file system has no locks see FileLock.
 class RunLock {
   public:
     /// Throws UsageError, naming the owner, when another job holds the directory.
@@ -23,6 +23,9 @@ class RunLock {
 
     /// Who left a stale lock here, in words; empty when nobody did.
     [[nodiscard]] const std::string& stale_owner() const noexcept { return stale_owner_; }
+
+    /// What to warn of when the file system has no locks; else empty.
+    [[nodiscard]] const std::string& weakness() const noexcept { return lock_.weakness(); }
 
   private:
     std::filesystem::path path_;

@@ -28,6 +28,9 @@ class RunDirectory {
         return path_ / name;
     }
 
+    /// Whether its file system has locks.
+    [[nodiscard]] bool has_locks() const { return lock_->weakness().empty(); }
+
     /// Makes the length of the settings' search that of the run directory. `done`: the generations
     /// that its search has done. Where there are more to come, what fewer of them came to
     /// (networks, results, report) is moved to a folder "generations-N", N being the length of
