@@ -121,14 +121,12 @@ std::string latency_remedy(const StudyReport& report, const std::vector<const Bo
 }
 
 std::string remedies(const StudyReport& report) {
-    auto rows = front_rows(report, Holds::no);
-    const auto unknown = front_rows(report, Holds::unknown);
-    rows.insert(rows.end(), unknown.begin(), unknown.end());
-    auto bounds = bounds_of(report, rows, Holds::no);
-    for (const Bound* bound : bounds_of(report, rows, Holds::unknown))
+    auto bounds = bounds_of(report, front_rows(report, Holds::no), Holds::no);
+    for (const Bound* bound : bounds_of(report, front_rows(report, Holds::unknown), Holds::unknown))
         if (std::ranges::find(bounds, bound) == bounds.end()) bounds.push_back(bound);
     std::string text = latency_remedy(report, bounds);
-    if (!std::ranges::all_of(bounds, is_latency_of))
+    if (std::ranges::any_of(
+            bounds, [](const Bound* bound) { return bound->doubtful && !is_latency(*bound); }))
         text += "Accuracies: fine-tune more networks (finetune.candidates), or for longer "
                 "(finetune.epochs). ";
     return text;
