@@ -1,4 +1,5 @@
 #include "hdap/core/text.hpp"
+#include "hdap/report/holds.hpp"
 #include "metric_text.hpp"
 #include "network_columns.hpp"
 #include "number_text.hpp"
@@ -7,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 namespace hdap::report {
@@ -134,6 +136,31 @@ std::vector<const NetworkRow*> thinned(const std::vector<const NetworkRow*>& row
     return chosen;
 }
 
+/// Puts `row` in the place of the nearest of `chosen`.
+void include(const NetworkRow* row, std::vector<const NetworkRow*>& chosen) {
+    if (chosen.empty() || std::ranges::find(chosen, row) != chosen.end()) return;
+    *std::ranges::min_element(chosen, {},
+                              [&](const NetworkRow* other) { return std::abs(other - row); }) = row;
+}
+
+/// At most `most` of `rows`: where a bound is doubtful the best one, and rather those that break no
+/// constraint.
+std::vector<const NetworkRow*>
+chosen_of(const StudyReport& report, const std::vector<const NetworkRow*>& rows, std::size_t most) {
+    if (rows.size() <= most || !has_doubtful_bounds(report)) return thinned(rows, most);
+    std::vector<const NetworkRow*> usable;
+    std::vector<const NetworkRow*> broken;
+    for (const NetworkRow* row : rows)
+        (holds(report, *row) == Holds::no ? broken : usable).push_back(row);
+    std::vector<const NetworkRow*> chosen = thinned(usable, most);
+    const auto filling = thinned(broken, most - chosen.size());
+    chosen.insert(chosen.end(), filling.begin(), filling.end());
+    const NetworkRow* const best = verdict(report).best;
+    if (std::ranges::find(rows, best) != rows.end()) include(best, chosen);
+    std::ranges::sort(chosen); // the order of the front: all are of one vector
+    return chosen;
+}
+
 std::string title(const StudyReport& report) {
     return wrapped(
         fmt::format("{}: {} on {} ({}) in {}", core::printable(report.study_name),
@@ -190,7 +217,7 @@ std::string front_table(const StudyReport& report, std::size_t most_rows) {
                                               [](const NetworkRow* row) { return row->finetuned; });
     const std::vector<const NetworkRow*> finetuned(others.begin(), middle);
     others.erase(others.begin(), middle);
-    const auto shown = thinned(others, most_rows);
+    const auto shown = chosen_of(report, others, most_rows);
 
     TableWriter table(report);
     table.add_head();
@@ -201,7 +228,10 @@ std::string front_table(const StudyReport& report, std::size_t most_rows) {
         heading += fmt::format(" ({} of {}, all are in front.csv)", shown.size(), others.size());
     table.add_group(heading, shown);
     table.add_group("uniform width", rows_of(report, NetworkKind::uniform));
-    return title(report) + "\n" + table.text() + "\n" + caption(report);
+    const std::string who_holds = holds_text(report);
+    return title(report) + "\n" + table.text() + "\n" +
+           (who_holds.empty() ? "" : wrapped(core::printable(who_holds), terminal_width) + "\n") +
+           caption(report);
 }
 
 } // namespace hdap::report

@@ -1,5 +1,6 @@
 #include "network_columns.hpp"
 
+#include "hdap/report/holds.hpp"
 #include "metric_text.hpp"
 #include "number_text.hpp"
 #include "verdict.hpp"
@@ -21,7 +22,8 @@ NetworkColumn column_of(const StudyReport& report, std::string heading, std::str
                          .unit = std::move(unit),
                          .values = {},
                          .decimals = decimals,
-                         .suffix = {}};
+                         .suffix = {},
+                         .texts = {}};
     for (const NetworkRow& row : report.networks)
         column.values.push_back(value(row));
     return column;
@@ -74,22 +76,63 @@ NetworkColumn percent_column(const StudyReport& report, const std::string& headi
                      [&](const NetworkRow& row) { return 100.0 * row.*share; });
 }
 
+/// Whether networks keep the constraints: sorted, those that break one come first.
+NetworkColumn holds_column(const StudyReport& report, const std::string& heading,
+                           const std::string& unit) {
+    NetworkColumn column = column_of(report, heading, unit, 0, [&](const NetworkRow& row) {
+        return static_cast<double>(holds(report, row));
+    });
+    for (const NetworkRow& row : report.networks)
+        column.texts.emplace_back(name_of(holds(report, row)));
+    return column;
+}
+
+/// What was found on the devices of a latency that a constraint bounds.
+NetworkColumn found_column(const StudyReport& report, std::size_t bound) {
+    const MetricText text = text_of(report, report.bounds[bound].metric);
+    NetworkColumn column =
+        column_of(report, text.heading, text.unit, text.decimals.value_or(0),
+                  [&](const NetworkRow& row) { return text.factor * row.found[bound]; });
+    if (!text.decimals.has_value()) column.decimals = decimals_of(column.values);
+    column.unit += fmt::format(", {}", name_of(report.found_latencies));
+    return column;
+}
+
+/// Adds it for the latency `name`, where it is bounded and known, and no other column shows it.
+void add_found_column(const StudyReport& report, std::string_view name,
+                      std::vector<NetworkColumn>& columns) {
+    if (name == "latency.mean" && fleet_latency_known(report)) return;
+    for (const std::size_t bound : found_metrics(report)) {
+        const bool known = std::ranges::any_of(report.networks, [&](const NetworkRow& row) {
+            return std::isfinite(row.found[bound]);
+        });
+        if (known && report.bounds[bound].metric == name && text_of(report, name).predicted)
+            columns.push_back(found_column(report, bound));
+    }
+}
+
 } // namespace
 
 std::string cell_text(const NetworkColumn& column, std::size_t network) {
+    if (!column.texts.empty()) return column.texts[network];
     const double value = column.values[network];
     const std::string text = fixed(value, column.decimals);
     return std::isfinite(value) ? text + column.suffix : text;
 }
 
 std::vector<NetworkColumn> page_columns(const StudyReport& report) {
-    std::vector<NetworkColumn> columns{mean_latency_column(report, "Mean latency"),
-                                       speedup_column(report, "Speed\u2011up", "×")};
-    columns[0].unit += fleet_latency_known(report) ? ", simulated" : ", predicted";
+    std::vector<NetworkColumn> columns;
+    if (has_doubtful_bounds(report))
+        columns.push_back(holds_column(report, "Constraints hold", "on the devices"));
+    columns.push_back(mean_latency_column(report, "Mean latency"));
+    columns.back().unit += fleet_latency_known(report) ? ", simulated" : ", predicted";
+    columns.push_back(speedup_column(report, "Speed\u2011up", "×"));
+    add_found_column(report, "latency.mean", columns);
     for (const MetricColumn& shown : shown_metrics(report)) {
         columns.push_back(metric_column(report, shown.name, &MetricText::heading));
         if (text_of(shown).predicted) columns.back().unit += ", predicted";
         if (shown.name == "flops") columns.push_back(macs_share_column(report, "% of unpruned"));
+        add_found_column(report, shown.name, columns);
     }
     if (knows(report, &NetworkRow::accuracy))
         columns.push_back(
@@ -114,6 +157,7 @@ std::vector<NetworkColumn> terminal_columns(const StudyReport& report, std::size
     if (knows(report, &NetworkRow::test_accuracy))
         columns.push_back(
             percent_column(report, "accuracy", "test, %", &NetworkRow::test_accuracy));
+    if (has_doubtful_bounds(report)) columns.push_back(holds_column(report, "holds on", "devices"));
     return columns;
 }
 

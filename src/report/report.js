@@ -74,6 +74,7 @@
             faint: colour("faint"),
             front: colour("front"),
             uniform: colour("uniform"),
+            broken: colour("broken"),
             heatLow: colour("heat-low"),
             heatHigh: colour("heat-high"),
             heatInk: colour("heat-ink"),
@@ -167,6 +168,7 @@
     const candidatePoints = data.candidates.filter(drawable);
     // The series of the dotted lines, which the legend leaves out.
     const joint = "before and after fine-tuning";
+    const cross = "path://M0,0 L10,10 M10,0 L0,10";
     const focus = (() => {
         const front = ofKind("front");
         const uniform = ofKind("uniform").filter(network => network.finetuned);
@@ -220,6 +222,7 @@
         const sorted = front.map(before).sort((a, b) => a[0] - b[0]);
         const joined = [...tuned(front), ...tuned(uniform)].flatMap(network =>
             [before(network).slice(0, 2), after(network).slice(0, 2), [null, null]]);
+        const broken = front.filter(network => network.broken);
         return [
             scatter("candidate", candidates(true), "circle", 4,
                 {color: theme.faint, opacity: 0.45}, {z: 1}),
@@ -243,6 +246,9 @@
                     label: {...labelled.label, position: "left"}})}),
             scatter("unpruned", [after(unpruned)], "triangle", 13, full(theme.ink),
                 {z: 5, ...labelled}),
+            scatter("breaks a constraint on the devices",
+                [...broken.map(before), ...tuned(broken).map(after)], cross, 11,
+                {color: "none", borderColor: theme.broken, borderWidth: 2}, {z: 6, silent: true}),
         ].filter(series => series.data.length > 0);
     }
 

@@ -1,5 +1,7 @@
 #include "report_data.hpp"
 
+#include "hdap/core/text.hpp"
+#include "hdap/report/holds.hpp"
 #include "metric_text.hpp"
 #include "number_text.hpp"
 #include "verdict.hpp"
@@ -68,6 +70,23 @@ json percentage_fact(const std::string& noun, double share) {
     return {noun, fixed(100.0 * share, 2) + " %"};
 }
 
+/// What was found of the bounded latencies, and whether the constraints hold.
+json found_facts(const StudyReport& report, const NetworkRow& row) {
+    json facts = json::array();
+    if (!has_doubtful_bounds(report)) return facts;
+    for (const std::size_t bound : found_metrics(report)) {
+        const MetricText text = text_of(report, report.bounds[bound].metric);
+        if (text.predicted && std::isfinite(row.found[bound]))
+            facts.push_back({fmt::format("{}, {}", text.noun, name_of(report.found_latencies)),
+                             value_text(text, row.found[bound])});
+    }
+    const std::vector<std::string> broken = broken_bounds(report, row);
+    facts.push_back(
+        {"constraints hold on the devices",
+         broken.empty() ? std::string(name_of(holds(report, row))) : "no: " + core::join(broken)});
+    return facts;
+}
+
 /// What a network's tooltip says.
 json facts_of(const StudyReport& report, const NetworkRow& row) {
     const MetricText mean = text_of(report, "latency.mean");
@@ -81,6 +100,8 @@ json facts_of(const StudyReport& report, const NetworkRow& row) {
         facts.push_back(percentage_fact("held-out accuracy", row.accuracy));
     if (std::isfinite(row.test_accuracy))
         facts.push_back(percentage_fact("test accuracy", row.test_accuracy));
+    for (const json& found : found_facts(report, row))
+        facts.push_back(found);
     return facts;
 }
 
@@ -94,6 +115,7 @@ json networks_json(const StudyReport& report, const Axis& x, const Axis& y) {
                             {"after", {x.after(row), y.after(row)}},
                             {"facts", facts_of(report, row)},
                             {"best", &row == best},
+                            {"broken", is_marked(report, row)},
                             {"finetuned", row.finetuned},
                             {"genome", row.genome}});
     return networks;

@@ -1,5 +1,6 @@
 #include "assets.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/report/holds.hpp"
 #include "html_text.hpp"
 #include "metric_text.hpp"
 #include "network_columns.hpp"
@@ -115,15 +116,30 @@ std::string networks_note(const StudyReport& report) {
                 : std::string("All latencies, and so the speed-up, are predicted by the "
                               "surrogates. ");
     if (!knows_accuracies(report)) html += "No accuracy was measured in this study. ";
+    if (has_doubtful_bounds(report))
+        html += fmt::format("What was found of a bounded latency says so in its heading. Struck "
+                            "out: breaks a constraint {}. ",
+                            how_found(report));
     return html +
            "<code>front.csv</code> holds the same and more with all digits, and the channels "
            "kept.";
 }
 
+/// Those that break a constraint are marked where others may keep it.
+std::string row_tag(const StudyReport& report, const NetworkRow& row) {
+    const bool broken = is_marked(report, row);
+    if (!row.finetuned && !broken) return "<tr>";
+    return fmt::format("<tr class=\"{}\"{}>",
+                       row.finetuned ? (broken ? "finetuned broken" : "finetuned") : "broken",
+                       broken ? fmt::format(" title=\"breaks {}\"",
+                                            escaped(core::join(broken_bounds(report, row))))
+                              : "");
+}
+
 std::string network_row(const StudyReport& report, std::span<const NetworkColumn> columns,
                         std::size_t network) {
     const NetworkRow& row = report.networks[network];
-    std::string html = row.finetuned ? "<tr class=\"finetuned\">" : "<tr>";
+    std::string html = row_tag(report, row);
     html += fmt::format("<th scope=\"row\">{}</th>", escaped(row.id));
     for (const NetworkColumn& column : columns)
         html += number_cell(column.values[network], cell_text(column, network));

@@ -1,11 +1,13 @@
 #include "verdict.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/report/holds.hpp"
 #include "number_text.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace hdap::report {
@@ -29,20 +31,22 @@ bool beats(const NetworkRow& row, const NetworkRow& other, const NetworkRow& unp
                  : comparable_accuracy(row) > comparable_accuracy(other);
 }
 
-const NetworkRow* best_of_front(const StudyReport& report, bool finetuned) {
+const NetworkRow* best_of_front(const StudyReport& report, Holds wanted, bool finetuned) {
     const NetworkRow* best = nullptr;
     for (const NetworkRow& row : report.networks) {
         if (row.kind != NetworkKind::front || row.finetuned != finetuned) continue;
+        if (holds(report, row) != wanted) continue;
         if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup)) continue;
         if (best == nullptr || beats(row, *best, report.networks.front())) best = &row;
     }
     return best;
 }
 
-const NetworkRow* fastest_of_front(const StudyReport& report) {
+const NetworkRow* fastest_of_front(const StudyReport& report, Holds wanted) {
     const NetworkRow* fastest = nullptr;
     for (const NetworkRow& row : report.networks) {
         if (row.kind != NetworkKind::front || !std::isfinite(row.speedup)) continue;
+        if (holds(report, row) != wanted) continue;
         if (fastest == nullptr || row.speedup > fastest->speedup) fastest = &row;
     }
     return fastest;
@@ -85,6 +89,10 @@ void check_row(const StudyReport& report, const NetworkRow& row) {
         throw core::InternalError(
             fmt::format("network '{}' of a report has {} values for {} metrics", row.id,
                         row.metrics.size(), report.metrics.size()));
+    if (row.found.size() != report.bounds.size())
+        throw core::InternalError(
+            fmt::format("network '{}' of a report has {} values for {} bounds", row.id,
+                        row.found.size(), report.bounds.size()));
 }
 
 } // namespace
@@ -94,6 +102,10 @@ void check(const StudyReport& report) {
         throw core::InternalError("a report must begin with the unpruned network");
     for (const NetworkRow& row : report.networks)
         check_row(report, row);
+    for (const Bound& bound : report.bounds)
+        if (!has_metric(report, bound.metric))
+            throw core::InternalError(
+                fmt::format("a report bounds {}, which it lacks", bound.metric));
     if (report.unpruned_channels.size() != report.group_names.size())
         throw core::InternalError(
             fmt::format("a report has {} unpruned channel counts for {} pruning groups",
@@ -114,6 +126,10 @@ std::string_view name_of(NetworkKind kind) {
         break;
     }
     return "uniform";
+}
+
+std::string_view name_of(DeviceLatencySource source) {
+    return source == DeviceLatencySource::measured ? "measured" : "simulated";
 }
 
 bool has_metric(const StudyReport& report, std::string_view name) {
@@ -166,11 +182,14 @@ double judged_accuracy(const NetworkRow& row) {
 
 Verdict verdict(const StudyReport& report) {
     Verdict result;
-    result.best = best_of_front(report, true);
-    if (result.best == nullptr) result.best = best_of_front(report, false);
+    constexpr std::array best_first{Holds::yes, Holds::unknown, Holds::no};
+    for (const Holds wanted : best_first)
+        for (const bool finetuned : {true, false})
+            if (result.best == nullptr) result.best = best_of_front(report, wanted, finetuned);
     result.by_accuracy = result.best != nullptr;
     if (!result.by_accuracy) {
-        result.best = fastest_of_front(report);
+        for (const Holds wanted : best_first)
+            if (result.best == nullptr) result.best = fastest_of_front(report, wanted);
         return result;
     }
     const NetworkRow& unpruned = report.networks.front();

@@ -8,12 +8,15 @@
 namespace hdap::report {
 
 /// Throws InternalError unless the report is one that can be shown: the unpruned network first and
-/// only there, one genome entry per group and one value per
-/// metric in every network, two device axes where there are points.
+/// only there, one genome entry per group and one value per metric and per bound in every network,
+/// two device axes where there are points.
 void check(const StudyReport& report);
 
 /// "unpruned", "front", "uniform"
 std::string_view name_of(NetworkKind kind);
+
+/// "simulated", "measured"
+std::string_view name_of(DeviceLatencySource source);
 
 /// Whether the study's list has the metric `name`.
 bool has_metric(const StudyReport& report, std::string_view name);
@@ -52,9 +55,10 @@ inline constexpr double small_loss = 0.01;
 
 /// What the headline speaks of. Pointers into the report; null when there is no such network.
 struct Verdict {
-    /// Of the front's fine-tuned networks (of all its networks, when none was fine-tuned) the
+    /// Of the front's networks those that keep the constraints by what was found, else those of
+    /// which it is not known, else the others. Of these the fine-tuned ones, else the others: the
     /// fastest that loses at most `small_loss` against the unpruned one, else the most accurate.
-    /// Where no accuracy of the front is known, its fastest network.
+    /// Where no accuracy of the front is known, the fastest.
     const NetworkRow* best = nullptr;
     /// The uniform network whose predicted latency is nearest to that of `best`, and that was
     /// fine-tuned as `best` was.

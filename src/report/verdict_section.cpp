@@ -1,5 +1,6 @@
 #include "verdict_section.hpp"
 
+#include "hdap/report/holds.hpp"
 #include "html_text.hpp"
 #include "metric_text.hpp"
 #include "number_text.hpp"
@@ -123,12 +124,23 @@ std::string verdict_note(const StudyReport& report, const Verdict& verdict) {
             : std::string(
                   "Latencies: predicted by the surrogates, clusters weighted by the devices "
                   "they stand for. ");
+    if (has_doubtful_bounds(report))
+        html += "Networks that keep the constraints on the devices come before all others. ";
     if (!verdict.by_accuracy) return html + "Named is the fastest network of the front.";
     if (verdict.best->finetuned)
         return html + "Of the fine-tuned networks, the fastest that loses at most 1 point of "
                       "accuracy is named, or the most accurate where all lose more.";
     return html + "No network was fine-tuned. Named is the fastest of the front that loses at most "
                   "1 point of accuracy, or the most accurate where all lose more.";
+}
+
+/// What to know of the constraints; a warning where the search was wrong about one.
+std::string holds_paragraph(const StudyReport& report) {
+    const std::string text = holds_text(report);
+    if (text.empty()) return "";
+    const bool all_hold = count_of(report, Holds::no) + count_of(report, Holds::unknown) == 0;
+    return fmt::format("<p class=\"{}\" id=\"holds\">{}</p>\n", all_hold ? "beside" : "warning",
+                       escaped(text));
 }
 
 } // namespace
@@ -142,6 +154,7 @@ std::string verdict_section(const StudyReport& report) {
     html += fmt::format("<p class=\"lead\">{}</p>\n", best_sentence(report, result));
     if (result.uniform != nullptr)
         html += fmt::format("<p class=\"beside\">{}</p>\n", uniform_sentence(result));
+    html += holds_paragraph(report);
     html += key_numbers(report, result);
     html += fmt::format("<p class=\"note\">{}</p>\n", verdict_note(report, result));
     if (report.failed > 0) html += fmt::format("<p class=\"note\">{}</p>\n", failures_text(report));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <numeric>
 #include <system_error>
 
 namespace hdap::search {
@@ -36,6 +37,8 @@ struct MetricRow {
     double (*value)(const MetricInput&);
     /// Of the reference's input and the accuracy of guessing. Null: the reference's own value.
     double (*worst)(const MetricInput&, double) = nullptr;
+    /// Of the latencies on the devices and the argument. Null: it takes more than latencies.
+    double (*on_devices)(const DeviceLatencies&, double) = nullptr;
 };
 
 namespace {
@@ -65,6 +68,31 @@ double slower_than_argument(const MetricInput& of) {
     return fleet::share_slower_than(of.fleet, of.facts.cluster_latency_ms, of.argument);
 }
 
+double mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
+    return std::accumulate(of.device_ms.begin(), of.device_ms.end(), 0.0) /
+           static_cast<double>(of.device_ms.size());
+}
+
+double worst_cluster_on_devices(const DeviceLatencies& of, double /*argument*/) {
+    return std::ranges::max(of.cluster_mean_ms);
+}
+
+/// The smallest latency that the share keeps to, as fleet::latency_quantile_ms of predictions.
+template <int percent>
+double quantile_on_devices(const DeviceLatencies& of, double /*argument*/) {
+    std::vector<double> latencies = of.device_ms;
+    const auto rank = (latencies.size() * percent + 99) / 100 - 1;
+    const auto at = latencies.begin() + static_cast<std::ptrdiff_t>(rank);
+    std::ranges::nth_element(latencies, at);
+    return *at;
+}
+
+double slower_on_devices(const DeviceLatencies& of, double limit_ms) {
+    const auto slower = std::ranges::count_if(
+        of.device_ms, [&](double latency_ms) { return latency_ms > limit_ms; });
+    return static_cast<double>(slower) / static_cast<double>(of.device_ms.size());
+}
+
 double all_devices(const MetricInput& /*of*/, double /*chance*/) {
     return 1;
 }
@@ -92,24 +120,31 @@ double memory_peak(const MetricInput& of) {
 
 /// Every metric, in the order of columns and messages. Another one is a row here.
 constexpr std::array rows{
-    MetricRow{
-        .name = "latency.mean", .column = "latency_mean_ms", .unit = "ms", .value = latency_mean},
+    MetricRow{.name = "latency.mean",
+              .column = "latency_mean_ms",
+              .unit = "ms",
+              .value = latency_mean,
+              .on_devices = mean_on_devices},
     MetricRow{.name = "latency.worst_cluster",
               .column = "latency_worst_cluster_ms",
               .unit = "ms",
-              .value = latency_worst_cluster},
+              .value = latency_worst_cluster,
+              .on_devices = worst_cluster_on_devices},
     MetricRow{.name = "latency.p50",
               .column = "latency_p50_ms",
               .unit = "ms",
-              .value = latency_quantile<50>},
+              .value = latency_quantile<50>,
+              .on_devices = quantile_on_devices<50>},
     MetricRow{.name = "latency.p95",
               .column = "latency_p95_ms",
               .unit = "ms",
-              .value = latency_quantile<95>},
+              .value = latency_quantile<95>,
+              .on_devices = quantile_on_devices<95>},
     MetricRow{.name = "latency.p99",
               .column = "latency_p99_ms",
               .unit = "ms",
-              .value = latency_quantile<99>},
+              .value = latency_quantile<99>,
+              .on_devices = quantile_on_devices<99>},
     MetricRow{.name = "latency.sla",
               .column = "latency_sla",
               .unit = "1",
@@ -117,7 +152,8 @@ constexpr std::array rows{
               .argument = MetricArgument::milliseconds,
               .highest = 1,
               .value = slower_than_argument,
-              .worst = all_devices},
+              .worst = all_devices,
+              .on_devices = slower_on_devices},
     MetricRow{.name = "accuracy_drop",
               .column = "accuracy_drop",
               .unit = "1",
@@ -155,6 +191,17 @@ std::string quoted(std::string_view text) {
     constexpr std::size_t longest = 80;
     if (text.size() <= longest) return fmt::format("\"{}\"", text);
     return fmt::format("\"{}...\"", text.substr(0, longest));
+}
+
+/// `value` > 0 with its first three digits, not above it.
+double rounded_down(double value) {
+    const double step = std::pow(10.0, std::floor(std::log10(value)) - 2.0);
+    const double digits = std::floor(value / step * (1.0 + 1e-12));
+    // By way of its decimal text: 0.636, not 0.6360000000000001.
+    const std::string text = fmt::format("{:.3g}", digits * step);
+    double rounded = value;
+    std::from_chars(text.data(), text.data() + text.size(), rounded);
+    return rounded;
 }
 
 bool is_blank(char c) {
@@ -303,6 +350,10 @@ bool Metric::follows_from_costs() const {
     return row_->follows_from_costs;
 }
 
+bool Metric::follows_from_latencies() const {
+    return row_->on_devices != nullptr;
+}
+
 double Metric::lowest() const {
     return row_->lowest;
 }
@@ -318,6 +369,19 @@ bool Metric::can_be_relative() const {
 double Metric::value(const CandidateFacts& facts, const CandidateFacts& reference,
                      const fleet::FleetDistribution& fleet) const {
     return row_->value({facts, reference, fleet, argument_});
+}
+
+double Metric::value_on_devices(const DeviceLatencies& latencies) const {
+    if (!follows_from_latencies())
+        throw core::InternalError(fmt::format("{} does not follow from latencies", name()));
+    if (latencies.device_ms.empty() || latencies.cluster_mean_ms.empty())
+        throw core::InternalError(fmt::format("{} on no devices", name()));
+    return row_->on_devices(latencies, argument_);
+}
+
+Metric Metric::with_margin(double margin) const {
+    if (row_->argument == MetricArgument::none) return *this;
+    return {*row_, rounded_down(argument_ / (1.0 + margin))};
 }
 
 double Metric::worst(const CandidateFacts& reference, const fleet::FleetDistribution& fleet,
@@ -345,20 +409,36 @@ Constraint parse_constraint(const std::string& text) {
         .constraint();
 }
 
+Constraint with_margin(const Constraint& constraint, double margin) {
+    if (!constraint.metric.follows_from_latencies() || !(margin >= 0))
+        throw core::InternalError(
+            fmt::format("a margin of {} for {}", margin, quoted(constraint.text)));
+    Constraint safer = constraint;
+    safer.metric = constraint.metric.with_margin(margin);
+    // Where the argument is a latency, the bound is not one.
+    if (safer.metric == constraint.metric)
+        safer.bound = rounded_down(constraint.bound / (1.0 + margin));
+    safer.text = fmt::format("{} <= {}{}", safer.metric.name(), core::shortest(safer.bound),
+                             safer.relative ? "x" : "");
+    return safer;
+}
+
+double limit(const Constraint& constraint, double reference) {
+    if (!constraint.relative) return constraint.bound;
+    if (!std::isfinite(reference) || reference <= 0)
+        throw core::InternalError(fmt::format(
+            "constraint {}: the reference's {} is {}, not positive", quoted(constraint.text),
+            constraint.metric.name(), core::shortest(reference)));
+    return constraint.bound * reference;
+}
+
 double violation(const Constraint& constraint, double value, double reference) {
     if (std::isnan(value))
         throw core::InternalError(
             fmt::format("a candidate's {} is not a number", constraint.metric.name()));
-    double limit = constraint.bound;
-    if (constraint.relative) {
-        if (!std::isfinite(reference) || reference <= 0)
-            throw core::InternalError(fmt::format(
-                "constraint {}: the reference's {} is {}, not positive", quoted(constraint.text),
-                constraint.metric.name(), core::shortest(reference)));
-        limit *= reference;
-    }
+    const double most = limit(constraint, reference);
     // Compared before dividing: rounding must not turn a met bound into a violation.
-    return value <= limit ? 0.0 : (value - limit) / limit;
+    return value <= most ? 0.0 : (value - most) / most;
 }
 
 } // namespace hdap::search

@@ -38,6 +38,17 @@ std::vector<ResultMetric> read_metrics(const storage::Hdf5Reader& file, const st
     return metrics;
 }
 
+void write_bounds(storage::Hdf5Writer& file, const ResultBounds& bounds) {
+    if (bounds.constraints.empty()) return;
+    file.write_strings("/bounds/constraints", bounds.constraints);
+    file.write<double>("/bounds/limit", bounds.limit);
+    file.write_strings("/bounds/safer", bounds.safer);
+    file.write_strings("/bounds/networks", bounds.networks);
+    file.write_strings("/bounds/holds", bounds.holds);
+    file.write<double>("/bounds/found", bounds.found,
+                       {bounds.networks.size(), bounds.constraints.size()});
+}
+
 } // namespace
 
 void write_results(storage::Hdf5Writer& file, const Results& results) {
@@ -49,6 +60,7 @@ void write_results(storage::Hdf5Writer& file, const Results& results) {
         file.write<double>(path, series.values);
         file.attribute(path, "unit", series.unit);
     }
+    write_bounds(file, results.bounds);
 }
 
 Results read_results(const storage::Hdf5Reader& file) {

@@ -62,7 +62,7 @@ trees = 5
 [search]
 population = 6
 generations = 2
-constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1"]
+constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1", "accuracy_drop <= 1"]
 [finetune]
 candidates = 1
 images = 40
@@ -408,6 +408,17 @@ class FileFormats(unittest.TestCase):
                         self.assertEqual(found.pop(name), row[1], name)
             self.assertEqual(found, {}, "not in the document")
 
+    def test_results_say_who_keeps_the_constraints_as_front_csv_does(self):
+        rows = [line.split(",") for line in Path("front.csv").read_text().splitlines()]
+        holds = rows[0].index("holds_on_devices")
+        with h5py.File("results.h5") as results:
+            self.assertEqual(list(results["bounds/networks"].asstr()), [r[0] for r in rows[1:]])
+            self.assertEqual(list(results["bounds/holds"].asstr()), [r[holds] for r in rows[1:]])
+            found = results["bounds/found"][:]
+        for column, name in {1: "latency_sla_33ms_on_devices", 2: "accuracy_drop_final"}.items():
+            self.assertEqual([float(row[rows[0].index(name)]) for row in rows[1:]],
+                             list(found[:, column]))
+
     def write_recorded_table(self):
         """Candidates at random on devices of two kinds, under the documented columns."""
         known = json.loads(self.hdap("network", "info", "mobilenet_v1", "--width", "0.25",
@@ -444,7 +455,8 @@ class FileFormats(unittest.TestCase):
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],
                          ["accuracy_drop", "latency_sla_33ms", "latency_fleet_ms", "accuracy",
-                          "test_accuracy", "keep_GROUP"])
+                          "test_accuracy", "keep_GROUP", "holds_on_devices", "broken",
+                          "latency_sla_33ms_on_devices", "accuracy_drop_final"])
         self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet", "--set",
                   "search.generations=2")
         moved = re.findall(r"generations-12/ +(.+)", self.document.read_text())[0].split()
@@ -538,9 +550,9 @@ class FileFormats(unittest.TestCase):
         with h5py.File("profile.h5") as profile:
             groups = profile["group_names"].asstr()[:]
         documented = self.front_columns()
-        self.assertEqual(documented.pop(), "keep_GROUP")
-        self.assertEqual(Path("front.csv").read_text().splitlines()[0],
-                         ",".join(documented + ["keep_" + group for group in groups]))
+        place = documented.index("keep_GROUP")
+        documented[place : place + 1] = ["keep_" + group for group in groups]
+        self.assertEqual(Path("front.csv").read_text().splitlines()[0], ",".join(documented))
         keys = {code(row[0])[0] for row in self.section("`attempts.jsonl`").tables["key"]}
         found = [json.loads(line) for line in Path("attempts.jsonl").read_text().splitlines()]
         self.assertEqual(set().union(*found), keys)

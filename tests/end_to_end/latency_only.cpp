@@ -11,6 +11,9 @@
 #include <catch2/catch.hpp>
 
 #include <fstream>
+#include <map>
+#include <sstream>
+#include <utility>
 
 using namespace hdap;
 using namespace hdap::test;
@@ -33,20 +36,42 @@ std::string configuration(const std::string& fleet) {
            "constraints = [\"latency.p95 <= 0.9x\", \"latency.sla(1000ms) <= 0.5\"]\n";
 }
 
-/// Latencies of random candidates on devices of two kinds, by their multiply-accumulates.
-std::string recorded_csv() {
-    const network::SearchSpace space(searched_network(), {});
+std::vector<network::Genome> random_genomes(const network::SearchSpace& space) {
+    std::vector<network::Genome> genomes;
+    for (int c = 0; c < candidates; ++c) {
+        core::RandomStream random(1, core::StreamId::profile_candidates,
+                                  static_cast<std::uint32_t>(c));
+        genomes.push_back(space.unpruned());
+        for (std::size_t g = 0; c > 0 && g < genomes.back().size(); ++g)
+            genomes.back()[g] = space.nearest_allowed(g, random.uniform() * genomes.back()[g]);
+    }
+    return genomes;
+}
+
+/// The whole of a small search space.
+std::vector<network::Genome> all_genomes(const network::SearchSpace& space) {
+    std::vector<network::Genome> genomes{{}};
+    for (std::size_t g = 0; g < space.groups().size(); ++g) {
+        std::vector<network::Genome> longer;
+        for (const network::Genome& genome : genomes)
+            for (const std::int32_t count : space.allowed_counts(g)) {
+                longer.push_back(genome);
+                longer.back().push_back(count);
+            }
+        genomes = std::move(longer);
+    }
+    return genomes;
+}
+
+/// Latencies of candidates on devices of two kinds, by their multiply-accumulates.
+std::string recorded_csv(const network::SearchSpace& space,
+                         const std::vector<network::Genome>& genomes) {
     const network::CostModel costs(searched_network(), space.structure());
     std::string text = "device_id,run,latency_ms";
     for (const auto& group : space.groups())
         text += ",keep_" + group.name;
     text += "\n";
-    for (int c = 0; c < candidates; ++c) {
-        core::RandomStream random(1, core::StreamId::profile_candidates,
-                                  static_cast<std::uint32_t>(c));
-        network::Genome genome = space.unpruned();
-        for (std::size_t g = 0; c > 0 && g < genome.size(); ++g)
-            genome[g] = space.nearest_allowed(g, random.uniform() * genome[g]);
+    for (const network::Genome& genome : genomes) {
         const double macs = static_cast<double>(costs.total(genome).macs);
         for (int d = 0; d < devices; ++d) {
             const double speed = (d % 3 == 0 ? 1.4 : 1.0) * (1.0 + 1e-3 * d);
@@ -57,6 +82,34 @@ std::string recorded_csv() {
         }
     }
     return text;
+}
+
+std::string recorded_csv() {
+    const network::SearchSpace space(searched_network(), {});
+    return recorded_csv(space, random_genomes(space));
+}
+
+/// The rows of front.csv by column; none of these studies needs quotes in it.
+std::vector<std::map<std::string, std::string>> rows_of(const std::filesystem::path& front) {
+    const auto split = [](const std::string& line) {
+        std::vector<std::string> fields;
+        std::istringstream stream(line + ",");
+        for (std::string field; std::getline(stream, field, ',');)
+            fields.push_back(field);
+        return fields;
+    };
+    std::istringstream lines(text_of(front));
+    std::string line;
+    std::getline(lines, line);
+    const std::vector<std::string> names = split(line);
+    std::vector<std::map<std::string, std::string>> rows;
+    while (std::getline(lines, line)) {
+        const std::vector<std::string> fields = split(line);
+        REQUIRE(fields.size() == names.size());
+        for (std::size_t i = 0; i < names.size(); ++i)
+            (i == 0 ? rows.emplace_back() : rows.back())[names[i]] = fields[i];
+    }
+    return rows;
 }
 
 Outcome run(const TinyStudy& study, const Launch& launch, const std::string& config,
@@ -80,6 +133,14 @@ TEST_CASE("a study without images and weights is searched by latency and costs a
     CHECK_THAT(front, Catch::Contains("latency_p95_ms") && Catch::Contains("latency_sla_1000ms") &&
                           !Catch::Contains("accuracy"));
     CHECK(std::filesystem::exists(study / "one/report.html"));
+    auto rows = rows_of(study / "one/front.csv");
+    const double limit = 0.9 * std::stod(rows.front()["latency_p95_ms_on_devices"]);
+    for (auto& row : rows) {
+        const bool keeps = std::stod(row["latency_p95_ms_on_devices"]) <= limit;
+        CHECK(row["holds_on_devices"] == (keeps ? "yes" : "no"));
+        CHECK(row["broken"] == (keeps ? "" : "latency.p95 <= 0.9x"));
+        CHECK(row["latency_sla_1000ms_on_devices"] == "0");
+    }
     REQUIRE(run(study, {.ranks = 3, .threads = 2}, "latency.toml", "three").exit_code == 0);
     CHECK(text_of(study / "three/front.csv") == front);
 }
@@ -123,13 +184,43 @@ TEST_CASE("a fleet that was recorded elsewhere is clustered and searched, to the
     const Outcome one = run(study, {.ranks = 0}, "recorded.toml", "one");
     INFO(one.errors);
     REQUIRE(one.exit_code == 0);
-    CHECK_THAT(one.output, Catch::Contains("30 devices (board)") && Catch::Contains("predicted"));
+    CHECK_THAT(one.output, Catch::Contains("30 devices (board)") && Catch::Contains("predicted") &&
+                               Catch::Contains("it is not known whether latency.p95 <= 0.9x"));
+    auto rows = rows_of(study / "one/front.csv");
+    CHECK(rows[0]["holds_on_devices"] == "no"); // the table has the unpruned network
+    CHECK(rows[1]["holds_on_devices"] == "unknown");
+    CHECK(rows[1]["latency_p95_ms_on_devices"].empty());
     const auto profile = storage::Hdf5Reader::from_bytes(
         storage::read_sealed(study / "one/profile.h5"), "profile.h5");
     CHECK(profile.shape("/genomes").at(0) == candidates);
     CHECK(profile.shape("/latency_ms").at(0) == 2); // two kinds of devices
     REQUIRE(run(study, {.ranks = 3}, "recorded.toml", "three").exit_code == 0);
     CHECK(text_of(study / "three/front.csv") == text_of(study / "one/front.csv"));
+}
+
+TEST_CASE("what a recorded table holds of the front is compared with the constraints as measured") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const network::SearchSpace space(searched_network(), {.min_keep = 0.5, .divisor = 64});
+    std::ofstream(study / "recorded.csv") << recorded_csv(space, all_genomes(space));
+    std::string text = configuration(
+        "source = \"recorded\"\n[fleet.recorded]\nfile = \"recorded.csv\"\nsku = \"board\"\n");
+    const std::string width = "width = 0.25\n";
+    text.replace(text.find(width), width.size(), width + "min_keep = 0.5\nchannel_divisor = 64\n");
+    std::ofstream(study / "recorded.toml") << text;
+    const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    CHECK_THAT(outcome.output, Catch::Contains("on the devices, as measured there"));
+    auto rows = rows_of(study / "run/front.csv");
+    CHECK(rows.size() > 1);
+    // The 29th of 30 devices is of the slow kind.
+    for (auto& row : rows) {
+        const double measured = std::stod(row["latency_p95_ms_on_devices"]);
+        CHECK(measured / std::stod(rows[0]["latency_p95_ms_on_devices"]) ==
+              Approx(std::stod(row["flops"]) / std::stod(rows[0]["flops"])).epsilon(1e-4));
+        CHECK(row["holds_on_devices"] ==
+              (std::stod(row["flops"]) <= 0.9 * std::stod(rows[0]["flops"]) ? "yes" : "no"));
+    }
 }
 
 TEST_CASE("a recorded fleet with other content is another study's") {

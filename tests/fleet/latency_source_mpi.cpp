@@ -181,6 +181,7 @@ TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank mea
     const std::vector<std::int32_t> nobody{50};
     CHECK_THROWS_AS(source->latencies_ms({genomes, nobody, 4}, world.job), parallel::AgreedError);
     CHECK_THROWS_AS(source->true_latencies_ms(genomes[0], nobody), core::InternalError);
+    CHECK_FALSE(source->measured_latencies_ms(genomes[0], devices).has_value());
 }
 
 namespace {
@@ -200,6 +201,10 @@ class StoppedSource final : public fleet::LatencySource {
     }
     std::optional<std::vector<double>>
     true_latencies_ms(const network::Genome&, std::span<const std::int32_t>) const override {
+        return std::nullopt;
+    }
+    std::optional<std::vector<double>>
+    measured_latencies_ms(const network::Genome&, std::span<const std::int32_t>) const override {
         return std::nullopt;
     }
 };
@@ -283,6 +288,12 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
     CHECK((*measured)[5] == 14);
     const std::vector<std::int32_t> nobody{3};
     CHECK_THROWS_AS(source->latencies_ms({some, nobody, 1}, world.job), parallel::AgreedError);
+    if (world.communicator.is_root()) {
+        CHECK(source->measured_latencies_ms(genomes[4], devices) == std::vector<double>{34, 14});
+        CHECK_FALSE(source->measured_latencies_ms(genomes[3], devices)); // d2 lacks it
+        CHECK_FALSE(source->measured_latencies_ms(prunable.space.smallest(), devices));
+        CHECK_THROWS_AS(source->measured_latencies_ms(genomes[4], nobody), core::InternalError);
+    }
 
     const fleet::Representatives representatives{{0, 2}, {1}};
     const auto profile =

@@ -5,9 +5,12 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 namespace hdap::report {
 namespace {
+
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
 /// A reader of RFC 4180, independent of the writer.
 std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
@@ -56,6 +59,48 @@ TEST_CASE("front_csv refuses a report that cannot be shown") {
         report.networks[2].kind = NetworkKind::unpruned;
         CHECK_THROWS_WITH(front_csv(report), Catch::Contains("'front-02'"));
     }
+}
+
+TEST_CASE("front_csv refuses a report whose bounds and networks do not fit") {
+    StudyReport report = test::with_bounds(test::small_report(), 16.8, {28, 14, 17, 14});
+    report.networks[2].found.pop_back();
+    CHECK_THROWS_WITH(front_csv(report),
+                      Catch::Contains("'front-02'") && Catch::Contains("1 values for 2 bounds"));
+    report = test::with_bounds(test::small_report(), 16.8, {28, 14, 17, 14});
+    report.bounds[0].metric = "latency.p42";
+    CHECK_THROWS_WITH(front_csv(report), Catch::Contains("latency.p42"));
+}
+
+TEST_CASE("front_csv marks who keeps the constraints, behind the columns that there were") {
+    const StudyReport plain = test::small_report();
+    const auto found = {28.5, 14.25, 17.5, unknown};
+    StudyReport report = test::with_bounds(plain, 16.8, found);
+    report.bounds.push_back(report.bounds[0]); // a second one on the same metric
+    report.bounds.back().text = "latency.p95 <= 17";
+    report.bounds.back().limit = 17;
+    for (NetworkRow& row : report.networks)
+        row.found.push_back(row.found[0]);
+    const auto before = parse_csv(front_csv(plain));
+    const auto rows = parse_csv(front_csv(report));
+    const std::vector<std::vector<std::string>> added{
+        {"holds_on_devices", "broken", "latency_p95_ms_on_devices"},
+        {"no", "latency.p95 <= 0.6x; flops <= 0.9x; latency.p95 <= 17", "28.5"},
+        {"yes", "", "14.25"},
+        {"no", "latency.p95 <= 0.6x; latency.p95 <= 17", "17.5"},
+        {"unknown", "", ""}};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto end = rows[i].end() - 3;
+        CHECK(std::vector(rows[i].begin(), end) == before[i]);
+        CHECK(std::vector(end, rows[i].end()) == added[i]);
+    }
+}
+
+TEST_CASE("front_csv has no marks where a search cannot be wrong") {
+    StudyReport report = test::with_bounds(test::small_report(), 16.8, {28, 14, 17, 14});
+    report.bounds.erase(report.bounds.begin());
+    for (NetworkRow& row : report.networks)
+        row.found.erase(row.found.begin());
+    CHECK(front_csv(report) == front_csv(test::small_report()));
 }
 
 TEST_CASE("front_csv writes one line per network, and nothing for what is not known") {

@@ -100,6 +100,59 @@ TEST_CASE("front_table shows the metrics that the study is judged by, as far as 
     CHECK_THAT(front_table(report), !Catch::Contains("devices > 33 ms"));
 }
 
+TEST_CASE("front_table tells who keeps the constraints on the devices, and prefers those") {
+    const double unknown = std::numeric_limits<double>::quiet_NaN();
+    CHECK("\n" +
+              front_table(test::with_bounds(test::small_report(), 16.8, {28, 17, 16, unknown})) ==
+          R"(
+small: toy on 1,200 devices (Nano) in 2 clusters
+
+                 mean latency   speed-up   MACs   MACs      accuracy   accuracy   holds on
+  network                  ms                 M      %   held-out, %    test, %    devices
+  ────────────────────────────────────────────────────────────────────────────────────────
+  unpruned              20.50      1.00x    4.0    100         90.00      89.00         no
+
+  front, fine-tuned
+    front-01            10.25      2.00x    1.5     38         80.00      88.40         no
+
+  front, not fine-tuned
+    front-02            12.80      1.60x    3.0     75         85.00          –        yes
+
+  uniform width
+    uniform-01          10.25      2.00x    1.9     48         70.00      87.10    unknown
+
+1 of the 2 networks of the front keeps the constraints on the devices, each one simulated. front-01
+breaks latency.p95 <= 0.6x. The best that keeps them all: front-02. To be safer, raise
+profile.candidates, or search with a margin: latency.p95 <= 0.55x.
+
+Latency: 8 images per inference, mean over 1,200 devices, each one simulated; other latencies
+predicted by the surrogates. MACs: per image, and in % of the unpruned network. Accuracy: top-1 on
+digits, on held-out images before fine-tuning and on test images after it.
+)");
+    const StudyReport report = test::bounded(test::SampleReport::make());
+    for (const std::string& line : lines_of(front_table(report)))
+        CHECK(core::display_width(line) <= 100);
+    // front-09 and front-45 are fine-tuned and stay; of the others only such as keep the bound.
+    const auto lines = lines_of(front_table(report, 3));
+    CHECK(std::ranges::count_if(lines, [](const std::string& line) {
+              return line.starts_with("    front-") && line.ends_with(" no");
+          }) == 2);
+    CHECK(std::ranges::count_if(lines, [](const std::string& line) {
+              return line.starts_with("    front-") && line.ends_with(" yes");
+          }) == 4);
+    CHECK_THAT(front_table(report, 54), Catch::Contains("front-01 ") && Catch::Contains(" no\n"));
+}
+
+TEST_CASE("front_table always shows the best of those that keep the constraints") {
+    StudyReport report = test::bounded(test::without_accuracy(test::SampleReport::make()));
+    report.networks[24].speedup = 99.0;
+    for (const std::size_t most : {1U, 2U, 7U})
+        CHECK_THAT(front_table(report, most), Catch::Contains("    front-24 ") &&
+                                                  Catch::Contains("keeps them all: front-24."));
+    report.networks[25].speedup = 100.0; // breaks the constraint
+    CHECK_THAT(front_table(report, 2), Catch::Contains("keeps them all: front-24."));
+}
+
 TEST_CASE("front_table spreads the rows that were not fine-tuned over the whole front") {
     const StudyReport report = test::SampleReport::make();
     const std::string text = front_table(report, 3);

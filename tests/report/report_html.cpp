@@ -96,6 +96,46 @@ TEST_CASE("report_html's headline names speed-up, devices and accuracy") {
     }
 }
 
+TEST_CASE("report_html's headline prefers networks that keep the constraints on the devices") {
+    const auto bounded = [](double first, double second) {
+        return test::with_bounds(test::small_report(), 16.8, {28, first, second, 14});
+    };
+    CHECK_THAT(lead_of(bounded(16, 16)), Catch::StartsWith("front-01: "));
+    CHECK_THAT(lead_of(bounded(17, 16)), Catch::StartsWith("front-02: "));
+    CHECK_THAT(lead_of(bounded(17, unknown)), Catch::StartsWith("front-02: "));
+    CHECK_THAT(lead_of(bounded(17, 18)), Catch::StartsWith("front-01: "));
+    const StudyReport latencies = test::without_accuracy(test::small_report());
+    CHECK_THAT(lead_of(test::with_bounds(latencies, 16.8, {28, 17, 16})),
+               Catch::StartsWith("front-02: "));
+}
+
+TEST_CASE("report_html marks the networks of the front that break a constraint on the devices") {
+    StudyReport report = test::with_bounds(test::small_report(), 16.8, {28, 17, 16, unknown});
+    const std::string html = report_html(report);
+    const std::string table = between(html, "id=\"networks\"", "</table>");
+    CHECK_THAT(table, Catch::Contains("<tr class=\"finetuned broken\" title=\"breaks latency.p95 "
+                                      "&lt;= 0.6x\"><th scope=\"row\">front-01</th>"));
+    CHECK(count_of(table, "broken") == 1);
+    CHECK_THAT(table, Catch::Contains("95th percentile<span class=\"unit\">ms, predicted") &&
+                          Catch::Contains("95th percentile<span class=\"unit\">ms, simulated") &&
+                          Catch::Contains("data-value=\"0\">no</td>") &&
+                          Catch::Contains("data-value=\"1\">unknown</td>") &&
+                          Catch::Contains("data-value=\"2\">yes</td>"));
+    CHECK_THAT(html, Catch::Contains("<p class=\"warning\" id=\"holds\">1 of the 2 networks"));
+    CHECK_THAT(data_of(html),
+               Catch::Contains("[\"95th-percentile latency, simulated\",\"17.00 ms\"]") &&
+                   Catch::Contains("[\"constraints hold on the devices\",\"no: latency.p95 "
+                                   "\\u003c= 0.6x\"]"));
+    CHECK(count_of(data_of(html), "\"broken\":true") == 1);
+
+    report.networks[1].found[0] = 16;
+    CHECK_THAT(report_html(report), Catch::Contains("<p class=\"beside\" id=\"holds\">All of") &&
+                                        !Catch::Contains("\"broken\":true"));
+    report.found_latencies = DeviceLatencySource::measured;
+    CHECK_THAT(report_html(report), Catch::Contains("ms, measured</span>"));
+    CHECK_THAT(report_html(test::small_report()), !Catch::Contains("id=\"holds\""));
+}
+
 TEST_CASE("report_html shows names literally, whatever they are") {
     StudyReport report = test::small_report();
     const std::string evil = "</script><img src=x onerror=alert(1)>\"'&";
@@ -103,6 +143,9 @@ TEST_CASE("report_html shows names literally, whatever they are") {
     report.settings_toml = report.provenance = evil;
     report.objectives = report.constraints = {evil};
     test::add_metric(report, {evil, evil, evil}, {1.0, 2.0, 3.0, 4.0});
+    report.bounds = {{.text = evil, .metric = evil, .limit = 2, .doubtful = true, .safer = evil}};
+    for (NetworkRow& row : report.networks)
+        row.found = {3.0};
     test::add_metric(report, {"latency.sla(" + evil + "ms)", "x", "1"}, {1.0, 1.0, 1.0, 1.0});
     report.group_names[0] = evil;
     report.networks[1].id = evil;

@@ -149,6 +149,9 @@ TEST_CASE("a violation needs numbers, and a positive reference where it is relat
     CHECK_THROWS_AS(violation(half, 1000, 0), InternalError);
     CHECK_THROWS_AS(violation(half, 1000, not_a_number), InternalError);
     CHECK(violation(parse_constraint("flops <= 2000"), 1000, not_a_number) == 0);
+    CHECK_THROWS_AS(limit(half, 0), InternalError);
+    CHECK(limit(half, 1000) == 500);
+    CHECK(limit(parse_constraint("flops <= 2000"), not_a_number) == 2000);
 }
 
 TEST_CASE("every metric has its own name, column and unit, and is parsed back") {
@@ -235,7 +238,49 @@ TEST_CASE("latency metrics are those of the devices one by one") {
         const auto slower =
             std::ranges::count_if(devices, [](double latency) { return latency > 1.5; });
         CHECK(value("latency.sla(1.5ms)") == Approx(static_cast<double>(slower) / n));
+
+        // A prediction that is right about every device is what is found on them.
+        DeviceLatencies found{.device_ms = devices, .cluster_mean_ms = {}};
+        std::ranges::reverse(found.device_ms);
+        for (std::size_t k = 0; k < 3; ++k)
+            found.cluster_mean_ms.push_back(facts.cluster_latency_ms[k] *
+                                            fleet.cluster_mean_ratio[k]);
+        for (const std::string name : {"latency.mean", "latency.worst_cluster", "latency.p50",
+                                       "latency.p95", "latency.p99", "latency.sla(1.5ms)"}) {
+            INFO(name);
+            CHECK(parse_metric(name).value_on_devices(found) == Approx(value(name)));
+        }
     }
+}
+
+TEST_CASE("only what follows from latencies is found on devices, and not on none") {
+    const DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {1.5}};
+    for (const Metric& metric : plain_metrics())
+        if (metric.name().starts_with("latency."))
+            CHECK(metric.follows_from_latencies());
+        else
+            CHECK_THROWS_AS(metric.value_on_devices(found), InternalError);
+    CHECK_THROWS_AS(parse_metric("latency.mean").value_on_devices({}), InternalError);
+}
+
+TEST_CASE("a constraint with a margin is met by predictions that are too low by as much") {
+    CHECK_THROWS_AS(with_margin(parse_constraint("flops <= 0.5x"), 0.1), InternalError);
+    CHECK_THROWS_AS(with_margin(parse_constraint("accuracy_drop <= 0.1"), 0.1), InternalError);
+    CHECK_THROWS_AS(with_margin(parse_constraint("latency.mean <= 9"), -0.1), InternalError);
+    CHECK_THROWS_AS(with_margin(parse_constraint("latency.mean <= 9"), not_a_number),
+                    InternalError);
+    const auto text = [](const std::string& constraint, double margin) {
+        const Constraint safer = with_margin(parse_constraint(constraint), margin);
+        CHECK(parse_constraint(safer.text).bound == safer.bound);
+        return safer.text;
+    };
+    CHECK(text("latency.mean <= 0.7x", 0.0) == "latency.mean <= 0.7x");
+    CHECK(text("latency.mean<=0.7 x", 0.1) == "latency.mean <= 0.636x");
+    CHECK(text("latency.p95 <= 1234567", 0.1) == "latency.p95 <= 1120000");
+    CHECK(text("latency.worst_cluster <= 33", 0.15) == "latency.worst_cluster <= 28.6");
+    CHECK(text("latency.p99 <= 0.001", 0.15) == "latency.p99 <= 0.000869");
+    // Of a share of the devices, what they may take is what is predicted.
+    CHECK(text("latency.sla(33ms) <= 0.05", 0.1) == "latency.sla(30ms) <= 0.05");
 }
 
 TEST_CASE("the hypervolume's axes end at the reference, at guessing, or where all devices miss") {

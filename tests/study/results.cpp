@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 using namespace hdap;
 using Catch::Contains;
 
@@ -36,6 +38,30 @@ TEST_CASE("results with columns of different lengths are a DataError") {
     CHECK_THROWS_WITH(study::read_results(written({1.0}, {3.0})), Contains("/history/b"));
     storage::Hdf5Writer empty;
     CHECK_THROWS_AS(study::read_results(reopened(empty)), core::DataError);
+}
+
+TEST_CASE("bounds are written for people, where there are some") {
+    study::Results results{.final_metrics = {}, .costs = {}, .history = {}, .bounds = {}};
+    storage::Hdf5Writer none;
+    study::write_results(none, results);
+    CHECK(std::ranges::none_of(reopened(none).list(), [](const storage::Entry& entry) {
+        return entry.path.starts_with("/bounds");
+    }));
+
+    results.bounds = {.constraints = {"latency.mean <= 0.7x", "flops <= 5"},
+                      .limit = {3.5, 5.0},
+                      .safer = {"latency.mean <= 0.6x", ""},
+                      .networks = {"unpruned", "front-01", "front-02"},
+                      .holds = {"no", "yes", "no"},
+                      .found = {5.0, 9.0, 3.5, 4.0, 3.6, 4.0}};
+    storage::Hdf5Writer file;
+    study::write_results(file, results);
+    const auto reader = reopened(file);
+    CHECK(reader.shape("/bounds/found") == storage::Shape{3, 2});
+    CHECK(reader.read<double>("/bounds/found") == results.bounds.found);
+    CHECK(reader.read_strings("/bounds/safer") == results.bounds.safer);
+    CHECK(reader.read_strings("/bounds/holds") == results.bounds.holds);
+    CHECK_NOTHROW(study::read_results(reader));
 }
 
 TEST_CASE("results are read as they were written") {

@@ -53,6 +53,12 @@ class LatencySource {
     [[nodiscard]] virtual std::optional<std::vector<double>>
     true_latencies_ms(const network::Genome& genome,
                       std::span<const std::int32_t> devices) const = 0;
+
+    /// The latencies of `genome` on devices of the fleet as somebody measured them, in ms, with
+    /// their noise. Nothing unless it holds one of each of them. On the root.
+    [[nodiscard]] virtual std::optional<std::vector<double>>
+    measured_latencies_ms(const network::Genome& genome,
+                          std::span<const std::int32_t> devices) const = 0;
 };
 
 /// What a latency source is made from.

@@ -24,6 +24,25 @@ struct MetricColumn {
     std::string unit;   ///< "ms"; "1" for a share; what is counted, or nothing
 };
 
+/// How latencies on devices were found.
+enum class DeviceLatencySource {
+    simulated, ///< without noise, by the model of the fleet
+    measured,  ///< by somebody, as a recorded fleet has them
+};
+
+/// A constraint of the study as networks are held against it once more, by what was found rather
+/// than predicted: latencies on the devices, final accuracies, costs.
+struct Bound {
+    std::string text; ///< as the user wrote it: "latency.p95 <= 0.7x"
+    std::string metric;
+    /// In the metric's unit. A relative one is of what the unpruned network was found to have: NaN
+    /// where that is not known.
+    double limit = std::numeric_limits<double>::quiet_NaN();
+    /// Whether the search knew it by predictions, or by a part of the images, and may be wrong.
+    bool doubtful = false;
+    std::string safer; ///< the same with a margin for these errors; empty: nothing to recommend
+};
+
 /// One network, with all that is known of it; NaN where a number is not known.
 struct NetworkRow {
     std::string id; ///< "unpruned", "front-03", "uniform-03"
@@ -40,6 +59,9 @@ struct NetworkRow {
     /// On the test set after fine-tuning; NaN when not fine-tuned.
     double test_accuracy = std::numeric_limits<double>::quiet_NaN();
     bool finetuned = false;
+    /// What was found of each of StudyReport::bounds, in the metric's unit; NaN where it is not
+    /// known.
+    std::vector<double> found = {};
 };
 
 /// One device cluster.
@@ -93,7 +115,10 @@ struct StudyReport {
     std::vector<MetricColumn> metrics;    ///< all that the study knows, in the columns' order
     std::vector<std::string> objectives;  ///< names of metrics
     std::vector<std::string> constraints; ///< "flops <= 0.5x"
-    std::vector<NetworkRow> networks;     ///< the unpruned one first
+    std::vector<Bound> bounds;            ///< the constraints, or none when nothing was found
+    DeviceLatencySource found_latencies = DeviceLatencySource::simulated;
+    double surrogate_error = 0.0;     ///< cross-validated, mean over the fleet, a fraction
+    std::vector<NetworkRow> networks; ///< the unpruned one first
     std::vector<ClusterRow> clusters;
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y
@@ -126,10 +151,14 @@ ChartAxes chart_axes(const StudyReport& report);
 ///   latency_fleet_ms, accuracy, test_accuracy: each where it is known of a network
 ///   finetuned
 ///   keep_GROUP for each pruning group
+///   where a bound is doubtful: holds_on_devices (yes, no, unknown); broken (the constraints that
+///   it breaks, joined by "; "); for each such bound the metric's column with _on_devices, of the
+///   accuracy drop with _final behind it
 std::string front_csv(const StudyReport& report);
 
 /// The table for a terminal: the unpruned network, what was fine-tuned and the uniform baselines;
-/// at most `most_rows` rows of the front that were not fine-tuned.
+/// at most `most_rows` rows of the front that were not fine-tuned, rather such as break no
+/// constraint on the devices. Below it `holds_text`, and what the numbers are.
 std::string front_table(const StudyReport& report, std::size_t most_rows = 10);
 
 /// report.html: one file that needs no network, with ECharts inlined.

@@ -22,6 +22,13 @@ struct CandidateFacts {
     bool operator==(const CandidateFacts&) const = default;
 };
 
+/// A candidate's latencies on the devices of a fleet as they were found, simulated or measured,
+/// rather than predicted.
+struct DeviceLatencies {
+    std::vector<double> device_ms;       ///< [device] of all devices, or a sample; at least one
+    std::vector<double> cluster_mean_ms; ///< [cluster] mean over its devices
+};
+
 struct MetricRow; ///< of the table in metrics.cpp
 
 /// A number that a candidate is judged by; smaller is better. What an objective minimises and a
@@ -39,6 +46,8 @@ class Metric {
     /// Whether the costs alone determine it: known without a prediction or an evaluation, and
     /// smallest for the smallest genome.
     [[nodiscard]] bool follows_from_costs() const;
+    /// Whether the latencies alone determine it, and so predictions do in a search.
+    [[nodiscard]] bool follows_from_latencies() const;
     /// The smallest and largest value it can have.
     [[nodiscard]] double lowest() const;
     [[nodiscard]] double highest() const;
@@ -48,6 +57,14 @@ class Metric {
     /// Of a candidate. `reference`: the study's own unpruned network.
     [[nodiscard]] double value(const CandidateFacts& facts, const CandidateFacts& reference,
                                const fleet::FleetDistribution& fleet) const;
+
+    /// Of a candidate by its latencies on the devices. Throws InternalError for a metric that does
+    /// not follow from latencies, and without devices. Complexity: O(devices).
+    [[nodiscard]] double value_on_devices(const DeviceLatencies& latencies) const;
+
+    /// What is the same of predictions that are too low by `margin`: "latency.sla(30ms)" of
+    /// "latency.sla(33ms)" and 0.1; itself where the argument is no latency.
+    [[nodiscard]] Metric with_margin(double margin) const;
 
     /// Where the metric's axis of the hypervolume ends: the reference's own value, or that of
     /// guessing, or a natural end.
@@ -86,6 +103,16 @@ struct Constraint {
 /// parts are optional.
 /// Throws ConfigError with the text, the position (from 1) and what was expected there.
 Constraint parse_constraint(const std::string& text);
+
+/// A constraint on latencies that keeps `margin` between them and the bound, rounded down to three
+/// digits: "latency.mean <= 0.636x" of "latency.mean <= 0.7x" and 0.1. Predictions that are too low
+/// by `margin` and meet it meet the constraint itself. Throws InternalError for a constraint on
+/// anything else and for a margin below 0.
+Constraint with_margin(const Constraint& constraint, double margin);
+
+/// The bound of the constraint, in the unit of its metric.
+/// @param reference as for `violation`
+double limit(const Constraint& constraint, double reference);
 
 /// By how much `value` misses the constraint, relative to the bound: 0 when the constraint is met,
 /// else value ÷ bound − 1, the bound being in the metric's unit. Being free of units, the

@@ -27,18 +27,32 @@ struct ResultSeries {
     bool operator==(const ResultSeries&) const = default;
 };
 
+/// How the networks of front.csv keep the constraints by what was found of them, rather than
+/// predicted. Of a study without constraints, empty.
+struct ResultBounds {
+    std::vector<std::string> constraints; ///< as the user wrote them
+    std::vector<double> limit;            ///< [constraint] in its metric's unit; NaN: not known
+    std::vector<std::string> safer;       ///< [constraint] what to search with instead, or ""
+    std::vector<std::string> networks;    ///< ids
+    std::vector<std::string> holds;       ///< [network] "yes", "no", "unknown"
+    std::vector<double> found;            ///< [network][constraint], as `limit`
+    bool operator==(const ResultBounds&) const = default;
+};
+
 /// What a complete study comes down to: what ablations compare.
 struct Results {
     std::vector<ResultMetric> final_metrics; ///< same bits for any ranks, threads, interruptions
     std::vector<ResultMetric> costs;         ///< what it took: seconds, evaluations, measurements
     std::vector<ResultSeries> history;       ///< all of one length
+    ResultBounds bounds = {};                ///< for people: not compared
 };
 
 /// Layout: /final/{name,unit,value}, /cost/{name,unit,value}, /history/<name> with attribute
-/// `unit`. The caller adds the file's identity.
+/// `unit`, and where there are constraints /bounds/<field of ResultBounds>. The caller adds the
+/// file's identity.
 void write_results(storage::Hdf5Writer& file, const Results& results);
 
-/// Throws DataError when columns are missing or of different lengths.
+/// All but the bounds. Throws DataError when columns are missing or of different lengths.
 Results read_results(const storage::Hdf5Reader& file);
 
 } // namespace hdap::study

@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <utility>
@@ -49,10 +51,15 @@ class RecordedSource final : public LatencySource {
         return std::nullopt;
     }
 
+    [[nodiscard]] std::optional<std::vector<double>>
+    measured_latencies_ms(const network::Genome& genome,
+                          std::span<const std::int32_t> devices) const override;
+
   private:
     [[nodiscard]] std::vector<std::size_t> benchmark_genomes() const;
     [[nodiscard]] Fleet recorded_fleet() const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
+    [[nodiscard]] std::size_t row_of(std::int32_t device) const;
 
     std::string sku_;
     std::int64_t benchmarks_;
@@ -97,12 +104,30 @@ std::vector<double> RecordedSource::look_up(const MeasurementRequest& request) c
         places.push_back(found == place_of.end() ? place_of.size() : found->second);
     }
     std::vector<double> latencies;
-    for (const std::int32_t device : request.devices) {
-        if (device < 0 || static_cast<std::size_t>(device) >= table_.devices())
-            throw core::InternalError(
-                fmt::format("device {} of a recorded fleet of {}", device, table_.devices()));
+    for (const std::int32_t device : request.devices)
         for (const std::size_t place : places)
-            latencies.push_back(table_.latency_of(static_cast<std::size_t>(device), place));
+            latencies.push_back(table_.latency_of(row_of(device), place));
+    return latencies;
+}
+
+/// The device's place in the table.
+std::size_t RecordedSource::row_of(std::int32_t device) const {
+    if (device < 0 || static_cast<std::size_t>(device) >= table_.devices())
+        throw core::InternalError(
+            fmt::format("device {} of a recorded fleet of {}", device, table_.devices()));
+    return static_cast<std::size_t>(device);
+}
+
+std::optional<std::vector<double>>
+RecordedSource::measured_latencies_ms(const network::Genome& genome,
+                                      std::span<const std::int32_t> devices) const {
+    const auto place = static_cast<std::size_t>(std::ranges::find(table_.genomes, genome) -
+                                                table_.genomes.begin());
+    std::vector<double> latencies;
+    for (const std::int32_t device : devices) {
+        // Behind the table's last candidate, too, there is nothing.
+        latencies.push_back(table_.latency_of(row_of(device), place));
+        if (std::isnan(latencies.back())) return std::nullopt;
     }
     return latencies;
 }

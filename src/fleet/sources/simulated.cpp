@@ -43,6 +43,12 @@ class SimulatedSource final : public LatencySource {
     true_latencies_ms(const network::Genome& genome,
                       std::span<const std::int32_t> devices) const override;
 
+    [[nodiscard]] std::optional<std::vector<double>>
+    measured_latencies_ms(const network::Genome& /*genome*/,
+                          std::span<const std::int32_t> /*devices*/) const override {
+        return std::nullopt;
+    }
+
   private:
     [[nodiscard]] std::vector<BenchmarkNetwork> benchmark_networks() const;
     [[nodiscard]] DeviceCondition condition(std::int32_t device) const;

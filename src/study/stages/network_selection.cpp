@@ -1,3 +1,4 @@
+#include "found_constraints.hpp"
 #include "hdap/search/metrics.hpp"
 #include "study_run.hpp"
 
@@ -51,11 +52,43 @@ std::vector<std::size_t> best_subset(const StudyRun& run, const std::vector<std:
         }
         chosen.push_back(front[best]);
     }
-    // In the order of the front, so that ids ascend with the first objective.
+    return chosen;
+}
+
+/// The entries of the front that break a constraint on the devices, where that is known.
+std::vector<std::size_t> broken_of(const StudyRun& run, const std::vector<std::size_t>& front) {
+    const auto& bounds = run.problem->goal.constraints;
+    if (std::ranges::none_of(bounds, [](const search::Constraint& constraint) {
+            return constraint.metric.follows_from_latencies();
+        }))
+        return {};
+    const FleetTruth truth(
+        *run.source,
+        fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema)),
+        run.network.space.unpruned());
+    const FoundConstraints constraints(*run.problem, truth);
+    std::vector<std::size_t> broken;
+    for (const std::size_t index : front)
+        if (constraints.breaks(run.found.log[index].genome)) broken.push_back(index);
+    return broken;
+}
+
+/// `count` networks of the front that keep most of its hypervolume, rather such as keep the
+/// constraints. In the order of the front.
+std::vector<std::size_t> chosen_of(const StudyRun& run, const std::vector<std::size_t>& front,
+                                   std::size_t count) {
+    if (count == 0) return {};
+    const auto broken = broken_of(run, front);
+    std::vector<std::size_t> usable;
+    for (const std::size_t index : front)
+        if (std::ranges::find(broken, index) == broken.end()) usable.push_back(index);
+    auto chosen = best_subset(run, usable, count);
+    const auto filling = best_subset(run, broken, count - chosen.size());
+    chosen.insert(chosen.end(), filling.begin(), filling.end());
+    // So that ids ascend with the first objective.
     std::vector<std::size_t> ordered;
     for (const std::size_t index : front)
-        if (std::find(chosen.begin(), chosen.end(), index) != chosen.end())
-            ordered.push_back(index);
+        if (std::ranges::find(chosen, index) != chosen.end()) ordered.push_back(index);
     return ordered;
 }
 
@@ -71,7 +104,7 @@ std::vector<Selection> select_networks(const StudyRun& run) {
     const auto front = search::current_front(*run.problem, run.found);
     std::vector<Selection> selection;
     for (const std::size_t index :
-         best_subset(run, front, static_cast<std::size_t>(run.settings().finetune.candidates))) {
+         chosen_of(run, front, static_cast<std::size_t>(run.settings().finetune.candidates))) {
         const auto number = std::find(front.begin(), front.end(), index) - front.begin() + 1;
         const network::Genome& genome = run.found.log[index].genome;
         selection.push_back({fmt::format("front-{:02}", number), genome});

@@ -1,6 +1,7 @@
 #include "fleet_truth.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/fleet/profile.hpp"
+#include "hdap/report/holds.hpp"
 #include "hdap/report/study_report.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "results.hpp"
@@ -62,6 +63,7 @@ class ReportBuilder {
         add_headings();
         add_networks();
         add_clusters();
+        add_margins();
         add_charts();
         return std::move(report_);
     }
@@ -89,12 +91,25 @@ class ReportBuilder {
             report_.metrics.push_back({.name = metric.name(),
                                        .column = metric.column(),
                                        .unit = std::string(metric.unit())});
+        add_bounds();
         for (const auto& group : run_.network.space.groups()) {
             report_.group_names.push_back(group.name);
             report_.unpruned_channels.push_back(static_cast<std::int32_t>(group.channels));
         }
         report_.provenance =
             provenance_of(open_stage(run_.file("search.h5"), search::search_schema));
+    }
+
+    void add_bounds() {
+        if (!fleet_.truth.known()) report_.found_latencies = report::DeviceLatencySource::measured;
+        for (std::size_t i = 0; i < fleet_.constraints.constraints().size(); ++i) {
+            const search::Constraint& constraint = fleet_.constraints.constraints()[i];
+            report_.bounds.push_back({.text = constraint.text,
+                                      .metric = constraint.metric.name(),
+                                      .limit = fleet_.constraints.limits()[i],
+                                      .doubtful = FoundConstraints::is_doubtful(constraint),
+                                      .safer = {}});
+        }
     }
 
     [[nodiscard]] std::string data_name() const {
@@ -137,6 +152,7 @@ class ReportBuilder {
         if (test.count > 0)
             report_.networks.front().test_accuracy = accuracy::top1_accuracy(
                 run_.network.network, *run_.network.weights, test, settings_.data.evaluation);
+        report_.networks.front().found = fleet_.constraints.found(unpruned, 0.0);
         const auto front = search::current_front(problem_, run_.found);
         for (std::size_t i = 0; i < front.size(); ++i) {
             const search::Evaluation& entry = log_[front[i]];
@@ -168,12 +184,24 @@ class ReportBuilder {
         }
     }
 
+    /// What is known of the network after fine-tuning, and of how it keeps the constraints.
     void add_finetuned(report::NetworkRow& row) const {
         for (const FinetunedNetwork& result : run_.finetuned)
             if (result.id == row.id) {
                 row.test_accuracy = result.test_accuracy;
                 row.finetuned = true;
             }
+        row.found = fleet_.constraints.found(row.genome, final_accuracy_drop(row));
+    }
+
+    /// NaN where only a part of the images that are there was looked at. A program of the user's
+    /// knows no other images, and measures nothing that hdap trains.
+    [[nodiscard]] double final_accuracy_drop(const report::NetworkRow& row) const {
+        if (settings_.accuracy.evaluator != "command") {
+            if (row.finetuned) return report_.networks.front().test_accuracy - row.test_accuracy;
+            if (settings_.data.evaluation_images < settings_.data.held_out) return unknown;
+        }
+        return run_.found.reference->accuracy - row.accuracy;
     }
 
     void add_clusters() {
@@ -191,6 +219,42 @@ class ReportBuilder {
                                         .unpruned_latency_ms = profile.unpruned_latency_ms(k),
                                         .surrogate_mape = errors[k].mape,
                                         .surrogate_kendall_tau = errors[k].kendall_tau});
+    }
+
+    /// Bounds to search with where those of the study do not hold, or where nobody knows.
+    void add_margins() {
+        for (const report::ClusterRow& cluster : report_.clusters)
+            report_.surrogate_error += cluster.weight * cluster.surrogate_mape;
+        for (std::size_t i = 0; i < report_.bounds.size(); ++i) {
+            const search::Constraint& constraint = fleet_.constraints.constraints()[i];
+            if (!constraint.metric.follows_from_latencies()) continue;
+            const double margin = margin_of(constraint, i);
+            if (margin > 0.0)
+                report_.bounds[i].safer = search::with_margin(constraint, margin).text;
+        }
+    }
+
+    /// The margin that a bound needs: the most by which networks of the front exceed it. Where that
+    /// is not known, three times the surrogates' error, as a search prefers what is predicted too
+    /// low. 0 where all of the front keep the bound. docs/results.md has what it is worth.
+    [[nodiscard]] double margin_of(const search::Constraint& constraint, std::size_t index) const {
+        double margin = 0.0;
+        for (const report::NetworkRow& row : report_.networks) {
+            if (row.kind != report::NetworkKind::front) continue;
+            if (report::holds(report_, row, index) == report::Holds::yes) continue;
+            const double excess = excess_of(constraint, index, row);
+            margin = std::max(margin, excess > 0.0 ? excess : 3.0 * report_.surrogate_error);
+        }
+        return margin;
+    }
+
+    /// By how much of it a network's latency exceeds a bound; where a share of the devices is
+    /// bounded, its prediction. NaN where it is not known.
+    [[nodiscard]] double excess_of(const search::Constraint& constraint, std::size_t index,
+                                   const report::NetworkRow& row) const {
+        if (constraint.metric.unit() == "ms")
+            return row.found[index] / report_.bounds[index].limit - 1.0;
+        return row.latency_fleet_ms / report::metric(report_, row, "latency.mean") - 1.0;
     }
 
     void add_charts() {
@@ -240,13 +304,26 @@ class ReportBuilder {
     report::StudyReport report_;
 };
 
+/// For those who read the log only.
+void warn_of_broken(const StudyRun& run, const report::StudyReport& report) {
+    const std::int64_t broken = report::count_of(report, report::Holds::no);
+    if (report::has_doubtful_bounds(report) && broken > 0)
+        run.job.log.warning(fmt::format(
+            "{} of the {} networks of the front break a constraint {}: see holds_on_devices in {}",
+            broken,
+            std::ranges::count(report.networks, report::NetworkKind::front,
+                               &report::NetworkRow::kind),
+            report::how_found(report), run.file("front.csv").string()));
+}
+
 } // namespace
 
 FleetOutputs::FleetOutputs(const StudyRun& run)
     : devices(fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema))),
       clustering(
           fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema))),
-      truth(*run.source, devices, run.network.space.unpruned()) {}
+      truth(*run.source, clustering, run.network.space.unpruned()),
+      constraints(*run.problem, truth) {}
 
 bool make_report(StudyRun& run) {
     run.communicator().on_root([&] {
@@ -256,7 +333,8 @@ bool make_report(StudyRun& run) {
         const report::StudyReport report = ReportBuilder(run, fleet).build();
         write_text(run.file("front.csv"), report::front_csv(report));
         write_text(run.file("report.html"), report::report_html(report));
-        ensure_results(run, fleet);
+        ensure_results(run, fleet, report);
+        warn_of_broken(run, report);
         std::fputs(report::front_table(report).c_str(), stdout);
         std::printf("\nstudy %s is complete: %s, %s\n", run.settings().name.c_str(),
                     run.file("report.html").c_str(), run.file("front.csv").c_str());

@@ -2,6 +2,7 @@
 #include "results.hpp"
 
 #include "hdap/core/text.hpp"
+#include "hdap/report/holds.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/search/variants.hpp"
 #include "hdap/study/results.hpp"
@@ -23,9 +24,10 @@ constexpr std::array<double, 5> accuracy_budgets{0.005, 0.01, 0.02, 0.03, 0.05};
 /// Puts the metrics of a study together.
 class ResultsBuilder {
   public:
-    ResultsBuilder(const StudyRun& run, const FleetOutputs& fleet)
+    ResultsBuilder(const StudyRun& run, const FleetOutputs& fleet,
+                   const report::StudyReport& report)
         : run_(run), settings_(run.settings()), problem_(*run.problem), found_(run.found),
-          fleet_(fleet), front_(search::current_front(problem_, found_)) {}
+          fleet_(fleet), report_(report), front_(search::current_front(problem_, found_)) {}
 
     Results build() {
         add_search();
@@ -38,6 +40,7 @@ class ResultsBuilder {
         add_finetuned();
         add_costs();
         add_history();
+        add_bounds();
         return std::move(results_);
     }
 
@@ -103,6 +106,26 @@ class ResultsBuilder {
         add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
     }
 
+    /// Who keeps the constraints, and of the front how many do.
+    void add_bounds() {
+        ResultBounds& bounds = results_.bounds;
+        for (const report::Bound& bound : report_.bounds) {
+            bounds.constraints.push_back(bound.text);
+            bounds.limit.push_back(bound.limit);
+            bounds.safer.push_back(bound.safer);
+        }
+        for (const report::NetworkRow& row : report_.networks) {
+            bounds.networks.push_back(row.id);
+            bounds.holds.emplace_back(report::name_of(report::holds(report_, row)));
+            bounds.found.insert(bounds.found.end(), row.found.begin(), row.found.end());
+        }
+        if (!report::has_doubtful_bounds(report_)) return;
+        for (const report::Holds holds :
+             {report::Holds::yes, report::Holds::no, report::Holds::unknown})
+            add(fmt::format("front_holds_{}", report::name_of(holds)), "1",
+                static_cast<double>(report::count_of(report_, holds)));
+    }
+
     /// The networks that meet the constraints and the accuracy budget.
     std::vector<std::size_t> eligible() const {
         std::vector<std::size_t> indices;
@@ -120,28 +143,52 @@ class ResultsBuilder {
     /// by prediction and measured on the devices, relative to that of the best single one.
     void add_variants() {
         if (!fleet_.truth.known()) return;
+        std::vector<std::size_t> candidates = eligible();
+        double single_ms = std::nan("");
+        for (std::int64_t count = 1; count <= settings_.report.variants; ++count) {
+            double mean_ms = std::nan("");
+            if (!candidates.empty())
+                mean_ms = mean_with_networks(
+                    networks_that_hold(candidates, static_cast<std::size_t>(count)));
+            if (count == 1) single_ms = mean_ms;
+            add(fmt::format("latency_ratio_with_{}_variants", count), "1", mean_ms / single_ms);
+        }
+    }
+
+    /// The network of each cluster when `count` of `candidates` are handed out, rows of the log
+    /// both; by prediction.
+    [[nodiscard]] std::vector<std::size_t>
+    networks_of_clusters(const std::vector<std::size_t>& candidates, std::size_t count) const {
         const fleet::Clustering& clustering = fleet_.clustering;
-        const std::vector<std::size_t> candidates = eligible();
         const std::size_t clusters = clustering.clusters();
         std::vector<double> latency;
         for (const std::size_t index : candidates)
             for (std::size_t k = 0; k < clusters; ++k)
                 latency.push_back(found_.log[index].cluster_latency_ms[k] *
                                   clustering.cluster_mean_ratio[k]);
-        double single_ms = std::nan("");
-        for (std::int64_t count = 1; count <= settings_.report.variants; ++count) {
-            double mean_ms = std::nan("");
-            if (!candidates.empty()) {
-                const auto variants = search::choose_variants(latency, clustering.cluster_weight,
-                                                              static_cast<std::size_t>(count));
-                auto networks = search::variant_of_cluster(latency, clusters, variants);
-                for (std::size_t& network : networks)
-                    network = candidates[network];
-                mean_ms = mean_with_networks(networks);
-            }
-            if (count == 1) single_ms = mean_ms;
-            add(fmt::format("latency_ratio_with_{}_variants", count), "1", mean_ms / single_ms);
+        const auto variants = search::choose_variants(latency, clustering.cluster_weight, count);
+        auto networks = search::variant_of_cluster(latency, clusters, variants);
+        for (std::size_t& network : networks)
+            network = candidates[network];
+        return networks;
+    }
+
+    /// The same of networks that keep the constraints on the devices, too, as long as there are
+    /// some: takes those that were chosen and do not out of `candidates`. Looking at devices takes
+    /// time, so after many that do not the last choice stands.
+    [[nodiscard]] std::vector<std::size_t> networks_that_hold(std::vector<std::size_t>& candidates,
+                                                              std::size_t count) const {
+        auto networks = networks_of_clusters(candidates, count);
+        for (int tries = 0; tries < 100; ++tries) {
+            std::vector<std::size_t> others = candidates;
+            for (const std::size_t network : networks)
+                if (fleet_.constraints.breaks(found_.log[network].genome))
+                    std::erase(others, network);
+            if (others.empty() || others.size() == candidates.size()) break;
+            candidates = std::move(others);
+            networks = networks_of_clusters(candidates, count);
         }
+        return networks;
     }
 
     /// Mean latency over the devices when each gets the network of its cluster, in ms.
@@ -247,17 +294,19 @@ class ResultsBuilder {
     const search::SearchProblem& problem_;
     const search::SearchState& found_;
     const FleetOutputs& fleet_;
+    const report::StudyReport& report_;
     std::vector<std::size_t> front_;
     Results results_;
 };
 
 } // namespace
 
-void ensure_results(const StudyRun& run, const FleetOutputs& fleet) {
+void ensure_results(const StudyRun& run, const FleetOutputs& fleet,
+                    const report::StudyReport& report) {
     const std::filesystem::path file = run.file("results.h5");
     const storage::FileIdentity identity = identity_of(run, Stage::report);
     if (is_up_to_date(file, identity, run.job.log)) return;
-    const Results results = ResultsBuilder(run, fleet).build();
+    const Results results = ResultsBuilder(run, fleet, report).build();
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
         write_results(writer, results);
         writer.attribute("/", "content_sha256", run.accuracy.content_key);

@@ -84,7 +84,8 @@ bool make_report(StudyRun& run);
 search::CandidateFacts predicted_facts(const search::SearchProblem& problem,
                                        const network::Genome& genome);
 
-/// The networks to be fine-tuned: those of the front that keep most of its hypervolume, and for
+/// The networks to be fine-tuned: those of the front that keep most of its hypervolume, as far as
+/// there are some of such as are not known to break a constraint on the devices, and for
 /// each the uniform width of about the same predicted latency. On the root.
 std::vector<Selection> select_networks(const StudyRun& run);
 

@@ -149,6 +149,33 @@ async function checkLatencyOnly(page) {
     await checkTooltip(page, "front", "devices slower than 60 ms");
 }
 
+/// Networks that break a constraint on the devices are told of, marked in the table and crossed in
+/// the chart, before and after fine-tuning; the headline is of one that holds.
+async function checkBroken(page, broken, crosses) {
+    assert.match(await page.locator("#holds").textContent(),
+        /^42 of the 57 networks of the front keep the constraints.*front-01.*latency\.p95 <= 0\.55x/);
+    const marked = await page.$$eval("#networks tr.broken", rows =>
+        rows.map(row => [row.cells[0].textContent, row.cells[1].textContent]));
+    assert.equal(marked.length, broken);
+    assert.ok(marked.every(([id, text]) => id.startsWith("front-") && text === "no"));
+    const named = (await page.locator(".lead").textContent()).split(":")[0];
+    assert.ok(marked.every(([id]) => id !== named), `${named} must hold`);
+
+    await page.locator("#networks th", {hasText: "Constraints hold"}).getByRole("button").click();
+    const held = await column(page, 1);
+    assert.equal(held.lastIndexOf("no") + 1, held.indexOf("yes"), "who breaks one comes first");
+    if (!hasCharts) return;
+    const name = "breaks a constraint on the devices";
+    const drawn = await page.evaluate(wanted => {
+        const {series, legend} = echarts.getInstanceByDom(document.getElementById("chart-front"))
+            .getOption();
+        return [series.find(entry => entry.name === wanted).data.length,
+            legend[0].data.includes(wanted)];
+    }, name);
+    assert.deepEqual(drawn, [crosses, true]);
+    await checkTooltip(page, "front", "constraints hold on the devices (yes|no: latency.p95)");
+}
+
 const noSidewaysScrolling = async page => assert.ok(
     await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
     "only tables and wide charts may scroll sideways");
@@ -179,6 +206,22 @@ try {
         await checkCharts(page, charts);
         await noSidewaysScrolling(page);
         await screenshot(page, "narrow.png");
+    });
+    for (const [name, options] of [
+        ["bounded-light", {colorScheme: "light"}],
+        ["bounded-dark", {colorScheme: "dark"}],
+        ["bounded-narrow", {viewport: {width: 390, height: 844}}],
+    ])
+        await withReport("bounded.html", options, async page => {
+            await checkCharts(page, charts);
+            await noSidewaysScrolling(page);
+            await screenshot(page, `${name}.png`);
+            // 15 networks of the front, two of them fine-tuned.
+            if (name === "bounded-light") await checkBroken(page, 15, 17);
+        });
+    await withReport("bounded-latency.html", {}, async page => {
+        await screenshot(page, "bounded-latency.png");
+        await checkBroken(page, 15, 15);
     });
     await withReport("hostile.html", {}, async page => {
         await checkCharts(page, charts);

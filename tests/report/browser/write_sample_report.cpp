@@ -19,6 +19,10 @@ report::StudyReport hostile_report() {
     hostile.objectives = {evil, evil};
     hostile.metrics[1] = {.name = evil, .column = evil, .unit = evil};
     hostile.device_axis_names = {evil, evil};
+    hostile.bounds = {
+        {.text = evil, .metric = evil, .limit = 1.0, .doubtful = true, .safer = evil}};
+    for (report::NetworkRow& row : hostile.networks)
+        row.found = {2.0};
     for (std::string& name : hostile.group_names)
         name = evil;
     for (report::NetworkRow& row : hostile.networks)
@@ -54,6 +58,9 @@ int main(int argc, char** argv) {
         std::ofstream(folder / name, std::ios::binary) << report::report_html(content);
     };
     write("sample.html", hdap::test::SampleReport::make());
+    write("bounded.html", hdap::test::bounded(hdap::test::SampleReport::make()));
+    write("bounded-latency.html",
+          hdap::test::bounded(hdap::test::without_accuracy(hdap::test::SampleReport::make())));
     write("hostile.html", hostile_report());
     write("bare.html", bare_report());
     write("latency.html", hdap::test::latency_sample());
