@@ -257,6 +257,7 @@ TrainingState Training::state() const {
 
 void Training::restore(const TrainingState& state) {
     network::check_weights(state_->start.network, state.weights);
+    network::check_values(state_->start.network, state.weights, "training state");
     translate_errors([&] {
         TorchNetwork loaded(state_->network.network(), state.weights);
         auto next_velocity = state_->velocity.begin();

@@ -43,7 +43,9 @@ NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std
     std::vector<std::size_t> outputs = as_data_error(name, "read the program", [&] {
         return torchscript::Reader(name, assembly).run(loaded.module);
     });
-    return {std::move(assembly).finish(std::move(outputs)), loaded.normalisation};
+    PrunedNetwork network = std::move(assembly).finish(std::move(outputs));
+    check_values(network.network, network.weights, name);
+    return {std::move(network), loaded.normalisation};
 }
 
 NetworkWithWeights read_torchscript(const std::filesystem::path& path,
