@@ -184,9 +184,8 @@ Submission submit(const Plan& plan, const Folder& folder, const fs::path& plan_f
             answer.exit_code == 127
                 ? "sbatch is not there: hdap ablate submit needs Slurm; hdap ablate run works "
                   "without"
-                : fmt::format(
-                      "sbatch refused the array of {} tasks (fewer with --cells-per-task): {}",
-                      submission.tasks.size(), answer.errors));
+                : fmt::format("sbatch refused the array of {} (fewer with --cells-per-task): {}",
+                              core::counted(submission.tasks.size(), "task"), answer.errors));
     }
     submission.job = *job;
     fs::path record = submission.cells_file;

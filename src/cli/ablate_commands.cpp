@@ -122,7 +122,7 @@ ExitCode plan_cells(const PlanOptions& options) {
     }
     const ablation::Folder folder = ablation::folder_of(plan, options.out);
     const std::vector<std::string> others = ablation::write_plan(folder, plan, options.plan);
-    std::printf("%s: %zu cells\n", plan.name.c_str(), plan.cells.size());
+    std::printf("%s: %s\n", plan.name.c_str(), core::counted(plan.cells.size(), "cell").c_str());
     for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis)
         std::printf("  %s: %s\n", plan.axis_names[axis].c_str(), labels_text(plan, axis).c_str());
     std::printf("planned in %s\n", folder.root.c_str());
@@ -186,8 +186,9 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (options.retry_failed) forget_all_failures(plan, folder);
     core::Log log({.terminal = core::Log::stderr_is_terminal()});
     const auto parameters = execution_parameters(options, limit);
-    log.info(fmt::format("{}: {} cells, {} at a time, in {}", plan.name, cells.size(),
-                         parameters.workers, folder.root.string()));
+    log.info(fmt::format("{}: {}, {} at a time, in {}", plan.name,
+                         core::counted(cells.size(), "cell"), parameters.workers,
+                         folder.root.string()));
     const auto result = ablation::execute(plan, folder, cells, parameters, log, control);
     print_result(plan, result, cells.size());
     return result.exit_code();
@@ -247,11 +248,10 @@ ExitCode submit_cells(const SubmitOptions& options) {
     if (options.dry_run && !submission.tasks.empty())
         std::printf("%s\n", shell_text(submission.command).c_str());
     if (!submission.job.empty())
-        std::printf("submitted job %s: %zu tasks\n", submission.job.c_str(),
-                    submission.tasks.size());
+        std::printf("submitted job %s: %s\n", submission.job.c_str(),
+                    core::counted(submission.tasks.size(), "task").c_str());
     if (submission.tasks.empty()) std::printf("nothing to submit\n");
-    std::fprintf(stderr,
-                 "%zu cells are complete, %zu are queued or running, %zu failed too often\n",
+    std::fprintf(stderr, "cells: %zu complete, %zu queued or running, %zu failed too often\n",
                  submission.complete, submission.elsewhere, submission.given_up.size());
     if (!submission.given_up.empty())
         std::fprintf(stderr, "left out: %s; once the cause is gone: --retry-failed\n",
@@ -289,7 +289,8 @@ std::set<std::string> queued_or_none(const ablation::Folder& folder) {
 
 void print_status(const ablation::Plan& plan, const ablation::Folder& folder,
                   const Statuses& statuses) {
-    std::printf("%s: %zu cells in %s\n", plan.name.c_str(), plan.cells.size(), folder.root.c_str());
+    std::printf("%s: %s in %s\n", plan.name.c_str(),
+                core::counted(plan.cells.size(), "cell").c_str(), folder.root.c_str());
     auto counts = counts_of(statuses);
     for (const CellState state : all_states)
         std::printf("  %-9s %zu\n", name_of(state).c_str(), counts[state]);

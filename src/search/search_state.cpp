@@ -41,8 +41,8 @@ std::string infeasibility_report(const SearchProblem& problem, const SearchState
             best = i;
         }
     }
-    std::string text = fmt::format(
-        "none of {} candidates meets the constraints; the nearest one misses", log.size());
+    std::string text = fmt::format("none of {} meets the constraints; the nearest one misses",
+                                   core::counted(log.size(), "candidate"));
     for (const Constraint& constraint : problem.goal.constraints) {
         const double value = log.value(best, constraint.metric);
         const double miss = violation(constraint, value, log.reference(constraint.metric));

@@ -161,9 +161,9 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
                 return CandidateAccuracy{*number, 0};
     }
     const std::string errors = last_line(outcome.errors);
-    throw core::DataError(fmt::format("accuracy.command `{}` {}, in {} tries{}", command_.command,
+    throw core::DataError(fmt::format("accuracy.command `{}` {}, in {}{}", command_.command,
                                       problem_of(outcome, command_.timeout_seconds),
-                                      command_.retries + 1,
+                                      core::counted(command_.retries + 1, "try", "tries"),
                                       errors.empty() ? "" : "; its stderr ends: " + errors));
 }
 
