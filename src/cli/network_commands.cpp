@@ -404,7 +404,7 @@ void warn_of_idle_steps(core::Log& log, const PruneOptions& options,
     if (same)
         log.warning("nothing was pruned: every group keeps all its channels");
     else if (norms && options.data.empty())
-        log.warning("the batch norms keep the statistics of the unpruned network, without which "
+        log.warning("the batch norms keep the statistics of the unpruned network, with which "
                     "accuracy may be at chance level: recalibrate them with --data, or fine-tune "
                     "(hdap train)");
     if (!norms && !options.data.empty())
