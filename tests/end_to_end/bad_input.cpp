@@ -3,6 +3,7 @@
 #include "end_to_end/file_damage.hpp"
 #include "end_to_end/run_comparison.hpp"
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/network/load.hpp"
 #include "hdap/network/safetensors.hpp"
 #include "hdap/network/weight_files.hpp"
 
@@ -173,20 +174,28 @@ TEST_CASE("weights that are not numbers end with 3 wherever they are read, with 
     const std::string images = study / "images.h5";
     const std::vector<std::string> parts{
         bad, "'blocks.3.pointwise.bn.running_var' holds -1 in channel 5"};
-    const auto with = [&](Arguments arguments, const Arguments& more = {}) {
-        arguments.insert(arguments.end(), {"mobilenet_v1", "--width", "0.25"});
+    const std::string teacher = study / "teacher.onnx";
+    const auto network = hdap::network::make_network({.name = "mobilenet_v1",
+                                                      .width = 0.25,
+                                                      .classes = 3,
+                                                      .input_channels = 1,
+                                                      .input_extent = {16, 16}});
+    hdap::network::save_network(teacher, {network, weights});
+    const auto with = [&](Arguments arguments, const Arguments& more) {
+        arguments.insert(arguments.end(), {"mobilenet_v1", "--width", "0.25", "--data", images});
         arguments.insert(arguments.end(), more.begin(), more.end());
-        return Refusal{0, arguments, parts};
+        return arguments;
     };
+    const std::string output = study / "run.h5";
+    const Arguments training{"--held-out", "200", "--out", output};
     check_refusals(
         study, 3,
         {{2, run_of(study, study.config(), {"--set", "network.weights=" + bad}), parts},
-         with({"network", "eval", "--data", images, "--weights", bad}),
-         with({"network", "prune", "--keep", "0.5", "--data", images, "--weights", bad, "--out",
-               study / "run.h5"}),
-         with({"train", "--data", images, "--weights", bad, "--out", study / "run.h5"}),
-         with({"train", "--data", images, "--teacher", "mobilenet_v1", "--out", study / "run.h5"},
-              {"--teacher-weights", bad})});
+         {0, with({"network", "eval"}, {"--weights", bad}), parts},
+         {0, with({"network", "prune"}, {"--keep", "0.5", "--weights", bad, "--out", output}),
+          parts},
+         {0, with({"train", "--weights", bad}, training), parts},
+         {0, with({"train", "--teacher", teacher}, training), {teacher, parts[1]}}});
     CHECK_FALSE(fs::exists(study / "run.h5"));
 }
 
