@@ -59,6 +59,15 @@ std::vector<Result> bench_accuracy(bool verify);
 /// `verify`: both agree for every genome. Takes about 3 s.
 std::vector<Result> bench_costs(bool verify);
 
+/// Times what the criterion geometric_median takes, on one thread, in processor time.
+///
+/// - filter_distances: the distances of 256 filters of 256 × 3 × 3 weights to each other, against
+///   the plain formula in double precision.
+/// - resnet50_geometric_median: ranking the channels of ResNet50, against the criterion l2.
+///
+/// `verify`: the distances agree to 1e-7. Takes about 3 s.
+std::vector<Result> bench_importance(bool verify);
+
 /// Times non_dominated_rank on 10,000 uniformly random points of 2 and of 3 objectives, and
 /// hypervolume on 1,000 mutually non-dominated points of 3, against pagmo2's
 /// fast_non_dominated_sorting and hypervolume in the same process, one thread each, in interleaved

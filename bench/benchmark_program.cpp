@@ -24,6 +24,8 @@ constexpr std::array all_benchmarks{
     Benchmark{"accuracy", "classification of images by candidates against LibTorch",
               bench_accuracy},
     Benchmark{"costs", "multiply-accumulates, parameters and memory of candidates", bench_costs},
+    Benchmark{"importance", "distances between filters, and what they cost the ranking of channels",
+              bench_importance},
     Benchmark{"sort", "non-dominated sorting and hypervolume against pagmo2", bench_sort},
     Benchmark{"surrogate", "forest prediction against XGBoost", bench_surrogate},
     Benchmark{"training", "steps of training against plain LibTorch loops", bench_training}};

@@ -131,7 +131,8 @@ void Execution::pass_on_requests() {
             running.process.signal(SIGUSR1);
     const int requests = control_.stop_now_requested() ? 2 : (control_.stop_requested() ? 1 : 0);
     for (; passed_on_ < requests; ++passed_on_) {
-        log_.info(fmt::format("asked to stop: waiting for {}", counted(running_.size(), "cell")));
+        log_.info(
+            fmt::format("asked to stop: waiting for {}", core::counted(running_.size(), "cell")));
         stopping_ = true;
         for (const RunningCell& running : running_)
             running.process.signal(SIGUSR2);

@@ -206,8 +206,4 @@ std::string manifest_csv(const Plan& plan) {
     return text;
 }
 
-std::string counted(std::size_t count, std::string_view singular) {
-    return fmt::format("{} {}{}", count, singular, count == 1 ? "" : "s");
-}
-
 } // namespace hdap::ablation

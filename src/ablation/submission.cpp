@@ -174,7 +174,7 @@ core::UsageError refusal(const core::CommandOutcome& answer, const JobArray& arr
                                 "run works without");
     std::string text =
         fmt::format("sbatch refused an array of {} (fewer with --cells-per-task): {}",
-                    counted(array.tasks.size(), "task"), answer.errors);
+                    core::counted(array.tasks.size(), "task"), answer.errors);
     while (!text.empty() && text.back() == '\n')
         text.pop_back();
     if (answer.errors.find("SubmitJob") != std::string::npos ||

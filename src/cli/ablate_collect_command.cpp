@@ -199,7 +199,8 @@ void print_notes(const CollectedAblation& ablation) {
                 "(Holm)\n");
     if (most_pairs < least_pairs)
         std::printf(
-            "%zu pairs: p cannot be below %s; 0.05 needs %zu pairs at least\n", most_pairs,
+            "%s: p cannot be below %s; 0.05 needs %zu pairs at least\n",
+            core::counted(most_pairs, "pair").c_str(),
             core::significant(std::min(1.0, std::ldexp(2.0, -static_cast<int>(most_pairs))), 3)
                 .c_str(),
             least_pairs);

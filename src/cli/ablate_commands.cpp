@@ -125,7 +125,7 @@ ExitCode plan_cells(const PlanOptions& options) {
     }
     const ablation::Folder folder = ablation::folder_of(plan, options.out);
     const std::vector<std::string> others = ablation::write_plan(folder, plan, options.plan);
-    std::printf("%s: %s\n", plan.name.c_str(), counted(plan.cells.size(), "cell").c_str());
+    std::printf("%s: %s\n", plan.name.c_str(), core::counted(plan.cells.size(), "cell").c_str());
     for (std::size_t axis = 0; axis < plan.axis_names.size(); ++axis)
         std::printf("  %s: %s\n", plan.axis_names[axis].c_str(), labels_text(plan, axis).c_str());
     std::printf("planned in %s\n", folder.root.c_str());
@@ -158,7 +158,8 @@ execution_parameters(const RunCellsOptions& options,
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
     std::printf("%zu of %s %s complete, %zu failed\n", result.complete,
-                counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are", result.failed.size());
+                core::counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are",
+                result.failed.size());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())
@@ -189,8 +190,9 @@ ExitCode run_cells(const RunCellsOptions& options) {
     if (options.retry_failed) forget_all_failures(plan, folder);
     core::Log log({.terminal = core::Log::stderr_is_terminal()});
     const auto parameters = execution_parameters(options, limit);
-    log.info(fmt::format("{}: {}, {} at a time, in {}", plan.name, counted(cells.size(), "cell"),
-                         parameters.workers, folder.root.string()));
+    log.info(fmt::format("{}: {}, {} at a time, in {}", plan.name,
+                         core::counted(cells.size(), "cell"), parameters.workers,
+                         folder.root.string()));
     const auto result = ablation::execute(plan, folder, cells, parameters, log, control);
     print_result(plan, result, cells.size());
     return result.exit_code();
@@ -252,11 +254,11 @@ ExitCode submit_cells(const SubmitOptions& options) {
             std::printf("%s\n", shell_text(array.command).c_str());
         else
             std::printf("submitted job %s: %s\n", array.job.c_str(),
-                        counted(array.tasks.size(), "task").c_str());
+                        core::counted(array.tasks.size(), "task").c_str());
     if (submission.arrays.empty()) std::printf("nothing to submit\n");
     if (submission.arrays.size() > 1)
         std::printf("%s in %zu arrays, as the cluster's MaxArraySize asks: one after the other\n",
-                    counted(submission.tasks(), "task").c_str(), submission.arrays.size());
+                    core::counted(submission.tasks(), "task").c_str(), submission.arrays.size());
     std::fprintf(stderr, "%zu complete, %zu queued or running, %zu failed and left out\n",
                  submission.complete, submission.elsewhere, submission.given_up.size());
     if (!submission.given_up.empty())
@@ -295,8 +297,8 @@ std::set<std::string> queued_or_none(const ablation::Folder& folder) {
 
 void print_status(const ablation::Plan& plan, const ablation::Folder& folder,
                   const Statuses& statuses) {
-    std::printf("%s: %s in %s\n", plan.name.c_str(), counted(plan.cells.size(), "cell").c_str(),
-                folder.root.c_str());
+    std::printf("%s: %s in %s\n", plan.name.c_str(),
+                core::counted(plan.cells.size(), "cell").c_str(), folder.root.c_str());
     auto counts = counts_of(statuses);
     for (const CellState state : all_states)
         std::printf("  %-9s %zu\n", name_of(state).c_str(), counts[state]);

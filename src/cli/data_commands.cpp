@@ -57,10 +57,10 @@ double megabytes(const std::string& file) {
 
 ExitCode report_packed(const std::string& file) {
     const auto summary = accuracy::summarise_images(storage::Hdf5Reader::open(file));
-    std::printf("%s: %.1f MB, %lld train and %lld test images of %lld classes\n", file.c_str(),
-                megabytes(file), static_cast<long long>(summary.splits[0].count),
-                static_cast<long long>(summary.splits[1].count),
-                static_cast<long long>(summary.classes));
+    std::printf("%s: %.1f MB, %lld train and %s of %s\n", file.c_str(), megabytes(file),
+                static_cast<long long>(summary.splits[0].count),
+                core::counted(summary.splits[1].count, "test image").c_str(),
+                core::counted(summary.classes, "class", "classes").c_str());
     return ExitCode::complete;
 }
 
@@ -90,8 +90,9 @@ ExitCode pack_image_folder(const PackOptions& options) {
     for (const std::string& warning : report.warnings)
         log.warning(warning);
     if (report.corrupt > 0)
-        log.warning(fmt::format("{} images cannot be used and were left out, such as {}",
-                                report.corrupt, core::join(report.examples, "; ")));
+        log.warning(fmt::format("left out, as it cannot be used: {}, such as {}",
+                                core::counted(report.corrupt, "image"),
+                                core::join(report.examples, "; ")));
     if (report.stopped) {
         std::fprintf(stderr, "stopped early; nothing was written\n");
         return ExitCode::stopped;

@@ -52,11 +52,13 @@ ExitCode import(const ImportOptions& options) {
         file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
     fleet::write_fleet(file, imported);
     storage::write_sealed(options.output, file.finish());
-    std::printf("%s: %zu devices × %zu benchmarks from %lld measurements\n", options.output.c_str(),
-                imported.devices(), imported.benchmarks(), static_cast<long long>(report.rows));
+    std::printf("%s: %s × %s from %s\n", options.output.c_str(),
+                core::counted(imported.devices(), "device").c_str(),
+                core::counted(imported.benchmarks(), "benchmark").c_str(),
+                core::counted(report.rows, "measurement").c_str());
     if (report.dropped_devices > 0)
-        std::fprintf(stderr, "warning: %lld devices lack a benchmark and were left out: %s%s\n",
-                     static_cast<long long>(report.dropped_devices),
+        std::fprintf(stderr, "warning: left out, as without one of the benchmarks: %s: %s%s\n",
+                     core::counted(report.dropped_devices, "device").c_str(),
                      core::join(report.dropped_examples).c_str(),
                      report.dropped_devices >
                              static_cast<std::int64_t>(report.dropped_examples.size())
@@ -74,18 +76,19 @@ void print_reliability(const fleet::MeasuredFleet& measured) {
         if (!std::isnan(reliability.kendall_tau)) tau.push_back(reliability.kendall_tau);
         resolution.push_back(reliability.resolution());
     }
-    std::printf("\nmeasured in %lld rounds; between even and odd rounds Kendall's tau is %.2f in "
+    std::printf("\nmeasured in %s; between even and odd rounds Kendall's tau is %.2f in "
                 "the median, %.2f at worst;\ndifferences below %.2g %% in the median, %.2g %% at "
                 "worst, are not differences\n",
-                static_cast<long long>(measured.parameters.rounds), core::quantile(tau, 0.5),
-                core::quantile(tau, 0.0), 100.0 * core::quantile(resolution, 0.5),
-                100.0 * core::quantile(resolution, 1.0));
+                core::counted(measured.parameters.rounds, "round").c_str(),
+                core::quantile(tau, 0.5), core::quantile(tau, 0.0),
+                100.0 * core::quantile(resolution, 0.5), 100.0 * core::quantile(resolution, 1.0));
 }
 
 ExitCode info(const std::string& path) {
     const auto file = open_fleet(path);
     const auto devices = fleet::read_fleet(file);
-    std::printf("%s: %zu devices of %s%s\n\n", path.c_str(), devices.devices(), devices.sku.c_str(),
+    std::printf("%s: %s of %s%s\n\n", path.c_str(),
+                core::counted(devices.devices(), "device").c_str(), devices.sku.c_str(),
                 devices.attributes.empty() ? "" : ", with attributes");
     std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
                 "p95 / median");
@@ -106,8 +109,10 @@ ExitCode info(const std::string& path) {
 void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& clustering) {
     const auto noise =
         std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1);
-    std::printf("%zu clusters of %zu devices, %td noise devices, eps %.4g\n\n",
-                clustering.clusters(), devices.devices(), noise, clustering.eps);
+    std::printf("%s of %s, %s, eps %.4g\n\n",
+                core::counted(clustering.clusters(), "cluster").c_str(),
+                core::counted(devices.devices(), "device").c_str(),
+                core::counted(noise, "noise device").c_str(), clustering.eps);
     std::printf("%-8s %8s %10s   latency relative to the fleet's median\n", "cluster", "devices",
                 "weight");
     const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);

@@ -1,4 +1,5 @@
 #include "commands.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
@@ -68,12 +69,11 @@ void print_json(const fleet::MeasuredFleet& measured, const std::string& file) {
 
 void print_table(const fleet::MeasuredFleet& measured, const std::string& file) {
     const std::size_t benchmarks = measured.fleet.benchmarks();
-    std::printf("%s: measured %zu %s of %s on %zu benchmark networks, %lld rounds of %lld runs, "
-                "batch %lld\n\n",
-                file.c_str(), measured.fleet.devices(),
-                measured.fleet.devices() == 1 ? "device" : "devices", measured.fleet.sku.c_str(),
-                benchmarks, static_cast<long long>(measured.parameters.rounds),
-                static_cast<long long>(measured.parameters.runs),
+    std::printf("%s: measured %s of %s on %s, %s of %s, batch %lld\n\n", file.c_str(),
+                core::counted(measured.fleet.devices(), "device").c_str(),
+                measured.fleet.sku.c_str(), core::counted(benchmarks, "benchmark network").c_str(),
+                core::counted(measured.parameters.rounds, "round").c_str(),
+                core::counted(measured.parameters.runs, "run").c_str(),
                 static_cast<long long>(measured.benchmarks.batch));
     std::printf("%-24s %12s %12s %8s %26s\n", "device", "unpruned ms", "fastest ms", "tau",
                 "no differences below");

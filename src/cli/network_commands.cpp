@@ -3,6 +3,8 @@
 #include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/gradients.hpp"
+#include "hdap/core/log.hpp"
+#include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/costs.hpp"
 #include "hdap/network/importance.hpp"
@@ -18,6 +20,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -127,7 +130,13 @@ network::LoadedNetwork load(const SourceOptions& options) {
         source.input = image_shape(options);
         source.zoo.input_extent = source.input->extent;
     }
-    return network::load_network(source);
+    network::LoadedNetwork loaded = network::load_network(source);
+    const std::int64_t channels = network::infer_shapes(loaded.network).front().channels;
+    if (options.command->count("--channels") > 0 && channels != options.channels)
+        throw core::UsageError(fmt::format("--channels {}: '{}' takes images with {}",
+                                           options.channels, options.source.network,
+                                           core::counted(channels, "channel")));
+    return loaded;
 }
 
 struct TrainedNetwork {
@@ -296,7 +305,12 @@ ExitCode evaluate(EvalOptions options) {
     const accuracy::Metrics metrics = accuracy::measure(network.network, network.weights, images,
                                                         options.evaluation, options.threads);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    if (!std::isfinite(metrics.loss))
+        throw core::DataError(fmt::format("{}: what it computes of the {} images of {} is not "
+                                          "finite; are they normalised as in its training?",
+                                          network.network.name, options.split, options.data));
     const double rate = static_cast<double>(metrics.images) / taken.count();
+    const bool five = images.classes > 5; // else the right one is always among them
     if (options.json) {
         std::printf("%s\n", ordered_json{{"network", network.network.name},
                                          {"data", options.data},
@@ -304,18 +318,20 @@ ExitCode evaluate(EvalOptions options) {
                                          {"images", metrics.images},
                                          {"precision", options.evaluation.precision},
                                          {"top1", metrics.top1},
-                                         {"top5", metrics.top5},
+                                         {"top5", five ? ordered_json(metrics.top5) : nullptr},
                                          {"loss", metrics.loss},
                                          {"images_per_s", rate}}
                                 .dump(2)
                                 .c_str());
         return ExitCode::complete;
     }
-    std::printf("%s on %lld %s images of %s: top-1 %.2f %%, top-5 %.2f %%, loss %s, %s images/s\n",
-                network.network.name.c_str(), static_cast<long long>(metrics.images),
-                options.split.c_str(), options.data.c_str(), 100.0 * metrics.top1,
-                100.0 * metrics.top5, core::significant(metrics.loss).c_str(),
-                core::significant(rate, 3).c_str());
+    const std::string top5 =
+        five ? fmt::format("top-5 {:.2f} %, ", 100.0 * metrics.top5) : std::string();
+    std::printf("%s on %s of %s: top-1 %.2f %%, %sloss %s, %s images/s\n",
+                network.network.name.c_str(),
+                core::counted(metrics.images, options.split + " image").c_str(),
+                options.data.c_str(), 100.0 * metrics.top1, top5.c_str(),
+                core::significant(metrics.loss).c_str(), core::significant(rate, 3).c_str());
     return ExitCode::complete;
 }
 
@@ -340,46 +356,28 @@ network::Genome chosen_genome(const PruneOptions& options, const network::Search
     return read_genome(options.genome, space);
 }
 
-/// What pruning without images leaves undone, on stderr.
-void warn_without_images(const network::Network& network, std::size_t missing) {
-    const bool has_norms =
-        std::any_of(network.nodes.begin(), network.nodes.end(), [](const network::Node& node) {
-            return node.op == network::Operator::batch_norm;
-        });
-    if (missing > 0)
-        std::fprintf(stderr,
-                     "hdap: warning: %zu convolutions have no batch norms (folded away?), so "
-                     "channels are ranked badly and nothing is recalibrated; with --data they are "
-                     "given some\n",
-                     missing);
-    else if (has_norms)
-        std::fputs("hdap: warning: the batch norms keep the statistics of the unpruned network, "
-                   "with which a pruned one is near chance level; --data recalibrates them\n",
-                   stderr);
-}
-
 /// The network with batch norms where they were folded away; what is done is said.
 network::PrunedNetwork with_norms(const PruneOptions& options, network::PrunedNetwork network,
                                   const accuracy::ImageData& images) {
     const std::size_t missing = network::layers_without_norm(network.network).size();
-    if (images.count == 0) {
-        warn_without_images(network.network, missing);
-        return network;
-    }
-    if (missing == 0 || options.keeps_graph) return network;
-    std::printf("batch norms inserted behind %zu convolutions, from %lld images\n", missing,
-                static_cast<long long>(images.count));
+    if (missing == 0 || images.count == 0 || options.keeps_graph) return network;
+    std::printf("batch norms inserted behind %s, from %s\n",
+                core::counted(missing, "convolution").c_str(),
+                core::counted(images.count, "image").c_str());
     return accuracy::insert_batch_norms(network.network, network.weights, images,
                                         accuracy::EvaluationParameters().batch);
 }
 
 /// The network with its channels in the order of --criterion.
 network::Prunable prunable_network(const PruneOptions& options, network::PrunedNetwork network,
-                                   const accuracy::ImageData& images) {
+                                   const accuracy::ImageData& images, core::Log& log) {
     auto prunable = network::make_prunable(network.network, options.space);
     network = with_norms(options, std::move(network), images);
-    network::ImportanceParameters importance{
-        .criterion = network::criterion_from_name(options.criterion), .seed = options.seed};
+    core::Progress progress(log);
+    network::ImportanceParameters importance{.criterion =
+                                                 network::criterion_from_name(options.criterion),
+                                             .seed = options.seed,
+                                             .on_progress = network::importance_progress(progress)};
     network::Weights gradients;
     if (importance.criterion == network::Criterion::taylor) {
         if (images.count == 0)
@@ -401,7 +399,54 @@ void check_outputs(const std::vector<std::string>& outputs, const SourceOptions&
     }
 }
 
+/// Throws UsageError for options that would do nothing.
+void check_idle_options(const PruneOptions& options) {
+    const CLI::App& command = *options.network.command;
+    if (command.count("--recalibration-images") > 0 && options.data.empty())
+        throw core::UsageError("--recalibration-images needs --data, which has the images");
+    if (command.count("--seed") > 0 && options.criterion != "random")
+        throw core::UsageError("--seed is of --criterion random; '" + options.criterion +
+                               "' draws no numbers");
+}
+
+/// Says what the pruning did not do, though one may think so.
+void warn_of_idle_steps(core::Log& log, const PruneOptions& options,
+                        const network::Prunable& prunable, const network::Genome& genome,
+                        const accuracy::ImageData& images) {
+    const network::Network& network = prunable.network;
+    const bool norms =
+        std::any_of(network.nodes.begin(), network.nodes.end(), [](const network::Node& node) {
+            return node.op == network::Operator::batch_norm;
+        });
+    const bool same = genome == prunable.space.unpruned();
+    if (same)
+        log.warning("nothing was pruned: every group keeps all its channels");
+    else if (const std::size_t missing = network::layers_without_norm(network).size();
+             missing > 0 && options.data.empty())
+        log.warning(fmt::format("{} no batch norms (folded away?), so channels are ranked badly "
+                                "and nothing is recalibrated; with --data they are given some",
+                                core::counted(missing, "convolution has", "convolutions have")));
+    else if (norms && options.data.empty())
+        log.warning("the batch norms keep the statistics of the unpruned network, with which "
+                    "accuracy may be at chance level: recalibrate them with --data, or fine-tune "
+                    "(hdap train)");
+    if (!norms && !options.data.empty())
+        log.warning("--data recalibrated nothing: the network has no batch norms");
+    else if (images.count > 0 && images.count < options.recalibration_images)
+        log.warning(fmt::format("--recalibration-images {}: {} has only {}",
+                                options.recalibration_images, options.data,
+                                core::counted(images.count, "training image")));
+    if (options.criterion != "batch_norm_scale") return;
+    const std::size_t without =
+        network::groups_without_scale(network, *prunable.weights, prunable.space);
+    if (without > 0)
+        log.warning(fmt::format("--criterion batch_norm_scale: {} of {} pruning groups have no "
+                                "batch norm and were ranked by l2",
+                                without, prunable.space.groups().size()));
+}
+
 ExitCode prune(PruneOptions options) {
+    check_idle_options(options);
     if (int(options.keep.has_value()) + int(options.macs.has_value()) +
             int(!options.genome.empty()) !=
         1)
@@ -416,7 +461,8 @@ ExitCode prune(PruneOptions options) {
     const auto [network, normalisation] = load_with_weights(options.network);
     if (normalisation && images.count > 0)
         accuracy::use_normalisation(images, *normalisation, network.network.name);
-    const network::Prunable prunable = prunable_network(options, network, images);
+    core::Log log({.terminal = core::Log::stderr_is_terminal()});
+    const network::Prunable prunable = prunable_network(options, network, images, log);
     const network::CostModel& costs = prunable.costs;
     const network::Genome genome = chosen_genome(options, prunable.space, costs);
     const network::PrunedNetwork pruned =
@@ -430,6 +476,7 @@ ExitCode prune(PruneOptions options) {
                 totals_text(after).c_str(),
                 100.0 * static_cast<double>(after.macs) / static_cast<double>(before.macs));
     std::printf("%s\n", core::join(options.outputs).c_str());
+    warn_of_idle_steps(log, options, prunable, genome, images);
     return ExitCode::complete;
 }
 
@@ -515,7 +562,8 @@ void add_prune_command(CLI::App& group, Action& action) {
         ->capture_default_str();
     command->add_option("--seed", options->seed, "Of --criterion random")->capture_default_str();
     command->add_option("--data", options->data,
-                        "Packed images whose training split recalibrates batch norms");
+                        "Packed images whose training split recalibrates batch norms; without, "
+                        "they stay those of the unpruned network");
     command->add_option("--recalibration-images", options->recalibration_images, "How many of them")
         ->check(CLI::Range(2, 1'000'000))
         ->capture_default_str();

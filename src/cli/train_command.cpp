@@ -93,7 +93,22 @@ struct GivenOptions {
     bool width = false;
     bool teacher = false;
     bool distillation = false;
+    bool temperature = false;
+    bool crop_padding = false;
 };
+
+/// Throws UsageError for options that would do nothing.
+void check_idle_options(const TrainOptions& options, const GivenOptions& given) {
+    const bool teacher = !options.inputs.teacher.empty();
+    if (!teacher && !options.inputs.teacher_weights.empty())
+        throw core::UsageError("--teacher-weights needs a --teacher");
+    if (!teacher && given.distillation && options.training.distillation > 0.0)
+        throw core::UsageError("--distillation needs a --teacher");
+    if (!teacher && given.temperature)
+        throw core::UsageError("--distillation-temperature needs a --teacher");
+    if (given.crop_padding && !options.training.augment)
+        throw core::UsageError("--crop-padding does nothing with --no-augment");
+}
 
 void check_options(TrainOptions& options, const GivenOptions& given) {
     const TrainingInputOptions& inputs = options.inputs;
@@ -106,10 +121,7 @@ void check_options(TrainOptions& options, const GivenOptions& given) {
         throw core::UsageError(
             fmt::format("--width is for networks of the zoo; '{}' is none", inputs.network));
     if (given.teacher && inputs.teacher.empty()) throw core::UsageError("--teacher is empty");
-    if (inputs.teacher.empty() && !inputs.teacher_weights.empty())
-        throw core::UsageError("--teacher-weights needs a --teacher");
-    if (inputs.teacher.empty() && given.distillation && options.training.distillation > 0.0)
-        throw core::UsageError("--distillation needs a --teacher");
+    check_idle_options(options, given);
     if (inputs.teacher.empty()) options.training.distillation = 0.0;
 }
 
@@ -165,19 +177,25 @@ bool is_complete(const TrainOptions& options, const storage::FileIdentity& train
 }
 
 void describe(core::Log& log, const parallel::Communicator& world, int threads,
-              const TrainOptions& options, std::int64_t images) {
-    const auto counted = [](std::int64_t count, const std::string& what) {
-        return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-    };
+              const TrainOptions& options, const accuracy::ImageData& train) {
+    const std::int64_t images = train.count;
     const std::int64_t shards = accuracy::shards_of(options.training, images);
     const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
     log.info(fmt::format("train: {} images, batches of {} in {}, {}", images,
-                         std::min(options.training.batch, images), counted(shards, "shard"),
-                         counted(workers, "worker")));
+                         std::min(options.training.batch, images), core::counted(shards, "shard"),
+                         core::counted(workers, "worker")));
     if (workers > shards)
         log.warning(fmt::format("only {} of {} workers have something to do: a batch has no more "
                                 "shards; a larger --batch or a smaller --shard gives more",
                                 shards, workers));
+    if (!options.inputs.teacher.empty() && options.training.distillation == 0.0)
+        log.warning("the teacher teaches nothing: --distillation is 0");
+    const double padding = options.training.crop_padding;
+    if (options.training.augment && padding > 0.0 &&
+        padding * static_cast<double>(train.height) < 1.0)
+        log.warning(fmt::format("--crop-padding {}: is less than a pixel of {}, so that images are "
+                                "only flipped",
+                                core::shortest(padding), train.height));
 }
 
 ExitCode train(const parallel::Communicator& world, const TrainOptions& options) {
@@ -198,7 +216,7 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     });
     if (world.any(complete)) return ExitCode::complete;
     if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
-    if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train.count);
+    if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train);
     const parallel::Job job{world, log, control, launch.threads_per_rank};
     const auto trained =
         study::run_training(job, {.label = "train",
@@ -283,9 +301,12 @@ void add_train_command(CLI::App& app, Action& action) {
         action = [options, command](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 world.on_every_rank([&] {
-                    check_options(*options, {.width = command->count("--width") > 0,
-                                             .teacher = command->count("--teacher") > 0,
-                                             .distillation = command->count("--distillation") > 0});
+                    check_options(*options,
+                                  {.width = command->count("--width") > 0,
+                                   .teacher = command->count("--teacher") > 0,
+                                   .distillation = command->count("--distillation") > 0,
+                                   .temperature = command->count("--distillation-temperature") > 0,
+                                   .crop_padding = command->count("--crop-padding") > 0});
                 });
                 return train(world, *options);
             });

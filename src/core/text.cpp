@@ -123,6 +123,15 @@ std::string significant(double value, int digits) {
     return text.data();
 }
 
+std::string counted(std::int64_t count, std::string_view singular, std::string_view plural) {
+    std::string text = std::to_string(count) + " ";
+    if (count == 1 || plural.empty())
+        text.append(singular).append(count == 1 ? "" : "s");
+    else
+        text.append(plural);
+    return text;
+}
+
 std::string duration_text(double seconds) {
     std::array<char, 64> text{};
     const auto whole = static_cast<long long>(std::llround(seconds));
@@ -132,9 +141,12 @@ std::string duration_text(double seconds) {
         std::snprintf(text.data(), text.size(), "%lld s", whole);
     else if (whole < 3600)
         std::snprintf(text.data(), text.size(), "%lld min %02lld s", whole / 60, whole % 60);
-    else
+    else if (whole < 86'400)
         std::snprintf(text.data(), text.size(), "%lld h %02lld min", whole / 3600,
                       whole % 3600 / 60);
+    else
+        std::snprintf(text.data(), text.size(), "%lld d %02lld h", whole / 86'400,
+                      whole % 86'400 / 3600);
     return text.data();
 }
 

@@ -1,6 +1,7 @@
 #include "hdap/fleet/fleet.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 
 #include <fmt/core.h>
 
@@ -82,10 +83,10 @@ void check_genomes(const Fleet& fleet, const std::string& where) {
                                           genomes.size(), fleet.benchmarks()));
     for (std::size_t b = 0; b < genomes.size(); ++b) {
         if (genomes[b].empty() || genomes[b].size() != genomes[0].size())
-            throw core::DataError(
-                fmt::format("{}: benchmark '{}' has {} pruning groups, '{}' has {}", where,
-                            fleet.benchmark_names[b], genomes[b].size(), fleet.benchmark_names[0],
-                            genomes[0].size()));
+            throw core::DataError(fmt::format("{}: benchmark '{}' has {}, '{}' has {}", where,
+                                              fleet.benchmark_names[b],
+                                              core::counted(genomes[b].size(), "pruning group"),
+                                              fleet.benchmark_names[0], genomes[0].size()));
         for (const std::int32_t channels : genomes[b])
             if (channels < 1)
                 throw core::DataError(
@@ -109,8 +110,8 @@ void write_genomes(storage::Hdf5Writer& file, const std::vector<network::Genome>
 std::vector<network::Genome> read_genomes(const storage::Hdf5Reader& file) {
     const storage::Shape shape = file.shape(genomes_path);
     if (shape.size() != 2)
-        throw core::DataError(fmt::format("{}: {} has {} dimensions, expected 2", file.name(),
-                                          genomes_path, shape.size()));
+        throw core::DataError(fmt::format("{}: {} has {}, expected 2", file.name(), genomes_path,
+                                          core::counted(shape.size(), "dimension")));
     const auto flat = file.read<std::int32_t>(genomes_path, shape);
     std::vector<network::Genome> genomes;
     for (std::size_t b = 0; b < shape[0]; ++b) {

@@ -216,8 +216,8 @@ MeasuredFleet read_measured_fleet(const storage::Hdf5Reader& file) {
         throw core::DataError(file.name() + ": lacks /benchmark_genomes");
     const storage::Shape shape = file.shape("/rounds/latency_ms");
     if (shape.size() != 3)
-        throw core::DataError(fmt::format("{}: /rounds/latency_ms has {} dimensions, expected 3",
-                                          file.name(), shape.size()));
+        throw core::DataError(fmt::format("{}: /rounds/latency_ms has {}, expected 3", file.name(),
+                                          core::counted(shape.size(), "dimension")));
     const std::size_t rounds = shape[1];
     measured.benchmarks.network = file.attribute_string("/", "network");
     measured.benchmarks.batch = file.attribute_int("/", "batch");

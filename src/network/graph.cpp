@@ -27,7 +27,7 @@ std::string text(const Extent& extent) {
 }
 
 std::string text(const TensorShape& shape) {
-    return fmt::format("{} channels of {}", shape.channels, text(shape.extent));
+    return fmt::format("{} of {}", core::counted(shape.channels, "channel"), text(shape.extent));
 }
 
 /// One node with what messages about it need.
@@ -62,7 +62,7 @@ class NodeCheck {
     void has_inputs(std::size_t least, std::size_t most) const {
         const std::size_t count = node().inputs.size();
         if (count < least || count > most)
-            fail(fmt::format("has {} inputs, expected {}", count,
+            fail(fmt::format("has {}, expected {}", core::counted(count, "input"),
                              most == least ? std::to_string(least)
                                            : std::to_string(least) + " or more"));
     }

@@ -1,14 +1,17 @@
 #include "hdap/network/importance.hpp"
 
+#include "filter_distances.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/text.hpp"
+#include "tensor_check.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -48,20 +51,6 @@ double sum_over(const Filter& filter, const Term& term) {
     double sum = 0.0;
     for (std::size_t i = 0; i < filter.size; ++i)
         sum += term(static_cast<double>(filter.values[i]), i);
-    return sum;
-}
-
-/// The sum of the Euclidean distances of a filter to all others of its layer.
-double distance_to_others(const Tensor& weight, std::size_t channel) {
-    const Filter own = filter_of(weight, channel);
-    double sum = 0.0;
-    for (std::size_t other = 0; other < static_cast<std::size_t>(weight.shape[0]); ++other) {
-        const float* const values = filter_of(weight, other).values;
-        sum += std::sqrt(sum_over(own, [values](double w, std::size_t i) {
-            const double difference = w - static_cast<double>(values[i]);
-            return difference * difference;
-        }));
-    }
     return sum;
 }
 
@@ -105,8 +94,6 @@ Scores weight_scores(const Network& network, const Weights& weights, const Searc
             check_finite("gradient of " + name, channel, sum);
             return sum;
         }
-        case Criterion::geometric_median:
-            return distance_to_others(weight, channel);
         default:
             return squares;
         }
@@ -120,18 +107,63 @@ Scores weight_scores(const Network& network, const Weights& weights, const Searc
     return result;
 }
 
-Scores batch_norm_scores(const Network& network, const Weights& weights, const SearchSpace& space) {
-    Scores result = sum_over_members(
+/// Whether any output channel of node `index` can be pruned.
+bool is_member(const SearchSpace& space, std::size_t index) {
+    const std::vector<GroupChannel>& channels = space.structure().channel_of[index];
+    return std::any_of(channels.begin(), channels.end(),
+                       [](const GroupChannel& channel) { return channel.group >= 0; });
+}
+
+/// The weights of the layers whose channels can be pruned, by the layers' names.
+std::map<std::string, const Tensor*> member_weights(const Network& network, const Weights& weights,
+                                                    const SearchSpace& space) {
+    std::map<std::string, const Tensor*> result;
+    for (std::size_t i = 0; i < network.nodes.size(); ++i)
+        if (has_weights(network.nodes[i].op) && is_member(space, i))
+            result[network.nodes[i].name] = &weights.at(network.nodes[i].name + ".weight");
+    return result;
+}
+
+Scores distance_scores(const Network& network, const Weights& weights, const SearchSpace& space,
+                       const ImportanceParameters& parameters) {
+    const auto layers = member_weights(network, weights, space);
+    std::int64_t total = 0;
+    for (const auto& [name, weight] : layers) {
+        check_values(name + ".weight", weight->shape[0], weight->values);
+        total += distance_products(*weight);
+    }
+    std::int64_t done = 0;
+    const auto on_progress = [&](std::int64_t more) {
+        done += more;
+        if (parameters.on_progress) parameters.on_progress(done, total);
+    };
+    std::map<std::string, std::vector<double>> distances;
+    for (const auto& [name, weight] : layers)
+        distances[name] = distances_to_others(*weight, parameters.threads, on_progress);
+    return sum_over_members(
+        network, space, Operator::conv2d,
+        [&](const Node& node, std::size_t channel) { return distances.at(node.name)[channel]; });
+}
+
+Scores batch_norm_scales(const Network& network, const Weights& weights, const SearchSpace& space) {
+    return sum_over_members(
         network, space, Operator::batch_norm, [&](const Node& node, std::size_t channel) {
             const std::string name = node.name + ".weight";
             const double scale = std::abs(static_cast<double>(weights.at(name).values[channel]));
             check_finite(name, channel, scale);
             return scale;
         });
+}
+
+bool all_zero(const std::vector<double>& scores) {
+    return std::all_of(scores.begin(), scores.end(), [](double s) { return s == 0.0; });
+}
+
+Scores batch_norm_scores(const Network& network, const Weights& weights, const SearchSpace& space) {
+    Scores result = batch_norm_scales(network, weights, space);
     const Scores fallback = weight_scores(network, weights, space, {});
     for (std::size_t g = 0; g < result.size(); ++g)
-        if (std::all_of(result[g].begin(), result[g].end(), [](double s) { return s == 0.0; }))
-            result[g] = fallback[g];
+        if (all_zero(result[g])) result[g] = fallback[g];
     return result;
 }
 
@@ -185,6 +217,20 @@ Criterion criterion_from_name(const std::string& name) {
                                         core::did_you_mean(name, known), core::join(known)));
 }
 
+std::function<void(std::int64_t, std::int64_t)> importance_progress(core::Progress& progress) {
+    return [&progress](std::int64_t done, std::int64_t total) {
+        constexpr std::int64_t million = 1'000'000;
+        constexpr std::int64_t worth_a_line = 20'000 * million; // about a second
+        if (total < worth_a_line) return;
+        progress.show({.stage = "importance of channels",
+                       .position = "",
+                       .done = done / million,
+                       .total = total / million,
+                       .unit = "M products",
+                       .detail = ""});
+    };
+}
+
 std::vector<std::vector<double>> channel_importance(const Network& network, const Weights& weights,
                                                     const SearchSpace& space,
                                                     const ImportanceParameters& parameters) {
@@ -196,11 +242,19 @@ std::vector<std::vector<double>> channel_importance(const Network& network, cons
         scores = random_scores(space, parameters.seed);
     else if (parameters.criterion == Criterion::batch_norm_scale)
         scores = batch_norm_scores(network, weights, space);
+    else if (parameters.criterion == Criterion::geometric_median)
+        scores = distance_scores(network, weights, space, parameters);
     else
         scores = weight_scores(network, weights, space, parameters);
     for (std::vector<double>& group : scores)
         normalise(group);
     return scores;
+}
+
+std::size_t groups_without_scale(const Network& network, const Weights& weights,
+                                 const SearchSpace& space) {
+    const Scores scales = batch_norm_scales(network, weights, space);
+    return static_cast<std::size_t>(std::count_if(scales.begin(), scales.end(), all_zero));
 }
 
 std::vector<std::vector<std::int32_t>> rank_channels(const Network& network, const Weights& weights,

@@ -249,6 +249,7 @@ PrunedNetwork read_network(const storage::Hdf5Reader& file) {
     } catch (const core::DataError& error) {
         throw core::DataError(file.name() + ": " + error.what());
     }
+    check_values(result.network, result.weights, file.name());
     return result;
 }
 

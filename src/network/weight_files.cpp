@@ -246,6 +246,7 @@ Weights fit_weights(const Network& network, Weights weights, const std::string& 
     for (const auto& [name, shape] : expected)
         result.emplace(name, std::move(weights.at(prefix + name)));
     check_weights(network, result);
+    check_values(network, result, source);
     return result;
 }
 

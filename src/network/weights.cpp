@@ -2,10 +2,12 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/text.hpp"
 #include "tensor_check.hpp"
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -68,8 +70,9 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 void check_filled(const std::string& name, const Tensor& tensor) {
     if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size()))
-        throw core::DataError(fmt::format("tensor '{}' of shape {} holds {} values", name,
-                                          shape_text(tensor.shape), tensor.values.size()));
+        throw core::DataError(fmt::format("tensor '{}' of shape {} holds {}", name,
+                                          shape_text(tensor.shape),
+                                          core::counted(tensor.values.size(), "value")));
 }
 
 std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Network& network) {
@@ -106,6 +109,48 @@ void check_weights(const Network& network, const Weights& weights) {
                                               name, shape_text(found->second.shape), network.name,
                                               shape_text(shape)));
         check_filled(name, found->second);
+    }
+}
+
+void check_values(const std::string& name, std::int64_t channels, std::span<const float> values,
+                  Values wanted) {
+    constexpr float most = std::numeric_limits<float>::max();
+    const float least = wanted == Values::finite ? -most : 0.0F;
+    // Not a number compares as false. Without a way out in between, it is done many at a time.
+    bool usable = true;
+    for (const float value : values)
+        usable &= (value >= least) & (value <= most);
+    if (usable) return;
+    const auto wrong = std::find_if_not(
+        values.begin(), values.end(), [&](float value) { return value >= least && value <= most; });
+    const std::size_t per_channel = std::max<std::size_t>(
+        1, values.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, channels)));
+    const auto channel = static_cast<std::size_t>(wrong - values.begin()) / per_channel;
+    if (std::isfinite(*wrong))
+        throw core::DataError(fmt::format("tensor '{}' holds {} in channel {}, but no variance is "
+                                          "below zero; is it another tensor's, or damaged?",
+                                          name, *wrong, channel));
+    throw core::DataError(fmt::format("tensor '{}' holds {} in channel {}, but weights must be "
+                                      "finite numbers of 32 bits; was its training stable?",
+                                      name, *wrong, channel));
+}
+
+void check_values(const Network& network, const Weights& weights, const std::string& source) {
+    const auto check = [&](const Node& node, const char* suffix, Values wanted) {
+        const std::string name = node.name + suffix;
+        const Tensor& tensor = weights.at(name);
+        check_values(name, tensor.shape[0], tensor.values, wanted);
+    };
+    try {
+        for (const Node& node : network.nodes) {
+            const bool norm = node.op == Operator::batch_norm;
+            if (norm || has_weights(node.op)) check(node, ".weight", Values::finite);
+            if (norm || (has_weights(node.op) && node.bias)) check(node, ".bias", Values::finite);
+            if (norm) check(node, ".running_mean", Values::finite);
+            if (norm) check(node, ".running_var", Values::finite_and_not_negative);
+        }
+    } catch (const core::DataError& error) {
+        throw core::DataError(source + ": " + error.what());
     }
 }
 

@@ -20,8 +20,8 @@ std::pair<std::size_t, std::size_t> table_shape(const storage::Hdf5Reader& file,
                                                 const std::string& path) {
     const storage::Shape shape = file.shape(path);
     if (shape.size() != 2)
-        throw core::DataError(
-            fmt::format("{}: {} has {} dimensions instead of 2", file.name(), path, shape.size()));
+        throw core::DataError(fmt::format("{}: {} has {} instead of 2", file.name(), path,
+                                          core::counted(shape.size(), "dimension")));
     return {shape[0], shape[1]};
 }
 

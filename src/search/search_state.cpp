@@ -42,7 +42,8 @@ std::string infeasibility_report(const SearchProblem& problem, const SearchState
         }
     }
     std::string text = fmt::format(
-        "none of {} candidates meets the constraints{}; the nearest one misses", log.size(),
+        "none of {} meets the constraints{}; the nearest one misses",
+        core::counted(log.size(), "candidate"),
         log.failures() == 0 ? ""
                             : fmt::format(" ({} of them could not be measured)", log.failures()));
     for (const Constraint& constraint : problem.goal.constraints) {

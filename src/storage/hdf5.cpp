@@ -39,14 +39,16 @@ class Id {
     herr_t (*close_)(hid_t) = nullptr;
 };
 
-/// HDF5's own words for what went wrong: the innermost entry of its error stack.
+/// HDF5's own words for what went wrong: the innermost entry of its error stack, but not that it
+/// has no plugins, which it looks for when it does not know something itself.
 std::string hdf5_reason() {
     std::string reason;
     H5Ewalk2(
         H5E_DEFAULT, H5E_WALK_UPWARD,
-        [](unsigned depth, const H5E_error2_t* error, void* text) -> herr_t {
-            if (depth == 0 && error->desc != nullptr)
-                *static_cast<std::string*>(text) = error->desc;
+        [](unsigned, const H5E_error2_t* error, void* text) -> herr_t {
+            auto& innermost = *static_cast<std::string*>(text);
+            if (innermost.empty() && error->maj_num != H5E_PLUGIN && error->desc != nullptr)
+                innermost = error->desc;
             return 0;
         },
         &reason);
@@ -119,6 +121,45 @@ Id creates_groups() {
     Id properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
     H5Pset_create_intermediate_group(properties.get(), 1);
     return properties;
+}
+
+/// How a filter that is not HDF5's own is called, by its registered number; "" where unknown.
+std::string registered_name(H5Z_filter_t filter) {
+    switch (filter) {
+    case 32000:
+        return "lzf";
+    case 32001:
+        return "blosc";
+    case 32004:
+        return "lz4";
+    case 32008:
+        return "bitshuffle";
+    case 32013:
+        return "zfp";
+    case 32015:
+        return "zstd";
+    case 32026:
+        return "blosc2";
+    default:
+        return "";
+    }
+}
+
+/// The first filter of a data set that this HDF5 does not have: "'lzf' (number 32000)"; or "".
+std::string missing_filter(hid_t dataset) {
+    const Id properties(H5Dget_create_plist(dataset), H5Pclose);
+    for (int i = 0; i < H5Pget_nfilters(properties.get()); ++i) {
+        unsigned flags = 0;
+        std::size_t values = 0;
+        std::array<char, 64> name{};
+        const H5Z_filter_t filter =
+            H5Pget_filter2(properties.get(), static_cast<unsigned>(i), &flags, &values, nullptr,
+                           name.size() - 1, name.data(), nullptr);
+        if (filter < 0 || H5Zfilter_avail(filter) > 0) continue;
+        const std::string known = registered_name(filter);
+        return fmt::format("'{}' (number {})", known.empty() ? name.data() : known, filter);
+    }
+    return "";
 }
 
 std::size_t element_count(const Shape& shape) {
@@ -363,6 +404,17 @@ struct Hdf5Reader::Handles {
         return id;
     }
 
+    /// For a data set that H5Dread failed on.
+    [[noreturn]] void fail_read(const std::string& path, const Id& dataset) const {
+        const std::string reason = hdf5_reason();
+        const std::string filter = missing_filter(dataset.get());
+        if (!filter.empty())
+            fail(path, fmt::format("is compressed with the filter {}, which is not available here; "
+                                   "write it with gzip, or without compression",
+                                   filter));
+        fail(path, fmt::format("cannot be read ({})", reason));
+    }
+
     [[nodiscard]] Id attribute(const std::string& path, const std::string& attribute_name) const {
         Id id(H5Aopen_by_name(file.get(), path.c_str(), attribute_name.c_str(), H5P_DEFAULT,
                               H5P_DEFAULT),
@@ -475,7 +527,7 @@ std::vector<T> Hdf5Reader::read(const std::string& path) const {
     std::vector<T> values(element_count(handles_->checked_shape(path, dataset)));
     if (values.empty()) return values;
     if (H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
-        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
+        handles_->fail_read(path, dataset);
     return values;
 }
 
@@ -510,7 +562,7 @@ std::vector<T> Hdf5Reader::read_rows(const std::string& path, std::size_t first,
     const Id memory_space = dataspace(part);
     if (H5Dread(dataset.get(), native_type<T>(), memory_space.get(), file_space.get(), H5P_DEFAULT,
                 values.data()) < 0)
-        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
+        handles_->fail_read(path, dataset);
     return values;
 }
 
@@ -527,7 +579,7 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
         // A file may hold ASCII or UTF-8; HDF5 converts only between equal character sets.
         H5Tset_cset(type.get(), H5Tget_cset(stored.get()));
         if (H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0)
-            handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
+            handles_->fail_read(path, dataset);
         for (std::size_t i = 0; i < count; ++i)
             if (pointers[i] != nullptr) texts[i] = pointers[i];
         const Id space(H5Dget_space(dataset.get()), H5Sclose);
@@ -537,7 +589,7 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
     const std::size_t width = H5Tget_size(stored.get());
     std::vector<char> characters(count * width);
     if (H5Dread(dataset.get(), stored.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, characters.data()) < 0)
-        handles_->fail(path, fmt::format("cannot be read ({})", hdf5_reason()));
+        handles_->fail_read(path, dataset);
     for (std::size_t i = 0; i < count; ++i) {
         const char* first = characters.data() + i * width;
         texts[i].assign(first, std::find(first, first + width, '\0'));

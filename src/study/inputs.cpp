@@ -3,6 +3,8 @@
 #include "content_hash.hpp"
 #include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/gradients.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/network/importance.hpp"
 #include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/network_file.hpp"
@@ -18,12 +20,29 @@
 namespace hdap::study {
 namespace {
 
+/// network::load_network. Where the weights of one setting do not fit the network of another, which
+/// a configuration with both may have been written for, the message names the two.
+network::LoadedNetwork load_network(const Settings& settings) {
+    const std::string& file = settings.network.file;
+    const std::string& weights = settings.network.weights;
+    try {
+        return network::load_network(network_source(settings, image_kind(settings)));
+    } catch (const core::DataError& error) {
+        const std::string message = error.what();
+        if (file.empty() || weights.empty() || !message.starts_with(weights)) throw;
+        throw core::DataError(
+            fmt::format("network.weights is set beside network.file, whose own weights it "
+                        "replaces: {}. Set network.weights = \"\" to take those of {}",
+                        message, file));
+    }
+}
+
 network::LoadedNetwork load_with_weights(const Settings& settings) {
-    const network::NetworkSource source = network_source(settings, image_kind(settings));
-    network::LoadedNetwork loaded = network::load_network(source);
+    network::LoadedNetwork loaded = load_network(settings);
     if (!loaded.weights)
-        throw core::ConfigError(fmt::format(
-            "network.weights is missing: '{}' has no weights of its own", source.network));
+        throw core::ConfigError(
+            fmt::format("network.weights is missing: '{}' has no weights of its own",
+                        network_source(settings, std::nullopt).network));
     return loaded;
 }
 
@@ -40,14 +59,17 @@ struct Splits {
 };
 
 void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
+    const bool finetunes = settings.finetune.candidates > 0;
     const std::int64_t needed =
         settings.data.held_out +
-        std::max(settings.data.recalibration_images, settings.finetune.images);
+        std::max(settings.data.recalibration_images, finetunes ? settings.finetune.images : 0);
     if (train.count < needed)
         throw core::ConfigError(
-            fmt::format("{}: has {} training images, but data.held_out, data.recalibration_images "
-                        "and finetune.images ask for {}",
-                        settings.data.file, train.count, needed));
+            fmt::format("{}: has {}, but {} ask for {}", settings.data.file,
+                        core::counted(train.count, "training image"),
+                        finetunes ? "data.held_out, data.recalibration_images and finetune.images"
+                                  : "data.held_out and data.recalibration_images",
+                        needed));
 }
 
 Splits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
@@ -84,12 +106,29 @@ StudyImages with_held_out(const Settings& settings, Splits splits) {
     return images;
 }
 
+/// Says where network.criterion cannot tell channels apart.
+void check_criterion(const parallel::Job& job, const Settings& settings,
+                     const network::Prunable& network) {
+    if (settings.network.criterion != network::Criterion::batch_norm_scale) return;
+    const std::size_t without =
+        network::groups_without_scale(network.network, *network.weights, network.space);
+    if (without > 0)
+        job.log.warning(fmt::format("network.criterion: {} of {} pruning groups have no batch norm "
+                                    "and are ranked by l2",
+                                    without, network.space.groups().size()));
+}
+
 /// The channels of each group in the order of network.criterion.
-std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
+std::vector<std::vector<std::int32_t>> rank_channels(const parallel::Job& job,
+                                                     const Settings& settings,
                                                      const network::Prunable& network,
                                                      const accuracy::ImageData& train) {
+    check_criterion(job, settings, network);
+    core::Progress progress(job.log);
     network::ImportanceParameters parameters{.criterion = settings.network.criterion,
-                                             .seed = static_cast<std::uint64_t>(settings.seed)};
+                                             .seed = static_cast<std::uint64_t>(settings.seed),
+                                             .threads = job.threads,
+                                             .on_progress = network::importance_progress(progress)};
     network::Weights gradients;
     if (parameters.criterion == network::Criterion::taylor) {
         gradients =
@@ -141,8 +180,8 @@ std::optional<ImageKind> image_kind(const Settings& settings) {
     storage::read_identity(file, accuracy::images_schema);
     const storage::Shape shape = file.shape("/train/images");
     if (shape.size() != 4)
-        throw core::DataError(fmt::format("{}: /train/images has {} dimensions, expected 4",
-                                          file.name(), shape.size()));
+        throw core::DataError(fmt::format("{}: /train/images has {}, expected 4", file.name(),
+                                          core::counted(shape.size(), "dimension")));
     const auto extent = [&](std::size_t d) { return static_cast<std::int64_t>(shape[d]); };
     return ImageKind{.shape = {extent(1), {extent(2), extent(3)}},
                      .classes = file.attribute_int("/", "classes")};
@@ -196,7 +235,7 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
     inputs.norms = insert_norms(job, settings, splits.train, network);
     job.communicator.on_every_rank([&] {
         inputs.images = with_held_out(settings, std::move(splits));
-        network.ranked_channels = rank_channels(settings, network, inputs.images.train);
+        network.ranked_channels = rank_channels(job, settings, network, inputs.images.train);
     });
     return inputs;
 }

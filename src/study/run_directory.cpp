@@ -74,8 +74,8 @@ void RunDirectory::lengthen(const Settings& settings, std::int64_t done, core::L
         for (const char* name : end_of_study)
             if (fs::exists(path_ / name)) fs::rename(path_ / name, aside / name);
         fs::create_directories(path_ / "networks");
-        log.info(
-            fmt::format("what {} generations came to is kept in {}", generations_, aside.string()));
+        log.info(fmt::format("what {} came to is kept in {}",
+                             core::counted(generations_, "generation"), aside.string()));
     }
     write_text(path_ / "config.toml", settings_text(settings));
     generations_ = settings.search.length.generations;

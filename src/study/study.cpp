@@ -181,11 +181,11 @@ class Study {
 
     void describe() const {
         const auto unpruned = run_.network.costs.total(run_.network.space.unpruned());
-        run_.job.log.info(fmt::format("study {} in {}: {}{}, {} M MACs, {} pruning groups",
-                                      run_.settings().name, run_.request.run_directory.string(),
-                                      run_.network.network.name, accuracy_text(),
-                                      core::significant(static_cast<double>(unpruned.macs) * 1e-6),
-                                      run_.network.space.groups().size()));
+        run_.job.log.info(fmt::format(
+            "study {} in {}: {}{}, {} M MACs, {}", run_.settings().name,
+            run_.request.run_directory.string(), run_.network.network.name, accuracy_text(),
+            core::significant(static_cast<double>(unpruned.macs) * 1e-6),
+            core::counted(run_.network.space.groups().size(), "pruning group")));
         describe_norms();
     }
 
@@ -198,7 +198,8 @@ class Study {
                                         ? norms.missing
                                         : network::layers_without_norm(run_.network.network).size();
         if (missing == 0) return;
-        const std::string layers = fmt::format("{} convolutions have no batch norms", missing);
+        const std::string layers = fmt::format(
+            "{} no batch norms", core::counted(missing, "convolution has", "convolutions have"));
         if (norms.images > 0)
             run_.job.log.info(fmt::format("{} (folded away?): inserted, from {} training images",
                                           layers, norms.images));
@@ -221,8 +222,8 @@ class Study {
         const accuracy::ImageData& images = run_.accuracy.images.train;
         if (images.count == 0)
             return fmt::format(", accuracy by {}", run_.settings().accuracy.command.command);
-        return fmt::format(" on {}x{}x{} images, {} classes", images.channels, images.height,
-                           images.width, images.classes);
+        return fmt::format(" on {}x{}x{} images, {}", images.channels, images.height, images.width,
+                           core::counted(images.classes, "class", "classes"));
     }
 
     core::ExitCode stopped(const StageRow& row) const {

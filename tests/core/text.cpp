@@ -66,4 +66,16 @@ TEST_CASE("numbers and durations print for people") {
     CHECK(duration_text(59.4) == "59 s");
     CHECK(duration_text(185) == "3 min 05 s");
     CHECK(duration_text(3725) == "1 h 02 min");
+    CHECK(duration_text(86'399) == "23 h 59 min");
+    CHECK(duration_text(86'400) == "1 d 00 h");
+    CHECK(duration_text(8759 * 3600.0) == "364 d 23 h");
+}
+
+TEST_CASE("one thing is counted in the singular, none and many in the plural") {
+    CHECK(counted(1, "device") == "1 device");
+    CHECK(counted(0, "device") == "0 devices");
+    CHECK(counted(std::size_t{12}, "device") == "12 devices");
+    CHECK(counted(1, "class", "classes") == "1 class");
+    CHECK(counted(2, "class", "classes") == "2 classes");
+    CHECK(counted(-1, "genome") == "-1 genomes");
 }

@@ -3,6 +3,9 @@
 #include "end_to_end/file_damage.hpp"
 #include "end_to_end/run_comparison.hpp"
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/network/safetensors.hpp"
+#include "hdap/network/weight_files.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -159,6 +162,58 @@ TEST_CASE("weights that do not belong to the network end with 3 and name a tenso
                     {0,
                      run_of(study, study.config(), {"--set", "network.weights=" + images}),
                      {images, "hdap-images/1", "hdap-weights/1"}}});
+}
+
+TEST_CASE("weights that are not numbers end with 3 wherever they are read, with the tensor",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    auto weights = hdap::network::load_weights(study / "weights.h5").weights;
+    weights.at("blocks.3.pointwise.bn.running_var").values.at(5) = -1.0F;
+    const std::string bad = study / "bad.safetensors";
+    hdap::network::write_safetensors(bad, weights);
+    const std::string images = study / "images.h5";
+    const std::vector<std::string> parts{
+        bad, "'blocks.3.pointwise.bn.running_var' holds -1 in channel 5"};
+    const std::string teacher = study / "teacher.onnx";
+    const auto network = hdap::network::make_network({.name = "mobilenet_v1",
+                                                      .width = 0.25,
+                                                      .classes = 3,
+                                                      .input_channels = 1,
+                                                      .input_extent = {16, 16}});
+    hdap::network::save_network(teacher, {network, weights});
+    const auto with = [&](Arguments arguments, const Arguments& more) {
+        arguments.insert(arguments.end(), {"mobilenet_v1", "--width", "0.25", "--data", images});
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    };
+    const std::string output = study / "run.h5";
+    const Arguments training{"--held-out", "200", "--out", output};
+    check_refusals(
+        study, 3,
+        {{2, run_of(study, study.config(), {"--set", "network.weights=" + bad}), parts},
+         {0, with({"network", "eval"}, {"--weights", bad}), parts},
+         {0, with({"network", "prune"}, {"--keep", "0.5", "--weights", bad, "--out", output}),
+          parts},
+         {0, with({"train", "--weights", bad}, training), parts},
+         {0, with({"train", "--teacher", teacher}, training), {teacher, parts[1]}}});
+    CHECK_FALSE(fs::exists(study / "run.h5"));
+}
+
+TEST_CASE("weights of one network beside the file of another name both settings", "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string file = study / "other.h5";
+    REQUIRE(study
+                .call({.ranks = 0}, {"network", "export", "mobilenet_v1", "--width", "0.25",
+                                     "--classes", "3", "--channels", "1", "--image-size", "16",
+                                     "--weights", study / "weights.h5", "--out", file})
+                .exit_code == 0);
+    check_refusals(study, 3,
+                   {{2,
+                     run_of(study, study.config(),
+                            {"--set", "network.file=" + file, "--set",
+                             "network.weights=" + (study / "images.h5").string()}),
+                     {"network.weights is set beside network.file", "images.h5", file,
+                      "network.weights = \"\""}}});
 }
 
 TEST_CASE("a run directory of another configuration is refused, and stays as it is", "[mpi]") {

@@ -147,6 +147,44 @@ TEST_CASE("batch norms that an exporter folded away are inserted again") {
                Contains("none are inserted, as accuracies play no part"));
 }
 
+TEST_CASE("a step of pruning that does nothing says so") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const std::string folder = study.folder().string() + "/";
+    const std::string whole = folder + "whole.h5";
+    output(study, {"export", "mobilenet_v1", "--weights", folder + "weights.h5", "--width", "0.25",
+                   "--classes", "3", "--channels", "1", "--image-size", "16", "--out", whole});
+    const auto said = [&](const Arguments& more) {
+        Arguments arguments{"prune", whole, "--out", folder + "small.h5"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome outcome = network(study, arguments);
+        CHECK(outcome.exit_code == 0);
+        return outcome.errors;
+    };
+    const std::string data = folder + "images.h5";
+    CHECK_THAT(said({"--keep", "0.5"}), Contains("batch norms") && Contains("--data"));
+    CHECK(said({"--keep", "0.5", "--data", data}).empty());
+    CHECK_THAT(said({"--keep", "1"}), Contains("nothing was pruned"));
+    CHECK_THAT(said({"--keep", "0.5", "--data", data, "--recalibration-images", "501"}),
+               Contains("has only 500 training images"));
+    refuses(study, {"prune", whole, "--keep", "0.5", "--out", folder + "small.h5", "--seed", "2"},
+            2, {"--seed is of --criterion random; 'l2'"});
+    refuses(study,
+            {"prune", whole, "--keep", "0.5", "--out", folder + "small.h5",
+             "--recalibration-images", "100"},
+            2, {"--recalibration-images needs --data"});
+    refuses(study, {"info", whole, "--channels", "3"}, 2, {"--channels 3", "with 1 channel"});
+    CHECK_THAT(output(study, {"eval", whole, "--data", data}), !Contains("top-5"));
+
+    // What an exporter leaves that folds batch norms.
+    const auto loaded = hdap::network::load_network({.network = whole});
+    hdap::network::save_network(
+        whole, hdap::network::fold_batch_norms(loaded.network, loaded.weights.value()));
+    CHECK_THAT(said({"--keep", "0.5", "--data", data, "--keep-graph"}),
+               Contains("--data recalibrated nothing"));
+    CHECK_THAT(said({"--keep", "0.5", "--criterion", "batch_norm_scale"}),
+               Contains("14 of 14 pruning groups have no batch norm"));
+}
+
 TEST_CASE("an ONNX network ends where it is told to stop") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string folder = study.folder().string() + "/";

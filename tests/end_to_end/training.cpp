@@ -215,6 +215,7 @@ TEST_CASE("bad options of a training are refused with what to do") {
     refuses(study, {"--weights", study / "images.h5"}, 3, {"images.h5"});
     refuses(study, {"--teacher-weights", "x.h5"}, 2, {"--teacher-weights needs a --teacher"});
     refuses(study, {"--teacher", ""}, 2, {"--teacher is empty"});
+    refuses(study, {"--distillation-temperature", "2"}, 2, {"needs a --teacher"});
     for (const char* option : {"--learning-rate", "--epochs", "--checkpoint-seconds", "--width"})
         refuses(study, {option, "nan"}, 2, {option, "'nan' is not a finite number"});
     refuses(study, {"--momentum", "1"}, 2, {"--momentum", "'1' is not in [0 - 0.9999]"});

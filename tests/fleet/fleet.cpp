@@ -66,7 +66,7 @@ TEST_CASE("a fleet that breaks a rule is refused with place and value") {
         {[](Fleet& f) { f.attributes[0].values.pop_back(); }, "2 values for 3 devices"},
         {[](Fleet& f) { f.attributes[0].values[1] = infinity; }, "of device 'b' is inf"},
         {[](Fleet& f) { f.benchmark_genomes.pop_back(); }, "1 benchmark genomes for 2 benchmarks"},
-        {[](Fleet& f) { f.benchmark_genomes[1] = {4}; }, "'bert' has 1 pruning groups"},
+        {[](Fleet& f) { f.benchmark_genomes[1] = {4}; }, "'bert' has 1 pruning group,"},
         {[](Fleet& f) { f.benchmark_genomes[1][0] = 0; }, "'bert' keeps 0 channels"},
         {[](Fleet& f) { f = Fleet{}; }, "no devices"},
         {[](Fleet& f) { f.benchmark_names.clear(); }, "no benchmarks"},
@@ -136,5 +136,5 @@ TEST_CASE("an attribute or genomes of another shape are refused") {
     CHECK_THROWS_WITH(read_with([](auto& file) {
                           file.template write<std::int32_t>("/benchmark_genomes", {1, 2});
                       }),
-                      Catch::Contains("/benchmark_genomes has 1 dimensions"));
+                      Catch::Contains("/benchmark_genomes has 1 dimension,"));
 }

@@ -71,7 +71,7 @@ TEST_CASE("infer_shapes refuses a network that is not a graph from one input to 
     refuses({input(3), plain(Operator::relu, "a/b", {0})}, "must not contain '/'");
     refuses({input(3), plain(Operator::relu, "r", {})}, "has 0 inputs, expected 1");
     refuses({input(3), plain(Operator::relu, "r", {0, 0})}, "has 2 inputs, expected 1");
-    refuses({input(3), plain(Operator::add, "a", {0})}, "has 1 inputs, expected 2 or more");
+    refuses({input(3), plain(Operator::add, "a", {0})}, "has 1 input, expected 2 or more");
     refuses({input(3), plain(static_cast<Operator>(77), "odd", {0})}, "unknown operator 77");
 }
 

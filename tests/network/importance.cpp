@@ -77,6 +77,10 @@ TEST_CASE("rank_channels refuses weights that are not finite") {
         CHECK_THROWS_WITH(rank_channels(sample.network, sample.weights, sample.space),
                           Contains("'blocks.3.pointwise.conv.weight'") &&
                               Contains("not finite in channel 0"));
+        CHECK_THROWS_WITH(rank_channels(sample.network, sample.weights, sample.space,
+                                        {.criterion = Criterion::geometric_median}),
+                          Contains("'blocks.3.pointwise.conv.weight' holds") &&
+                              Contains("in channel 0"));
     }
 }
 
@@ -125,9 +129,11 @@ TEST_CASE("batch_norm_scale looks at the factors alone, and at the weights where
     sample.weights.at("blocks.0.depthwise.bn.weight").values[1] = 1.5F;
     CHECK(sample.first_group({.criterion = Criterion::batch_norm_scale}) ==
           Order{5, 1, 0, 2, 3, 4, 6, 7});
+    CHECK(groups_without_scale(sample.network, sample.weights, sample.space) == 0);
     sample.weights.at("stem.bn.weight").values[5] = 0.0F;
     sample.weights.at("blocks.0.depthwise.bn.weight").values[1] = 0.0F;
     CHECK(sample.first_group({.criterion = Criterion::batch_norm_scale}).front() == 2);
+    CHECK(groups_without_scale(sample.network, sample.weights, sample.space) == 1);
 }
 
 TEST_CASE("taylor multiplies weights by gradients, whose signs may cancel over a group's layers") {
@@ -155,6 +161,16 @@ TEST_CASE("geometric_median drops filters that others can stand in for") {
     const Order order = sample.first_group({.criterion = Criterion::geometric_median});
     CHECK(order.front() == 5);
     CHECK((order.back() == 3 || order.back() == 4));
+    std::int64_t last = 0;
+    std::int64_t all = -1;
+    (void)sample.first_group({.criterion = Criterion::geometric_median,
+                              .threads = 2,
+                              .on_progress = [&](std::int64_t done, std::int64_t total) {
+                                  CHECK(done >= last);
+                                  last = done;
+                                  all = total;
+                              }});
+    CHECK(last == all);
 }
 
 TEST_CASE("random depends on the seed alone and differs between seeds and groups") {

@@ -2,11 +2,15 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/network/onnx.hpp"
+#include "hdap/network/safetensors.hpp"
+#include "hdap/storage/sealed_file.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <fstream>
+#include <tuple>
 
 using namespace hdap;
 using namespace hdap::network;
@@ -70,6 +74,50 @@ TEST_CASE("weights of another file replace those of the network's, with their no
     CHECK(loaded.normalisation == other);
 }
 
+TEST_CASE("weights that are not numbers are refused from every format, with file and tensor") {
+    const test::TemporaryFolder folder;
+    const auto refuses = [](const NetworkSource& source, const std::string& file,
+                            const std::string& problem) {
+        CAPTURE(file);
+        CHECK_THROWS_AS(load_network(source), core::DataError);
+        CHECK_THROWS_WITH(load_network(source), Contains(file + ": ") && Contains(problem));
+    };
+    const PrunedNetwork good = small_resnet();
+    save_network(folder / "good.h5", good);
+    const std::tuple<const char*, std::size_t, float, const char*> faults[] = {
+        {"layer1.0.conv1.weight", 2 * 8 * 9, NAN, "'layer1.0.conv1.weight' holds nan in channel 2"},
+        {"layer2.0.bn1.running_var", 5, -1.0F, "'layer2.0.bn1.running_var' holds -1 in channel 5"},
+        {"linear.bias", 9, INFINITY, "'linear.bias' holds inf in channel 9"}};
+    for (const auto& [tensor, index, value, problem] : faults) {
+        PrunedNetwork bad = good;
+        bad.weights.at(tensor).values.at(index) = value;
+        write_safetensors(folder / "bad.safetensors", bad.weights);
+        refuses(source_of(folder / "good.h5", folder / "bad.safetensors"),
+                folder / "bad.safetensors", problem);
+        for (const std::string& format : network_file_formats()) {
+            const std::string file = folder / ("bad" + format);
+            save_network(file, bad);
+            refuses(source_of(file), file, problem);
+            refuses(source_of(folder / "good.h5", file), file, problem);
+        }
+    }
+}
+
+TEST_CASE("a double that is too large for 32 bits is refused, not made infinite") {
+    const test::TemporaryFolder folder;
+    const PrunedNetwork network = small_resnet();
+    save_network(folder / "good.h5", network);
+    storage::Hdf5Writer writer;
+    for (const auto& [name, tensor] : network.weights) {
+        std::vector<double> values(tensor.values.begin(), tensor.values.end());
+        if (name == "linear.bias") values[3] = 1e300;
+        writer.write<double>(name, values, {tensor.shape.begin(), tensor.shape.end()});
+    }
+    storage::write_sealed(folder / "double.h5", writer.finish());
+    CHECK_THROWS_WITH(load_network(source_of(folder / "good.h5", folder / "double.h5")),
+                      Contains("'linear.bias' holds inf in channel 3") && Contains("32 bits"));
+}
+
 TEST_CASE("a normalisation in ONNX metadata that cannot be used is refused with the file") {
     const test::TemporaryFolder folder;
     const PrunedNetwork network = small_resnet();
@@ -99,6 +147,6 @@ TEST_CASE("a file that takes other images than are asked for is refused with bot
         NetworkSource grey = source_of(file);
         grey.input = {1, {8, 8}};
         CHECK_THROWS_WITH(load_network(grey),
-                          Contains("3 channels of 8 x 8, not 1 channels of 8 x 8"));
+                          Contains("3 channels of 8 x 8, not 1 channel of 8 x 8"));
     }
 }

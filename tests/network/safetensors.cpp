@@ -122,7 +122,7 @@ TEST_CASE("weights survive a safetensors file bit for bit") {
 
 TEST_CASE("safetensors files refuse what they cannot hold") {
     CHECK_THROWS_WITH(safetensors_bytes({{"x", {{2}, {1.0F}}}}),
-                      Contains("'x' of shape [2] holds 1 values"));
+                      Contains("'x' of shape [2] holds 1 value"));
     CHECK_THROWS_AS(safetensors_bytes({{"__metadata__", {{}, {1.0F}}}}), core::DataError);
     CHECK_THROWS_AS(safetensors_bytes({{"\xff", {{}, {1.0F}}}}), core::DataError);
 }

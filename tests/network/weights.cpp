@@ -61,6 +61,38 @@ TEST_CASE("check_weights names the tensor that is missing or does not fit") {
     CHECK_NOTHROW(check_weights(network, extra));
 }
 
+TEST_CASE(
+    "check_values names file, tensor, channel and value of what nothing can be computed with") {
+    const Network network = small_mobilenet();
+    const Weights good = initial_weights(network, 1);
+    CHECK_NOTHROW(check_values(network, good, "w.h5"));
+    const auto refuses = [&](const char* tensor, std::size_t index, float value,
+                             const std::string& message) {
+        Weights bad = good;
+        bad.at(tensor).values.at(index) = value;
+        CHECK_THROWS_AS(check_values(network, bad, "w.h5"), core::DataError);
+        CHECK_THROWS_WITH(check_values(network, bad, "w.h5"), Contains(message));
+    };
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const float infinity = std::numeric_limits<float>::infinity();
+    refuses("stem.conv.weight", 2 * 9 + 4, nan,
+            "w.h5: tensor 'stem.conv.weight' holds nan in channel 2");
+    refuses("stem.conv.weight", 0, -infinity, "holds -inf in channel 0");
+    refuses("stem.conv.weight", 71, infinity, "holds inf in channel 7");
+    refuses("stem.bn.running_mean", 3, infinity, "'stem.bn.running_mean' holds inf in channel 3");
+    refuses("stem.bn.running_var", 5, nan, "'stem.bn.running_var' holds nan in channel 5");
+    refuses("stem.bn.running_var", 5, -1e-3F,
+            "'stem.bn.running_var' holds -0.001 in channel 5, but no variance is below zero");
+    refuses("classifier.bias", 9, nan, "'classifier.bias' holds nan in channel 9");
+    refuses("classifier.weight", 9 * 256 + 255, nan, "'classifier.weight' holds nan in channel 9");
+
+    Weights odd = good;
+    odd["unused"] = {{1}, {nan}};
+    odd.at("stem.bn.running_var").values[0] = -0.0F;
+    odd.at("stem.conv.weight").values[0] = -std::numeric_limits<float>::max();
+    CHECK_NOTHROW(check_values(network, odd, "w.h5"));
+}
+
 TEST_CASE("expected_shapes uses PyTorch's names and layouts") {
     const auto shapes = expected_shapes(small_mobilenet());
     CHECK(shapes.size() == 27 * 5 + 2);
@@ -125,7 +157,7 @@ TEST_CASE("write_weights refuses what a file cannot hold") {
     refuses({{".", {{1}, {1.0F}}}}, "cannot be stored as '.'");
     refuses({{"a/b", {{1}, {1.0F}}}}, "cannot be stored as 'a/b'");
     refuses({{"x", {{3, -1}, {}}}}, "'x' of shape [3, -1] holds 0 values");
-    refuses({{"y", {{3}, {1.0F}}}}, "'y' of shape [3] holds 1 values");
+    refuses({{"y", {{3}, {1.0F}}}}, "'y' of shape [3] holds 1 value");
 }
 
 TEST_CASE("weights survive a file bit for bit") {

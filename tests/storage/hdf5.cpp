@@ -4,6 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <string_view>
+
 using namespace hdap;
 using storage::Hdf5Reader;
 using storage::Hdf5Writer;
@@ -101,6 +104,43 @@ TEST_CASE("a compressed data set is smaller and reads the same") {
     CHECK(bytes.size() < 100'000);
     const Hdf5Reader reader = Hdf5Reader::from_bytes(std::move(bytes), "test.h5");
     CHECK(reader.read<std::uint8_t>("/pixels", {1000, 1000}) == values);
+}
+
+TEST_CASE("a data set whose filter is not available is refused with the filter's name") {
+    const auto with_filter = [](unsigned number, std::string_view name) {
+        Hdf5Writer writer;
+        writer.write<std::uint8_t>("/pixels", std::vector<std::uint8_t>(1000, 42), {1000},
+                                   storage::Compression::deflate);
+        std::vector<std::byte> bytes = writer.finish();
+        // A filter is written as its number, three more fields of 16 bits, and its name.
+        constexpr std::string_view deflate = "deflate";
+        const auto found = std::search(
+            bytes.begin(), bytes.end(), deflate.begin(), deflate.end(),
+            [](std::byte byte, char letter) { return byte == static_cast<std::byte>(letter); });
+        REQUIRE(found != bytes.end());
+        std::fill_n(found, deflate.size(), std::byte{0});
+        std::transform(name.begin(), name.end(), found,
+                       [](char letter) { return static_cast<std::byte>(letter); });
+        found[-8] = static_cast<std::byte>(number & 0xFFU);
+        found[-7] = static_cast<std::byte>(number >> 8U);
+        return Hdf5Reader::from_bytes(std::move(bytes), "test.h5");
+    };
+    const auto refusal = [](const Hdf5Reader& reader) {
+        CHECK_THROWS_AS(reader.read<std::uint8_t>("/pixels"), core::DataError);
+        CHECK_THROWS_AS(reader.read_rows<std::uint8_t>("/pixels", 0, 1), core::DataError);
+        try {
+            (void)reader.read<std::uint8_t>("/pixels");
+        } catch (const core::DataError& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    CHECK_THAT(refusal(with_filter(32000, "lzf")),
+               Catch::Contains("test.h5: /pixels: is compressed with the filter 'lzf' (number "
+                               "32000)") &&
+                   Catch::Contains("gzip"));
+    CHECK_THAT(refusal(with_filter(32015, "")), Catch::Contains("'zstd' (number 32015)"));
+    CHECK_THAT(refusal(with_filter(40001, "mine")), Catch::Contains("'mine' (number 40001)"));
 }
 
 TEST_CASE("equal contents give equal bytes") {

@@ -98,7 +98,4 @@ study::Settings cell_settings(const Plan& plan, const Cell& cell);
 /// separated by blanks.
 std::string manifest_csv(const Plan& plan);
 
-/// "1 cell", "12 cells"
-std::string counted(std::size_t count, std::string_view singular);
-
 } // namespace hdap::ablation

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,7 +43,16 @@ std::string shortest(double value);
 /// A double for people: `digits` significant digits, no exponent for everyday magnitudes.
 std::string significant(double value, int digits = 4);
 
-/// "1 h 02 min", "3 min 05 s", "12 s", "0.4 s".
+/// "1 device", "2 devices"; `plural` where that is not the singular with an s.
+std::string counted(std::int64_t count, std::string_view singular, std::string_view plural = {});
+
+/// The same of other integers.
+template <std::integral Count>
+std::string counted(Count count, std::string_view singular, std::string_view plural = {}) {
+    return counted(static_cast<std::int64_t>(count), singular, plural);
+}
+
+/// "364 d 23 h", "1 h 02 min", "3 min 05 s", "12 s", "0.4 s".
 std::string duration_text(double seconds);
 
 } // namespace hdap::core

@@ -36,7 +36,8 @@ Network read_graph(const storage::Hdf5Reader& file);
 void write_network(storage::Hdf5Writer& file, const PrunedNetwork& network);
 
 /// Reads what write_network wrote.
-/// Throws DataError when the graph is missing or broken, or the weights do not fit it.
+/// Throws DataError when the graph is missing or broken, or the weights do not fit it, and as
+/// check_values.
 PrunedNetwork read_network(const storage::Hdf5Reader& file);
 
 } // namespace hdap::network

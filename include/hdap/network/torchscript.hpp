@@ -56,7 +56,7 @@ void write_torchscript(const std::filesystem::path& path, const Network& network
 ///
 /// Throws DataError, naming operator, module and source line, for an operator that networks here do
 /// not have, and says what to do instead; for files that are damaged or have another structure; and
-/// as infer_shapes does.
+/// as infer_shapes and check_values do.
 NetworkWithWeights parse_torchscript(std::span<const std::byte> bytes, const std::string& name,
                                      const std::optional<TensorShape>& input);
 

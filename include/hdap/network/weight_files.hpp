@@ -52,7 +52,7 @@ WeightFile load_weights(const std::filesystem::path& path);
 /// The tensors of `weights` that `network` uses. Where they do not fit by their names, and all
 /// names begin with "module.", "model." or "_orig_mod.", as wrappers of PyTorch leave them, they
 /// are tried without. `source` stands for the file in messages. Throws DataError when a tensor is
-/// missing or has another shape: names the first, and says how many fit.
+/// missing or has another shape: names the first, and says how many fit; and as check_values.
 Weights fit_weights(const Network& network, Weights weights, const std::string& source);
 
 } // namespace hdap::network

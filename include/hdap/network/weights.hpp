@@ -29,6 +29,12 @@ std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Network& 
 /// Tensors that the network does not use are ignored.
 void check_weights(const Network& network, const Weights& weights);
 
+/// Throws DataError, which names `source`, the tensor, its first wrong channel and the value there,
+/// when one of the network's tensors holds what nothing can be computed with: NaN, infinity, or a
+/// variance below zero. All that reads weights from outside calls it, after check_weights.
+/// Complexity: O(weights), at the speed of the memory.
+void check_values(const Network& network, const Weights& weights, const std::string& source);
+
 /// Random weights for training from scratch: convolutions normal with variance 2/(inputs of one
 /// output) (He et al., ICCV 2015, eq. 10) and zero bias, batch norm as identity, linear layers
 /// uniform in ±1/√inputs. Every layer draws from its own stream: the values depend on `seed` and

@@ -214,9 +214,10 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
                 return CandidateAccuracy{*number, 0};
     }
     throw CandidateFailure(
-        {.reason = fmt::format("accuracy.command `{}` {}, in {} {}{}", command_.command,
-                               problem_of(outcome, command_.timeout_seconds), command_.retries + 1,
-                               command_.retries == 0 ? "try" : "tries", last_words(outcome)),
+        {.reason =
+             fmt::format("accuracy.command `{}` {}, in {}{}", command_.command,
+                         problem_of(outcome, command_.timeout_seconds),
+                         core::counted(command_.retries + 1, "try", "tries"), last_words(outcome)),
          .output = printed_by(outcome),
          .network = content_of(file),
          .format = command_.format});

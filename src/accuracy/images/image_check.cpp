@@ -1,6 +1,7 @@
 #include "image_check.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 
 #include <fmt/core.h>
 
@@ -12,8 +13,8 @@ void check_fit(const network::Network& network, const ImageData& images, const s
     check_images(images, name);
     const std::vector<network::TensorShape> shapes = network::infer_shapes(network);
     const auto text = [](const network::TensorShape& shape) {
-        return fmt::format("{} channels of {} x {}", shape.channels, shape.extent.height,
-                           shape.extent.width);
+        return fmt::format("{} of {} x {}", core::counted(shape.channels, "channel"),
+                           shape.extent.height, shape.extent.width);
     };
     const network::TensorShape image{images.channels, {images.height, images.width}};
     if (shapes.front() != image)

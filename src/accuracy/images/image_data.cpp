@@ -107,8 +107,8 @@ ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string
     const storage::Shape shape = shape_of(file, images_path);
     if (shape.size() != 4)
         throw core::DataError(
-            fmt::format("{}: '{}' has {} dimensions, expected 4: [count][channels][height][width]",
-                        file.name(), images_path, shape.size()));
+            fmt::format("{}: '{}' has {}, expected 4: [count][channels][height][width]",
+                        file.name(), images_path, core::counted(shape.size(), "dimension")));
     check_bytes(file, images_path);
     ImageData images{.count = to_int64(shape[0]),
                      .channels = to_int64(shape[1]),
@@ -142,9 +142,9 @@ void check_images(const ImageData& images, const std::string& name) {
 void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
                        const std::string& name) {
     if (normalisation.mean.size() != images.mean.size())
-        throw core::DataError(
-            fmt::format("{}: its normalisation is for {} channels, the images have {}", name,
-                        normalisation.mean.size(), images.mean.size()));
+        throw core::DataError(fmt::format("{}: its normalisation is for {}, the images have {}",
+                                          name, core::counted(normalisation.mean.size(), "channel"),
+                                          images.mean.size()));
     images.mean = normalisation.mean;
     images.deviation = normalisation.deviation;
 }

@@ -217,6 +217,7 @@ class TorchTraining final : public Training {
 
     void restore(const TrainingState& state) override {
         network::check_weights(state_.start.network, state.weights);
+        network::check_values(state_.start.network, state.weights, "training state");
         translate_errors([&] {
             TorchNetwork loaded(state_.network.network(), state.weights);
             auto next_velocity = state_.velocity.begin();

@@ -238,6 +238,10 @@ const std::vector<Integer>& Constant::integers() const {
     return *std::get<1>(elements);
 }
 
+void Constant::check_finite() const {
+    check_values(name, shape.empty() ? 1 : shape.front(), floats());
+}
+
 std::vector<float> Constant::take_floats() && {
     (void)floats();
     const auto& shared = std::get<0>(elements);

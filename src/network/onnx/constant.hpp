@@ -32,6 +32,9 @@ struct Constant {
     /// Throw DataError when the elements are of the other kind.
     [[nodiscard]] const std::vector<float>& floats() const;
     [[nodiscard]] const std::vector<Integer>& integers() const;
+    /// Throws DataError, as check_values does, unless the elements are finite floats. The channel
+    /// that it names is of the first dimension.
+    void check_finite() const;
     /// The elements; moved out of the constant where nobody else has it.
     [[nodiscard]] std::vector<float> take_floats() &&;
     [[nodiscard]] std::size_t size() const noexcept;

@@ -14,7 +14,9 @@ constexpr std::size_t longest_message = 1000;
 template <class Import>
 NetworkWithWeights with_name(const std::string& name, Import import) {
     try {
-        return import();
+        NetworkWithWeights read = import();
+        check_values(read.network, read.weights, "its weights");
+        return read;
     } catch (const core::DataError& error) {
         throw core::DataError(name + ": " +
                               core::shortened(core::printable(error.what()), longest_message));

@@ -20,6 +20,7 @@ bool near(double a, double b) {
 /// What a constant adds to or multiplies with: one number, or one for each channel.
 std::vector<double> channel_values(const Constant& constant, const Feature& feature,
                                    std::int64_t channels) {
+    constant.check_finite();
     const std::vector<float>& values = constant.floats();
     const std::size_t rank = feature.dims.size() + 1;
     bool fits = feature.order.empty() && constant.shape.size() <= rank && !values.empty();

@@ -13,6 +13,7 @@ namespace {
 
 /// One number for each of `count` channels, or one for all.
 std::vector<float> channel_parameter(const Constant& constant, std::int64_t count) {
+    constant.check_finite();
     const std::vector<float>& values = constant.floats();
     const auto size = static_cast<std::size_t>(count);
     if (values.size() == 1) return std::vector<float>(size, values[0]);
@@ -67,6 +68,7 @@ void import_convolution(OnnxImporter& importer, const OnnxNode& node) {
     layer.inputs = {input};
     layer.bias = node.has_input(2);
     const std::size_t index = importer.append(std::move(layer), name);
+    weight.check_finite();
     const std::vector<std::int64_t> shape = weight.shape;
     // append has checked the groups.
     const std::int64_t inputs = importer.shape(input).channels / importer.node(index).groups;
@@ -110,6 +112,7 @@ std::size_t append_linear(OnnxImporter& importer, const OnnxNode& node, Constant
     if (weight.shape.size() != 2)
         throw core::DataError(fmt::format("the weight '{}' has shape {}, must have 2 dimensions",
                                           weight.name, shape_text(weight.shape)));
+    if (!transpose) weight.check_finite();
     const std::int64_t outputs = weight.shape[transpose ? 1 : 0];
     const std::int64_t inputs = weight.shape[transpose ? 0 : 1];
     if (inputs != input.dims[0])

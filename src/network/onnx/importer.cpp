@@ -112,9 +112,8 @@ std::array<std::int64_t, 4> input_sizes(const onnx::TypeProto::Tensor& type) {
         throw core::DataError("holds no floating-point numbers; export the network with an input "
                               "of type FLOAT");
     if (type.shape().dim_size() != 4)
-        throw core::DataError(
-            fmt::format("has {} dimensions, must have 4: batch, channels, height, width",
-                        type.shape().dim_size()));
+        throw core::DataError(fmt::format("has {}, must have 4: batch, channels, height, width",
+                                          core::counted(type.shape().dim_size(), "dimension")));
     std::array<std::int64_t, 4> sizes{};
     for (int axis = 0; axis < 4; ++axis)
         sizes[static_cast<std::size_t>(axis)] =

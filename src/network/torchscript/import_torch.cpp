@@ -42,7 +42,9 @@ NetworkWithWeights read_program(std::span<const std::byte> bytes, const std::str
     std::vector<std::size_t> outputs = as_data_error(name, "read the program", [&] {
         return torchscript::Reader(name, assembly).run(loaded.module);
     });
-    return {std::move(assembly).finish(std::move(outputs)), loaded.normalisation};
+    PrunedNetwork network = std::move(assembly).finish(std::move(outputs));
+    check_values(network.network, network.weights, name);
+    return {std::move(network), loaded.normalisation};
 }
 
 TorchscriptWeights read_tensors(std::span<const std::byte> bytes, const std::string& name) {

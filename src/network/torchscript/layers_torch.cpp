@@ -1,3 +1,4 @@
+#include "hdap/core/text.hpp"
 #include "load_torch.hpp"
 #include "operators_torch.hpp"
 
@@ -66,8 +67,9 @@ Value convolution(const OperatorCall& call) {
     node.padding = padding_of(call, node);
     node.bias = call.find("bias") != nullptr;
     if (node.groups < 1 || filters.size(1) * node.groups != input.sizes[1])
-        call.fail(fmt::format("has a weight of shape {} and {} groups, but an input of {} channels",
-                              shape_of(filters), node.groups, input.sizes[1]));
+        call.fail(fmt::format("has a weight of shape {} and {}, but an input of {}",
+                              shape_of(filters), core::counted(node.groups, "group"),
+                              core::counted(input.sizes[1], "channel")));
     Tensor values = to_floats(filters);
     const std::size_t from = settle_input(call, input, node, values);
     const Traced result = call.append(std::move(node), {from});
@@ -84,8 +86,8 @@ Traced append_linear(const OperatorCall& call, const Traced& given, const Known&
     const Traced input = call.flat(given);
     const at::Tensor& matrix = weight.value.toTensor();
     if (matrix.dim() != 2 || matrix.size(1) != input.sizes[1])
-        call.fail(fmt::format("has a weight of shape {}, but an input of {} channels",
-                              shape_of(matrix), input.sizes[1]));
+        call.fail(fmt::format("has a weight of shape {}, but an input of {}", shape_of(matrix),
+                              core::counted(input.sizes[1], "channel")));
     Node node;
     node.name = call.name_of_layer(weight, "fc");
     node.op = Operator::linear;

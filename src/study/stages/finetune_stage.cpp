@@ -1,6 +1,7 @@
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/progress.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
@@ -303,7 +304,8 @@ bool make_networks(StudyRun& run) {
             run.finetuned.push_back(read_network(network_file(run.directory->path(), entry.id)));
         export_networks(run.directory->path(), run.finetuned, run.settings().report.formats);
         if (!remaining.empty())
-            run.job.log.info(fmt::format("fine-tune: {} networks", run.finetuned.size()));
+            run.job.log.info(
+                fmt::format("fine-tune: {}", core::counted(run.finetuned.size(), "network")));
     });
     return true;
 }

@@ -53,9 +53,10 @@ void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering)
         ++(cluster < 0 ? noise : devices[static_cast<std::size_t>(cluster)]);
     const double largest = static_cast<double>(*std::max_element(devices.begin(), devices.end())) /
                            static_cast<double>(clustering.devices());
-    run.job.log.info(fmt::format(
-        "clusters: {}, eps {}, largest {} % of the fleet, {} noise devices", clustering.clusters(),
-        core::significant(clustering.eps), core::significant(100.0 * largest, 3), noise));
+    run.job.log.info(fmt::format("clusters: {}, eps {}, largest {} % of the fleet, {}",
+                                 clustering.clusters(), core::significant(clustering.eps),
+                                 core::significant(100.0 * largest, 3),
+                                 core::counted(noise, "noise device")));
     if (clustering.no_dense_group)
         run.job.log.warning("no dense group of devices was found, so the whole fleet is one "
                             "cluster; try a larger clusters.eps or a smaller clusters.min_points");
@@ -71,11 +72,10 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
         mape += weights[k] * errors[k].mape;
         tau += weights[k] * errors[k].kendall_tau;
     }
-    run.job.log.info(
-        fmt::format("surrogates: {} of {} clusters, cross-validated MAPE {} %, Kendall "
-                    "tau {}",
-                    surrogate.kind(), errors.size(), core::significant(100.0 * mape, 3),
-                    core::significant(tau, 3)));
+    run.job.log.info(fmt::format("surrogates: {} of {}, cross-validated MAPE {} %, Kendall "
+                                 "tau {}",
+                                 surrogate.kind(), core::counted(errors.size(), "cluster"),
+                                 core::significant(100.0 * mape, 3), core::significant(tau, 3)));
 }
 
 } // namespace
@@ -88,9 +88,9 @@ bool make_fleet(StudyRun& run) {
             fleet::write_fleet(file, *devices);
             file.attribute("/", "batch", run.settings().fleet.batch);
         });
-        run.job.log.info(fmt::format("fleet: {} devices ({}), each measured on {} benchmark "
-                                     "networks",
-                                     devices->devices(), devices->sku, devices->benchmarks()));
+        run.job.log.info(fmt::format("fleet: {} ({}), each measured on {}",
+                                     core::counted(devices->devices(), "device"), devices->sku,
+                                     core::counted(devices->benchmarks(), "benchmark network")));
         if (static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
             run.job.log.warning(fmt::format(
                 "only {} of {} benchmark networks (fleet.benchmarks) were measured on every "
@@ -127,13 +127,12 @@ bool make_profile(StudyRun& run) {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
             fleet::write_profile(file, measured->profile);
         });
-        run.job.log.info(
-            fmt::format("profile: {} candidates on the representatives of each cluster",
-                        measured->profile.candidates()));
+        run.job.log.info(fmt::format("profile: {} on the representatives of each cluster",
+                                     core::counted(measured->profile.candidates(), "candidate")));
         if (measured->left_out > 0)
-            run.job.log.warning(fmt::format("profile: {} candidates were not measured on every "
-                                            "cluster and are left out",
-                                            measured->left_out));
+            run.job.log.warning(fmt::format("profile: left out, as not measured on every "
+                                            "cluster: {}",
+                                            core::counted(measured->left_out, "candidate")));
     });
     return true;
 }

@@ -55,9 +55,9 @@ search::SearchState resume(StudyRun& run, search::Algorithm& algorithm) {
     const std::int64_t wanted = run.settings().search.length.generations;
     if (done > wanted)
         throw core::ConfigError(
-            fmt::format("{}: has done {} generations already, and search.generations = {} asks for "
+            fmt::format("{}: has done {} already, and search.generations = {} asks for "
                         "fewer; choose another run directory with --out",
-                        run.file("search.h5").string(), done, wanted));
+                        run.file("search.h5").string(), core::counted(done, "generation"), wanted));
     run.directory->lengthen(run.settings(), done, run.job.log);
     if (done >= 0 && done < wanted)
         run.job.log.info(fmt::format("search: continuing after generation {}", done));
@@ -81,7 +81,8 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
     std::size_t given_up = 0;
     for (std::size_t i = 0; i < state.log.size(); ++i)
         given_up += state.log[i].given_up_after > 0 ? 1 : 0;
-    std::string text = fmt::format("search: {} candidates evaluated", state.log.size());
+    std::string text =
+        fmt::format("search: {} evaluated", core::counted(state.log.size(), "candidate"));
     if (given_up > 0) text += fmt::format(" ({} given up early)", given_up);
     if (const std::size_t failed = state.log.failures(); failed > 0)
         text += fmt::format(" ({} failed)", failed);

@@ -428,6 +428,9 @@ TEST_CASE("from its state a training goes on to the same bits", "[training]") {
     state = whole->state();
     state.progress.step = 1000;
     CHECK_THROWS_WITH(whole->restore(state), Contains("step 1000 of 18"));
+    state = whole->state();
+    state.weights.begin()->second.values.front() = NAN;
+    CHECK_THROWS_WITH(whole->restore(state), Contains("training state: tensor") && Contains("nan"));
     state.weights.begin()->second.values.pop_back();
     CHECK_THROWS_AS(whole->restore(state), core::DataError);
 }

@@ -740,3 +740,19 @@ TEST_CASE("read_onnx says which file it cannot read") {
     std::filesystem::resize_file(folder / "huge.onnx", 3'000'000'000);
     CHECK_THROWS_WITH(read_onnx(folder / "huge.onnx"), Contains("larger than 2 GB"));
 }
+
+TEST_CASE("constants that are not finite are refused by their names in the file") {
+    OnnxGraph graph;
+    std::vector<float> filters(4 * 3 * 3 * 3, 0.5F);
+    filters[2 * 27] = NAN;
+    graph.output(graph.add_named("/conv/Conv", "Conv",
+                                 {"x", graph.weight("onnx::Conv_7", {4, 3, 3, 3}, filters)})[0]);
+    CHECK_THAT(import_error(graph), Contains("test.onnx: node '/conv/Conv' (Conv)") &&
+                                        Contains("tensor 'onnx::Conv_7' holds nan in channel 2"));
+    CHECK_THAT(operator_error(13, "Mul", {}, {{INFINITY}}),
+               Contains("'here' (Mul)") && Contains("tensor 'c0' holds inf"));
+    CHECK_THAT(operator_error(13, "Add", {}, {{NAN}}), Contains("tensor 'c0' holds nan"));
+    CHECK_THAT(operator_error(13, "Clip", {}, {{0.0F}, {NAN}}), Contains("clips to [0, nan]"));
+    CHECK_THAT(operator_error(13, "LeakyRelu", {{"alpha", NAN}}),
+               Contains("negative_slope is nan"));
+}

@@ -570,7 +570,7 @@ TEST_CASE("Forms of operators that networks here cannot express are refused with
                Contains("aten::linear of module 'fc'") && Contains("flatten it first"));
     CHECK_THAT(refusal(Program{.parts = {{"conv", conv(5, 2, 1)}},
                                .forward = forward("return self.conv.forward(x)")}),
-               Contains("has a weight of shape [2, 5, 1, 1] and 1 groups, but an input of 4"));
+               Contains("has a weight of shape [2, 5, 1, 1] and 1 group, but an input of 4"));
     CHECK_THAT(refusal(Program{.tensors = {{"w", torch::randn({6, 6})}},
                                .forward = forward("return x * self.w")}),
                Contains("one value for each of 4 channels"));
@@ -601,7 +601,7 @@ TEST_CASE("The shape of an image is taken from the caller, or from a file of our
     CHECK(parse_torchscript(ours, "n.pt", TensorShape{3, {24, 40}}).network.input_extent ==
           Extent{24, 40});
     CHECK_THROWS_WITH(parse_torchscript(ours, "n.pt", TensorShape{1, {32, 32}}),
-                      Contains("an input of 1 channels"));
+                      Contains("an input of 1 channel"));
     const auto theirs = saved(Program{.forward = forward("return torch.relu(x)")}.make());
     CHECK_THROWS_WITH(parse_torchscript(theirs, "n.pt", std::nullopt),
                       Contains("n.pt: a TorchScript file does not tell the shape of the images"));
