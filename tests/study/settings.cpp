@@ -71,6 +71,9 @@ struct Change {
     }
     void operator()(const core::PathField& field) const { *field.value += "/a b"; }
     void operator()(const core::TextListField& field) const { field.value->push_back("d, \"e"); }
+    void operator()(const core::RealListField& field) const {
+        field.value->push_back(field.range.contains(0.1) ? 0.1 : field.range.maximum);
+    }
     void operator()(const core::ChoiceField& field) const {
         field.set((field.get() + 1) % field.names.size());
     }
