@@ -76,7 +76,7 @@ bool is_safetensors(const Bytes& bytes) {
 WeightFile read_safetensors(Bytes bytes, const std::string& name) {
     return {.format = "safetensors",
             .weights = parse_safetensors(bytes, name),
-            .normalisation = std::nullopt};
+            .normalisation = safetensors_normalisation(bytes, name)};
 }
 
 // ----------------------------------------------------------------------------------- TorchScript
@@ -208,17 +208,21 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
 } // namespace
 
 std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file) {
-    if (!file.has_attribute("/", "normalize_mean") && !file.has_attribute("/", "normalize_std"))
+    if (!file.has_attribute("/", mean_key) && !file.has_attribute("/", deviation_key))
         return std::nullopt;
-    Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
-                         .deviation = file.attribute_doubles("/", "normalize_std")};
+    Normalisation result{.mean = file.attribute_doubles("/", mean_key),
+                         .deviation = file.attribute_doubles("/", deviation_key)};
+    if (file.has_attribute("/", order_key))
+        result.order = parse_channel_order(file.attribute_string("/", order_key), file.name());
     check_normalisation(result, file.name());
     return result;
 }
 
 void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normalisation) {
-    file.attribute("/", "normalize_mean", normalisation.mean);
-    file.attribute("/", "normalize_std", normalisation.deviation);
+    file.attribute("/", mean_key, normalisation.mean);
+    file.attribute("/", deviation_key, normalisation.deviation);
+    if (normalisation.order != ChannelOrder::rgb)
+        file.attribute("/", order_key, std::string(channel_order_name(normalisation.order)));
 }
 
 WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name) {
