@@ -147,6 +147,11 @@ void use_normalisation(ImageData& images, const network::Normalisation& normalis
                         normalisation.mean.size(), images.mean.size()));
     images.mean = normalisation.mean;
     images.deviation = normalisation.deviation;
+    images.order = normalisation.order;
+}
+
+network::Normalisation normalisation_of(const ImageData& images) {
+    return {images.mean, images.deviation, images.order};
 }
 
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
@@ -162,7 +167,8 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
                      .pixels = {},
                      .labels = {},
                      .mean = images.mean,
-                     .deviation = images.deviation};
+                     .deviation = images.deviation,
+                     .order = images.order};
     const auto pixels = images.pixels.begin() + first * image;
     result.pixels.assign(pixels, pixels + count * image);
     const auto labels = images.labels.begin() + first;
