@@ -1,6 +1,6 @@
-#include "accuracy/images/image_check.hpp"
 #include "accuracy/images/normaliser.hpp"
 #include "hdap/accuracy/gradients.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "network_torch.hpp"
 
 #include <ATen/core/Reduction.h>

@@ -1,5 +1,5 @@
-#include "accuracy/images/image_check.hpp"
 #include "hdap/accuracy/evaluation.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/accuracy/training.hpp"
 #include "hdap/core/text.hpp"
 #include "learning_rate.hpp"
