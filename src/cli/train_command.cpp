@@ -186,6 +186,7 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     accuracy::use_one_thread_per_candidate();
     const TrainingInputs inputs =
         read_training_inputs(world, options.inputs, options.training.seed);
+    if (!inputs.note.empty()) log.info(inputs.note);
     std::optional<OutputLock> lock;
     storage::FileIdentity identity;
     bool complete = false;
@@ -271,6 +272,7 @@ void add_train_command(CLI::App& app, Action& action) {
     command->add_option("--teacher-weights", options->inputs.teacher_weights, "Its weights");
     add_number(*command, "--held-out", options->inputs.held_out, 0, 1e8,
                "Last training images, not trained on; 0: train on all");
+    add_setting_options(*command, settings_of(options->inputs.normalisation));
     add_setting_options(*command, settings_of(options->training));
     add_number(*command, "--seed", options->training.seed, 0, 1e15,
                "Of the first weights, the images' order and their variations");
