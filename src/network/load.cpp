@@ -74,8 +74,8 @@ void check_input(const NetworkSource& source, const Network& network) {
     if (!source.input) return;
     const TensorShape found = infer_shapes(network).front();
     const auto text = [](const TensorShape& shape) {
-        return fmt::format("{} channels of {} x {}", shape.channels, shape.extent.height,
-                           shape.extent.width);
+        return fmt::format("{} channel{} of {} x {}", shape.channels,
+                           shape.channels == 1 ? "" : "s", shape.extent.height, shape.extent.width);
     };
     if (found != *source.input)
         throw core::DataError(fmt::format("{}: takes images with {}, not {}; pack images like that "

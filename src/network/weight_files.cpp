@@ -188,6 +188,19 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
     return core::did_you_mean(name, names);
 }
 
+/// What to say where a tensor of the layer that makes the output is for another number of classes.
+std::string class_hint(const Network& network, const std::string& tensor,
+                       const std::vector<std::int64_t>& wanted,
+                       const std::vector<std::int64_t>& found) {
+    const Node& last = network.nodes[output_nodes(network).front()];
+    const bool of_output = tensor == last.name + ".weight" || tensor == last.name + ".bias";
+    if (!of_output || wanted.empty() || found.size() != wanted.size()) return "";
+    if (found.front() == wanted.front()) return "";
+    return fmt::format(" (they are for {} outputs, and {} are needed, one for each class: take the "
+                       "images of their classes, or train anew)",
+                       found.front(), wanted.front());
+}
+
 [[noreturn]] void refuse_weights(const Network& network, const Shapes& expected,
                                  const Weights& weights, const std::string& prefix,
                                  const std::string& source) {
@@ -196,7 +209,8 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
                       [&](const auto& entry) { return !fits(entry, weights, prefix); });
     std::string problem = fmt::format("'{}{}' of shape {}", prefix, name, shape_text(shape));
     if (const auto found = weights.find(prefix + name); found != weights.end())
-        problem += fmt::format(" has shape {} in the file", shape_text(found->second.shape));
+        problem += fmt::format(" has shape {} in the file{}", shape_text(found->second.shape),
+                               class_hint(network, name, shape, found->second.shape));
     else
         problem += " is missing" + nearest_name(prefix + name, weights);
     throw core::DataError(fmt::format(

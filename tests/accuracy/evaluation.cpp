@@ -88,7 +88,7 @@ TEST_CASE("what does not fit together is refused", "[evaluation]") {
     CHECK_THROWS_AS(accuracy(images, 100'001), core::ConfigError);
     CHECK_THROWS_AS(accuracy({}, 10), core::DataError);
     CHECK_THROWS_WITH(accuracy(synthetic_images({.height = 16, .width = 17, .classes = 4}), 10),
-                      Contains("1 channels of 16 x 17") && Contains("1 channels of 16 x 16"));
+                      Contains("1 channel of 16 x 17") && Contains("1 channel of 16 x 16"));
     CHECK_THROWS_WITH(accuracy(synthetic_images({.height = 16, .width = 16, .classes = 5}), 10),
                       Contains("5 classes"));
     Weights lacking = problem.weights;

@@ -101,6 +101,6 @@ TEST_CASE("a file that takes other images than are asked for is refused with bot
         NetworkSource grey = source_of(file);
         grey.input = {1, {8, 8}};
         CHECK_THROWS_WITH(load_network(grey),
-                          Contains("3 channels of 8 x 8, not 1 channels of 8 x 8"));
+                          Contains("3 channels of 8 x 8, not 1 channel of 8 x 8"));
     }
 }

@@ -56,9 +56,10 @@ void check_labels(const ImageData& images, const std::string& name) {
         std::find_if(images.labels.begin(), images.labels.end(),
                      [&](std::int32_t label) { return label < 0 || label >= images.classes; });
     if (wrong != images.labels.end())
-        throw core::DataError(fmt::format("{}: the label of image {} is {}, must be in [0, {}]",
+        throw core::DataError(fmt::format("{}: the label of image {} is {}, must be in [0, {}], as "
+                                          "there are {} classes (attribute 'classes')",
                                           name, wrong - images.labels.begin(), *wrong,
-                                          images.classes - 1));
+                                          images.classes - 1, images.classes));
 }
 
 void check_extents(const ImageData& images, const std::string& name) {

@@ -12,8 +12,8 @@ namespace {
 using network::TensorShape;
 
 std::string text_of(const TensorShape& shape) {
-    return fmt::format("{} channels of {} x {}", shape.channels, shape.extent.height,
-                       shape.extent.width);
+    return fmt::format("{} channel{} of {} x {}", shape.channels, shape.channels == 1 ? "" : "s",
+                       shape.extent.height, shape.extent.width);
 }
 
 /// What makes images fit a network that takes others.

@@ -135,7 +135,8 @@ Extent choose_extent(const Extent& of_file, const std::optional<Extent>& wanted)
     if ((of_file.height > 0 && of_file.height != wanted->height) ||
         (of_file.width > 0 && of_file.width != wanted->width))
         throw core::DataError(
-            fmt::format("is {} x {}, {} x {} was asked for; export the network for that size",
+            fmt::format("is {0} x {1}, {2} x {3} was asked for; export the network for that size, "
+                        "or pack images of {0} x {1} (`hdap data pack`)",
                         of_file.height, of_file.width, wanted->height, wanted->width));
     return *wanted;
 }

@@ -37,7 +37,7 @@ std::string refusal(const network::Network& network, std::int64_t classes,
 TEST_CASE("images that are not what the network takes are refused with how to pack them",
           "[image_fit]") {
     CHECK_THAT(refusal(network_with(5), 5, 1),
-               Contains("images.h5") && Contains("'m.onnx'") && Contains("1 channels of 8 x 8") &&
+               Contains("images.h5") && Contains("'m.onnx'") && Contains("1 channel of 8 x 8") &&
                    Contains("3 channels of 8 x 8") && Contains("--size 8 --channels 3"));
     CHECK(refusal(network_with(5), 5) == "no error");
 }
