@@ -203,7 +203,8 @@ TrainedNetwork load_with_weights(const SourceOptions& options,
     result.normalisation = network::choose_normalisation(options.normalisation, files, channels);
     if (loaded.normalisation)
         tell(network::conflict(*result.normalisation, *loaded.normalisation,
-                               options.source.network));
+                               options.source.weights.empty() ? options.source.network
+                                                              : options.source.weights));
     return result;
 }
 

@@ -53,9 +53,9 @@ struct Networks {
     std::string note; ///< of files that say another one than the options
 };
 
-/// What the options say, the rest as `told` by the file of the network called `name`, else as the
-/// images' file tells; nothing where the options say nothing, and no file does. `note` gets what to
-/// tell of a file that says something else.
+/// What the options say, the rest as `told` by the file `name`, else as the images' file tells;
+/// nothing where the options say nothing, and no file does. `note` gets what to tell of a file that
+/// says something else.
 std::optional<network::Normalisation>
 chosen_normalisation(const TrainingInputOptions& options,
                      const std::optional<network::Normalisation>& told, const std::string& name,
@@ -72,8 +72,9 @@ Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
     Networks result;
     auto start = load(options.network, options.weights, options.width, images);
     accuracy::check_fit(start.network, images, options.data, options.network);
-    result.normalisation =
-        chosen_normalisation(options, start.normalisation, options.network, images, result.note);
+    result.normalisation = chosen_normalisation(
+        options, start.normalisation, options.weights.empty() ? options.network : options.weights,
+        images, result.note);
     if (!start.weights) start.weights = network::initial_weights(start.network, seed);
     result.start = {std::move(start.network), std::move(*start.weights)};
     if (options.teacher.empty()) return result;

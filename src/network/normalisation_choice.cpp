@@ -86,13 +86,12 @@ Normalisation no_normalisation(std::int64_t channels) {
 }
 
 std::string conflict(const Normalisation& chosen, const Normalisation& file,
-                     const std::string& network) {
+                     const std::string& name) {
     if (chosen.order == file.order && about_equal(chosen.mean, file.mean) &&
         about_equal(chosen.deviation, file.deviation))
         return "";
-    return fmt::format(
-        "images: normalised as settings or options say, {}; the file of '{}' says {}",
-        described(chosen), network, described(file));
+    return fmt::format("images: normalised as settings or options say, {}; '{}' says {}",
+                       described(chosen), name, described(file));
 }
 
 std::vector<core::Setting> settings_of(NormalisationChoice& choice) {

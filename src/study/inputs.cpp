@@ -64,8 +64,9 @@ Splits splits_on_every_rank(const parallel::Job& job, const Settings& settings) 
 /// The images are normalised as the settings say; what these leave open is as the network's file
 /// tells it, else the images' own. That is the network's normalisation from then on. Returns what
 /// to tell of a file that says something else than the settings.
-std::string share_normalisation(const network::NormalisationChoice& choice,
-                                network::Prunable& network, Splits& splits) {
+std::string share_normalisation(const Settings& settings, network::Prunable& network,
+                                Splits& splits) {
+    const network::NormalisationChoice& choice = settings.data.normalisation;
     const bool has_images = splits.train.count > 0;
     const auto told = network.normalisation;
     if (!has_images && !told && choice == network::NormalisationChoice()) return "";
@@ -78,7 +79,10 @@ std::string share_normalisation(const network::NormalisationChoice& choice,
     for (accuracy::ImageData* split : {&splits.train, &splits.test})
         if (split->count > 0)
             accuracy::use_normalisation(*split, *network.normalisation, network.network.name);
-    return told ? network::conflict(*network.normalisation, *told, network.network.name) : "";
+    if (!told) return "";
+    const std::string& file =
+        settings.network.weights.empty() ? settings.network.file : settings.network.weights;
+    return network::conflict(*network.normalisation, *told, file);
 }
 
 /// That the network classifies these images.
@@ -185,8 +189,7 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
     AccuracyInputs inputs;
     job.communicator.on_every_rank([&] {
         check_images_fit(settings, network.network, splits);
-        const std::string conflict =
-            share_normalisation(settings.data.normalisation, network, splits);
+        const std::string conflict = share_normalisation(settings, network, splits);
         if (!conflict.empty() && job.communicator.is_root()) job.log.info(conflict);
         inputs.content_key = content_key_of(network, splits);
         inputs.images = with_held_out(settings, std::move(splits));

@@ -6,6 +6,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
 using namespace hdap;
 using namespace hdap::accuracy;
 using Catch::Contains;
@@ -88,13 +92,17 @@ TEST_CASE("guessing is as good as the commonest class, but for images of one cla
     network::Network network;
     network.name = "head";
     network.input_extent = {8, 8};
-    network.nodes = {{.name = "input", .op = network::Operator::input, .output_channels = 1},
-                     {.name = "pool", .op = network::Operator::global_average_pool, .inputs = {0}},
-                     {.name = "fc",
-                      .op = network::Operator::linear,
-                      .inputs = {1},
-                      .output_channels = 4,
-                      .bias = true}};
+    network.nodes.resize(3);
+    network.nodes[0].name = "input";
+    network.nodes[0].output_channels = 1;
+    network.nodes[1].name = "pool";
+    network.nodes[1].op = network::Operator::global_average_pool;
+    network.nodes[1].inputs = {0};
+    network.nodes[2].name = "fc";
+    network.nodes[2].op = network::Operator::linear;
+    network.nodes[2].inputs = {1};
+    network.nodes[2].output_channels = 4;
+    network.nodes[2].bias = true;
     const auto weights = network::initial_weights(network, 1);
     ImageData images = testing::synthetic_images({.count = 40, .classes = 4});
     for (std::size_t i = 0; i < 40; ++i)

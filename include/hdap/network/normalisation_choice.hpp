@@ -13,10 +13,10 @@ namespace hdap::network {
 /// What a user says of the images that a network takes, (pixel · scale/255 − mean)/deviation; what
 /// is left open is as the files say.
 struct NormalisationChoice {
-    std::vector<double> mean;          ///< a number, or one per channel as the network takes them
-    std::vector<double> deviation;     ///< the same, above 0
-    double scale = 0.0;                ///< the value of a full pixel, e.g. 1 or 255; 0: left open
-    std::optional<ChannelOrder> order; ///< left open: none
+    std::vector<double> mean = {};      ///< a number, or one per channel as the network takes them
+    std::vector<double> deviation = {}; ///< the same, above 0
+    double scale = 0.0;                 ///< the value of a full pixel, e.g. 1 or 255; 0: left open
+    std::optional<ChannelOrder> order = {}; ///< left open: none
     bool operator==(const NormalisationChoice&) const = default;
 };
 
@@ -31,10 +31,10 @@ Normalisation choose_normalisation(const NormalisationChoice& choice, const Norm
 /// What leaves pixels of 0 to 1 as they are.
 Normalisation no_normalisation(std::int64_t channels);
 
-/// What to tell where images are normalised otherwise, by more than rounding, than the file of the
-/// network called `network` says; else nothing.
+/// What to tell where images are normalised otherwise, by more than rounding, than the file `name`
+/// says; else nothing.
 std::string conflict(const Normalisation& chosen, const Normalisation& file,
-                     const std::string& network);
+                     const std::string& name);
 
 /// The settings "mean", "std", "scale" and "channels", which must not outlive `choice`.
 std::vector<core::Setting> settings_of(NormalisationChoice& choice);

@@ -29,11 +29,13 @@ network::PrunedNetwork normalising_itself(const network::PrunedNetwork& plain,
     for (Node& node : nodes)
         for (std::size_t& input : node.inputs)
             ++input;
-    nodes.insert(nodes.begin() + 1, Node{.name = "normalise",
-                                         .op = Operator::conv2d,
-                                         .inputs = {0},
-                                         .output_channels = 3,
-                                         .bias = true});
+    Node first;
+    first.name = "normalise";
+    first.op = Operator::conv2d;
+    first.inputs = {0};
+    first.output_channels = 3;
+    first.bias = true;
+    nodes.insert(nodes.begin() + 1, first);
     network::Tensor weight{{3, 3, 1, 1}, std::vector<float>(9, 0.0F)};
     network::Tensor bias{{3}, std::vector<float>(3, 0.0F)};
     for (std::size_t c = 0; c < 3; ++c) {
