@@ -123,14 +123,14 @@ TEST_CASE("another normalisation is told, can be said, and is remembered in ever
     const Arguments right{"--scale", "255", "--mean", "76.5", "--std", "63.75"};
     for (const char* name : {"said.h5", "said.onnx", "said.pt"}) {
         INFO(name);
-        output(study, with(with({"prune", "--keep", "1", "--out", folder + name}, source),
-                           with(data, {"--mean", "0.9"})));
+        output(study, with(with({"prune", "--keep", "1", "--mean", "0.9"}, source),
+                           with(data, {"--out", folder + name})));
         const Outcome told = network(study, with({"eval", folder + name}, with(data, right)));
         CHECK_THAT(told.errors, Contains("(pixel / 255 - [0.9000]) / [0.2500]"));
         output(study, with(with({"export", "--classes", "3", "--channels", "1", "--image-size",
-                                 "16", "--out", folder + name},
+                                 "16", "--scale", "255", "--mean", "76.5", "--std", "63.75"},
                                 source),
-                           right));
+                           {"--out", folder + name}));
         const json found = as_json(study, with({"eval", folder + name}, data));
         CHECK(found["top1"] == expected["top1"]);
     }

@@ -244,9 +244,18 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     const Names network{"network.name",     "network.width",        "network.file",
                         "network.min_keep", "network.min_channels", "network.channel_divisor",
                         "network.pinned"};
-    const Names accuracy{"network.criterion",         "data.held_out",  "data.evaluation_images",
-                         "data.recalibration_images", "data.batch",     "accuracy.evaluator",
-                         "accuracy.command",          "accuracy.format"};
+    const Names accuracy{"network.criterion",
+                         "data.held_out",
+                         "data.evaluation_images",
+                         "data.recalibration_images",
+                         "data.batch",
+                         "accuracy.evaluator",
+                         "accuracy.command",
+                         "accuracy.format",
+                         "data.mean",
+                         "data.std",
+                         "data.scale",
+                         "data.channels"};
     const auto both = [](Names a, const Names& b) {
         a.insert(b.begin(), b.end());
         return a;
