@@ -1,9 +1,9 @@
 #include "hdap/accuracy/batch_norm_insertion.hpp"
 
 #include "accuracy/engine/lane_kernels.hpp"
-#include "accuracy/images/image_check.hpp"
 #include "accuracy/norm_statistics.hpp"
 #include "hdap/accuracy/evaluation.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/pruning_structure.hpp"
 

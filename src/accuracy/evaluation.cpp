@@ -2,9 +2,9 @@
 
 #include "accuracy/engine/engine.hpp"
 #include "accuracy/engine/lane_kernels.hpp"
-#include "accuracy/images/image_check.hpp"
 #include "accuracy/images/normaliser.hpp"
 #include "accuracy/norm_statistics.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"

@@ -1,6 +1,6 @@
-#include "accuracy/images/image_check.hpp"
 #include "accuracy/images/normaliser.hpp"
 #include "backend_torch.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
 #include "network_torch.hpp"
 #include "threads_torch.hpp"

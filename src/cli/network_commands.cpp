@@ -3,6 +3,8 @@
 #include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/evaluation.hpp"
 #include "hdap/accuracy/gradients.hpp"
+#include "hdap/accuracy/image_fit.hpp"
+#include "hdap/accuracy/input_check.hpp"
 #include "hdap/core/log.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
@@ -10,10 +12,12 @@
 #include "hdap/network/importance.hpp"
 #include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/load.hpp"
+#include "hdap/network/normalisation_choice.hpp"
 #include "hdap/network/prunable.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "setting_options.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -36,7 +40,8 @@ struct SourceOptions {
     const CLI::App* command = nullptr;
     network::NetworkSource source;
     std::vector<std::int64_t> image_size; ///< one number, or height and width
-    std::int64_t channels = 3;
+    std::optional<std::int64_t> channels;
+    network::NormalisationChoice normalisation;
 };
 
 struct InfoOptions {
@@ -74,6 +79,38 @@ struct ConvertOptions {
     std::vector<std::string> outputs;
 };
 
+/// The settings of the normalisation whose names no other option has.
+std::vector<core::Setting> settings_but_channels(network::NormalisationChoice& choice) {
+    std::vector<core::Setting> settings = network::settings_of(choice);
+    std::erase_if(settings, [](const core::Setting& entry) { return entry.key == "channels"; });
+    return settings;
+}
+
+/// --channels: how many there are, or, where `with_order`, the order in which they are taken.
+void add_channels_option(CLI::App& command, SourceOptions& options, bool with_order) {
+    const auto choose = [&options, with_order](const std::string& text) {
+        std::int64_t count = 0;
+        const std::optional<network::ChannelOrder> order =
+            text == "rgb"   ? std::optional(network::ChannelOrder::rgb)
+            : text == "bgr" ? std::optional(network::ChannelOrder::bgr)
+                            : std::nullopt;
+        if (with_order && order)
+            options.normalisation.order = order;
+        else if (CLI::detail::lexical_cast(text, count))
+            options.channels = count;
+        else
+            throw CLI::ValidationError(
+                "--channels",
+                fmt::format("'{}' is {}", text,
+                            with_order ? "neither rgb nor bgr, nor a number" : "not a number"));
+    };
+    command.add_option_function<std::string>(
+        "--channels", choose,
+        with_order ? "Order in which the network takes the colours: rgb or bgr; or, without "
+                     "--data, how many channels an image has (default: 3)"
+                   : "Channels of an image (default: 3)");
+}
+
 void add_source_options(CLI::App& command, SourceOptions& options, bool needs_weights) {
     command
         .add_option("NETWORK", options.source.network,
@@ -89,8 +126,8 @@ void add_source_options(CLI::App& command, SourceOptions& options, bool needs_we
         ->capture_default_str();
     command.add_option("--classes", options.source.zoo.classes,
                        "Zoo: classes; default: as published");
-    command.add_option("--channels", options.channels, "Channels of an image")
-        ->capture_default_str();
+    if (needs_weights) add_setting_options(command, settings_but_channels(options.normalisation));
+    add_channels_option(command, options, needs_weights);
     command
         .add_option(
             "--image-size", options.image_size,
@@ -116,7 +153,7 @@ void refuse_options(const SourceOptions& options, std::initializer_list<const ch
 /// The images that `--image-size` and `--channels` describe.
 network::TensorShape image_shape(const SourceOptions& options) {
     const auto& size = options.image_size;
-    return {options.channels, {size.front(), size.back()}};
+    return {options.channels.value_or(3), {size.front(), size.back()}};
 }
 
 network::LoadedNetwork load(const SourceOptions& options) {
@@ -125,16 +162,17 @@ network::LoadedNetwork load(const SourceOptions& options) {
             options, {"--width", "--classes"},
             fmt::format("is for networks of the zoo; '{}' is none", options.source.network));
     network::NetworkSource source = options.source;
-    source.zoo.input_channels = options.channels;
+    source.zoo.input_channels = options.channels.value_or(3);
     if (!options.image_size.empty()) {
         source.input = image_shape(options);
         source.zoo.input_extent = source.input->extent;
     }
     network::LoadedNetwork loaded = network::load_network(source);
     const std::int64_t channels = network::infer_shapes(loaded.network).front().channels;
-    if (options.command->count("--channels") > 0 && channels != options.channels)
+    // With a size, the file was held against both.
+    if (options.image_size.empty() && options.channels && channels != *options.channels)
         throw core::UsageError(fmt::format("--channels {}: '{}' takes images with {}",
-                                           options.channels, options.source.network,
+                                           *options.channels, options.source.network,
                                            core::counted(channels, "channel")));
     return loaded;
 }
@@ -144,13 +182,53 @@ struct TrainedNetwork {
     std::optional<network::Normalisation> normalisation;
 };
 
-TrainedNetwork load_with_weights(const SourceOptions& options) {
+void fit_to_images(SourceOptions& options, const accuracy::ImageData& images) {
+    constexpr const char* why = "the images of --data tell that";
+    refuse_options(options, {"--classes", "--image-size"}, why);
+    if (options.channels) throw core::UsageError(fmt::format("--channels: {}", why));
+    options.source.zoo.classes = images.classes;
+    options.channels = images.channels;
+    options.image_size = {images.height, images.width};
+}
+
+/// Tells on stderr what changes no result.
+void tell(const std::string& note) {
+    if (!note.empty()) core::Log({}).info(note);
+}
+
+/// The network, and the normalisation of its images: what the options say, the rest as its file
+/// says, else `images`, if there are any. Nothing where nobody says anything.
+TrainedNetwork load_with_weights(const SourceOptions& options,
+                                 const accuracy::ImageData* images = nullptr) {
     network::LoadedNetwork loaded = load(options);
     if (!loaded.weights)
         throw core::UsageError(
             fmt::format("'{}' has no weights of its own; name a file of weights with --weights",
                         options.source.network));
-    return {{std::move(loaded.network), std::move(*loaded.weights)}, loaded.normalisation};
+    TrainedNetwork result{{std::move(loaded.network), std::move(*loaded.weights)},
+                          loaded.normalisation};
+    const bool chosen = options.normalisation != network::NormalisationChoice();
+    if (!chosen && (loaded.normalisation || !images)) return result;
+    const std::int64_t channels = network::infer_shapes(result.network.network).front().channels;
+    const network::Normalisation files = loaded.normalisation ? *loaded.normalisation
+                                         : images             ? accuracy::normalisation_of(*images)
+                                                              : network::no_normalisation(channels);
+    result.normalisation = network::choose_normalisation(options.normalisation, files, channels);
+    if (loaded.normalisation)
+        tell(network::conflict(*result.normalisation, *loaded.normalisation,
+                               options.source.weights.empty() ? options.source.network
+                                                              : options.source.weights));
+    return result;
+}
+
+/// The network, and `images` as it takes them. Throws DataError where it takes others.
+TrainedNetwork load_for(accuracy::ImageData& images, const std::string& file,
+                        SourceOptions& options) {
+    fit_to_images(options, images);
+    TrainedNetwork result = load_with_weights(options, &images);
+    accuracy::check_fit(result.network.network, images, file, options.source.network);
+    accuracy::use_normalisation(images, *result.normalisation, options.source.network);
+    return result;
 }
 
 /// Images of a packed file; for a network of the zoo they say what it takes.
@@ -159,14 +237,6 @@ accuracy::ImageData read_split(const std::string& file, const std::string& split
         storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
     storage::read_identity(reader, accuracy::images_schema);
     return accuracy::read_images(reader, split);
-}
-
-void fit_to_images(SourceOptions& options, const accuracy::ImageData& images) {
-    refuse_options(options, {"--classes", "--channels", "--image-size"},
-                   "the images of --data tell that");
-    options.source.zoo.classes = images.classes;
-    options.channels = images.channels;
-    options.image_size = {images.height, images.width};
 }
 
 std::string shape_text(const network::TensorShape& shape) {
@@ -292,15 +362,27 @@ ExitCode info(const InfoOptions& options) {
     return ExitCode::complete;
 }
 
+/// Tells when the network hardly gets the images that it was trained for.
+void warn_of_other_images(const EvalOptions& options, const network::PrunedNetwork& network,
+                          const accuracy::ImageData& images, double accuracy) {
+    // Of two accuracies none is far apart from such a one.
+    constexpr double good = 0.9;
+    if (images.count < 2 || accuracy > good) return;
+    const accuracy::InputCheck check = accuracy::check_input(
+        network.network, network.weights, images, images, options.evaluation, options.threads);
+    // Statistics that are recomputed on too few images are nobody's concern here.
+    if (accuracy::is_far_apart(check) && check.right_own > check.right_recalibrated) return;
+    const std::string doubts = accuracy::doubts(check, images);
+    if (!doubts.empty()) core::Log({}).warning(doubts);
+}
+
 ExitCode evaluate(EvalOptions options) {
     accuracy::ImageData images = read_split(options.data, options.split);
     if (options.images > images.count)
         throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
                                            options.split, options.data, images.count));
     if (options.images > 0) images = accuracy::slice(images, 0, options.images);
-    fit_to_images(options.network, images);
-    const auto [network, normalisation] = load_with_weights(options.network);
-    if (normalisation) accuracy::use_normalisation(images, *normalisation, network.network.name);
+    const auto [network, normalisation] = load_for(images, options.data, options.network);
     const auto start = std::chrono::steady_clock::now();
     const accuracy::Metrics metrics = accuracy::measure(network.network, network.weights, images,
                                                         options.evaluation, options.threads);
@@ -311,6 +393,7 @@ ExitCode evaluate(EvalOptions options) {
                                           network.network.name, options.split, options.data));
     const double rate = static_cast<double>(metrics.images) / taken.count();
     const bool five = images.classes > 5; // else the right one is always among them
+    warn_of_other_images(options, network, images, metrics.top1);
     if (options.json) {
         std::printf("%s\n", ordered_json{{"network", network.network.name},
                                          {"data", options.data},
@@ -456,11 +539,10 @@ ExitCode prune(PruneOptions options) {
     if (!options.data.empty()) {
         const auto train = read_split(options.data, "train");
         images = accuracy::slice(train, 0, std::min(options.recalibration_images, train.count));
-        fit_to_images(options.network, images);
     }
-    const auto [network, normalisation] = load_with_weights(options.network);
-    if (normalisation && images.count > 0)
-        accuracy::use_normalisation(images, *normalisation, network.network.name);
+    const auto [network, normalisation] = images.count > 0
+                                              ? load_for(images, options.data, options.network)
+                                              : load_with_weights(options.network);
     core::Log log({.terminal = core::Log::stderr_is_terminal()});
     const network::Prunable prunable = prunable_network(options, network, images, log);
     const network::CostModel& costs = prunable.costs;

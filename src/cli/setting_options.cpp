@@ -50,6 +50,10 @@ class OptionMaker {
 
     void operator()(const core::TextListField& field) const { add(*field.value)->delimiter(','); }
 
+    void operator()(const core::RealListField& field) const {
+        restrict(add(*field.value)->delimiter(',')->allow_extra_args(false), field.range);
+    }
+
     void operator()(const core::ChoiceField& field) const {
         const auto choose = [field](const std::string& name) {
             const auto found = std::find(field.names.begin(), field.names.end(), name);
@@ -68,10 +72,14 @@ class OptionMaker {
 
     template <class Field>
     void add_number(const Field& field) const {
-        const auto minimum = static_cast<double>(field.range.minimum);
-        CLI::Option* option = add(*field.value);
-        option->check(within(minimum, static_cast<double>(field.range.maximum)));
-        if (field.range.open_minimum) option->check(above(minimum));
+        restrict(add(*field.value), field.range);
+    }
+
+    template <class Range>
+    static void restrict(CLI::Option* option, const Range& range) {
+        const auto minimum = static_cast<double>(range.minimum);
+        option->check(within(minimum, static_cast<double>(range.maximum)));
+        if (range.open_minimum) option->check(above(minimum));
     }
 
     CLI::App& command_;

@@ -205,6 +205,7 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     const auto launch = parallel::inspect_launch(world, options.job.threads);
     const TrainingInputs inputs =
         read_training_inputs(world, options.inputs, options.training.seed);
+    if (!inputs.note.empty()) log.info(inputs.note);
     std::optional<OutputLock> lock;
     storage::FileIdentity identity;
     bool complete = false;
@@ -291,6 +292,7 @@ void add_train_command(CLI::App& app, Action& action) {
     command->add_option("--teacher-weights", options->inputs.teacher_weights, "Its weights");
     add_number(*command, "--held-out", options->inputs.held_out, 0, 1e8,
                "Last training images, not trained on; 0: train on all");
+    add_setting_options(*command, settings_of(options->inputs.normalisation));
     add_setting_options(*command, settings_of(options->training));
     add_number(*command, "--seed", options->training.seed, 0, 1e15,
                "Of the first weights, the images' order and their variations");

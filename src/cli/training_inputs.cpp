@@ -1,6 +1,7 @@
 #include "training_inputs.hpp"
 
 #include "hdap/accuracy/image_file.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
@@ -49,26 +50,52 @@ struct Networks {
     network::PrunedNetwork start;
     std::optional<network::PrunedNetwork> teacher;
     std::optional<network::Normalisation> normalisation;
+    std::string note; ///< of files that say another one than the options
 };
+
+/// What the options say, the rest as `told` by the file `name`, else as the images' file tells;
+/// nothing where the options say nothing, and no file does. `note` gets what to tell of a file that
+/// says something else.
+std::optional<network::Normalisation>
+chosen_normalisation(const TrainingInputOptions& options,
+                     const std::optional<network::Normalisation>& told, const std::string& name,
+                     const accuracy::ImageData& images, std::string& note) {
+    if (options.normalisation == network::NormalisationChoice()) return told;
+    const network::Normalisation chosen = network::choose_normalisation(
+        options.normalisation, told.value_or(accuracy::normalisation_of(images)), images.channels);
+    if (told) note = network::conflict(chosen, *told, name);
+    return chosen;
+}
 
 Networks load_networks(const TrainingInputOptions& options, std::uint64_t seed,
                        const accuracy::ImageData& images) {
     Networks result;
     auto start = load(options.network, options.weights, options.width, images);
-    result.normalisation = start.normalisation;
+    accuracy::check_fit(start.network, images, options.data, options.network);
+    result.normalisation = chosen_normalisation(
+        options, start.normalisation, options.weights.empty() ? options.network : options.weights,
+        images, result.note);
     if (!start.weights) start.weights = network::initial_weights(start.network, seed);
     result.start = {std::move(start.network), std::move(*start.weights)};
     if (options.teacher.empty()) return result;
     auto teacher = load(options.teacher, options.teacher_weights, 1.0, images);
+    accuracy::check_fit(teacher.network, images, options.data, options.teacher);
     if (!teacher.weights)
         throw core::UsageError(fmt::format(
             "the teacher '{}' has no weights of its own; name a file with --teacher-weights",
             options.teacher));
     const auto& wanted = teacher.normalisation;
-    if (result.normalisation && wanted && result.normalisation != wanted)
+    const std::string conflict =
+        result.normalisation && wanted
+            ? network::conflict(*result.normalisation, *wanted, options.teacher)
+            : "";
+    if (!conflict.empty() && options.normalisation == network::NormalisationChoice())
         throw core::UsageError(fmt::format(
-            "the teacher '{}' takes images that are normalised otherwise than those of '{}'",
-            options.teacher, options.network));
+            "the teacher '{}' takes images that are normalised otherwise than those of '{}': {} "
+            "and {}",
+            options.teacher, options.network, network::described(*wanted),
+            network::described(*result.normalisation)));
+    if (result.note.empty()) result.note = conflict;
     if (!result.normalisation) result.normalisation = wanted;
     result.teacher = {std::move(teacher.network), std::move(*teacher.weights)};
     return result;
@@ -79,7 +106,10 @@ std::optional<network::Normalisation> read_networks(const parallel::Communicator
                                                     const TrainingInputOptions& options,
                                                     std::uint64_t seed, TrainingInputs& inputs) {
     std::optional<Networks> networks;
-    world.on_root([&] { networks = load_networks(options, seed, inputs.train); });
+    world.on_root([&] {
+        networks = load_networks(options, seed, inputs.train);
+        inputs.note = networks->note;
+    });
     const auto start =
         study::make_on_every_rank(world, options.network, [&](storage::Hdf5Writer& file) {
             network::write_network(file, networks->start);
@@ -112,7 +142,7 @@ TrainingInputs read_training_inputs(const parallel::Communicator& world,
             for (accuracy::ImageData* split : {&inputs.train, &inputs.held_out, &inputs.test})
                 if (split->count > 0)
                     accuracy::use_normalisation(*split, *normalisation, inputs.start.network.name);
-        inputs.normalisation = {inputs.train.mean, inputs.train.deviation};
+        inputs.normalisation = accuracy::normalisation_of(inputs.train);
     });
     return inputs;
 }

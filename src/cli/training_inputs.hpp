@@ -1,7 +1,7 @@
 #pragma once
 
 #include "hdap/accuracy/image_data.hpp"
-#include "hdap/network/normalisation.hpp"
+#include "hdap/network/normalisation_choice.hpp"
 #include "hdap/parallel/communicator.hpp"
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct TrainingInputOptions {
     std::string teacher_weights;
     std::string data;
     std::int64_t held_out = 5000;
+    network::NormalisationChoice normalisation;
 };
 
 /// All that a training reads. The same on every rank.
@@ -28,8 +29,10 @@ struct TrainingInputs {
     accuracy::ImageData test;
     network::PrunedNetwork start;
     std::optional<network::PrunedNetwork> teacher;
-    /// Of the images: what the network's or the teacher's file tells, or else their own.
+    /// Of the images: what the options say, the network's or the teacher's file tells, or else
+    /// their own.
     network::Normalisation normalisation;
+    std::string note; ///< on the root: what to tell of files that say another one than the options
 };
 
 /// Reads it on the root, for every rank. `seed` makes the weights of a network that has none.

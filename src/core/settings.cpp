@@ -54,9 +54,10 @@ std::string quoted(const std::string& text) {
     return result + "\"";
 }
 
-std::string list_text(const std::vector<std::string>& list) {
+template <class T, class TextOf>
+std::string list_text(const std::vector<T>& list, const TextOf& text_of) {
     std::vector<std::string> words(list.size());
-    std::transform(list.begin(), list.end(), words.begin(), quoted);
+    std::transform(list.begin(), list.end(), words.begin(), text_of);
     return "[" + join(words) + "]";
 }
 
@@ -86,13 +87,7 @@ class Loader {
         *field.value = value;
     }
 
-    void operator()(const RealField& field) const {
-        if (!node_.is_number()) fail("is not a number" + allowed(field.range));
-        const double value = *node_.value<double>();
-        if (!std::isfinite(value)) fail("is not a finite number" + allowed(field.range));
-        check_range(value, field.range);
-        *field.value = value;
-    }
+    void operator()(const RealField& field) const { *field.value = number(node_, field.range); }
 
     void operator()(const BooleanField& field) const {
         if (!node_.is_boolean()) fail("is neither true nor false");
@@ -116,6 +111,16 @@ class Loader {
             field.value->push_back(**entry.as_string());
     }
 
+    void operator()(const RealListField& field) const {
+        std::vector<double> numbers;
+        if (const toml::array* array = node_.as_array())
+            for (const toml::node& entry : *array)
+                numbers.push_back(number(entry, field.range));
+        else
+            numbers.push_back(number(node_, field.range));
+        *field.value = std::move(numbers);
+    }
+
     void operator()(const ChoiceField& field) const {
         const std::string value = text();
         check_known(value, field.names);
@@ -133,6 +138,14 @@ class Loader {
     template <class T>
     void check_range(T value, const Range<T>& range) const {
         if (!range.contains(value)) fail("is out of range" + allowed(range));
+    }
+
+    [[nodiscard]] double number(const toml::node& node, const Range<double>& range) const {
+        if (!node.is_number()) fail("is not a number" + allowed(range));
+        const double value = *node.value<double>();
+        if (!std::isfinite(value)) fail("is not a finite number" + allowed(range));
+        check_range(value, range);
+        return value;
     }
 
     [[nodiscard]] std::string text() const {
@@ -225,7 +238,12 @@ struct ValueText {
     }
     std::string operator()(const TextField& field) const { return quoted(*field.value); }
     std::string operator()(const PathField& field) const { return quoted(*field.value); }
-    std::string operator()(const TextListField& field) const { return list_text(*field.value); }
+    std::string operator()(const TextListField& field) const {
+        return list_text(*field.value, quoted);
+    }
+    std::string operator()(const RealListField& field) const {
+        return list_text(*field.value, number_text<double>);
+    }
     std::string operator()(const ChoiceField& field) const {
         return quoted(field.names[field.get()]);
     }
@@ -239,6 +257,7 @@ struct AllowedText {
     std::string operator()(const TextField& field) const { return join(field.choices, " | "); }
     std::string operator()(const PathField&) const { return ""; }
     std::string operator()(const TextListField&) const { return ""; }
+    std::string operator()(const RealListField& field) const { return range_text(field.range); }
     std::string operator()(const ChoiceField& field) const { return join(field.names, " | "); }
 };
 
@@ -313,6 +332,11 @@ Setting path(std::string key, std::string& value, std::string comment, Outputs s
 Setting text_list(std::string key, std::vector<std::string>& value, std::string comment,
                   Outputs shapes) {
     return {std::move(key), TextListField{&value}, std::move(comment), shapes};
+}
+
+Setting real_list(std::string key, std::vector<double>& value, Range<double> range,
+                  std::string comment, Outputs shapes) {
+    return {std::move(key), RealListField{&value, range}, std::move(comment), shapes};
 }
 
 void load_settings(const Configuration& configuration, const std::string& toml_text,

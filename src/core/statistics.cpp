@@ -106,6 +106,17 @@ double quantile_of_sorted(std::span<const double> sorted, double p) {
     return std::lerp(sorted[place.below], sorted[above], place.share);
 }
 
+Interval wilson_interval(std::int64_t successes, std::int64_t trials, double z) {
+    if (trials < 1 || successes < 0 || successes > trials)
+        throw InternalError(fmt::format("no share: {} of {}", successes, trials));
+    const auto n = static_cast<double>(trials);
+    const double share = static_cast<double>(successes) / n;
+    const double centre = share + z * z / (2.0 * n);
+    const double reach = z * std::sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n));
+    const double scale = 1.0 + z * z / n;
+    return {std::max(0.0, (centre - reach) / scale), std::min(1.0, (centre + reach) / scale)};
+}
+
 double kendall_tau(std::span<const double> x, std::span<const double> y) {
     const std::size_t count = x.size();
     if (y.size() != count || count < 2)

@@ -78,8 +78,9 @@ void check_input(const NetworkSource& source, const Network& network) {
                            shape.extent.height, shape.extent.width);
     };
     if (found != *source.input)
-        throw core::DataError(fmt::format("{}: takes images with {}, not {}", source.network,
-                                          text(found), text(*source.input)));
+        throw core::DataError(fmt::format("{}: takes images with {}, not {}; pack images like that "
+                                          "(`hdap data pack`), or export the network for others",
+                                          source.network, text(found), text(*source.input)));
 }
 
 [[noreturn]] void refuse(const std::string& network) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -68,6 +69,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
     [[nodiscard]] std::vector<Entry>& entries() { return entries_; }
 
+    /// Of the metadata, those that tell a normalisation.
+    [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
     bool start_object(std::size_t) override {
         if (place_ == Place::before) return go(Place::tensors);
         if (place_ != Place::tensor_value) refuse("an object");
@@ -91,7 +95,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
 
     bool string(std::string& value) override {
-        if (place_ == Place::metadata_value) return go(Place::metadata);
+        if (place_ == Place::metadata_value) {
+            if (key_ == mean_key || key_ == deviation_key || key_ == order_key)
+                metadata_[key_] = std::move(value);
+            return go(Place::metadata);
+        }
         if (place_ != Place::field_value || key_ != "dtype") refuse("a text");
         set(entries_.back().dtype, std::move(value));
         return go(Place::fields);
@@ -170,6 +178,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     std::string key_;
     std::set<std::string> names_;
     std::vector<Entry> entries_;
+    std::map<std::string, std::string> metadata_;
 };
 
 float from_half(std::uint16_t half) {
@@ -224,10 +233,18 @@ class Reader {
         data_ = bytes.subspan(length_bytes + length);
     }
 
+    [[nodiscard]] std::optional<Normalisation> normalisation() const {
+        const HeaderReader header = read_header();
+        const auto text = [&](const char* key) {
+            const auto found = header.metadata().find(key);
+            return found == header.metadata().end() ? std::string() : found->second;
+        };
+        if (text(mean_key).empty() && text(deviation_key).empty()) return std::nullopt;
+        return parse_normalisation(text(mean_key), text(deviation_key), text(order_key), name_);
+    }
+
     [[nodiscard]] Weights read() const {
-        HeaderReader header(name_);
-        const char* const text = reinterpret_cast<const char*>(header_.data());
-        nlohmann::json::sax_parse(text, text + header_.size(), &header);
+        HeaderReader header = read_header();
         std::vector<Entry>& entries = header.entries();
         for (const Entry& entry : entries)
             check(entry);
@@ -248,6 +265,13 @@ class Reader {
   private:
     [[noreturn]] void fail(const std::string& what) const {
         throw core::DataError(fmt::format("{}: not a safetensors file: {}", name_, what));
+    }
+
+    [[nodiscard]] HeaderReader read_header() const {
+        HeaderReader header(name_);
+        const char* const text = reinterpret_cast<const char*>(header_.data());
+        nlohmann::json::sax_parse(text, text + header_.size(), &header);
+        return header;
     }
 
     static std::pair<std::uint64_t, std::uint64_t> range(const Entry& entry) {
@@ -323,8 +347,17 @@ Weights parse_safetensors(std::span<const std::byte> bytes, const std::string& n
     return Reader(bytes, name).read();
 }
 
-std::vector<std::byte> safetensors_bytes(const Weights& weights) {
+std::optional<Normalisation> safetensors_normalisation(std::span<const std::byte> bytes,
+                                                       const std::string& name) {
+    return Reader(bytes, name).normalisation();
+}
+
+std::vector<std::byte> safetensors_bytes(const Weights& weights,
+                                         const std::optional<Normalisation>& normalisation) {
     nlohmann::json header = nlohmann::json::object(); // in the names' order, as `weights`
+    if (normalisation)
+        for (const auto& [key, text] : normalisation_entries(*normalisation))
+            header[metadata_key][key] = text;
     std::size_t size = 0;
     for (const auto& [name, tensor] : weights) {
         check_filled(name, tensor);
@@ -351,8 +384,9 @@ std::vector<std::byte> safetensors_bytes(const Weights& weights) {
     return bytes;
 }
 
-void write_safetensors(const std::filesystem::path& path, const Weights& weights) {
-    storage::write_atomically(path, safetensors_bytes(weights));
+void write_safetensors(const std::filesystem::path& path, const Weights& weights,
+                       const std::optional<Normalisation>& normalisation) {
+    storage::write_atomically(path, safetensors_bytes(weights, normalisation));
 }
 
 } // namespace hdap::network

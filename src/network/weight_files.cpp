@@ -76,7 +76,7 @@ bool is_safetensors(const Bytes& bytes) {
 WeightFile read_safetensors(Bytes bytes, const std::string& name) {
     return {.format = "safetensors",
             .weights = parse_safetensors(bytes, name),
-            .normalisation = std::nullopt};
+            .normalisation = safetensors_normalisation(bytes, name)};
 }
 
 // ----------------------------------------------------------------------------------- TorchScript
@@ -188,6 +188,19 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
     return core::did_you_mean(name, names);
 }
 
+/// What to say where a tensor of the layer that makes the output is for another number of classes.
+std::string class_hint(const Network& network, const std::string& tensor,
+                       const std::vector<std::int64_t>& wanted,
+                       const std::vector<std::int64_t>& found) {
+    const Node& last = network.nodes[output_nodes(network).front()];
+    const bool of_output = tensor == last.name + ".weight" || tensor == last.name + ".bias";
+    if (!of_output || wanted.empty() || found.size() != wanted.size()) return "";
+    if (found.front() == wanted.front()) return "";
+    return fmt::format(" (they are for {} outputs, and {} are needed, one for each class: take the "
+                       "images of their classes, or train anew)",
+                       found.front(), wanted.front());
+}
+
 [[noreturn]] void refuse_weights(const Network& network, const Shapes& expected,
                                  const Weights& weights, const std::string& prefix,
                                  const std::string& source) {
@@ -196,7 +209,8 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
                       [&](const auto& entry) { return !fits(entry, weights, prefix); });
     std::string problem = fmt::format("'{}{}' of shape {}", prefix, name, shape_text(shape));
     if (const auto found = weights.find(prefix + name); found != weights.end())
-        problem += fmt::format(" has shape {} in the file", shape_text(found->second.shape));
+        problem += fmt::format(" has shape {} in the file{}", shape_text(found->second.shape),
+                               class_hint(network, name, shape, found->second.shape));
     else
         problem += " is missing" + nearest_name(prefix + name, weights);
     throw core::DataError(fmt::format(
@@ -208,17 +222,21 @@ std::string nearest_name(const std::string& name, const Weights& weights) {
 } // namespace
 
 std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file) {
-    if (!file.has_attribute("/", "normalize_mean") && !file.has_attribute("/", "normalize_std"))
+    if (!file.has_attribute("/", mean_key) && !file.has_attribute("/", deviation_key))
         return std::nullopt;
-    Normalisation result{.mean = file.attribute_doubles("/", "normalize_mean"),
-                         .deviation = file.attribute_doubles("/", "normalize_std")};
+    Normalisation result{.mean = file.attribute_doubles("/", mean_key),
+                         .deviation = file.attribute_doubles("/", deviation_key)};
+    if (file.has_attribute("/", order_key))
+        result.order = parse_channel_order(file.attribute_string("/", order_key), file.name());
     check_normalisation(result, file.name());
     return result;
 }
 
 void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normalisation) {
-    file.attribute("/", "normalize_mean", normalisation.mean);
-    file.attribute("/", "normalize_std", normalisation.deviation);
+    file.attribute("/", mean_key, normalisation.mean);
+    file.attribute("/", deviation_key, normalisation.deviation);
+    if (normalisation.order != ChannelOrder::rgb)
+        file.attribute("/", order_key, std::string(channel_order_name(normalisation.order)));
 }
 
 WeightFile parse_weights(std::vector<std::byte> bytes, const std::string& name) {

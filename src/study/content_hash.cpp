@@ -23,6 +23,8 @@ void add_images(core::Sha256& hash, const accuracy::ImageData& images) {
     hash.update(std::as_bytes(std::span(images.labels)));
     hash.update(std::as_bytes(std::span(images.mean)));
     hash.update(std::as_bytes(std::span(images.deviation)));
+    if (images.order != network::ChannelOrder::rgb) // others' hashes are older than the order
+        hash.update(network::channel_order_name(images.order));
 }
 
 } // namespace hdap::study

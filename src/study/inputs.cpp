@@ -3,6 +3,7 @@
 #include "content_hash.hpp"
 #include "hdap/accuracy/batch_norm_insertion.hpp"
 #include "hdap/accuracy/gradients.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/importance.hpp"
@@ -84,16 +85,37 @@ Splits splits_on_every_rank(const parallel::Job& job, const Settings& settings) 
     return splits;
 }
 
-/// The images are normalised as the network's file tells it; else its normalisation is theirs.
-void share_normalisation(network::Prunable& network, Splits& splits) {
-    if (splits.train.count == 0) return;
-    if (!network.normalisation) {
-        network.normalisation = {splits.train.mean, splits.train.deviation};
-        return;
-    }
+/// The images are normalised as the settings say; what these leave open is as the network's file
+/// tells it, else the images' own. That is the network's normalisation from then on. Returns what
+/// to tell of a file that says something else than the settings.
+std::string share_normalisation(const Settings& settings, network::Prunable& network,
+                                Splits& splits) {
+    const network::NormalisationChoice& choice = settings.data.normalisation;
+    const bool has_images = splits.train.count > 0;
+    const auto told = network.normalisation;
+    if (!has_images && !told && choice == network::NormalisationChoice()) return "";
+    const std::int64_t channels = network::infer_shapes(network.network).front().channels;
+    const network::Normalisation files =
+        told ? *told
+             : (has_images ? accuracy::normalisation_of(splits.train)
+                           : network::no_normalisation(channels));
+    network.normalisation = network::choose_normalisation(choice, files, channels);
     for (accuracy::ImageData* split : {&splits.train, &splits.test})
         if (split->count > 0)
             accuracy::use_normalisation(*split, *network.normalisation, network.network.name);
+    if (!told) return "";
+    const std::string& file =
+        settings.network.weights.empty() ? settings.network.file : settings.network.weights;
+    return network::conflict(*network.normalisation, *told, file);
+}
+
+/// That the network classifies these images.
+void check_images_fit(const Settings& settings, const network::Network& network,
+                      const Splits& splits) {
+    if (evaluator_of(settings) != "engine") return;
+    const std::string& name = settings.network.file.empty() ? network.name : settings.network.file;
+    accuracy::check_fit(network, splits.train, settings.data.file + ", '/train'", name);
+    accuracy::check_fit(network, splits.test, settings.data.file + ", '/test'", name);
 }
 
 StudyImages with_held_out(const Settings& settings, Splits splits) {
@@ -229,7 +251,9 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
     Splits splits = splits_on_every_rank(job, settings);
     AccuracyInputs inputs;
     job.communicator.on_every_rank([&] {
-        share_normalisation(network, splits);
+        check_images_fit(settings, network.network, splits);
+        const std::string conflict = share_normalisation(settings, network, splits);
+        if (!conflict.empty() && job.communicator.is_root()) job.log.info(conflict);
         inputs.content_key = content_key_of(network, splits);
     });
     inputs.norms = insert_norms(job, settings, splits.train, network);

@@ -82,19 +82,20 @@ Section network_section(Settings& s) {
 
 Section data_section(Settings& s) {
     constexpr auto shapes = accuracy_shapes;
-    return {"data",
-            "The images that accuracy is measured on",
-            {core::path("file", s.data.file, "Packed images (made by `hdap data pack`)",
-                        Outputs::nothing),
-             core::integer("held_out", s.data.held_out, {1, 100'000'000},
-                           "Last training images: never trained on, candidates are compared on "
-                           "them",
-                           shapes),
-             core::integer("evaluation_images", s.data.evaluation_images, {1, 100'000'000},
-                           "Held-out images that each candidate is evaluated on", shapes),
-             core::integer("recalibration_images", s.data.recalibration_images, {1, 1'000'000},
-                           "Training images that batch-norm statistics are recomputed on", shapes),
-             batch_setting(s.data.evaluation)}};
+    std::vector<Setting> settings{
+        core::path("file", s.data.file, "Packed images (made by `hdap data pack`)",
+                   Outputs::nothing),
+        core::integer("held_out", s.data.held_out, {1, 100'000'000},
+                      "Last training images: never trained on, candidates are compared on "
+                      "them",
+                      shapes),
+        core::integer("evaluation_images", s.data.evaluation_images, {1, 100'000'000},
+                      "Held-out images that each candidate is evaluated on", shapes),
+        core::integer("recalibration_images", s.data.recalibration_images, {1, 1'000'000},
+                      "Training images that batch-norm statistics are recomputed on", shapes)};
+    settings = joined(std::move(settings), settings_of(s.data.normalisation));
+    settings.push_back(batch_setting(s.data.evaluation));
+    return {"data", "The images that accuracy is measured on", std::move(settings)};
 }
 
 /// Those that there are, and the one that goes by what is there.

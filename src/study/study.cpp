@@ -1,6 +1,6 @@
 #include "hdap/study/study.hpp"
 
-#include "hdap/accuracy/evaluation.hpp"
+#include "hdap/accuracy/input_check.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/provenance.hpp"
 #include "hdap/core/text.hpp"
@@ -11,7 +11,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -71,6 +73,23 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
     return accuracy::make_candidate_evaluator(evaluator_of(settings), std::move(inputs));
 }
 
+/// Before any stage, as these may take hours: tells when the unpruned network hardly gets the
+/// images that it was trained for. A search that has begun was told before. On the root.
+void warn_of_other_images(const StudyRun& run) {
+    if (!run.evaluator || evaluator_of(run.settings()) != "engine") return;
+    if (std::filesystem::exists(run.file("search.h5"))) return;
+    const Settings::Data& data = run.settings().data;
+    const StudyImages& images = run.accuracy.images;
+    const auto held_out = accuracy::slice(images.held_out, 0, data.evaluation_images);
+    const auto recalibration = accuracy::slice(
+        images.train, 0, std::min(data.recalibration_images, accuracy::max_checked_statistics));
+    const std::string doubts =
+        accuracy::doubts(accuracy::check_input(run.network.network, *run.network.weights, held_out,
+                                               recalibration, data.evaluation, run.job.threads),
+                         held_out);
+    if (!doubts.empty()) run.job.log.warning(doubts);
+}
+
 /// One call of run_study.
 class Study {
   public:
@@ -88,6 +107,7 @@ class Study {
             if (!request.store.empty()) run_.store.emplace(request.store);
             begin_attempt();
             describe();
+            warn_of_other_images(run_);
         });
     }
 

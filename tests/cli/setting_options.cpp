@@ -20,6 +20,8 @@ struct Example {
     std::string schedule = "cosine";
     std::string file;
     std::vector<std::string> layers;
+    std::vector<double> mean;
+    std::string network;
     Metric metric = Metric::level;
     CLI::App app{"example"};
 
@@ -32,8 +34,10 @@ struct Example {
              core::text("schedule", schedule, {"cosine", "step"}, "How it falls", Outputs::nothing),
              core::path("file", file, "A file", Outputs::nothing),
              core::text_list("layers", layers, "Some layers", Outputs::nothing),
+             core::real_list("mean", mean, {-1.0, 255.0}, "Of pixels", Outputs::nothing),
              core::choice("metric", metric, {{"level", Metric::level}, {"shape", Metric::shape}},
                           "What is compared", Outputs::nothing)});
+        app.add_option("NETWORK", network);
     }
 
     void parse(std::vector<std::string> arguments) {
@@ -60,6 +64,7 @@ TEST_CASE("an option refuses what the setting refuses") {
     CHECK_THAT(refusal({"--min-points", "2.5"}), Contains("--min-points") && Contains("2.5"));
     CHECK_THAT(refusal({"--rate", "0"}), Contains("--rate") && Contains("'0' is not above 0"));
     CHECK_THAT(refusal({"--rate", "nan"}), Contains("'nan' is not a finite number"));
+    CHECK_THAT(refusal({"--mean", "1,256"}), Contains("--mean") && Contains("'256' is not in"));
     CHECK_THAT(refusal({"--schedule", "cos"}), Contains("--schedule") && Contains("cosine"));
     CHECK_THAT(refusal({"--metric", "size"}), Contains("--metric") && Contains("shape"));
     CHECK_THAT(refusal({"--min_points", "1"}), Contains("--min_points"));
@@ -80,7 +85,10 @@ TEST_CASE("without options all settings keep their values") {
 TEST_CASE("options set settings of every kind") {
     Example example;
     example.parse({"--min-points", "7", "--rate", "1", "--no-augment", "--schedule", "step",
-                   "--file", "a b", "--layers", "x,y", "--metric", "shape"});
+                   "--file", "a b", "--layers", "x,y", "--metric", "shape", "--mean", "-0.5,104",
+                   "a.onnx"});
+    CHECK(example.mean == std::vector<double>{-0.5, 104.0});
+    CHECK(example.network == "a.onnx");
     CHECK(example.min_points == 7);
     CHECK(example.rate == 1.0);
     CHECK_FALSE(example.augment);

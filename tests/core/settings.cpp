@@ -20,6 +20,7 @@ struct Example {
     std::string algorithm = "nsga2";
     std::string weights;
     std::vector<std::string> objectives{"latency.mean"};
+    std::vector<double> mean;
 
     Configuration configuration() {
         return {{"search",
@@ -31,7 +32,8 @@ struct Example {
                   integer("generations", generations, {}, "Generations", Outputs::search_length),
                   real("eta", eta, {0.0, 100.0, true}, "Crossover index", Outputs::search),
                   text_list("objectives", objectives, "What is minimised",
-                            Outputs::search | Outputs::results)}},
+                            Outputs::search | Outputs::results),
+                  real_list("mean", mean, {-1.0, 255.0}, "Of pixels", Outputs::nothing)}},
                 {"fleet.cluster",
                  "The clusters",
                  {boolean("augment", augment, "Flips", Outputs::nothing),
@@ -80,6 +82,10 @@ TEST_CASE("a value out of range or of another type names the value and what is a
     CHECK_THAT(message_of("[search]\neta = 0.0\n"), Contains("allowed: (0.0, 100.0]"));
     CHECK_THAT(message_of("[search]\neta = nan\n"), Contains("not a finite number"));
     CHECK_THAT(message_of("[search]\nobjectives = [1]\n"), Contains("is not a list of texts"));
+    CHECK_THAT(message_of("[search]\nmean = [1.0, 256]\n"),
+               Contains("search.mean = [ 1.0, 256 ] is out of range; allowed: [-1.0, 255.0]"));
+    CHECK_THAT(message_of("[search]\nmean = [\"1\"]\n"), Contains("is not a number"));
+    CHECK_THAT(message_of("[search]\nmean = [nan]\n"), Contains("is not a finite number"));
     CHECK_THAT(message_of("[fleet.cluster]\nmetric = \"shap\"\n"),
                Contains("is unknown (did you mean 'shape'?); known: level, shape"));
     CHECK_THAT(message_of("[search]\nalgorithm = \"nsga3\"\n"),
@@ -96,8 +102,10 @@ TEST_CASE("text that is no TOML names file, line and column") {
 
 TEST_CASE("overrides win over the file and need no quotes for texts") {
     Example example;
-    example.load("[search]\npopulation = 8\n",
-                 {"search.population=16", "fleet.cluster.metric=shape", "search.eta=2"});
+    example.load(
+        "[search]\npopulation = 8\n",
+        {"search.population=16", "fleet.cluster.metric=shape", "search.eta=2", "search.mean=0.5"});
+    CHECK(example.mean == std::vector<double>{0.5});
     CHECK(example.population == 16);
     CHECK(example.metric == Metric::shape);
     CHECK(example.eta == 2.0);
@@ -110,7 +118,7 @@ TEST_CASE("overrides win over the file and need no quotes for texts") {
 TEST_CASE("every kind of setting is printed and read back") {
     Example original;
     original.load("[search]\nalgorithm = \"random\"\npopulation = 99\ngenerations = -1\neta = 0.1\n"
-                  "objectives = [\"a\\\"b\", \"c\"]\n"
+                  "objectives = [\"a\\\"b\", \"c\"]\nmean = [0.1, 2]\n"
                   "[fleet.cluster]\naugment = false\nmetric = \"shape\"\nweights = \"w.h5\"\n");
     const std::string printed = settings_as_toml(original.configuration());
     CHECK_THAT(printed, Contains("# The search\n[search]\n") && Contains("\n\n# The clusters\n") &&
@@ -123,6 +131,7 @@ TEST_CASE("every kind of setting is printed and read back") {
     CHECK(copy.population == 99);
     CHECK(copy.generations == -1);
     CHECK(copy.eta == 0.1);
+    CHECK(copy.mean == std::vector<double>{0.1, 2.0});
     CHECK(copy.objectives == std::vector<std::string>{"a\"b", "c"});
     CHECK_FALSE(copy.augment);
     CHECK(copy.metric == Metric::shape);

@@ -93,6 +93,27 @@ TEST_CASE("both quantiles have the bits of a full sort", "[quantile]") {
     }
 }
 
+TEST_CASE("a share's interval refuses what is no share", "[wilson_interval]") {
+    CHECK_THROWS_AS(core::wilson_interval(0, 0, 1.96), core::InternalError);
+    CHECK_THROWS_AS(core::wilson_interval(-1, 5, 1.96), core::InternalError);
+    CHECK_THROWS_WITH(core::wilson_interval(6, 5, 1.96), Catch::Contains("6 of 5"));
+}
+
+TEST_CASE("a share's interval ends where the score test does, within [0, 1]", "[wilson_interval]") {
+    const double z = 3.29;
+    for (const std::int64_t trials : {1, 20, 500})
+        for (std::int64_t successes = 0; successes <= trials; ++successes) {
+            const auto [lower, upper] = core::wilson_interval(successes, trials, z);
+            const double share = static_cast<double>(successes) / static_cast<double>(trials);
+            CHECK(lower >= 0.0);
+            CHECK(upper <= 1.0);
+            for (const double end : {lower, upper}) // |share - p| = z sqrt(p (1 - p) / n)
+                CHECK(std::abs(share - end) ==
+                      Approx(z * std::sqrt(end * (1.0 - end) / static_cast<double>(trials)))
+                          .margin(1e-7));
+        }
+}
+
 TEST_CASE("kendall_tau refuses lists of one value and lists of two sizes", "[kendall_tau]") {
     const std::vector<double> one{1};
     const std::vector<double> two{1, 2};

@@ -251,6 +251,12 @@ TEST_CASE("a constraint that no candidate can meet ends with 4 and says by how m
     refused("early", "\"flops <= 0.001x\"",
             {"'flops <= 0.001x' cannot be met", "% too much", "network.min_keep"});
     CHECK_FALSE(fs::exists(study / "early/search.h5")); // found out before anything is evaluated
+    const Outcome other =
+        study.run(refused_launch(2), "other",
+                  {"--set", "search.constraints=[\"flops <= 0.001x\"]", "--set", "data.scale=255"});
+    INFO(other.errors);
+    CHECK(count_of(other.errors, "another normalisation") == 1);
+    CHECK(other.errors.find("another normalisation") < other.errors.find("fleet: "));
     refused("late", "\"latency.mean <= 1e-6\"",
             {"none of 16 candidates", "misses 'latency.mean <= 1e-6' by", "%"});
 }

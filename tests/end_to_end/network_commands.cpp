@@ -185,6 +185,47 @@ TEST_CASE("a step of pruning that does nothing says so") {
                Contains("14 of 14 pruning groups have no batch norm"));
 }
 
+TEST_CASE("another normalisation is told, can be said, and is remembered in every file") {
+    const TinyStudy study;
+    const std::string folder = study.folder().string() + "/";
+    const Arguments data{"--data", folder + "images.h5"};
+    const auto with = [](Arguments a, const Arguments& b) {
+        a.insert(a.end(), b.begin(), b.end());
+        return a;
+    };
+    const Arguments source{"mobilenet_v1", "--weights", folder + "weights.h5", "--width", "0.25"};
+    const json expected = as_json(study, with(with({"eval"}, source), data));
+    const Outcome wrong =
+        network(study, with(with({"eval", "--scale", "255"}, source), with(data, {"--json"})));
+    INFO(wrong.errors);
+    REQUIRE(wrong.exit_code == 0);
+    CHECK_THAT(wrong.errors, Contains("warning") && Contains("another normalisation") &&
+                                 Contains("data.scale") && Contains("[0.003922]"));
+    CHECK_THAT(wrong.errors, Contains("weights.h5' says (pixel / 255 - [0.3000])"));
+    CHECK(json::parse(wrong.output)["top1"] < expected["top1"]);
+    // The images' own, said in numbers for pixels of 0 to 255.
+    const Arguments right{"--scale", "255", "--mean", "76.5", "--std", "63.75"};
+    for (const char* name : {"said.h5", "said.onnx", "said.pt"}) {
+        INFO(name);
+        output(study, with(with({"prune", "--keep", "1", "--mean", "0.9"}, source),
+                           with(data, {"--out", folder + name})));
+        const Outcome told = network(study, with({"eval", folder + name}, with(data, right)));
+        CHECK_THAT(told.errors, Contains("(pixel / 255 - [0.9000]) / [0.2500]"));
+        output(study, with(with({"export", "--classes", "3", "--channels", "1", "--image-size",
+                                 "16", "--scale", "255", "--mean", "76.5", "--std", "63.75"},
+                                source),
+                           {"--out", folder + name}));
+        const json found = as_json(study, with({"eval", folder + name}, data));
+        CHECK(found["top1"] == expected["top1"]);
+    }
+    refuses(study, with(with({"eval", "--channels", "bgr"}, source), data), 2,
+            {"data.channels (--channels) is bgr", "1 channels"});
+    refuses(study, with(with({"eval", "--channels", "1"}, source), data), 2,
+            {"--channels: the images of --data tell that"});
+    refuses(study, {"export", folder + "said.h5", "--channels", "grb", "--out", folder + "x.h5"}, 2,
+            {"--channels: 'grb' is neither rgb nor bgr"});
+}
+
 TEST_CASE("an ONNX network ends where it is told to stop") {
     const TinyStudy study(TinyStudy::Weights::initial);
     const std::string folder = study.folder().string() + "/";

@@ -43,17 +43,19 @@ bool same_values(const Weights& a, const Weights& b) {
 TEST_CASE("a network comes back from a file of any format with its weights and normalisation") {
     const test::TemporaryFolder folder;
     const PrunedNetwork network = small_resnet();
-    const Normalisation normalisation{{0.1 + 0.2, 0.5, 0.0}, {0.25, 1.0 / 3.0, 1.0}};
+    Normalisation normalisation{{0.1 + 0.2, 0.5, 0.0}, {0.25, 1.0 / 3.0, 1.0}};
     for (const std::string& format : network_file_formats()) {
         CAPTURE(format);
         const auto file = folder / ("network" + format);
-        save_network(file, network, normalisation);
-        const LoadedNetwork loaded = load_network(source_of(file));
-        CHECK(infer_shapes(loaded.network).front() == infer_shapes(network.network).front());
-        CHECK(same_values(loaded.weights.value(), network.weights));
-        CHECK(loaded.normalisation == normalisation);
-        CHECK(load_weights(file).normalisation == normalisation);
-
+        for (const ChannelOrder order : {ChannelOrder::rgb, ChannelOrder::bgr}) {
+            normalisation.order = order;
+            save_network(file, network, normalisation);
+            const LoadedNetwork loaded = load_network(source_of(file));
+            CHECK(infer_shapes(loaded.network).front() == infer_shapes(network.network).front());
+            CHECK(same_values(loaded.weights.value(), network.weights));
+            CHECK(loaded.normalisation == normalisation);
+            CHECK(load_weights(file).normalisation == normalisation);
+        }
         save_network(file, network);
         CHECK_FALSE(load_network(source_of(file)).normalisation);
         CHECK_FALSE(load_weights(file).normalisation);

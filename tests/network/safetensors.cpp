@@ -1,6 +1,7 @@
 #include "hdap/network/safetensors.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/network/weight_files.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -118,6 +119,22 @@ TEST_CASE("weights survive a safetensors file bit for bit") {
         CHECK(again.at(name).shape == tensor.shape);
         CHECK(bytes_of(again.at(name).values) == bytes_of(tensor.values));
     }
+}
+
+TEST_CASE("a safetensors file tells its normalisation in the metadata") {
+    const test::TemporaryFolder folder;
+    const Normalisation normalisation{
+        {0.1 + 0.2, 0.5, 0.0}, {0.25, 1.0 / 3.0, 1.0}, ChannelOrder::bgr};
+    const auto file = folder / "w.safetensors";
+    write_safetensors(file, {{"x", {{1}, {2.0F}}}}, normalisation);
+    const WeightFile read = load_weights(file);
+    CHECK(read.normalisation == normalisation);
+    CHECK(read.weights.at("x").values == std::vector<float>{2.0F});
+    write_safetensors(file, {{"x", {{1}, {2.0F}}}});
+    CHECK_FALSE(load_weights(file).normalisation);
+    const std::string bad = R"({"__metadata__":{"normalize_mean":"[0.5]"}})";
+    CHECK_THROWS_WITH(safetensors_normalisation(file_of(bad, {}), "odd"),
+                      Contains("odd: normalize_mean and normalize_std"));
 }
 
 TEST_CASE("safetensors files refuse what they cannot hold") {

@@ -183,7 +183,10 @@ TEST_CASE("fit_weights names the first tensor that does not fit, and says how ma
     Weights reshaped = weights;
     reshaped["linear.weight"] = {{5, 32}, std::vector<float>(160)};
     refuses(reshaped, "96 of its 97 tensors are there and fit, but 'linear.weight' of shape "
-                      "[10, 32] has shape [5, 32] in the file");
+                      "[10, 32] has shape [5, 32] in the file (they are for 5 outputs, and 10 are "
+                      "needed, one for each class");
+    reshaped["linear.weight"] = {{10, 16}, std::vector<float>(160)};
+    refuses(reshaped, "has shape [10, 16] in the file;");
     refuses(with_prefix(missing, "module."), "'module.layer1.0.bn1.weight'");
     refuses({}, "0 of its 97 tensors");
     // Not a prefix of all names: what it means is not clear.

@@ -71,6 +71,9 @@ struct Change {
     }
     void operator()(const core::PathField& field) const { *field.value += "/a b"; }
     void operator()(const core::TextListField& field) const { field.value->push_back("d, \"e"); }
+    void operator()(const core::RealListField& field) const {
+        field.value->push_back(field.range.contains(0.1) ? 0.1 : field.range.maximum);
+    }
     void operator()(const core::ChoiceField& field) const {
         field.set((field.get() + 1) % field.names.size());
     }
@@ -241,10 +244,19 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     const Names network{"network.name",     "network.width",        "network.file",
                         "network.min_keep", "network.min_channels", "network.channel_divisor",
                         "network.pinned"};
-    const Names accuracy{
-        "network.criterion",         "data.held_out",   "data.evaluation_images",
-        "data.recalibration_images", "data.batch",      "accuracy.evaluator",
-        "accuracy.command",          "accuracy.format", "network.insert_batch_norms"};
+    const Names accuracy{"network.criterion",
+                         "data.held_out",
+                         "data.evaluation_images",
+                         "data.recalibration_images",
+                         "data.batch",
+                         "accuracy.evaluator",
+                         "accuracy.command",
+                         "accuracy.format",
+                         "network.insert_batch_norms",
+                         "data.mean",
+                         "data.std",
+                         "data.scale",
+                         "data.channels"};
     const auto both = [](Names a, const Names& b) {
         a.insert(b.begin(), b.end());
         return a;

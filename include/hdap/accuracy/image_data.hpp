@@ -21,18 +21,24 @@ struct ImageData {
     std::int64_t classes = 0;
     std::vector<std::uint8_t> pixels; ///< [count][channels][height][width]
     std::vector<std::int32_t> labels; ///< [count], each in [0, classes)
-    std::vector<double> mean;         ///< per channel, of pixel/255
-    std::vector<double> deviation;    ///< per channel, of pixel/255; positive
+    std::vector<double> mean;         ///< per channel, of pixel/255, as the network gets them
+    std::vector<double> deviation;    ///< the same; positive
+    /// In which the network gets the channels, which lie as red, green, blue where they are three.
+    network::ChannelOrder order = network::ChannelOrder::rgb;
 };
 
 /// Throws DataError when sizes, labels or normalisation of `images` do not fit together, or when
 /// there is no image at all. `name` stands for the images in messages.
 void check_images(const ImageData& images, const std::string& name);
 
-/// Normalises `images` as the network was trained to get them, not by their own mean and deviation.
+/// Normalises `images` as the network was trained to get them, not by their own mean and deviation,
+/// and hands it their channels in its order. Costs nothing per image.
 /// Throws DataError when the numbers of channels differ; `name` stands for the network.
 void use_normalisation(ImageData& images, const network::Normalisation& normalisation,
                        const std::string& name);
+
+/// How `images` are normalised now; after reading, by their own file.
+network::Normalisation normalisation_of(const ImageData& images);
 
 /// Images [first, first + count) of `images`. Throws DataError when there are not so many.
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count);

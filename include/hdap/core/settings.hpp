@@ -74,6 +74,11 @@ struct PathField {
 struct TextListField {
     std::vector<std::string>* value;
 };
+/// TOML may give a list of one number as the number itself.
+struct RealListField {
+    std::vector<double>* value; ///< each finite
+    Range<double> range;        ///< of each
+};
 /// A value of an enumeration, known by its index among `names`.
 struct ChoiceField {
     std::vector<std::string> names;
@@ -86,7 +91,7 @@ struct ChoiceField {
 struct Setting {
     std::string key; ///< within its section
     std::variant<IntegerField, RealField, BooleanField, TextField, PathField, TextListField,
-                 ChoiceField>
+                 RealListField, ChoiceField>
         field;
     std::string comment;
     Outputs shapes = Outputs::nothing;
@@ -103,6 +108,8 @@ Setting text(std::string key, std::string& value, std::vector<std::string> choic
 Setting path(std::string key, std::string& value, std::string comment, Outputs shapes);
 Setting text_list(std::string key, std::vector<std::string>& value, std::string comment,
                   Outputs shapes);
+Setting real_list(std::string key, std::vector<double>& value, Range<double> range,
+                  std::string comment, Outputs shapes);
 
 /// `choices`: all values of the enumeration and their names.
 template <class Enumeration>

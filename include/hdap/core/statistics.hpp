@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,16 @@ double quantile(std::vector<double> values, double p);
 
 /// The same of values in ascending order. Complexity: O(1).
 double quantile_of_sorted(std::span<const double> sorted, double p);
+
+struct Interval {
+    double lower = 0.0;
+    double upper = 0.0;
+};
+
+/// The score interval of a share of which `trials` trials brought `successes` (Wilson, Journal of
+/// the American Statistical Association 22, 1927); `z`: the normal quantile of its confidence, e.g.
+/// 1.96 for 95 %. Within [0, 1]. Throws InternalError unless 0 <= successes <= trials > 0.
+Interval wilson_interval(std::int64_t successes, std::int64_t trials, double z);
 
 /// Kendall's rank correlation tau-b, which allows for ties (Kendall 1945), in O(n log n) by
 /// counting the exchanges of a merge sort (Knight 1966). NaN when either side is constant.

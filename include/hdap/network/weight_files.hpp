@@ -20,8 +20,9 @@ struct WeightFile {
     std::optional<Normalisation> normalisation; ///< where the file tells it
 };
 
-/// The normalisation that the root attributes "normalize_mean" and "normalize_std" of an HDF5 file
-/// tell, or nothing. Throws DataError when they cannot be used.
+/// The normalisation that the root attributes "normalize_mean", "normalize_std" and
+/// "normalize_channels" (may be missing) of an HDF5 file tell, or nothing. Throws DataError when
+/// they cannot be used.
 std::optional<Normalisation> read_normalisation(const storage::Hdf5Reader& file);
 
 /// Writes these attributes.
@@ -32,8 +33,9 @@ void write_normalisation(storage::Hdf5Writer& file, const Normalisation& normali
 ///
 /// - HDF5, ours (hdap-weights/1, hdap-network/1: "/parameters/NAME") or a plain state dict with a
 ///   data set for each tensor, by PyTorch's names, at the file's root. The root attributes
-///   "normalize_mean" and "normalize_std", lists of a number per channel, tell the normalisation.
-/// - safetensors; see parse_safetensors.
+///   "normalize_mean" and "normalize_std", lists of a number per channel, and "normalize_channels"
+///   tell the normalisation.
+/// - safetensors; see parse_safetensors and safetensors_normalisation.
 /// - TorchScript archives; see parse_torchscript_weights, and its warning.
 /// - ONNX models, whose weights are named as read_onnx names them. Those of write_onnx and
 ///   write_torchscript tell the normalisation that they were given.

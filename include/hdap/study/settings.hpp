@@ -7,6 +7,7 @@
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/latency_source.hpp"
 #include "hdap/network/importance.hpp"
+#include "hdap/network/normalisation_choice.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/algorithm.hpp"
 #include "hdap/search/goal.hpp"
@@ -44,6 +45,7 @@ struct Settings {
         std::int64_t held_out = 5000;
         std::int64_t evaluation_images = 2000;
         std::int64_t recalibration_images = 500;
+        network::NormalisationChoice normalisation;
         accuracy::EvaluationParameters evaluation;
     } data;
 

@@ -1,7 +1,7 @@
 #include "hdap/core/command.hpp"
 
-#include "accuracy/images/image_check.hpp"
 #include "evaluators.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
@@ -202,7 +202,7 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
     if (!pruned) return std::nullopt;
     const ScratchFolder folder;
     const fs::path file = folder.path() / ("candidate." + command_.format);
-    network::save_network(file, *pruned);
+    network::save_network(file, *pruned, network_.normalisation);
     const std::string command = with_file(command_.command, file);
     core::CommandOutcome outcome;
     for (std::int64_t run = 0; run <= command_.retries; ++run) {

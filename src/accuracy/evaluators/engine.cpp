@@ -1,5 +1,5 @@
-#include "accuracy/images/image_check.hpp"
 #include "evaluators.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
 
 #include <fmt/core.h>

@@ -56,9 +56,10 @@ void check_labels(const ImageData& images, const std::string& name) {
         std::find_if(images.labels.begin(), images.labels.end(),
                      [&](std::int32_t label) { return label < 0 || label >= images.classes; });
     if (wrong != images.labels.end())
-        throw core::DataError(fmt::format("{}: the label of image {} is {}, must be in [0, {}]",
+        throw core::DataError(fmt::format("{}: the label of image {} is {}, must be in [0, {}], as "
+                                          "there are {} classes (attribute 'classes')",
                                           name, wrong - images.labels.begin(), *wrong,
-                                          images.classes - 1));
+                                          images.classes - 1, images.classes));
 }
 
 void check_extents(const ImageData& images, const std::string& name) {
@@ -147,6 +148,11 @@ void use_normalisation(ImageData& images, const network::Normalisation& normalis
                                           images.mean.size()));
     images.mean = normalisation.mean;
     images.deviation = normalisation.deviation;
+    images.order = normalisation.order;
+}
+
+network::Normalisation normalisation_of(const ImageData& images) {
+    return {images.mean, images.deviation, images.order};
 }
 
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
@@ -162,7 +168,8 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
                      .pixels = {},
                      .labels = {},
                      .mean = images.mean,
-                     .deviation = images.deviation};
+                     .deviation = images.deviation,
+                     .order = images.order};
     const auto pixels = images.pixels.begin() + first * image;
     result.pixels.assign(pixels, pixels + count * image);
     const auto labels = images.labels.begin() + first;

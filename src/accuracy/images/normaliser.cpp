@@ -13,7 +13,10 @@ void Normaliser::write(std::int64_t index, const Augmentation& augmentation, flo
     const std::int64_t channels = images_->channels;
     const std::int64_t height = images_->height;
     const std::int64_t width = images_->width;
-    const std::uint8_t* image = images_->pixels.data() + index * channels * height * width;
+    const std::uint8_t* const image = images_->pixels.data() + index * channels * height * width;
+    const bool turned = images_->order == network::ChannelOrder::bgr;
+    const std::uint8_t* const first = image + (turned ? (channels - 1) * height * width : 0);
+    const std::int64_t plane = turned ? -height * width : height * width;
     for (std::int64_t y = 0; y < height; ++y)
         for (std::int64_t x = 0; x < width; ++x) {
             const std::int64_t from_y = y + augmentation.shift_y;
@@ -22,7 +25,7 @@ void Normaliser::write(std::int64_t index, const Augmentation& augmentation, flo
             const bool inside = from_y >= 0 && from_y < height && from_x >= 0 && from_x < width;
             for (std::int64_t c = 0; c < channels; ++c) {
                 const std::uint8_t pixel =
-                    inside ? image[(c * height + from_y) * width + from_x] : std::uint8_t{0};
+                    inside ? first[c * plane + from_y * width + from_x] : std::uint8_t{0};
                 *target++ = table_[static_cast<std::size_t>(256 * c + pixel)];
             }
         }

@@ -14,7 +14,8 @@ struct Augmentation {
     std::int64_t shift_x = 0; ///< columns that it lies right of the image's left edge
 };
 
-/// Turns byte images into floats: (pixel/255 − mean) / deviation, per channel.
+/// Turns byte images into floats, (pixel/255 − mean) / deviation per channel, with their channels
+/// in the network's order.
 class Normaliser {
   public:
     /// Keeps a reference to `images`.

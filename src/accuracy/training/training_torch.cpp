@@ -1,6 +1,6 @@
 #include "accuracy/backend_torch.hpp"
-#include "accuracy/images/image_check.hpp"
 #include "accuracy/threads_torch.hpp"
+#include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/text.hpp"
 #include "learning_rate.hpp"
 #include "training_batches.hpp"

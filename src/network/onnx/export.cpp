@@ -511,10 +511,12 @@ void check_size(const Network& network) {
                         network.name, core::significant(static_cast<double>(bytes) / 1e9)));
 }
 
-void add_metadata(onnx::ModelProto& model, const char* key, const std::vector<double>& values) {
-    onnx::StringStringEntryProto* const entry = model.add_metadata_props();
-    entry->set_key(key);
-    entry->set_value(normalisation_text(values));
+void add_metadata(onnx::ModelProto& model, const Normalisation& normalisation) {
+    for (const auto& [key, value] : normalisation_entries(normalisation)) {
+        onnx::StringStringEntryProto* const entry = model.add_metadata_props();
+        entry->set_key(key);
+        entry->set_value(value);
+    }
 }
 
 onnx::ModelProto make_model(const Network& network, const Weights& weights,
@@ -527,10 +529,7 @@ onnx::ModelProto make_model(const Network& network, const Weights& weights,
     model.set_producer_version(provenance.software_version);
     model.add_opset_import()->set_version(opset);
     GraphWriter(network, weights, opset, *model.mutable_graph()).write();
-    if (parameters.normalisation) {
-        add_metadata(model, onnx_mean_key, parameters.normalisation->mean);
-        add_metadata(model, onnx_deviation_key, parameters.normalisation->deviation);
-    }
+    if (parameters.normalisation) add_metadata(model, *parameters.normalisation);
     return model;
 }
 

@@ -24,10 +24,13 @@ NetworkWithWeights with_name(const std::string& name, Import import) {
 }
 
 std::optional<Normalisation> normalisation_of(const OnnxModel& model) {
-    const std::string* const mean = model.metadata(onnx_mean_key);
-    const std::string* const deviation = model.metadata(onnx_deviation_key);
-    if (!mean && !deviation) return std::nullopt;
-    return parse_normalisation(mean ? *mean : "", deviation ? *deviation : "", "its metadata");
+    const auto text = [&](const char* key) {
+        const std::string* const found = model.metadata(key);
+        return found ? *found : std::string();
+    };
+    if (!model.metadata(mean_key) && !model.metadata(deviation_key)) return std::nullopt;
+    return parse_normalisation(text(mean_key), text(deviation_key), text(order_key),
+                               "its metadata");
 }
 
 NetworkWithWeights import_model(const OnnxModel& model, std::size_t bytes,

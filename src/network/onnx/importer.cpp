@@ -141,9 +141,17 @@ Extent choose_extent(const Extent& of_file, const std::optional<Extent>& wanted)
     if ((of_file.height > 0 && of_file.height != wanted->height) ||
         (of_file.width > 0 && of_file.width != wanted->width))
         throw core::DataError(
-            fmt::format("is {} x {}, {} x {} was asked for; export the network for that size",
+            fmt::format("is {0} x {1}, {2} x {3} was asked for; export the network for that size, "
+                        "or pack images of {0} x {1} (`hdap data pack`)",
                         of_file.height, of_file.width, wanted->height, wanted->width));
     return *wanted;
+}
+
+/// A value for each channel, of one for each or one for all.
+std::vector<float> per_channel(const std::vector<double>& values, std::int64_t channels) {
+    std::vector<float> all(static_cast<std::size_t>(channels), static_cast<float>(values[0]));
+    if (values.size() > 1) std::copy(values.begin(), values.end(), all.begin());
+    return all;
 }
 
 /// The nodes that the outputs need, with their places.
@@ -484,15 +492,14 @@ void OnnxImporter::make_affine_node(Feature& feature) {
     const bool layer = op == Operator::conv2d || op == Operator::linear;
     if (layer && feature.exclusive && all_are(feature.affine.scale, 1.0)) {
         add_to_bias(feature);
+    } else if (op == Operator::input) {
+        append_normalisation(feature);
     } else {
         feature.node = append(Operator::batch_norm, feature.node, feature.affine_name);
         const std::int64_t channels = shapes_[feature.node].channels;
         budget_.take(4 * channels, sizeof(float));
         const auto parameter = [&](const char* suffix, const std::vector<double>& values) {
-            std::vector<float> all(static_cast<std::size_t>(channels),
-                                   static_cast<float>(values[0]));
-            if (values.size() > 1) std::copy(values.begin(), values.end(), all.begin());
-            add_parameter(feature.node, suffix, {channels}, std::move(all));
+            add_parameter(feature.node, suffix, {channels}, per_channel(values, channels));
         };
         parameter(".weight", feature.affine.scale);
         parameter(".bias", feature.affine.shift);
@@ -501,6 +508,21 @@ void OnnxImporter::make_affine_node(Feature& feature) {
         parameter(".running_var", {1.0 - network_.nodes[feature.node].epsilon});
     }
     feature.affine = {};
+}
+
+void OnnxImporter::append_normalisation(Feature& feature) {
+    const std::int64_t channels = shapes_[feature.node].channels;
+    Node layer;
+    layer.op = Operator::conv2d;
+    layer.inputs = {feature.node};
+    layer.output_channels = channels;
+    layer.groups = channels;
+    layer.bias = true;
+    feature.node = append(std::move(layer), feature.affine_name);
+    budget_.take(2 * channels, sizeof(float));
+    add_parameter(feature.node, ".weight", {channels, 1, 1, 1},
+                  per_channel(feature.affine.scale, channels));
+    add_parameter(feature.node, ".bias", {channels}, per_channel(feature.affine.shift, channels));
 }
 
 void OnnxImporter::add_to_bias(const Feature& feature) {

@@ -11,8 +11,4 @@ static_assert(std::endian::native == std::endian::little);
 /// No protobuf message may be larger: its lengths are signed 32-bit numbers.
 inline constexpr std::size_t max_onnx_bytes = 0x7fffffff;
 
-/// Where the normalisation is kept in a model's metadata.
-inline constexpr const char* onnx_mean_key = "normalize_mean";
-inline constexpr const char* onnx_deviation_key = "normalize_std";
-
 } // namespace hdap::network

@@ -13,10 +13,6 @@ namespace hdap::network {
 /// writes it.
 inline constexpr const char* input_shape_record = "hdap_input_shape";
 
-/// The records that tell the normalisation, as normalisation_text writes it.
-inline constexpr const char* mean_record = "normalize_mean";
-inline constexpr const char* deviation_record = "normalize_std";
-
 /// "3 224 224"
 std::string input_shape_text(const TensorShape& shape);
 

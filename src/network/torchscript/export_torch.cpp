@@ -332,10 +332,9 @@ std::vector<std::byte> written_archive(const Network& network, const Weights& we
     check_weights(network, weights);
     const TensorShape input = infer_shapes(network).front();
     jit::ExtraFilesMap records{{input_shape_record, input_shape_text(input)}};
-    if (normalisation) {
-        records.emplace(mean_record, normalisation_text(normalisation->mean));
-        records.emplace(deviation_record, normalisation_text(normalisation->deviation));
-    }
+    if (normalisation)
+        for (const auto& [name, text] : normalisation_entries(*normalisation))
+            records.emplace(name, text);
     try {
         std::ostringstream stream;
         make_module(network, weights).save(stream, records);

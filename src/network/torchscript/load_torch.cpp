@@ -15,14 +15,14 @@ LoadedModule load_module(std::span<const std::byte> bytes, const std::string& na
         std::istringstream stream(
             std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
         torch::jit::ExtraFilesMap extra{
-            {input_shape_record, ""}, {mean_record, ""}, {deviation_record, ""}};
+            {input_shape_record, ""}, {mean_key, ""}, {deviation_key, ""}, {order_key, ""}};
         LoadedModule loaded{torch::jit::load(stream, c10::Device(c10::kCPU), extra), {}, {}};
         loaded.module.eval();
         loaded.input = parse_input_shape(extra.at(input_shape_record));
-        const std::string& mean = extra.at(mean_record);
-        const std::string& deviation = extra.at(deviation_record);
+        const std::string& mean = extra.at(mean_key);
+        const std::string& deviation = extra.at(deviation_key);
         if (!mean.empty() || !deviation.empty())
-            loaded.normalisation = parse_normalisation(mean, deviation, name);
+            loaded.normalisation = parse_normalisation(mean, deviation, extra.at(order_key), name);
         return loaded;
     });
 }

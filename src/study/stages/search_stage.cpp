@@ -93,17 +93,15 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
     return text;
 }
 
-/// Weights, images and labels that do not belong together would go unnoticed otherwise.
-void warn_of_chance(const StudyRun& run) {
-    if (!run.evaluator) return;
+/// What warn_of_other_images cannot see beforehand, as a program of the user's has the images.
+void warn_of_useless_command(const StudyRun& run) {
+    if (evaluator_of(run.settings()) != "command") return;
     const double unpruned = run.found.reference->accuracy;
-    const double chance = run.evaluator->chance_accuracy();
-    if (unpruned <= chance + 0.01)
-        run.job.log.warning(fmt::format("the unpruned network has an accuracy of {} %, no better "
-                                        "than chance ({} %): do weights, images and labels belong "
-                                        "together?",
+    if (unpruned <= 0.01)
+        run.job.log.warning(fmt::format("the unpruned network has an accuracy of {} % by {}: do "
+                                        "weights, images and labels belong together?",
                                         core::significant(100.0 * unpruned),
-                                        core::significant(100.0 * chance)));
+                                        run.settings().accuracy.command.command));
 }
 
 void warn_of_failures(const StudyRun& run) {
@@ -153,7 +151,7 @@ class Checkpoints {
 void finish(const StudyRun& run) {
     run.job.log.info(front_summary(*run.problem, run.found));
     warn_of_failures(run);
-    warn_of_chance(run);
+    warn_of_useless_command(run);
     if (search::current_front(*run.problem, run.found).empty())
         throw core::InfeasibleError(search::infeasibility_report(*run.problem, run.found));
 }

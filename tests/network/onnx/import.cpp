@@ -297,11 +297,27 @@ TEST_CASE("detours of exporters leave nothing behind") {
           "input conv2d relu global_average_pool linear relu linear sigmoid multiply "
           "global_average_pool linear");
     CHECK(operators_of(import(keras(13).graph).network) ==
-          "input batch_norm pad conv2d batch_norm relu6 pad conv2d relu max_pool "
+          "input conv2d pad conv2d batch_norm relu6 pad conv2d relu max_pool "
           "global_average_pool linear softmax");
     const Network resnet = import(resnet_option_a(13).graph).network;
     CHECK(count(resnet, Operator::pad) == 1);
     CHECK(count(resnet, Operator::flatten) == 0);
+}
+
+TEST_CASE("a normalisation of the images is a layer, not a norm that recalibration would change") {
+    OnnxGraph graph;
+    const std::string scaled = graph.add("Div", {"x", graph.scalar(127.5F)});
+    const std::string shifted =
+        graph.add("Sub", {scaled, graph.weight("mean", {3, 1, 1}, {1.0F, 0.5F, 0.25F})});
+    graph.output(graph.conv("conv", shifted, 3, 4, {}));
+    const PrunedNetwork model = import(graph);
+    CHECK(operators_of(model.network) == "input conv2d conv2d");
+    const Node& layer = model.network.nodes[1];
+    CHECK(layer.groups == 3);
+    for (const float value : model.weights.at(layer.name + ".weight").values)
+        CHECK(value == Approx(1.0 / 127.5));
+    CHECK(model.weights.at(layer.name + ".bias").values ==
+          std::vector<float>{-1.0F, -0.5F, -0.25F});
 }
 
 TEST_CASE("what is added to a layer alone becomes its bias") {
@@ -433,7 +449,8 @@ TEST_CASE("an open image size must be given, and a given one must fit") {
     CHECK(import(open, wanted).network.input_extent == Extent{20, 30});
     OnnxGraph fixed;
     fixed.output(fixed.conv("c", "x", 3, 4, {}));
-    CHECK_THAT(import_error(fixed, wanted), Contains("is 16 x 12, 20 x 30 was asked for"));
+    CHECK_THAT(import_error(fixed, wanted),
+               Contains("is 16 x 12, 20 x 30 was asked for") && Contains("pack images of 16 x 12"));
 }
 
 TEST_CASE("what the outputs do not need is left out, whatever it is") {
