@@ -123,6 +123,19 @@ std::string significant(double value, int digits) {
     return text.data();
 }
 
+std::string counted(std::int64_t count, std::string_view singular, std::string_view plural) {
+    std::string text = std::to_string(count) + " ";
+    if (count == 1 || plural.empty())
+        text.append(singular).append(count == 1 ? "" : "s");
+    else
+        text.append(plural);
+    return text;
+}
+
+std::string counted(std::size_t count, std::string_view singular, std::string_view plural) {
+    return counted(static_cast<std::int64_t>(count), singular, plural);
+}
+
 std::string duration_text(double seconds) {
     std::array<char, 64> text{};
     const auto whole = static_cast<long long>(std::llround(seconds));

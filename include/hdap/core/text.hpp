@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,12 @@ std::string shortest(double value);
 
 /// A double for people: `digits` significant digits, no exponent for everyday magnitudes.
 std::string significant(double value, int digits = 4);
+
+/// "1 device", "2 devices"; `plural` where that is not the singular with an s.
+std::string counted(std::int64_t count, std::string_view singular, std::string_view plural = {});
+
+/// The same of sizes.
+std::string counted(std::size_t count, std::string_view singular, std::string_view plural = {});
 
 /// "1 h 02 min", "3 min 05 s", "12 s", "0.4 s".
 std::string duration_text(double seconds);
