@@ -163,9 +163,9 @@ void LogLatencies::doubt_cells(std::vector<std::string>& doubts) const {
                             shown(fleet_.benchmark_names[benchmark]), factor_text(odd));
     }
     if (cells > 0)
-        doubts.push_back(fmt::format("{} are far from what their device and benchmark take "
-                                     "otherwise ({} that): are they in another unit?",
-                                     core::counted(cells, "latency", "latencies"), first));
+        doubts.push_back(fmt::format("{} far from what device and benchmark take "
+                                     "otherwise ({} that): another unit?",
+                                     core::counted(cells, "latency is", "latencies are"), first));
 }
 
 void LogLatencies::doubt_magnitude(std::vector<std::string>& doubts) const {
@@ -210,7 +210,7 @@ std::string folded(std::string_view name) {
     return text;
 }
 
-void doubt_alike(const std::vector<std::string>& names, const char* what,
+void doubt_alike(const std::vector<std::string>& names, const std::string& what,
                  std::vector<std::string>& doubts) {
     std::unordered_map<std::string, std::size_t> first_of;
     std::size_t alike = 0;
@@ -221,9 +221,10 @@ void doubt_alike(const std::vector<std::string>& names, const char* what,
             example = fmt::format("{} and {}", shown(names[first->second]), shown(names[i]));
     }
     if (alike > 0)
-        doubts.push_back(fmt::format("{} differ from another only by blanks or by the case of "
+        doubts.push_back(fmt::format("{} from another only by blanks or by the case of "
                                      "letters ({}): are they the same?",
-                                     core::counted(alike, what), example));
+                                     core::counted(alike, what + " differs", what + "s differ"),
+                                     example));
 }
 
 /// Whether a number lost its digits behind the fifteenth, all that spreadsheets keep.
