@@ -37,10 +37,12 @@ std::string examples(const std::vector<std::string>& names, std::span<const std:
     return core::join(told) + (which.size() > names_told ? ", …" : "");
 }
 
-/// "1000", "1/850"
+/// Two significant digits: "1000", "1/850".
 std::string factor_text(double log_factor) {
-    return log_factor > 0 ? core::significant(std::exp(log_factor), 2)
-                          : "1/" + core::significant(std::exp(-log_factor), 2);
+    const double factor = std::exp(std::abs(log_factor));
+    const double unit = std::pow(10.0, std::floor(std::log10(factor)) - 1.0);
+    const std::string text = core::significant(unit * std::round(factor / unit), 2);
+    return log_factor > 0 ? text : "1/" + text;
 }
 
 /// What numbers are in that should be milliseconds, when they are off by a factor within

@@ -152,12 +152,10 @@ std::string range_text(const std::vector<double>& values, double factor) {
     return low == high ? low : low + " to " + high;
 }
 
-} // namespace
-
-std::vector<double> latency_ticks(const Fleet& fleet) {
+/// The step that each benchmark shows, those with few values together; 0 where none is seen.
+std::vector<double> shown_ticks(const Fleet& fleet) {
     constexpr std::size_t enough_values = 4;
     std::vector<double> ticks(fleet.benchmarks(), 0.0);
-    if (fleet.devices() < fewest_devices) return ticks;
     std::vector<double> together;
     std::vector<std::size_t> few_values;
     for (std::size_t b = 0; b < ticks.size(); ++b) {
@@ -171,6 +169,57 @@ std::vector<double> latency_ticks(const Fleet& fleet) {
     const double tick = common_step(merged(std::move(together)));
     for (const std::size_t b : few_values)
         ticks[b] = tick;
+    return ticks;
+}
+
+/// The smallest of the ticks when all others are multiples of it, as those of one timer are; or 0.
+double timer_tick(const std::vector<double>& ticks) {
+    double smallest = 0.0;
+    for (const double tick : ticks)
+        if (tick > 0.0 && (smallest == 0.0 || tick < smallest)) smallest = tick;
+    const bool is_one = std::all_of(ticks.begin(), ticks.end(), [&](double tick) {
+        return tick == 0.0 || is_multiple(tick, smallest);
+    });
+    return is_one ? smallest : 0.0;
+}
+
+double share_of_multiples(std::span<const double> values, double step) {
+    const auto multiples = std::count_if(values.begin(), values.end(),
+                                         [&](double value) { return is_multiple(value, step); });
+    return static_cast<double>(multiples) / static_cast<double>(values.size());
+}
+
+/// How many steps of `tick`, the timer's or a k-th of it, devices are really apart. The mean of k
+/// runs resolves a k-th of the timer's step where runs differ by a step; then a k-th of the
+/// latencies are multiples of the timer's step. Where runs agree, all are, and the mean resolves
+/// no more than one run. Midway between the two, the timer's step counts.
+int steps_apart(const Fleet& fleet, double tick) {
+    constexpr std::size_t fewest_values = 4; // devices of two groups may be two steps apart
+    constexpr int most_runs = 10;
+    for (int k = most_runs; k > 1; --k) {
+        const double step = k * tick;
+        std::vector<double> multiples;
+        for (const double value : fleet.latency_ms)
+            if (is_multiple(value, step)) multiples.push_back(value);
+        const double share =
+            static_cast<double>(multiples.size()) / static_cast<double>(fleet.latency_ms.size());
+        if (share >= 0.5 * (1.0 + 1.0 / k) &&
+            levels_of(std::move(multiples)).size() >= fewest_values)
+            return k;
+    }
+    return 1;
+}
+
+} // namespace
+
+std::vector<double> latency_ticks(const Fleet& fleet) {
+    if (fleet.devices() < fewest_devices) return std::vector<double>(fleet.benchmarks(), 0.0);
+    std::vector<double> ticks = shown_ticks(fleet);
+    const double tick = timer_tick(ticks);
+    if (tick == 0.0) return ticks;
+    const double step = tick * steps_apart(fleet, tick);
+    for (std::size_t b = 0; b < ticks.size(); ++b)
+        if (share_of_multiples(column_of(fleet, b), tick) >= share_on_ticks) ticks[b] = step;
     return ticks;
 }
 
@@ -191,7 +240,8 @@ std::vector<double> spread_over_ticks(const Fleet& fleet, const std::vector<doub
         for (std::size_t b = 0; b < ticks.size(); ++b) {
             const double place = random.uniform() - 0.5;
             double& value = latency[i * ticks.size() + b];
-            if (ticks[b] > 0.0 && is_multiple(value, ticks[b])) value += place * ticks[b];
+            // What is measured more finely may be too near to 0.
+            if (2.0 * value > ticks[b]) value += place * ticks[b];
         }
     }
     return latency;

@@ -70,7 +70,7 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
         {scale(20, 30.0), "of another kind, or in another unit?"},
         {scale(1, 1e-4), "are latencies in seconds"},
         {scale(1, 1e6), "are latencies in microseconds or nanoseconds"},
-        {benchmark(1e-3), "a benchmark ('medium') takes 0.005"},
+        {benchmark(1e-3), "a benchmark ('medium') takes 0.00498 ms, 1/2400 times"},
         {benchmark(1e-3), "is it in seconds"},
         {benchmark(1e4), "is it in microseconds"},
         {[](Fleet& f) { cell(f, 3, 2) *= 1000.0; }, "1 latency is far"},
