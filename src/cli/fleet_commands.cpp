@@ -45,7 +45,9 @@ storage::Hdf5Reader open_fleet(const std::string& file) {
     return reader;
 }
 
+/// Behind what stdout has got so far.
 void warn(const std::string& sentence) {
+    std::fflush(stdout);
     std::fprintf(stderr, "warning: %s\n", sentence.c_str());
 }
 
@@ -61,7 +63,7 @@ void print_import(const ImportOptions& options, const fleet::Fleet& imported,
                 core::counted(imported.benchmarks(), "benchmark").c_str(),
                 core::counted(report.rows, "measurement").c_str());
     for (const std::string& remark : report.remarks)
-        std::fprintf(stderr, "note: %s\n", remark.c_str());
+        warn(remark);
     if (report.unusable_lines > 0)
         warn(options.source + ": left out " + core::counted(report.unusable_lines, "line") +
              " that cannot be used: " + report.unusable_text);

@@ -138,13 +138,13 @@ void CsvReader::refuse_other_files() const {
 }
 
 std::optional<std::size_t> CsvReader::find(const std::string& name) const {
-    auto found = std::find(columns_.begin(), columns_.end(), name);
+    const bool as_it_is = std::find(columns_.begin(), columns_.end(), name) != columns_.end();
     const auto is_it = [&](const std::string& column) {
-        return column == name || in_lower_case(column) == in_lower_case(name);
+        return as_it_is ? column == name : in_lower_case(column) == in_lower_case(name);
     };
-    if (found == columns_.end()) found = std::find_if(columns_.begin(), columns_.end(), is_it);
+    const auto found = std::find_if(columns_.begin(), columns_.end(), is_it);
     if (found == columns_.end()) return std::nullopt;
-    if (std::find(found + 1, columns_.end(), *found) != columns_.end())
+    if (std::find_if(found + 1, columns_.end(), is_it) != columns_.end())
         fail("two columns " + shown(name));
     return static_cast<std::size_t>(found - columns_.begin());
 }

@@ -266,14 +266,12 @@ std::string tick_warning(const Fleet& fleet, const Clustering& clustering) {
     const std::vector<double> ticks = latency_ticks(fleet);
     const double distance = tick_distance(fleet, ticks, clustering.metric);
     if (distance < smallest_automatic_eps || distance < 0.5 * clustering.eps) return "";
-    std::string text = fmt::format("{}: differences below about {:.2g} % cannot be seen",
-                                   ticks_text(fleet, ticks), 100.0 * distance);
-    if (clustering.eps < 0.5 * distance)
-        text += fmt::format(", and an eps of {:.3g} asks for them; try {:.2g}", clustering.eps,
-                            distance);
-    if (clustering.clusters() == 1)
-        text += ", and the devices are one cluster, whatever groups there may be";
-    return text + "; a finer timer, or the mean of more runs, shows more";
+    return fmt::format(
+        "{}: devices of the same speed may look {:.2g} % apart, and eps is {:.2g} %, so "
+        "that {}; a finer timer, or the mean of more runs, shows more",
+        ticks_text(fleet, ticks), 100.0 * distance, 100.0 * clustering.eps,
+        clustering.clusters() == 1 ? "groups may hide in the one cluster"
+                                   : "some clusters may be steps and no groups");
 }
 
 } // namespace hdap::fleet

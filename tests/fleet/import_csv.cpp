@@ -62,6 +62,7 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {"device_id,benchmark,run,latency_us\n", "convert 'latency_us' to milliseconds"},
         {"device_id;benchmark;run;latency\n", "read with semicolons between the columns"},
         {"device_id,Run,benchmark,RUN ,run,run,latency_ms\n", "two columns 'run'"},
+        {"device_id,Run,benchmark,RUN ,latency_ms\n", "two columns 'run'"},
         {"\xFF\xFE"
          "d",
          "fleet.csv: is text in UTF-16"},

@@ -178,5 +178,5 @@ TEST_CASE("steps too coarse for any group are told, and an eps below them") {
     parameters.eps = 0.01;
     const Fleet finer = timed_fleet(0.5);
     CHECK_THAT(tick_warning(finer, cluster_devices(finer, parameters)),
-               Catch::Contains("an eps of 0.01 asks for them"));
+               Catch::Contains("and eps is 1 %"));
 }
