@@ -62,8 +62,11 @@ void print_import(const ImportOptions& options, const fleet::Fleet& imported,
                 core::counted(imported.devices(), "device").c_str(),
                 core::counted(imported.benchmarks(), "benchmark").c_str(),
                 core::counted(report.rows, "measurement").c_str());
+    std::fflush(stdout);
     for (const std::string& remark : report.remarks)
-        warn(remark);
+        std::fprintf(stderr, "note: %s\n", remark.c_str());
+    for (const std::string& doubt : report.doubts)
+        warn(doubt);
     if (report.unusable_lines > 0)
         warn(options.source + ": left out " + core::counted(report.unusable_lines, "line") +
              " that cannot be used: " + report.unusable_text);

@@ -36,6 +36,7 @@ struct Measurements {
     NameTable devices;
     NameTable benchmarks;
     std::vector<Measurement> rows;
+    NameTable of_bad_lines; ///< devices of lines that cannot be used
 };
 
 /// Where the columns are.
@@ -77,10 +78,16 @@ Measurements read_measurements(CsvReader& file, const CsvSelection& selection, B
         all.benchmarks.number(benchmark);
     std::int64_t ignored = 0;
     file.read_lines(bad, [&](std::span<const std::string> fields) {
-        if (selection.benchmarks.empty() || all.benchmarks.contains(fields[columns.benchmark]))
-            all.rows.push_back(parse_row(fields, columns, file, all));
-        else
+        if (!selection.benchmarks.empty() && !all.benchmarks.contains(fields[columns.benchmark])) {
             ++ignored;
+            return;
+        }
+        try {
+            all.rows.push_back(parse_row(fields, columns, file, all));
+        } catch (const BadLine&) {
+            all.of_bad_lines.number(fields[columns.device]);
+            throw;
+        }
     });
     lines = file.lines() - ignored;
     return all;
@@ -148,6 +155,11 @@ std::vector<double> device_medians(std::span<const Measurement> rows) {
     return medians;
 }
 
+void drop(const std::string& device, CsvImportReport& report) {
+    ++report.dropped_devices;
+    if (report.dropped_examples.size() < dropped_shown) report.dropped_examples.push_back(device);
+}
+
 Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
     Fleet fleet;
     fleet.benchmark_names = all.benchmarks.names();
@@ -162,12 +174,12 @@ Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
             fleet.device_ids.push_back(device);
             fleet.latency_ms.insert(fleet.latency_ms.end(), medians.begin(), medians.end());
         } else {
-            ++report.dropped_devices;
-            if (report.dropped_examples.size() < dropped_shown)
-                report.dropped_examples.push_back(device);
+            drop(device, report);
         }
         first = last;
     }
+    for (const std::string& device : all.of_bad_lines.names())
+        if (is_name(device) && !all.devices.contains(device)) drop(device, report);
     return fleet;
 }
 
@@ -220,14 +232,14 @@ bool halves_are_copies(const Measurements& all) {
     return measured >= enough && 4 * values.size() >= measured;
 }
 
-/// "; only 3 of 200 devices have benchmark 'resnt20'" of the rarest one.
+/// "only 3 of 200 devices have benchmark 'resnt20'" of the rarest one.
 std::string rarest_benchmark(const Measurements& all) {
     std::vector<std::size_t> devices(all.benchmarks.names().size(), 0);
     for (const auto runs : runs_of(all))
         ++devices[runs.front().benchmark];
     const auto rarest = static_cast<std::size_t>(std::min_element(devices.begin(), devices.end()) -
                                                  devices.begin());
-    return fmt::format("; only {} of {} have benchmark {}", devices[rarest],
+    return fmt::format("only {} of {} have benchmark {}", devices[rarest],
                        core::counted(all.devices.names().size(), "device"),
                        shown(all.benchmarks.names()[rarest]));
 }
@@ -285,14 +297,17 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
     outcome.remarks = file.remarks();
     report_unusable(bad, outcome);
     if (halves_are_copies(all))
-        outcome.remarks.push_back(name + ": the later half of all runs has the latencies of the "
-                                         "earlier half, to the last digit; was the file appended "
-                                         "to itself?");
+        outcome.doubts.push_back(name + ": the later half of all runs has the latencies of the "
+                                        "earlier half, to the last digit; was the file appended "
+                                        "to itself?");
     Fleet fleet = build_fleet(all, outcome);
     fleet.sku = sku;
+    if (outcome.dropped_devices > std::ssize(fleet.device_ids))
+        outcome.doubts.push_back(fmt::format(
+            "{}: {}; is its name right? --benchmarks selects others", name, rarest_benchmark(all)));
     if (fleet.devices() == 0)
         throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
-                                          "benchmarks{}; select fewer benchmarks",
+                                          "benchmarks; {}; select fewer benchmarks",
                                           name, outcome.dropped_devices, fleet.benchmarks(),
                                           rarest_benchmark(all)));
     check_fleet(fleet, name);

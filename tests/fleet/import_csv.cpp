@@ -120,6 +120,19 @@ TEST_CASE("by default one line in a hundred may be unusable, and a file of nothi
     CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", all), Catch::Contains("no measurements"));
 }
 
+TEST_CASE("a device whose lines are all unusable is told, as is a benchmark that hardly any has") {
+    std::string text = header;
+    for (int i = 0; i < 198; ++i)
+        text += "d" + std::to_string(i) + ",r,0,1.5\n";
+    CsvImportReport report;
+    CHECK(parsed(text + "d1,r,1,0\nlost,r,0,0\n", {}, &report).devices() == 198);
+    CHECK(report.dropped_examples == std::vector<std::string>{"lost"});
+    CHECK(report.doubts.empty());
+    CHECK(parsed(text + "d1,rr,0,1.5\n", {}, &report).devices() == 1);
+    REQUIRE(report.doubts.size() == 1);
+    CHECK_THAT(report.doubts[0], Catch::Contains("only 1 of 198 devices have benchmark 'rr'"));
+}
+
 TEST_CASE("a limit of unusable lines is a number or a share") {
     for (const char* text : {"", "%", "-1", "101%", "-1%", "nan%", "1.5", "5 %", "many"})
         CHECK_THROWS_AS(parse_unusable_limit(text), core::UsageError);
@@ -149,10 +162,10 @@ TEST_CASE("a file that was appended to itself with other run numbers is remarked
         }
     CsvImportReport report;
     parsed(once, {}, &report);
-    CHECK(report.remarks.empty());
+    CHECK(report.doubts.empty());
     parsed(twice, {}, &report);
-    REQUIRE(report.remarks.size() == 1);
-    CHECK_THAT(report.remarks[0], Catch::Contains("was the file appended to itself?"));
+    REQUIRE(report.doubts.size() == 1);
+    CHECK_THAT(report.doubts[0], Catch::Contains("was the file appended to itself?"));
 }
 
 TEST_CASE("separators, decimal commas, line ends and the case of columns are read as they are") {

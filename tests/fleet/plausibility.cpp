@@ -36,6 +36,7 @@ double& cell(Fleet& fleet, std::size_t device, std::size_t benchmark) {
 TEST_CASE("a plausible fleet raises no doubt, with throttled devices and a single one") {
     CHECK(doubts_about(plausible_fleet()).empty());
     Fleet slow = plausible_fleet();
+    slow.device_ids[5] = "Ger\xC3\xA4t \xE2\x82\xAC \xF0\x9F\x98\x80";
     for (std::size_t b = 0; b < 4; ++b)
         cell(slow, 7, b) *= 3.0;
     cell(slow, 8, 2) *= 20.0;
@@ -86,6 +87,8 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
                                "5";
          },
          "are they the same?"},
+        {[](Fleet& f) { f.device_ids[4] = "Ger\xE4t"; }, "1 of 40 device ids"},
+        {[](Fleet& f) { f.device_ids[4] = "\xE2\x82"; }, "not in UTF-8"},
         {[](Fleet& f) { f.device_ids[4] = "3.56938E+14"; }, "1 of 40 device ids ('3.56938E+14')"},
         {[](Fleet& f) {
              for (std::size_t i = 0; i < 40; ++i)

@@ -46,7 +46,8 @@ struct CsvImportReport {
     std::vector<UnusableLines> unusable;       ///< lines left out, by reason
     std::int64_t unusable_lines = 0;           ///< all of them
     std::string unusable_text;                 ///< the same in words
-    std::vector<std::string> remarks;          ///< sentences for the user
+    std::vector<std::string> remarks;          ///< how the file was read, as sentences for the user
+    std::vector<std::string> doubts;           ///< what is odd about it
 };
 
 /// Reads measurements in comma-separated form. The first line names the columns; device_id,
