@@ -246,8 +246,11 @@ std::string rarest_benchmark(const Measurements& all) {
 
 /// Throws when more lines are unusable than may be.
 void check_unusable(const BadLines& bad, std::int64_t lines, const UnusableLimit& limit) {
-    bad.check(lines, limit.of(lines),
-              fmt::format("mend them, or leave them out with --max-unusable {}", bad.count()));
+    bad.check(
+        lines, limit.of(lines),
+        bad.count() == lines
+            ? "mend them"
+            : fmt::format("mend them, or leave them out with --max-unusable {}", bad.count()));
 }
 
 void report_unusable(const BadLines& bad, CsvImportReport& report) {
@@ -259,7 +262,10 @@ void report_unusable(const BadLines& bad, CsvImportReport& report) {
 } // namespace
 
 std::int64_t UnusableLimit::of(std::int64_t all) const {
-    return lines.value_or(static_cast<std::int64_t>(std::floor(share * static_cast<double>(all))));
+    // 29 % of 100 lines are 29, though 0.29 · 100 is less.
+    constexpr double rounding = 1e-9;
+    return lines.value_or(
+        static_cast<std::int64_t>(std::floor(share * static_cast<double>(all) + rounding)));
 }
 
 UnusableLimit parse_unusable_limit(const std::string& text) {

@@ -138,6 +138,7 @@ TEST_CASE("a limit of unusable lines is a number or a share") {
         CHECK_THROWS_AS(parse_unusable_limit(text), core::UsageError);
     CHECK(parse_unusable_limit("37").of(10) == 37);
     CHECK(parse_unusable_limit("2.5%").of(1000) == 25);
+    CHECK(parse_unusable_limit("29%").of(100) == 29);
     CHECK(UnusableLimit{}.of(199) == 1);
 }
 
