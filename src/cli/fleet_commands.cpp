@@ -7,6 +7,8 @@
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/import_csv.hpp"
 #include "hdap/fleet/measured_fleet.hpp"
+#include "hdap/fleet/plausibility.hpp"
+#include "hdap/fleet/ticks.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
@@ -27,6 +29,7 @@ struct ImportOptions {
     std::string output;
     std::string sku;
     std::vector<std::string> benchmarks;
+    std::string max_unusable = "1%";
 };
 
 struct ClusterOptions {
@@ -42,28 +45,53 @@ storage::Hdf5Reader open_fleet(const std::string& file) {
     return reader;
 }
 
+/// Behind what stdout has got so far.
+void warn(const std::string& sentence) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "warning: %s\n", sentence.c_str());
+}
+
+void warn_of_doubts(const std::string& file, const fleet::Fleet& devices) {
+    for (const std::string& doubt : fleet::doubts_about(devices))
+        warn(file + ": " + doubt);
+}
+
+void print_import(const ImportOptions& options, const fleet::Fleet& imported,
+                  const fleet::CsvImportReport& report) {
+    std::printf("%s: %s × %s from %s\n", options.output.c_str(),
+                core::counted(imported.devices(), "device").c_str(),
+                core::counted(imported.benchmarks(), "benchmark").c_str(),
+                core::counted(report.rows, "measurement").c_str());
+    std::fflush(stdout);
+    for (const std::string& remark : report.remarks)
+        std::fprintf(stderr, "note: %s\n", remark.c_str());
+    for (const std::string& doubt : report.doubts)
+        warn(doubt);
+    if (report.unusable_lines > 0)
+        warn(options.source + ": left out " + core::counted(report.unusable_lines, "line") +
+             " that cannot be used: " + report.unusable_text);
+    if (report.dropped_devices > 0)
+        warn(core::counted(report.dropped_devices, "device lacks a benchmark and was left out",
+                           "devices lack a benchmark and were left out") +
+             ": " + core::join(report.dropped_examples) +
+             (report.dropped_devices > std::ssize(report.dropped_examples) ? ", …" : ""));
+    warn_of_doubts(options.output, imported);
+}
+
 ExitCode import(const ImportOptions& options) {
     check_output_file("OUT", options.output, {options.source});
     fleet::CsvImportReport report;
     const auto imported =
-        fleet::import_csv(options.source, options.sku, {.benchmarks = options.benchmarks}, &report);
+        fleet::import_csv(options.source, options.sku,
+                          {.benchmarks = options.benchmarks,
+                           .unusable = fleet::parse_unusable_limit(options.max_unusable)},
+                          &report);
     storage::Hdf5Writer file;
     storage::write_identity(
         file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
     fleet::write_fleet(file, imported);
     storage::write_sealed(options.output, file.finish());
-    std::printf("%s: %s × %s from %s\n", options.output.c_str(),
-                core::counted(imported.devices(), "device").c_str(),
-                core::counted(imported.benchmarks(), "benchmark").c_str(),
-                core::counted(report.rows, "measurement").c_str());
-    if (report.dropped_devices > 0)
-        std::fprintf(stderr, "warning: left out, as without one of the benchmarks: %s: %s%s\n",
-                     core::counted(report.dropped_devices, "device").c_str(),
-                     core::join(report.dropped_examples).c_str(),
-                     report.dropped_devices >
-                             static_cast<std::int64_t>(report.dropped_examples.size())
-                         ? ", …"
-                         : "");
+    print_import(options, imported, report);
     return ExitCode::complete;
 }
 
@@ -102,6 +130,9 @@ ExitCode info(const std::string& path) {
                     devices.benchmark_names[b].c_str(), core::quantile(column, 0.05), median, p95,
                     core::quantile(column, 1.0), p95 / median);
     }
+    const std::string ticks = fleet::ticks_text(devices, fleet::latency_ticks(devices));
+    if (!ticks.empty()) std::printf("\n%s\n", ticks.c_str());
+    warn_of_doubts(path, devices);
     if (fleet::is_measured(file)) print_reliability(fleet::read_measured_fleet(file));
     return ExitCode::complete;
 }
@@ -146,6 +177,12 @@ ExitCode cluster(const ClusterOptions& options) {
         storage::write_sealed(options.output, file.finish());
     }
     print_clusters(devices, clustering);
+    if (clustering.no_dense_group)
+        warn("no dense group of devices was found, so the whole fleet is one cluster; try a larger "
+             "--eps or a smaller --min-points");
+    const std::string ticks = fleet::tick_warning(devices, clustering);
+    if (!ticks.empty()) warn(options.fleet + ": " + ticks);
+    warn_of_doubts(options.fleet, devices);
     return ExitCode::complete;
 }
 
@@ -163,6 +200,11 @@ void add_import(CLI::App& group, Action& action) {
         ->add_option("--benchmarks", options->benchmarks,
                      "Read only these benchmarks, separated by commas")
         ->delimiter(',');
+    command
+        ->add_option("--max-unusable", options->max_unusable,
+                     "Leave out up to so many lines that cannot be used, or such a share of all "
+                     "(5%), and count them; more are an error")
+        ->capture_default_str();
     command->callback(
         [options, &action] { action = [options](Arguments) { return import(*options); }; });
 }

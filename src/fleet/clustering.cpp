@@ -4,6 +4,7 @@
 #include "hdap/core/random.hpp"
 #include "hdap/core/statistics.hpp"
 #include "hdap/fleet/dbscan.hpp"
+#include "hdap/fleet/ticks.hpp"
 
 #include <fmt/core.h>
 
@@ -177,16 +178,14 @@ const char* metric_name(SignatureMetric metric) {
     return metric == SignatureMetric::level ? "level" : "shape";
 }
 
-} // namespace
-
-std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric) {
-    const std::size_t devices = fleet.devices();
-    const std::size_t benchmarks = fleet.benchmarks();
+std::vector<double> signatures_of(std::span<const double> latency_ms, std::size_t benchmarks,
+                                  SignatureMetric metric) {
+    const std::size_t devices = latency_ms.size() / benchmarks;
     std::vector<double> signature(devices * benchmarks);
     std::vector<double> column(devices);
     for (std::size_t b = 0; b < benchmarks; ++b) {
         for (std::size_t i = 0; i < devices; ++i)
-            column[i] = fleet.latency_ms[i * benchmarks + b];
+            column[i] = latency_ms[i * benchmarks + b];
         const double log_median = std::log(core::median(column));
         for (std::size_t i = 0; i < devices; ++i)
             signature[i * benchmarks + b] = std::log(column[i]) - log_median;
@@ -202,6 +201,21 @@ std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metri
     return signature;
 }
 
+/// Where DBSCAN sees the devices: at their signatures, with latencies that come in steps spread
+/// over the step. Steps below smallest_automatic_eps do not matter.
+std::vector<double> dbscan_signatures(const Fleet& fleet, SignatureMetric metric) {
+    const std::vector<double> ticks = latency_ticks(fleet);
+    if (tick_distance(fleet, ticks, metric) < smallest_automatic_eps)
+        return latency_signatures(fleet, metric);
+    return signatures_of(spread_over_ticks(fleet, ticks), fleet.benchmarks(), metric);
+}
+
+} // namespace
+
+std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric) {
+    return signatures_of(fleet.latency_ms, fleet.benchmarks(), metric);
+}
+
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
     check_parameters(parameters);
     check_fleet(fleet, "fleet to be clustered");
@@ -214,14 +228,16 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
     Clustering clustering;
     clustering.min_points =
         parameters.min_points > 0 ? parameters.min_points : automatic_min_points(fleet.devices());
+    const std::vector<double> spread = dbscan_signatures(fleet, parameters.metric);
+    const PointView places{spread, fleet.benchmarks()};
     const std::vector<double> curve =
-        k_distance_curve(signatures, clustering.min_points - 1, curve_sample);
+        k_distance_curve(places, clustering.min_points - 1, curve_sample);
     clustering.metric = parameters.metric;
     clustering.k_distance = thinned(curve);
     clustering.eps = parameters.eps > 0.0 ? parameters.eps : automatic_eps(curve);
     std::size_t clusters = 0;
     if (parameters.method == ClusteringMethod::dbscan) {
-        DbscanResult found = dbscan(signatures, clustering.eps, clustering.min_points);
+        DbscanResult found = dbscan(places, clustering.eps, clustering.min_points);
         clusters = static_cast<std::size_t>(found.clusters);
         clustering.no_dense_group = clusters == 0;
         clustering.cluster_of_device = std::move(found.label);

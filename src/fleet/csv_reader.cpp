@@ -26,20 +26,125 @@ std::optional<T> number_of(const std::string& text) {
     return value;
 }
 
+/// Blanks of Unicode, beside those of ASCII, as UTF-8: no-break spaces, those of various widths,
+/// the byte order mark.
+constexpr std::string_view wide_blanks[] = {
+    "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82", "\xE2\x80\x83",
+    "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89",
+    "\xE2\x80\x8A", "\xE2\x80\x8B", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+
+bool is_ascii(char c) {
+    return static_cast<unsigned char>(c) < 0x80U;
+}
+
+/// Bytes of the blank that `text` starts (ends) with; 0 for none.
+std::size_t leading_blank(std::string_view text) {
+    if (text.empty() || is_ascii(text.front()))
+        return text.starts_with(' ') || text.starts_with('\t') ? 1 : 0;
+    for (const std::string_view blank : wide_blanks)
+        if (text.starts_with(blank)) return blank.size();
+    return 0;
+}
+std::size_t trailing_blank(std::string_view text) {
+    if (text.empty() || is_ascii(text.back()))
+        return text.ends_with(' ') || text.ends_with('\t') ? 1 : 0;
+    for (const std::string_view blank : wide_blanks)
+        if (text.ends_with(blank)) return blank.size();
+    return 0;
+}
+
+/// Files that are taken for CSV, by what they begin with.
+struct OtherFile {
+    std::string_view beginning;
+    const char* what;
+};
+constexpr const char* utf16 =
+    "is text in UTF-16; save it as \"CSV UTF-8\", or convert it with iconv -f UTF-16 -t UTF-8";
+constexpr OtherFile other_files[] = {
+    {"\xFF\xFE", utf16},
+    {"\xFE\xFF", utf16},
+    {"PK\x03\x04", "is a zip archive, perhaps a spreadsheet; save its table as CSV"},
+    {"\x1F\x8B", "is compressed with gzip; unpack it"},
+    {"\x89HDF", "is an HDF5 file, expected CSV"},
+    {"PAR1", "is a Parquet file, expected CSV"},
+    {"{", "begins like JSON, expected CSV"},
+    {"[", "begins like JSON, expected CSV"},
+};
+
+/// The separator that is most frequent outside quotes; a comma when in doubt.
+char separator_of(std::string_view header) {
+    constexpr std::string_view separators = ",;\t|";
+    std::size_t counts[separators.size()] = {};
+    bool quoted = false;
+    for (const char c : header) {
+        if (c == '"') quoted = !quoted;
+        const std::size_t i = separators.find(c);
+        if (!quoted && i != std::string_view::npos) ++counts[i];
+    }
+    return separators[static_cast<std::size_t>(
+        std::max_element(std::begin(counts), std::end(counts)) - std::begin(counts))];
+}
+
+const char* name_of_separator(char separator) {
+    switch (separator) {
+    case ';':
+        return "semicolons";
+    case '\t':
+        return "tabs";
+    case '|':
+        return "bars";
+    default:
+        return "commas";
+    }
+}
+
+std::string in_lower_case(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
 } // namespace
 
 CsvReader::CsvReader(std::istream& input, std::string name, std::string expected)
     : input_(input), name_(std::move(name)), expected_(std::move(expected)) {
     if (!next_line(header_)) fail("the file is empty; expected a line of column names");
+    refuse_other_files();
     // Spreadsheets put a byte order mark in front.
     if (header_.starts_with("\xEF\xBB\xBF")) header_.erase(0, 3);
-    split(header_, columns_);
+    // And some tell the others how they separate.
+    if (header_.size() == 5 && in_lower_case(header_).starts_with("sep=") && !next_line(header_))
+        fail("no line of column names");
+    separator_ = separator_of(header_);
+    try {
+        split(header_, columns_);
+    } catch (const BadLine& bad) {
+        fail(bad.what());
+    }
+    for (std::string& column : columns_)
+        column = trimmed(column);
+}
+
+void CsvReader::refuse_other_files() const {
+    for (const OtherFile& other : other_files)
+        if (header_.starts_with(other.beginning))
+            throw core::DataError(fmt::format("{}: {}", name_, other.what));
+    if (header_.find('\0') == std::string::npos) return;
+    // Text in UTF-16 without a mark has a zero beside each of its letters.
+    const auto zeros = static_cast<std::size_t>(std::count(header_.begin(), header_.end(), '\0'));
+    const bool every_other = 2 * zeros + 2 >= header_.size();
+    throw core::DataError(fmt::format(
+        "{}: {}", name_, every_other ? utf16 : "holds zero bytes; is this a CSV file?"));
 }
 
 std::optional<std::size_t> CsvReader::find(const std::string& name) const {
-    const auto found = std::find(columns_.begin(), columns_.end(), name);
+    const bool as_it_is = std::find(columns_.begin(), columns_.end(), name) != columns_.end();
+    const auto is_it = [&](const std::string& column) {
+        return as_it_is ? column == name : in_lower_case(column) == in_lower_case(name);
+    };
+    const auto found = std::find_if(columns_.begin(), columns_.end(), is_it);
     if (found == columns_.end()) return std::nullopt;
-    if (std::find(found + 1, columns_.end(), name) != columns_.end())
+    if (std::find_if(found + 1, columns_.end(), is_it) != columns_.end())
         fail("two columns " + shown(name));
     return static_cast<std::size_t>(found - columns_.begin());
 }
@@ -47,18 +152,79 @@ std::optional<std::size_t> CsvReader::find(const std::string& name) const {
 std::size_t CsvReader::column(const std::string& name) const {
     const auto found = find(name);
     if (!found)
-        fail(fmt::format("no column {} in the header {}; expected {}", shown(name), shown(header_),
-                         expected_));
+        fail(fmt::format("no column {} in the header {}, read with {} between the columns; "
+                         "expected {}{}",
+                         shown(name), shown(header_), name_of_separator(separator_), expected_,
+                         hint_for(name)));
     return *found;
 }
 
-bool CsvReader::next(std::vector<std::string>& fields) {
+/// What may have been meant where a column is missing.
+std::string CsvReader::hint_for(const std::string& missing) const {
+    if (missing == "latency_ms")
+        for (const char* const unit : {"latency_ns", "latency_us", "latency_s", "latency"})
+            if (find(unit))
+                return fmt::format("; convert {} to milliseconds and name the column latency_ms",
+                                   shown(unit));
+    const bool has_number = std::any_of(columns_.begin(), columns_.end(), [](const auto& column) {
+        return number_of<double>(column).has_value();
+    });
+    if (has_number) return "; is the line of column names missing?";
+    return core::did_you_mean(missing, columns_);
+}
+
+void CsvReader::read_lines(BadLines& bad,
+                           const std::function<void(std::span<const std::string>)>& use) {
     std::string line;
-    if (!next_line(line)) return false;
+    std::vector<std::string> fields;
+    while (next_line(line)) {
+        ++lines_;
+        try {
+            next_fields(line, fields);
+            use(fields);
+        } catch (const BadLine& error) {
+            bad.add(line_, error);
+        }
+    }
+}
+
+void CsvReader::next_fields(const std::string& line, std::vector<std::string>& fields) {
+    if (line.find('\0') != std::string::npos)
+        throw BadLine("zero bytes", "the line holds zero bytes");
     split(line, fields);
     if (fields.size() != columns_.size())
-        fail(fmt::format("{} fields, the header has {}", fields.size(), columns_.size()));
-    return true;
+        throw BadLine(fields.size() < columns_.size() ? "too few fields" : "too many fields",
+                      fmt::format("{}, the header has {}{}", core::counted(fields.size(), "field"),
+                                  columns_.size(),
+                                  fields.size() > columns_.size() && separator_ == ','
+                                      ? " (a decimal comma is taken for a separator: write a point)"
+                                      : ""));
+    trim(fields);
+}
+
+void CsvReader::trim(std::vector<std::string>& fields) {
+    bool changed = false;
+    for (std::string& field : fields) {
+        const std::string_view inner = trimmed(field);
+        if (inner.size() == field.size()) continue;
+        changed = true;
+        field = std::string(inner);
+    }
+    if (changed && trimmed_lines_++ == 0) first_trimmed_ = line_;
+}
+
+std::vector<std::string> CsvReader::remarks() const {
+    std::vector<std::string> remarks;
+    if (separator_ != ',')
+        remarks.push_back(fmt::format("{}: read with {} between the columns{}", name_,
+                                      name_of_separator(separator_),
+                                      decimal_mark_ == ',' ? " and decimal commas" : ""));
+    if (trimmed_lines_ > 0)
+        remarks.push_back(fmt::format("{}: blanks around fields were dropped in {}, the first of "
+                                      "them line {}",
+                                      name_, core::counted(trimmed_lines_, "line"),
+                                      first_trimmed_));
+    return remarks;
 }
 
 void CsvReader::fail(const std::string& message) const {
@@ -67,23 +233,42 @@ void CsvReader::fail(const std::string& message) const {
 
 std::int64_t CsvReader::integer(const std::string& field, std::string_view column) const {
     const auto value = number_of<std::int64_t>(field);
-    if (!value) fail(fmt::format("{} is {}, expected a number", column, shown(field)));
+    if (!value)
+        throw BadLine(fmt::format("{} is no integer", column),
+                      fmt::format("{} is {}, expected a number", column, shown(field)));
     return *value;
 }
 
-double CsvReader::latency_ms(const std::string& field) const {
-    const auto value = number_of<double>(field);
-    if (!value) fail(fmt::format("latency_ms is {}, expected a number", shown(field)));
+double CsvReader::latency_ms(const std::string& field) {
+    if (field.empty()) throw BadLine("latency_ms is empty", "latency_ms is '', expected a number");
+    const std::size_t mark = field.find_first_of(",.");
+    const char its_mark = mark == std::string::npos ? decimal_mark_ : field[mark];
+    // One mark for the file: with decimal commas, the point of 1.234 separates thousands.
+    if ((decimal_mark_ != '\0' && its_mark != decimal_mark_) ||
+        (its_mark == ',' && separator_ != ';'))
+        throw BadLine(
+            "latency_ms has another decimal mark",
+            fmt::format("latency_ms is {}, expected a number with a decimal point", shown(field)));
+    std::string number = field;
+    if (mark != std::string::npos) number[mark] = '.';
+    const auto value = number_of<double>(number);
+    if (!value)
+        throw BadLine("latency_ms is no number",
+                      fmt::format("latency_ms is {}, expected a number", shown(field)));
+    decimal_mark_ = its_mark;
     // Written so that NaN fails too.
     if (!(*value >= smallest_latency_ms && *value <= largest_latency_ms))
-        fail(fmt::format("latency_ms is {}, expected a positive number, in milliseconds",
-                         shown(field)));
+        throw BadLine("latency_ms is not positive, or out of range",
+                      fmt::format("latency_ms is {}, expected a positive number, in milliseconds",
+                                  shown(field)));
     return *value;
 }
 
 const std::string& CsvReader::name(const std::string& field, std::string_view column) const {
     if (!is_name(field))
-        fail(fmt::format("{} is {}, expected 1 to 256 printable bytes", column, shown(field)));
+        throw BadLine(
+            fmt::format("{} is no name", column),
+            fmt::format("{} is {}, expected 1 to 256 printable bytes", column, shown(field)));
     return field;
 }
 
@@ -103,12 +288,16 @@ bool CsvReader::read_line(std::string& line) {
     for (; !Traits::eq_int_type(c, Traits::eof()); c = bytes.sbumpc()) {
         const char byte = Traits::to_char_type(c);
         if (byte == '\n') break;
+        if (byte == '\r') {
+            // Old programs end lines with it alone.
+            if (Traits::eq_int_type(bytes.sgetc(), Traits::to_int_type('\n'))) bytes.sbumpc();
+            break;
+        }
         if (line.size() == longest_line)
             fail(
                 fmt::format("the line is longer than {} bytes; is this a CSV file?", longest_line));
         line += byte;
     }
-    if (!line.empty() && line.back() == '\r') line.pop_back();
     return true;
 }
 
@@ -125,7 +314,7 @@ std::string CsvReader::quoted_field(const std::string& line, std::size_t& at) co
             return field;
         }
     }
-    fail("a quoted field does not end in its line");
+    throw BadLine("a quote does not end", "a quoted field does not end in its line");
 }
 
 void CsvReader::split(const std::string& line, std::vector<std::string>& fields) const {
@@ -134,10 +323,13 @@ void CsvReader::split(const std::string& line, std::vector<std::string>& fields)
     for (;;) {
         if (at < line.size() && line[at] == '"') {
             fields.push_back(quoted_field(line, at));
-            if (at < line.size() && line[at] != ',')
-                fail("text after the quoted field " + shown(fields.back()));
+            // Blanks behind the quote are none of the field.
+            at = std::min(line.find_first_not_of(' ', at), line.size());
+            if (at < line.size() && line[at] != separator_)
+                throw BadLine("text after a quoted field",
+                              "text after the quoted field " + shown(fields.back()));
         } else {
-            const std::size_t end = std::min(line.find(',', at), line.size());
+            const std::size_t end = std::min(line.find(separator_, at), line.size());
             fields.push_back(line.substr(at, end - at));
             at = end;
         }
@@ -153,6 +345,14 @@ std::ifstream open_csv(const std::filesystem::path& path) {
     std::ifstream input(path, std::ios::binary);
     if (!input) throw core::DataError(path.string() + ": cannot be opened for reading");
     return input;
+}
+
+std::string_view trimmed(std::string_view text) {
+    while (const std::size_t bytes = leading_blank(text))
+        text.remove_prefix(bytes);
+    while (const std::size_t bytes = trailing_blank(text))
+        text.remove_suffix(bytes);
+    return text;
 }
 
 std::string shown(std::string_view text) {

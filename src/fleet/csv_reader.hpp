@@ -1,11 +1,15 @@
 #pragma once
 
+#include "fleet/bad_lines.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <istream>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,9 +17,10 @@
 
 namespace hdap::fleet {
 
-/// Reads comma-separated values whose first line names the columns. Fields may be quoted as in RFC
-/// 4180, but not contain line breaks. Blank lines are skipped. Errors are DataErrors that begin
-/// with "name:line: ".
+/// Reads comma-separated values whose first line names the columns. Semicolons, tabs or bars may
+/// stand for the commas: what is most frequent in the first line. Fields may be quoted as in RFC
+/// 4180, but not contain line breaks; blanks around them are dropped. Blank lines are skipped.
+/// Errors are DataErrors that begin with "name:line: "; those of one line, BadLine without it.
 class CsvReader {
   public:
     /// Reads the header. `expected` is told where there is none: "device_id,latency_ms".
@@ -23,33 +28,49 @@ class CsvReader {
 
     [[nodiscard]] const std::vector<std::string>& columns() const noexcept { return columns_; }
 
-    /// The place of a column. Throws when it is missing or there twice; `find` only when twice.
+    /// The place of a column, whatever the case of its letters. Throws when it is missing or there
+    /// twice; `find` only when twice.
     [[nodiscard]] std::size_t column(const std::string& name) const;
     [[nodiscard]] std::optional<std::size_t> find(const std::string& name) const;
 
-    /// Reads the fields of the next line, as many as there are columns; false at the end.
-    bool next(std::vector<std::string>& fields);
+    /// Gives the fields of all lines, as many as there are columns, to `use`. Lines that are no
+    /// such list, and those for which `use` throws BadLine, go to `bad`.
+    void read_lines(BadLines& bad, const std::function<void(std::span<const std::string>)>& use);
 
     [[nodiscard]] std::int64_t line() const noexcept { return line_; } ///< read last, from 1 on
+    /// Lines read behind the header, without blank ones.
+    [[nodiscard]] std::int64_t lines() const noexcept { return lines_; }
     [[noreturn]] void fail(const std::string& message) const;
 
     /// The field as a number. `column` stands in the message.
     [[nodiscard]] std::int64_t integer(const std::string& field, std::string_view column) const;
     /// The field as a latency that a fleet may hold, in ms.
-    [[nodiscard]] double latency_ms(const std::string& field) const;
+    [[nodiscard]] double latency_ms(const std::string& field);
     /// The field, which must be a name by is_name.
     [[nodiscard]] const std::string& name(const std::string& field, std::string_view column) const;
 
+    /// What a user should know about how the file was read: separator, decimal commas, blanks.
+    [[nodiscard]] std::vector<std::string> remarks() const;
+
   private:
+    void refuse_other_files() const;
     bool read_line(std::string& line);
     bool next_line(std::string& line);
+    void next_fields(const std::string& line, std::vector<std::string>& fields);
     void split(const std::string& line, std::vector<std::string>& fields) const;
     std::string quoted_field(const std::string& line, std::size_t& at) const;
+    void trim(std::vector<std::string>& fields);
+    [[nodiscard]] std::string hint_for(const std::string& missing) const;
 
     std::istream& input_;
     std::string name_;
     std::string expected_;
+    char separator_ = ',';
+    char decimal_mark_ = '\0'; ///< of the first latency that has one
     std::int64_t line_ = 0;
+    std::int64_t lines_ = 0;
+    std::int64_t trimmed_lines_ = 0;
+    std::int64_t first_trimmed_ = 0;
     std::string header_;
     std::vector<std::string> columns_;
 };
@@ -60,6 +81,10 @@ std::ifstream open_csv(const std::filesystem::path& path);
 /// The text in quotes, cut and without control characters, so that a binary file cannot spoil the
 /// terminal.
 std::string shown(std::string_view text);
+
+/// `text` without the blanks around it, those of Unicode among them (a no-break space, a byte order
+/// mark).
+std::string_view trimmed(std::string_view text);
 
 /// Numbers names in the order in which they come.
 class NameTable {

@@ -1,13 +1,17 @@
 #include "hdap/fleet/import_csv.hpp"
 
+#include "fleet/bad_lines.hpp"
 #include "fleet/csv_reader.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/plausibility.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <span>
@@ -32,6 +36,7 @@ struct Measurements {
     NameTable devices;
     NameTable benchmarks;
     std::vector<Measurement> rows;
+    NameTable of_bad_lines; ///< devices of lines that cannot be used
 };
 
 /// Where the columns are.
@@ -46,53 +51,87 @@ struct Columns {
     std::size_t latency;
 };
 
-Measurement parse_row(const std::vector<std::string>& fields, const Columns& columns,
-                      const CsvReader& file, Measurements& all) {
+/// Names are numbered last, so that a line that cannot be used leaves no trace of them.
+Measurement parse_row(std::span<const std::string> fields, const Columns& columns, CsvReader& file,
+                      Measurements& all) {
     Measurement row;
     row.line = file.line();
-    row.device = all.devices.number(file.name(fields[columns.device], "device_id"));
-    row.benchmark = all.benchmarks.number(file.name(fields[columns.benchmark], "benchmark"));
+    const std::string& device = file.name(fields[columns.device], "device_id");
+    const std::string& benchmark = file.name(fields[columns.benchmark], "benchmark");
     row.run = file.integer(fields[columns.run], "run");
     row.latency_ms = file.latency_ms(fields[columns.latency]);
+    row.device = all.devices.number(device);
+    row.benchmark = all.benchmarks.number(benchmark);
+    constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+    if (all.devices.names().size() > most || all.benchmarks.names().size() > most)
+        file.fail("more than 2147483647 devices or benchmarks");
     return row;
 }
 
-Measurements read_measurements(std::istream& input, const std::string& name,
-                               const CsvSelection& selection) {
-    CsvReader file(input, name, "device_id,benchmark,run,latency_ms");
+/// Reads all lines of the selected benchmarks; `lines` becomes their number, usable or not.
+Measurements read_measurements(CsvReader& file, const CsvSelection& selection, BadLines& bad,
+                               std::int64_t& lines) {
     const Columns columns(file);
     Measurements all;
     // Selected benchmarks get the first numbers, in the order asked for.
     for (const std::string& benchmark : selection.benchmarks)
         all.benchmarks.number(benchmark);
-    std::vector<std::string> fields;
-    while (file.next(fields)) {
-        const bool wanted =
-            selection.benchmarks.empty() || all.benchmarks.contains(fields[columns.benchmark]);
-        if (wanted) all.rows.push_back(parse_row(fields, columns, file, all));
-        constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
-        if (all.devices.names().size() > most || all.benchmarks.names().size() > most)
-            file.fail("more than 2147483647 devices or benchmarks");
-    }
+    std::int64_t ignored = 0;
+    file.read_lines(bad, [&](std::span<const std::string> fields) {
+        if (!selection.benchmarks.empty() && !all.benchmarks.contains(fields[columns.benchmark])) {
+            ++ignored;
+            return;
+        }
+        try {
+            all.rows.push_back(parse_row(fields, columns, file, all));
+        } catch (const BadLine&) {
+            all.of_bad_lines.number(fields[columns.device]);
+            throw;
+        }
+    });
+    lines = file.lines() - ignored;
     return all;
 }
 
-/// Sorts by device, benchmark and run. Throws when a run occurs twice.
-void sort_rows(Measurements& all, const std::string& name) {
+bool is_same_run(const Measurement& a, const Measurement& b) {
+    return a.device == b.device && a.benchmark == b.benchmark && a.run == b.run;
+}
+
+/// Sorts by device, benchmark and run. Of lines of the same run the first stays, others go to
+/// `bad`.
+void sort_rows(Measurements& all, BadLines& bad) {
     const auto key = [](const Measurement& row) {
         return std::tuple(row.device, row.benchmark, row.run, row.line);
     };
     std::sort(all.rows.begin(), all.rows.end(),
               [&](const Measurement& a, const Measurement& b) { return key(a) < key(b); });
-    const auto twin = std::adjacent_find(
-        all.rows.begin(), all.rows.end(), [](const Measurement& a, const Measurement& b) {
-            return a.device == b.device && a.benchmark == b.benchmark && a.run == b.run;
-        });
-    if (twin == all.rows.end()) return;
-    throw core::DataError(fmt::format("{}:{}: run {} of device {} on {} is in line {} already",
-                                      name, (twin + 1)->line, twin->run,
-                                      shown(all.devices.names()[twin->device]),
-                                      shown(all.benchmarks.names()[twin->benchmark]), twin->line));
+    std::vector<Measurement> kept;
+    std::vector<std::pair<Measurement, std::int64_t>> repeated; // and the line of the first
+    for (const Measurement& row : all.rows) {
+        if (!kept.empty() && is_same_run(kept.back(), row))
+            repeated.emplace_back(row, kept.back().line);
+        else
+            kept.push_back(row);
+    }
+    std::sort(repeated.begin(), repeated.end(),
+              [](const auto& a, const auto& b) { return a.first.line < b.first.line; });
+    for (const auto& [row, first] : repeated)
+        bad.add(row.line, {"a run that is in a line before already",
+                           fmt::format("run {} of device {} on {} is in line {} already; number "
+                                       "runs that differ, leave out copies",
+                                       row.run, shown(all.devices.names()[row.device]),
+                                       shown(all.benchmarks.names()[row.benchmark]), first)});
+    all.rows = std::move(kept);
+}
+
+/// Throws when a spreadsheet made one number of all devices' names.
+void check_rounded_names(const Measurements& all, const std::string& name) {
+    const std::vector<std::string>& ids = all.devices.names();
+    if (ids.size() != 1 || !is_rounded_number(ids.front())) return;
+    throw core::DataError(fmt::format(
+        "{}: every line is of device {}, a number that a spreadsheet has rounded; export the table "
+        "again with device_id as text",
+        name, shown(ids.front())));
 }
 
 double median_latency_ms(std::span<const Measurement> runs) {
@@ -116,6 +155,11 @@ std::vector<double> device_medians(std::span<const Measurement> rows) {
     return medians;
 }
 
+void drop(const std::string& device, CsvImportReport& report) {
+    ++report.dropped_devices;
+    if (report.dropped_examples.size() < dropped_shown) report.dropped_examples.push_back(device);
+}
+
 Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
     Fleet fleet;
     fleet.benchmark_names = all.benchmarks.names();
@@ -130,12 +174,12 @@ Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
             fleet.device_ids.push_back(device);
             fleet.latency_ms.insert(fleet.latency_ms.end(), medians.begin(), medians.end());
         } else {
-            ++report.dropped_devices;
-            if (report.dropped_examples.size() < dropped_shown)
-                report.dropped_examples.push_back(device);
+            drop(device, report);
         }
         first = last;
     }
+    for (const std::string& device : all.of_bad_lines.names())
+        if (is_name(device) && !all.devices.contains(device)) drop(device, report);
     return fleet;
 }
 
@@ -156,22 +200,122 @@ void check_selection(const Measurements& all, const CsvSelection& selection,
     }
 }
 
+/// [first, last) of every device on every benchmark.
+std::vector<std::span<const Measurement>> runs_of(const Measurements& all) {
+    std::vector<std::span<const Measurement>> runs;
+    const std::span<const Measurement> rows = all.rows;
+    for (std::size_t first = 0; first < rows.size();) {
+        std::size_t last = first + 1;
+        while (last < rows.size() && rows[last].device == rows[first].device &&
+               rows[last].benchmark == rows[first].benchmark)
+            ++last;
+        runs.push_back(rows.subspan(first, last - first));
+        first = last;
+    }
+    return runs;
+}
+
+/// Whether the later half of the runs has the latencies of the earlier one: a file that was
+/// appended to itself with other run numbers. Of a timer with few steps that says nothing.
+bool halves_are_copies(const Measurements& all) {
+    constexpr std::size_t enough = 20;
+    std::set<double> values;
+    std::size_t measured = 0;
+    for (const auto runs : runs_of(all)) {
+        const std::size_t half = runs.size() / 2;
+        if (half == 0 || runs.size() % 2 != 0) return false;
+        for (std::size_t i = 0; i < half; ++i, ++measured) {
+            if (runs[i].latency_ms != runs[half + i].latency_ms) return false;
+            values.insert(runs[i].latency_ms);
+        }
+    }
+    return measured >= enough && 4 * values.size() >= measured;
+}
+
+/// "only 3 of 200 devices have benchmark 'resnt20'" of the rarest one.
+std::string rarest_benchmark(const Measurements& all) {
+    std::vector<std::size_t> devices(all.benchmarks.names().size(), 0);
+    for (const auto runs : runs_of(all))
+        ++devices[runs.front().benchmark];
+    const auto rarest = static_cast<std::size_t>(std::min_element(devices.begin(), devices.end()) -
+                                                 devices.begin());
+    return fmt::format("only {} of {} have benchmark {}", devices[rarest],
+                       core::counted(all.devices.names().size(), "device"),
+                       shown(all.benchmarks.names()[rarest]));
+}
+
+/// Throws when more lines are unusable than may be.
+void check_unusable(const BadLines& bad, std::int64_t lines, const UnusableLimit& limit) {
+    bad.check(
+        lines, limit.of(lines),
+        bad.count() == lines
+            ? "mend them"
+            : fmt::format("mend them, or leave them out with --max-unusable {}", bad.count()));
+}
+
+void report_unusable(const BadLines& bad, CsvImportReport& report) {
+    report.unusable = bad.kinds();
+    report.unusable_lines = bad.count();
+    report.unusable_text = text_of(bad.kinds());
+}
+
 } // namespace
+
+std::int64_t UnusableLimit::of(std::int64_t all) const {
+    // 29 % of 100 lines are 29, though 0.29 · 100 is less.
+    constexpr double rounding = 1e-9;
+    return lines.value_or(
+        static_cast<std::int64_t>(std::floor(share * static_cast<double>(all) + rounding)));
+}
+
+UnusableLimit parse_unusable_limit(const std::string& text) {
+    const bool is_share = text.ends_with('%');
+    const char* const end = text.data() + text.size() - (is_share ? 1 : 0);
+    UnusableLimit limit;
+    std::from_chars_result read{};
+    if (is_share) {
+        read = std::from_chars(text.data(), end, limit.share);
+        limit.share /= 100.0;
+    } else {
+        read = std::from_chars(text.data(), end, limit.lines.emplace());
+    }
+    if (text.empty() || read.ec != std::errc{} || read.ptr != end ||
+        !(limit.share >= 0.0 && limit.share <= 1.0) || limit.lines.value_or(0) < 0)
+        throw core::UsageError(fmt::format(
+            "{} is no limit of unusable lines; expected a number such as 37, or a share such as 1%",
+            shown(text)));
+    return limit;
+}
 
 Fleet parse_csv(std::istream& input, const std::string& name, const std::string& sku,
                 const CsvSelection& selection, CsvImportReport* report) {
-    Measurements all = read_measurements(input, name, selection);
+    CsvReader file(input, name, "device_id,benchmark,run,latency_ms");
+    BadLines bad(name);
+    std::int64_t lines = 0;
+    Measurements all = read_measurements(file, selection, bad, lines);
+    check_rounded_names(all, name);
+    sort_rows(all, bad);
+    check_unusable(bad, lines, selection.unusable);
     if (all.rows.empty()) throw core::DataError(name + ": no measurements");
     check_selection(all, selection, name);
-    sort_rows(all, name);
     CsvImportReport outcome;
     outcome.rows = static_cast<std::int64_t>(all.rows.size());
+    outcome.remarks = file.remarks();
+    report_unusable(bad, outcome);
+    if (halves_are_copies(all))
+        outcome.doubts.push_back(name + ": the later half of all runs has the latencies of the "
+                                        "earlier half, to the last digit; was the file appended "
+                                        "to itself?");
     Fleet fleet = build_fleet(all, outcome);
     fleet.sku = sku;
+    if (outcome.dropped_devices > std::ssize(fleet.device_ids))
+        outcome.doubts.push_back(fmt::format(
+            "{}: {}; is its name right? --benchmarks selects others", name, rarest_benchmark(all)));
     if (fleet.devices() == 0)
         throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
-                                          "benchmarks; select fewer benchmarks",
-                                          name, outcome.dropped_devices, fleet.benchmarks()));
+                                          "benchmarks; {}; select fewer benchmarks",
+                                          name, outcome.dropped_devices, fleet.benchmarks(),
+                                          rarest_benchmark(all)));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;

@@ -62,6 +62,9 @@ TEST_CASE("numbers and durations print for people") {
     CHECK(significant(std::numeric_limits<double>::quiet_NaN()) == "–");
     CHECK(shortest(0.1) == "0.1");
     CHECK(shortest(1.0) == "1");
+    CHECK(counted(std::size_t{1}, "device") == "1 device");
+    CHECK(counted(std::size_t{0}, "device") == "0 devices");
+    CHECK(counted(std::int64_t{2}, "latency", "latencies") == "2 latencies");
     CHECK(duration_text(0.44) == "0.4 s");
     CHECK(duration_text(59.4) == "59 s");
     CHECK(duration_text(185) == "3 min 05 s");

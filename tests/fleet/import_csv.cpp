@@ -50,13 +50,165 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {header + "\"a,r,0,1\n", "fleet.csv:2: a quoted field does not end"},
         {header + "\"a\"b,r,0,1\n", "text after the quoted field 'a'"},
         {header + "a,r,0,1\nb,r,0,2\na,r,0,3\n", "fleet.csv:4: run 0 of device 'a'"},
-        {header + "a,r,0,1\nb,s,0,2\n", "none of the 2 devices"},
+        {header + "a,r,0,1\nb,s,0,2\n", "only 1 of 2 devices have benchmark 'r'"},
         {header + std::string(100'000, 'x'), "fleet.csv:2: the line is longer"},
+        {header + "a,r,0,1e400\n", "latency_ms is '1e400'"},
+        {header + "a,r,0,0x1p3\n", "latency_ms is '0x1p3'"},
+        {header + std::string("a,r,0,\0\n", 8), "the line holds zero bytes"},
+        {header + "a,r,0,11,5\n", "a decimal comma is taken for a separator"},
+        {header + "a,r,0,\"11,5\"\n", "expected a number with a decimal point"},
+        {header + "a,r,0,1\nb,r,0,2\na,r,0,3\n", "leave them out with --max-unusable 1"},
+        {"a,r,0,1\n", "is the line of column names missing?"},
+        {"device_id,benchmark,run,latency_us\n", "convert 'latency_us' to milliseconds"},
+        {"device_id;benchmark;run;latency\n", "read with semicolons between the columns"},
+        {"device_id,Run,benchmark,RUN ,run,run,latency_ms\n", "two columns 'run'"},
+        {"device_id,Run,benchmark,RUN ,latency_ms\n", "two columns 'run'"},
+        {"\xFF\xFE"
+         "d",
+         "fleet.csv: is text in UTF-16"},
+        {std::string("d\0e\0v\0", 6), "is text in UTF-16"},
+        {std::string("device\0_id", 10), "holds zero bytes"},
+        {"PK\x03\x04", "zip archive"},
+        {"\x1F\x8B\x08", "gzip"},
+        {"[{\"device_id\": 1}]", "JSON"},
+        {"sep=;\n", "no line of column names"},
     };
     for (const auto& [text, message] : cases) {
         CHECK_THROWS_AS(parsed(text), core::DataError);
         CHECK_THROWS_WITH(parsed(text), Catch::Contains(message));
     }
+}
+
+TEST_CASE("all lines that cannot be used are told at once, by reason and with the first of them") {
+    std::string text = header;
+    for (int i = 0; i < 400; ++i)
+        text += "d" + std::to_string(i) + ",r,0,1.5\n";
+    text += "x,r,0,\nx,r,0,0\nx,r,0,-1\nx,r,0,fast\nx,r\nx,r,0,1,\n,r,0,1\nx,r,one,1\nd7,r,0,1.5\n";
+    CHECK_THROWS_WITH(parsed(text),
+                      Catch::Contains("fleet.csv: 9 of 409 lines cannot be used") &&
+                          Catch::Contains("2 × latency_ms is not positive, or out of range "
+                                          "(lines 403, 404)") &&
+                          Catch::Contains("1 × too few fields (line 406)") &&
+                          Catch::Contains("line 402: latency_ms is ''") &&
+                          Catch::Contains("--max-unusable 9"));
+    CsvImportReport report;
+    CsvSelection selection;
+    for (const char* limit : {"9", "2.3%", "100%"}) {
+        selection.unusable = parse_unusable_limit(limit);
+        const Fleet fleet = parsed(text, selection, &report);
+        CHECK(fleet.devices() == 400);
+        CHECK(report.rows == 400);
+        CHECK(report.unusable_lines == 9);
+    }
+    for (const char* limit : {"8", "0", "2%", "0%"}) {
+        selection.unusable = parse_unusable_limit(limit);
+        CHECK_THROWS_AS(parsed(text, selection), core::DataError);
+    }
+}
+
+TEST_CASE("by default one line in a hundred may be unusable, and a file of nothing else has none") {
+    std::string text = header;
+    for (int i = 0; i < 99; ++i)
+        text += "d" + std::to_string(i) + ",r,0,1.5\n";
+    CsvImportReport report;
+    CHECK(parsed(text + "x,r,0,-\n", {}, &report).devices() == 99);
+    REQUIRE(report.unusable.size() == 1);
+    CHECK(report.unusable[0].reason == "latency_ms is no number");
+    CHECK(report.unusable[0].first_lines == std::vector<std::int64_t>{101});
+    CHECK_THROWS_AS(parsed(text + "x,r,0,-\ny,r,0,-\n"), core::DataError);
+    const CsvSelection all{.benchmarks = {}, .unusable = parse_unusable_limit("100%")};
+    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", all), Catch::Contains("no measurements"));
+}
+
+TEST_CASE("a device whose lines are all unusable is told, as is a benchmark that hardly any has") {
+    std::string text = header;
+    for (int i = 0; i < 198; ++i)
+        text += "d" + std::to_string(i) + ",r,0,1.5\n";
+    CsvImportReport report;
+    CHECK(parsed(text + "d1,r,1,0\nlost,r,0,0\n", {}, &report).devices() == 198);
+    CHECK(report.dropped_examples == std::vector<std::string>{"lost"});
+    CHECK(report.doubts.empty());
+    CHECK(parsed(text + "d1,rr,0,1.5\n", {}, &report).devices() == 1);
+    REQUIRE(report.doubts.size() == 1);
+    CHECK_THAT(report.doubts[0], Catch::Contains("only 1 of 198 devices have benchmark 'rr'"));
+}
+
+TEST_CASE("a limit of unusable lines is a number or a share") {
+    for (const char* text : {"", "%", "-1", "101%", "-1%", "nan%", "1.5", "5 %", "many"})
+        CHECK_THROWS_AS(parse_unusable_limit(text), core::UsageError);
+    CHECK(parse_unusable_limit("37").of(10) == 37);
+    CHECK(parse_unusable_limit("2.5%").of(1000) == 25);
+    CHECK(parse_unusable_limit("29%").of(100) == 29);
+    CHECK(UnusableLimit{}.of(199) == 1);
+}
+
+TEST_CASE("repeated runs are counted, and the first of them stays") {
+    const std::string once = "a,r,0,1\nb,r,0,2\na,r,1,3\nb,r,1,4\n";
+    CHECK_THROWS_WITH(parsed(header + once + once),
+                      Catch::Contains("4 of 8 lines") && Catch::Contains("run 0 of device 'a'"));
+    CsvImportReport report;
+    const CsvSelection half{.benchmarks = {}, .unusable = parse_unusable_limit("50%")};
+    CHECK(parsed(header + once + once, half, &report).latency_ms == std::vector<double>{2, 3});
+    CHECK(parsed(header + "a,r,0,1\na,r,0,9\n", half).latency_ms == std::vector<double>{1});
+}
+
+TEST_CASE("a file that was appended to itself with other run numbers is remarked on") {
+    std::string once = header;
+    std::string twice = header;
+    for (int i = 0; i < 30; ++i)
+        for (int run = 0; run < 4; ++run) {
+            const std::string start = "d" + std::to_string(i) + ",r," + std::to_string(run) + ",";
+            once += start + std::to_string(1000 + 31 * i + run * run) + "\n";
+            twice += start + std::to_string(1000 + 31 * i + run % 2) + "\n";
+        }
+    CsvImportReport report;
+    parsed(once, {}, &report);
+    CHECK(report.doubts.empty());
+    parsed(twice, {}, &report);
+    REQUIRE(report.doubts.size() == 1);
+    CHECK_THAT(report.doubts[0], Catch::Contains("was the file appended to itself?"));
+}
+
+TEST_CASE("separators, decimal commas, line ends and the case of columns are read as they are") {
+    const std::vector<double> expected{11.5, 12.25};
+    for (const std::string text : {
+             "device_id;benchmark;run;latency_ms\r\na;r;0;11,5\r\nb;r;0;12,25\r\n",
+             "sep=;\r\nDevice_ID;Benchmark;Run;Latency_ms\r\na;r;0;11.5\r\nb;r;0;12.25\r\n",
+             "device_id\tbenchmark\trun\tlatency_ms\na\tr\t0\t11.5\nb\tr\t0\t12.25\n",
+             "device_id|benchmark|run|latency_ms\ra|r|0|11.5\rb|r|0|12.25\r",
+             "\xEF\xBB\xBF device_id , benchmark,run,latency_ms\n a ,r,0 ,11.5\nb, r,0, 12.25 \n",
+         }) {
+        CAPTURE(text);
+        CsvImportReport report;
+        const Fleet fleet = parsed(text, {}, &report);
+        CHECK(fleet.device_ids == std::vector<std::string>{"a", "b"});
+        CHECK(fleet.latency_ms == expected);
+        CHECK(report.remarks.size() == 1);
+    }
+    // One decimal mark for the file: this point separates thousands.
+    CHECK_THROWS_WITH(parsed("device_id;benchmark;run;latency_ms\na;r;0;11,5\nb;r;0;1.234\n"),
+                      Catch::Contains("latency_ms is '1.234'"));
+    CHECK_THROWS_WITH(parsed("device_id\tbenchmark\trun\tlatency_ms\na\tr\t0\t11,5\n"),
+                      Catch::Contains("decimal point"));
+}
+
+TEST_CASE("names lose the blanks around them, those of Unicode among them, and it is told") {
+    CsvImportReport report;
+    const Fleet fleet = parsed(header + "a,r,0,1\n\xC2\xA0"
+                                        "a ,r,1,3\n\"a\t\" ,r ,2,8\n",
+                               {}, &report);
+    CHECK(fleet.device_ids == std::vector<std::string>{"a"});
+    CHECK(fleet.latency_ms == std::vector<double>{3});
+    REQUIRE(report.remarks.size() == 1);
+    CHECK_THAT(report.remarks[0], Catch::Contains("in 2 lines, the first of them line 3"));
+    CHECK_THROWS_WITH(parsed(header + "\xE3\x80\x80,r,0,1\n"), Catch::Contains("device_id is ''"));
+}
+
+TEST_CASE("one device that a spreadsheet made of all is refused") {
+    CHECK_THROWS_WITH(parsed(header + "3.56938E+14,r,0,1\n3.56938E+14,r,0,2\n"),
+                      Catch::Contains("device '3.56938E+14'") && Catch::Contains("as text"));
+    CHECK(parsed(header + "3.56938E+14,r,0,1\n3.56939E+14,r,0,2\n").devices() == 2);
+    CHECK(parsed(header + "356938035643809,r,0,1\n").devices() == 1);
 }
 
 TEST_CASE("bytes of a binary file never reach the terminal") {
@@ -91,13 +243,14 @@ TEST_CASE("devices that lack a benchmark are dropped and counted") {
     CHECK(report.rows == 5);
     CHECK(report.dropped_devices == 1);
     CHECK(report.dropped_examples == std::vector<std::string>{"b"});
-    const Fleet selected = parsed(text, {{"s"}}, &report);
+    const Fleet selected = parsed(text, {.benchmarks = {"s"}, .unusable = {}}, &report);
     CHECK(selected.device_ids == std::vector<std::string>{"a", "c"});
     CHECK(selected.latency_ms == std::vector<double>{2.0, 3.0});
     CHECK(report.rows == 2);
     CHECK(report.dropped_devices == 0);
-    CHECK(parsed(text, {{"s", "r"}}).benchmark_names == std::vector<std::string>{"s", "r"});
-    CHECK_THROWS_WITH(parsed(text, {{"r", "t"}}),
+    CHECK(parsed(text, {.benchmarks = {"s", "r"}, .unusable = {}}).benchmark_names ==
+          std::vector<std::string>{"s", "r"});
+    CHECK_THROWS_WITH(parsed(text, {.benchmarks = {"r", "t"}, .unusable = {}}),
                       Catch::Contains("no measurement of benchmark 't'"));
 }
 
@@ -125,8 +278,9 @@ TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
         return;
     }
     CsvImportReport report;
-    const Fleet fleet =
-        import_csv(path, "quadro-rtx-5000", {{"resnet50_train_iter", "bert_train_iter"}}, &report);
+    const Fleet fleet = import_csv(
+        path, "quadro-rtx-5000",
+        {.benchmarks = {"resnet50_train_iter", "bert_train_iter"}, .unusable = {}}, &report);
     CHECK(fleet.devices() == 276);
     CHECK(report.dropped_devices == 20);
     ClusteringParameters parameters;

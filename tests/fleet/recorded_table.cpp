@@ -62,6 +62,17 @@ TEST_CASE("a malformed table of recorded latencies is refused with file, line an
     }
 }
 
+TEST_CASE("all lines of a recorded table that cannot be used are told at once", "[recorded]") {
+    CHECK_THROWS_WITH(parsed(header + "x,8,4,1\nx,7,4,1\nx,8,4\nx,8,5,1\nx,8,4,slow\n"),
+                      Catch::Contains("t.csv: 4 of 5 lines cannot be used: 2 × a candidate that") &&
+                          Catch::Contains("(lines 3, 5)") &&
+                          Catch::Contains("line 3: keep_a is 7"));
+    const RecordedTable table =
+        parsed("device_id;keep_a;keep_b;latency_ms\r\n x ;8;4;1,5\r\nx;4;2;0,5\r\n");
+    CHECK(table.device_ids == std::vector<std::string>{"x"});
+    CHECK(table.latency_ms == std::vector<double>{1.5, 0.5});
+}
+
 TEST_CASE("a table of recorded latencies takes rows and columns in any order", "[recorded]") {
     const RecordedTable table = parsed("latency_ms,keep_b,note,device_id,keep_a\n"
                                        "5,2,,y,6\n"

@@ -26,6 +26,7 @@ enum class StreamId : std::uint32_t {
     random_search = 16,
     random_importance = 17,
     image_order = 20,
+    latency_ticks = 21,
     testing = 1000,
 };
 

@@ -92,7 +92,8 @@ struct Clustering {
 std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric);
 
 /// Clusters the devices of a fleet with DBSCAN on their latency signatures (see dbscan.hpp for the
-/// rules that make the result unique). Uses OpenMP; the result does not depend on the threads.
+/// rules that make the result unique). Latencies that come in steps are spread over them first
+/// (spread_over_ticks), for DBSCAN alone. Uses OpenMP; the result does not depend on the threads.
 /// Throws ConfigError for eps < 0 or above 1000, min_points < 0, representatives < 1; DataError
 /// when the fleet is invalid (check_fleet). Complexity: O(n log n) typically, O(n · benchmarks)
 /// memory.

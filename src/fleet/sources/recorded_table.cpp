@@ -64,11 +64,13 @@ class TableReader {
     }
 
     RecordedTable read() {
-        std::vector<std::string> fields;
-        while (file_.next(fields))
+        BadLines bad(name_);
+        file_.read_lines(bad, [this](std::span<const std::string> fields) {
             rows_.push_back(parse_row(fields));
+        });
+        sort_rows(bad);
+        bad.check(file_.lines(), 0, "mend them, or leave them out");
         if (rows_.empty()) throw core::DataError(name_ + ": no measurements");
-        sort_rows();
         RecordedTable table{.device_ids = devices_.names(),
                             .genomes = std::move(genomes_),
                             .first = {},
@@ -79,15 +81,15 @@ class TableReader {
     }
 
   private:
-    Measurement parse_row(const std::vector<std::string>& fields) {
+    Measurement parse_row(std::span<const std::string> fields) {
         Measurement row;
         row.line = file_.line();
-        row.device = devices_.number(file_.name(fields[columns_.device], "device_id"));
         row.latency_ms = file_.latency_ms(fields[columns_.latency]);
         if (columns_.run) row.run = file_.integer(fields[*columns_.run], "run");
         network::Genome genome;
         for (std::size_t g = 0; g < columns_.keep.size(); ++g)
             genome.push_back(parse_channels(fields[columns_.keep[g]], g));
+        row.device = devices_.number(file_.name(fields[columns_.device], "device_id"));
         row.genome = genome_number(std::move(genome));
         return row;
     }
@@ -97,10 +99,12 @@ class TableReader {
         const std::int64_t channels = file_.integer(field, keep_prefix + group.name);
         const std::int32_t nearest = space_.nearest_allowed(g, static_cast<double>(channels));
         if (channels != nearest)
-            file_.fail(fmt::format(
-                "{}{} is {}, which the search space does not allow (nearest: {}, all: {}); leave "
-                "the line out, or change network.min_keep or network.channel_divisor",
-                keep_prefix, group.name, channels, nearest, group.channels));
+            throw BadLine(
+                "a candidate that the search space does not allow",
+                fmt::format("{}{} is {}, which the search space does not allow (nearest: {}, all: "
+                            "{}); leave the line out, or change network.min_keep or "
+                            "network.channel_divisor",
+                            keep_prefix, group.name, channels, nearest, group.channels));
         return nearest;
     }
 
@@ -111,23 +115,24 @@ class TableReader {
         return entry->second;
     }
 
-    /// Sorts by device, candidate and run. Throws when a run occurs twice.
-    void sort_rows() {
+    /// Sorts by device, candidate and run. Runs that occur twice go to `bad`.
+    void sort_rows(BadLines& bad) {
         const auto key = [](const Measurement& row) {
             return std::tuple(row.device, row.genome, row.run, row.line);
         };
         std::sort(rows_.begin(), rows_.end(),
                   [&](const Measurement& a, const Measurement& b) { return key(a) < key(b); });
         if (!columns_.run) return; // every line is a run of its own
-        const auto twin = std::adjacent_find(
-            rows_.begin(), rows_.end(), [](const Measurement& a, const Measurement& b) {
-                return a.device == b.device && a.genome == b.genome && a.run == b.run;
-            });
-        if (twin == rows_.end()) return;
-        throw core::DataError(fmt::format(
-            "{}:{}: run {} of this candidate on device {} is in line {} already; leave one out, or "
-            "number the runs",
-            name_, (twin + 1)->line, twin->run, shown(devices_.names()[twin->device]), twin->line));
+        for (std::size_t i = 1; i < rows_.size(); ++i) {
+            const Measurement& first = rows_[i - 1];
+            const Measurement& twin = rows_[i];
+            if (first.device == twin.device && first.genome == twin.genome && first.run == twin.run)
+                bad.add(twin.line,
+                        {"a repeated run",
+                         fmt::format("run {} of this candidate on device {} is in line {} already; "
+                                     "leave one out, or number the runs",
+                                     twin.run, shown(devices_.names()[twin.device]), first.line)});
+        }
     }
 
     void fill(RecordedTable& table) const {

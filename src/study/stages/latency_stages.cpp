@@ -1,9 +1,11 @@
 // The stages that come before the search: fleet, clusters, profile, surrogates.
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/distribution.hpp"
+#include "hdap/fleet/plausibility.hpp"
 #include "hdap/fleet/profile.hpp"
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
+#include "hdap/fleet/ticks.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 #include "stage_table.hpp"
 
@@ -91,6 +93,8 @@ bool make_fleet(StudyRun& run) {
         run.job.log.info(fmt::format("fleet: {} ({}), each measured on {}",
                                      core::counted(devices->devices(), "device"), devices->sku,
                                      core::counted(devices->benchmarks(), "benchmark network")));
+        for (const std::string& doubt : fleet::doubts_about(*devices))
+            run.job.log.warning(doubt);
         if (static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
             run.job.log.warning(fmt::format(
                 "only {} of {} benchmark networks (fleet.benchmarks) were measured on every "
@@ -111,6 +115,8 @@ bool make_clusters(StudyRun& run) {
             fleet::write_distribution(file, fleet::distribution_of(clustering));
         });
         describe_clusters(run, clustering);
+        const std::string ticks = fleet::tick_warning(devices, clustering);
+        if (!ticks.empty()) run.job.log.warning(ticks);
     });
     return true;
 }
