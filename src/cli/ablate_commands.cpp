@@ -25,7 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using ablation::Cell;
 using ablation::CellState;
-using ablation::counted;
 using core::ExitCode;
 
 /// What all of these commands are about.
