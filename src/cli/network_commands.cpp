@@ -140,12 +140,22 @@ TrainedNetwork load_with_weights(const SourceOptions& options) {
     return {{std::move(loaded.network), std::move(*loaded.weights)}, loaded.normalisation};
 }
 
-/// Images of a packed file; for a network of the zoo they say what it takes.
-accuracy::ImageData read_split(const std::string& file, const std::string& split) {
-    const auto reader =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(reader, accuracy::images_schema);
-    return accuracy::read_images(reader, split);
+/// A packed file whose seal was checked. It stays on the disk: its bytes need not fit into memory
+/// beside the images.
+storage::Hdf5Reader open_images(const std::string& file) {
+    storage::check_sealed(file, storage::Seal::optional);
+    return storage::Hdf5Reader::open(file);
+}
+
+/// The images that `eval` takes; for a network of the zoo they say what it takes.
+accuracy::ImageData read_images(const EvalOptions& options) {
+    const auto file = open_images(options.data);
+    const std::int64_t count = accuracy::count_images(file, options.split);
+    if (options.images > count)
+        throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
+                                           options.split, options.data, count));
+    return accuracy::read_images(file, options.split, 0,
+                                 options.images == 0 ? count : options.images);
 }
 
 void fit_to_images(SourceOptions& options, const accuracy::ImageData& images) {
@@ -280,11 +290,7 @@ ExitCode info(const InfoOptions& options) {
 }
 
 ExitCode evaluate(EvalOptions options) {
-    accuracy::ImageData images = read_split(options.data, options.split);
-    if (options.images > images.count)
-        throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
-                                           options.split, options.data, images.count));
-    if (options.images > 0) images = accuracy::slice(images, 0, options.images);
+    accuracy::ImageData images = read_images(options);
     fit_to_images(options.network, images);
     const auto [network, normalisation] = load_with_weights(options.network);
     if (normalisation) accuracy::use_normalisation(images, *normalisation, network.network.name);
@@ -369,8 +375,10 @@ ExitCode prune(PruneOptions options) {
     check_outputs(options.outputs, options.network, options.data);
     accuracy::ImageData images;
     if (!options.data.empty()) {
-        const auto train = read_split(options.data, "train");
-        images = accuracy::slice(train, 0, std::min(options.recalibration_images, train.count));
+        const auto file = open_images(options.data);
+        images = accuracy::read_images(
+            file, "train", 0,
+            std::min(options.recalibration_images, accuracy::count_images(file, "train")));
         fit_to_images(options.network, images);
     }
     const auto [network, normalisation] = load_with_weights(options.network);

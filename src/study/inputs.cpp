@@ -31,55 +31,34 @@ network::Network load_graph(const Settings& settings) {
     return network::load_network(source).network;
 }
 
-/// Both splits of the data, whole.
-struct Splits {
-    accuracy::ImageData train;
-    accuracy::ImageData test;
-};
-
-void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
+void check_image_counts(const Settings& settings, std::int64_t train) {
     const std::int64_t needed =
         settings.data.held_out +
         std::max(settings.data.recalibration_images, settings.finetune.images);
-    if (train.count < needed)
+    if (train < needed)
         throw core::ConfigError(
             fmt::format("{}: has {} training images, but data.held_out, data.recalibration_images "
                         "and finetune.images ask for {}",
-                        settings.data.file, train.count, needed));
+                        settings.data.file, train, needed));
 }
 
-Splits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
-    Splits splits;
-    if (settings.data.file.empty()) return splits;
-    const auto file = open_on_every_rank(job.communicator, settings.data.file);
-    job.communicator.on_every_rank([&] {
-        storage::read_identity(file, accuracy::images_schema);
-        splits = {accuracy::read_images(file, "train"), accuracy::read_images(file, "test")};
-        check_image_counts(settings, splits.train);
-    });
-    return splits;
+ImageSplits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
+    if (settings.data.file.empty()) return {};
+    return read_images_on_every_rank(
+        job.communicator, settings.data.file, settings.data.held_out,
+        [&](std::int64_t train) { check_image_counts(settings, train); });
 }
 
 /// The images are normalised as the network's file tells it; else its normalisation is theirs.
-void share_normalisation(network::Prunable& network, Splits& splits) {
+void share_normalisation(network::Prunable& network, ImageSplits& splits) {
     if (splits.train.count == 0) return;
     if (!network.normalisation) {
         network.normalisation = {splits.train.mean, splits.train.deviation};
         return;
     }
-    for (accuracy::ImageData* split : {&splits.train, &splits.test})
+    for (accuracy::ImageData* split : {&splits.train, &splits.held_out, &splits.test})
         if (split->count > 0)
             accuracy::use_normalisation(*split, *network.normalisation, network.network.name);
-}
-
-StudyImages with_held_out(const Settings& settings, Splits splits) {
-    StudyImages images;
-    images.test = std::move(splits.test);
-    if (splits.train.count == 0) return images;
-    const std::int64_t trained_on = splits.train.count - settings.data.held_out;
-    images.held_out = accuracy::slice(splits.train, trained_on, settings.data.held_out);
-    images.train = accuracy::slice(splits.train, 0, trained_on);
-    return images;
 }
 
 /// The channels of each group in the order of network.criterion.
@@ -99,10 +78,10 @@ std::vector<std::vector<std::int32_t>> rank_channels(const Settings& settings,
     return network::rank_channels(network.network, *network.weights, network.space, parameters);
 }
 
-std::string content_key_of(const network::Prunable& network, const Splits& splits) {
+std::string content_key_of(const network::Prunable& network, const ImageSplits& splits) {
     core::Sha256 hash;
     add_weights(hash, *network.weights);
-    add_images(hash, splits.train);
+    add_images(hash, splits.train, &splits.held_out);
     add_images(hash, splits.test);
     return hash.hex_digest();
 }
@@ -163,12 +142,12 @@ network::Prunable load_network_to_prune(const parallel::Job& job, const Settings
 
 AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& settings,
                                     network::Prunable& network) {
-    Splits splits = splits_on_every_rank(job, settings);
+    ImageSplits splits = splits_on_every_rank(job, settings);
     AccuracyInputs inputs;
     job.communicator.on_every_rank([&] {
         share_normalisation(network, splits);
         inputs.content_key = content_key_of(network, splits);
-        inputs.images = with_held_out(settings, std::move(splits));
+        inputs.images = std::move(splits);
         network.ranked_channels = rank_channels(settings, network, inputs.images.train);
     });
     return inputs;

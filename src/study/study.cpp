@@ -57,7 +57,7 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
     const Settings& settings = run.settings();
     accuracy::EvaluationParameters evaluation = settings.data.evaluation;
     evaluation.precision = settings.search.precision;
-    const StudyImages& images = run.accuracy.images;
+    const ImageSplits& images = run.accuracy.images;
     accuracy::EvaluatorInputs inputs{.network = run.network,
                                      .recalibration = std::nullopt,
                                      .held_out = std::nullopt,
