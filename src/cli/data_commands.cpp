@@ -105,7 +105,7 @@ std::string origin_text(const accuracy::ImageFolderParameters& parameters,
     if (!parameters.split)
         return fmt::format("the split 'test' comes from {}/", report.test_folder);
     return fmt::format(
-        "split by --split {}: {} train and {} test images, in each class by hashes of "
+        "split by --split {}: {} files for train and {} for test, in each class by hashes of "
         "--seed {} and the files' names",
         core::shortest(*parameters.split), report.train_images, report.test_images,
         parameters.seed);

@@ -27,7 +27,8 @@ std::vector<std::uint8_t> pixels_of(std::size_t first, std::size_t i) {
 void pack(const std::filesystem::path& path, std::size_t train, std::size_t test) {
     storage::SealedStream stream(path, (train + test) * image_bytes);
     storage::Hdf5Writer& file = stream.content();
-    storage::write_identity(file, {.schema = accuracy::images_schema});
+    storage::write_identity(
+        file, {.schema = accuracy::images_schema, .config_sha256 = {}, .input_sha256 = {}});
     file.attribute("/", "classes", std::int64_t{2});
     file.write("/mean", std::vector<double>{0.5});
     file.write("/deviation", std::vector<double>{0.25});

@@ -44,7 +44,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 
 /// Such files are of the system, or of a program that unpacked an archive.
 bool is_hidden(const std::string& name) {
-    return name[0] == '.';
+    return name[0] == '.' || name == "__MACOSX";
 }
 
 /// Links that lead nowhere or in circles are no folders.
@@ -148,8 +148,9 @@ std::optional<std::string> test_folder_in(const fs::path& folder) {
 std::vector<std::string> classes_in(const fs::path& folder) {
     auto classes = folders_in(folder);
     if (classes.size() < 2 || classes.size() > most_classes)
-        fail(folder, fmt::format("holds {} folder{}, one for each class: must be in [2, {}]",
-                                 classes.size(), classes.size() == 1 ? "" : "s", most_classes));
+        fail(folder, fmt::format("holds {} folder{}, one for each class: must be in [2, {}]{}",
+                                 classes.size(), classes.size() == 1 ? "" : "s", most_classes,
+                                 classes.size() == 1 ? "; it is " + some_of(classes) : ""));
     return classes;
 }
 
@@ -210,7 +211,7 @@ class Lister {
             if (is_hidden(name)) {
                 remarks_.add("left out, as the name begins with a full stop", std::move(path));
             } else if (is_called_image(name)) {
-                if (deep) remarks_.add("deeper than the folder of the class they count for", path);
+                if (deep) remarks_.add("nested deeper than CLASS/, packed as of that class", path);
                 images_.push_back({label, std::move(path)});
             } else if (!is_folder(folder_ / path)) {
                 remarks_.add("left out, as neither .png, .jpg nor .jpeg", std::move(path));

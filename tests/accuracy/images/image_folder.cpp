@@ -238,7 +238,7 @@ TEST_CASE("images deeper than their class are of this class, and named", "[image
     CHECK(report.warnings ==
           std::vector<std::string>{
               "classes without images in test/ (1): animal",
-              "deeper than the folder of the class they count for (3): "
+              "nested deeper than CLASS/, packed as of that class (3): "
               "train/animal/cat/small/y.png, train/animal/cat/x.png, test/plant/deep/z.png"});
     std::vector<std::int32_t> labels = flowers.read("train").labels;
     std::sort(labels.begin(), labels.end());
@@ -357,8 +357,8 @@ TEST_CASE("a split takes its share of each class, and no image twice", "[image_f
         CHECK(all.size() == 15);
         CHECK(report.warnings ==
               std::vector<std::string>{
-                  "deeper than the folder of the class they count for (1): tulip/deep/c.png",
-                  "left out, as it lies in no folder of a class (1): notes.txt"});
+                  "left out, as it lies in no folder of a class (1): notes.txt",
+                  "nested deeper than CLASS/, packed as of that class (1): tulip/deep/c.png"});
     }
 }
 
@@ -393,6 +393,7 @@ TEST_CASE("what is no image is left out, and said", "[image_folder]") {
     flowers.add("stray.png");
     flowers.add("train/stray.png");
     fs::create_directories(flowers / "train/lily");
+    fs::create_directories(flowers / "train/__MACOSX");
     for (const char* name : {"train/rose/.hidden.png", "train/rose/._x.png", "train/.cache/1.png",
                              "train/rose/notes.txt", "train/rose/1.webp", "train/readme.md"})
         write(flowers / name, bytes_of("x"));
@@ -404,7 +405,8 @@ TEST_CASE("what is no image is left out, and said", "[image_folder]") {
           std::vector<std::string>{
               "classes without images in test/ (2): lily, rose",
               "classes without images in train/ (1): lily", "folders that are not packed (1): val/",
-              "left out, as it lies in no folder of a class (4): train/.cache, train/readme.md, "
+              "left out, as it lies in no folder of a class (5): train/.cache, train/__MACOSX, "
+              "train/readme.md, "
               "train/stray.png, stray.png",
               "left out, as neither .png, .jpg nor .jpeg (2): train/rose/1.webp, "
               "train/rose/notes.txt",
