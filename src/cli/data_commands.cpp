@@ -30,6 +30,7 @@ struct PackOptions {
     bool partial = false;
     accuracy::ImageFolderParameters folder;
     std::int64_t resize = 0; ///< 0: as the size
+    std::string orientation = "exif";
 };
 
 struct InfoOptions {
@@ -64,13 +65,55 @@ ExitCode report_packed(const std::string& file) {
     return ExitCode::complete;
 }
 
-ExitCode pack_image_folder(const PackOptions& options) {
-    check_output_file("OUT", options.output, {});
+accuracy::ImageFolderParameters folder_parameters(const PackOptions& options) {
     accuracy::ImageFolderParameters parameters = options.folder;
     parameters.short_side = options.resize == 0 ? parameters.size : options.resize;
     if (parameters.short_side < parameters.size)
         throw core::UsageError(fmt::format("--resize {}: must be at least --size, {}",
                                            parameters.short_side, parameters.size));
+    parameters.orientation =
+        options.orientation == "exif" ? accuracy::Orientation::exif : accuracy::Orientation::stored;
+    return parameters;
+}
+
+/// What a person should know of images that were not packed as they are stored.
+void warn(core::Log& log, const accuracy::ImageFolderParameters& parameters,
+          const accuracy::ImageFolderReport& report) {
+    for (const std::string& warning : report.warnings)
+        log.warning(warning);
+    if (report.corrupt > 0)
+        log.warning(fmt::format("{} of {} images cannot be used and were left out, such as {}",
+                                report.corrupt, report.train_images + report.test_images,
+                                core::join(report.examples, "; ")));
+    if (report.turned == 0) return;
+    const std::int64_t more =
+        report.turned - static_cast<std::int64_t>(report.turned_examples.size());
+    const std::string paths =
+        core::join(report.turned_examples) + (more > 0 ? fmt::format(" and {} more", more) : "");
+    if (parameters.orientation == accuracy::Orientation::exif)
+        log.info(fmt::format("turned upright, as EXIF says ({}): {}; --orientation stored takes "
+                             "such images as they are stored, as most training pipelines do",
+                             report.turned, paths));
+    else
+        log.warning(
+            fmt::format("not turned upright, though EXIF says so ({}): {}", report.turned, paths));
+}
+
+/// Where the test images come from.
+std::string origin_text(const accuracy::ImageFolderParameters& parameters,
+                        const accuracy::ImageFolderReport& report) {
+    if (!parameters.split)
+        return fmt::format("the split 'test' comes from {}/", report.test_folder);
+    return fmt::format(
+        "split by --split {}: {} files for train and {} for test, in each class by hashes of "
+        "--seed {} and the files' names",
+        core::shortest(*parameters.split), report.train_images, report.test_images,
+        parameters.seed);
+}
+
+ExitCode pack_image_folder(const PackOptions& options) {
+    check_output_file("OUT", options.output, {});
+    const accuracy::ImageFolderParameters parameters = folder_parameters(options);
     core::Log log({.quiet = false, .terminal = core::Log::stderr_is_terminal()});
     accuracy::ImageFolderReport report;
     {
@@ -87,17 +130,12 @@ ExitCode pack_image_folder(const PackOptions& options) {
                                                  return !control.stop_requested();
                                              });
     }
-    for (const std::string& warning : report.warnings)
-        log.warning(warning);
-    if (report.corrupt > 0)
-        log.warning(fmt::format("left out, as it cannot be used: {}, such as {}",
-                                core::counted(report.corrupt, "image"),
-                                core::join(report.examples, "; ")));
+    warn(log, parameters, report);
     if (report.stopped) {
         std::fprintf(stderr, "stopped early; nothing was written\n");
         return ExitCode::stopped;
     }
-    log.info(fmt::format("the split 'test' comes from {}/", report.test_folder));
+    log.info(origin_text(parameters, report));
     return report_packed(options.output);
 }
 
@@ -215,10 +253,13 @@ void add_cifar10(CLI::App& pack, const std::shared_ptr<PackOptions>& options, Ac
 void add_image_folder(CLI::App& pack, const std::shared_ptr<PackOptions>& options, Action& action) {
     CLI::App* command = add_pack(
         pack, "image-folder",
-        "PNG and JPEG files in SOURCE/train/CLASS/ and SOURCE/test/CLASS/ (or val/ or validation/ "
-        "for test/). Each image is resized until its shorter side has --resize pixels, and its "
-        "middle is cut out. Training images are shuffled.",
-        "hdap data pack image-folder flowers flowers.h5 --size 224 --resize 256", *options);
+        "PNG and JPEG files, gzipped or not, in SOURCE/train/CLASS/ and SOURCE/test/CLASS/ (or "
+        "testing/, val/, valid/ or validation/ for test/), or with --split in SOURCE/CLASS/. Each "
+        "image is resized until its shorter side has --resize pixels, and its middle is cut out. "
+        "Training images are shuffled.",
+        "hdap data pack image-folder flowers flowers.h5 --size 224 --resize 256\n"
+        "  hdap data pack image-folder flowers/all flowers.h5 --size 224 --split 0.8",
+        *options);
     auto& folder = options->folder;
     command->add_option("--size", folder.size, "Pixels a side of the packed images")
         ->check(CLI::Range(1, 1024))
@@ -233,7 +274,19 @@ void add_image_folder(CLI::App& pack, const std::shared_ptr<PackOptions>& option
                      "Leave out up to this many images that cannot be used")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
         ->capture_default_str();
-    command->add_option("--seed", folder.seed, "Of the order of the training images")
+    command
+        ->add_option("--split", folder.split,
+                     "For a SOURCE that holds the classes, without train/ and test/: this share of "
+                     "each class becomes training images, the rest test images")
+        ->check(within(1e-6, 1.0 - 1e-6));
+    command
+        ->add_option("--orientation", options->orientation,
+                     "Of images whose EXIF data say that the camera was turned: exif (upright) or "
+                     "stored (as most training pipelines take them)")
+        ->check(CLI::IsMember({"exif", "stored"}))
+        ->capture_default_str();
+    command
+        ->add_option("--seed", folder.seed, "Of the order of the training images, and of --split")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000'000}))
         ->capture_default_str();
     command->callback([options, &action] {

@@ -231,12 +231,22 @@ TrainedNetwork load_for(accuracy::ImageData& images, const std::string& file,
     return result;
 }
 
-/// Images of a packed file; for a network of the zoo they say what it takes.
-accuracy::ImageData read_split(const std::string& file, const std::string& split) {
-    const auto reader =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(reader, accuracy::images_schema);
-    return accuracy::read_images(reader, split);
+/// A packed file whose seal was checked. It stays on the disk: its bytes need not fit into memory
+/// beside the images.
+storage::Hdf5Reader open_images(const std::string& file) {
+    storage::check_sealed(file, storage::Seal::optional);
+    return storage::Hdf5Reader::open(file);
+}
+
+/// The images that `eval` takes; for a network of the zoo they say what it takes.
+accuracy::ImageData read_images(const EvalOptions& options) {
+    const auto file = open_images(options.data);
+    const std::int64_t count = accuracy::count_images(file, options.split);
+    if (options.images > count)
+        throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
+                                           options.split, options.data, count));
+    return accuracy::read_images(file, options.split, 0,
+                                 options.images == 0 ? count : options.images);
 }
 
 std::string shape_text(const network::TensorShape& shape) {
@@ -377,11 +387,7 @@ void warn_of_other_images(const EvalOptions& options, const network::PrunedNetwo
 }
 
 ExitCode evaluate(EvalOptions options) {
-    accuracy::ImageData images = read_split(options.data, options.split);
-    if (options.images > images.count)
-        throw core::UsageError(fmt::format("--images {}: split '{}' of {} has {}", options.images,
-                                           options.split, options.data, images.count));
-    if (options.images > 0) images = accuracy::slice(images, 0, options.images);
+    accuracy::ImageData images = read_images(options);
     const auto [network, normalisation] = load_for(images, options.data, options.network);
     const auto start = std::chrono::steady_clock::now();
     const accuracy::Metrics metrics = accuracy::measure(network.network, network.weights, images,
@@ -537,8 +543,10 @@ ExitCode prune(PruneOptions options) {
     check_outputs(options.outputs, options.network, options.data);
     accuracy::ImageData images;
     if (!options.data.empty()) {
-        const auto train = read_split(options.data, "train");
-        images = accuracy::slice(train, 0, std::min(options.recalibration_images, train.count));
+        const auto file = open_images(options.data);
+        images = accuracy::read_images(
+            file, "train", 0,
+            std::min(options.recalibration_images, accuracy::count_images(file, "train")));
     }
     const auto [network, normalisation] = images.count > 0
                                               ? load_for(images, options.data, options.network)

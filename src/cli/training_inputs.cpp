@@ -5,7 +5,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/network_file.hpp"
-#include "hdap/storage/schema.hpp"
+#include "hdap/study/image_splits.hpp"
 #include "hdap/study/on_every_rank.hpp"
 
 #include <fmt/core.h>
@@ -18,20 +18,16 @@ namespace {
 
 void read_images(const parallel::Communicator& world, const TrainingInputOptions& options,
                  TrainingInputs& inputs) {
-    const auto file = study::open_on_every_rank(world, options.data);
-    world.on_every_rank([&] {
-        storage::read_identity(file, accuracy::images_schema);
-        accuracy::ImageData train = accuracy::read_images(file, "train");
-        const std::int64_t trained_on = train.count - options.held_out;
-        if (trained_on < 2)
+    const auto check_count = [&](std::int64_t train) {
+        if (train - options.held_out < 2)
             throw core::UsageError(fmt::format("--held-out {}: {} has only {} training images",
-                                               options.held_out, options.data, train.count));
-        if (options.held_out > 0)
-            inputs.held_out = accuracy::slice(train, trained_on, options.held_out);
-        inputs.train =
-            options.held_out > 0 ? accuracy::slice(train, 0, trained_on) : std::move(train);
-        inputs.test = accuracy::read_images(file, "test");
-    });
+                                               options.held_out, options.data, train));
+    };
+    auto splits =
+        study::read_images_on_every_rank(world, options.data, options.held_out, check_count);
+    inputs.train = std::move(splits.train);
+    inputs.held_out = std::move(splits.held_out);
+    inputs.test = std::move(splits.test);
 }
 
 network::LoadedNetwork load(const std::string& network, const std::string& weights, double width,

@@ -113,10 +113,13 @@ Communicator Communicator::world() {
     return Communicator(std::make_shared<Handle>());
 }
 
-void Communicator::broadcast(std::vector<std::byte>& bytes) const {
-    std::uint64_t size = bytes.size();
-    check(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, handle_->comm), "MPI_Bcast");
-    bytes.resize(size);
+std::size_t Communicator::broadcast_count(std::size_t count) const {
+    std::uint64_t shared = count;
+    check(MPI_Bcast(&shared, 1, MPI_UINT64_T, 0, handle_->comm), "MPI_Bcast");
+    return shared;
+}
+
+void Communicator::broadcast_bytes(std::span<std::byte> bytes) const {
     // MPI counts in int, so files beyond 2 GiB go in pieces.
     constexpr std::size_t piece = std::size_t{1} << 30;
     for (std::size_t done = 0; done < bytes.size(); done += piece) {

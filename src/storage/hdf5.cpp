@@ -484,6 +484,7 @@ Hdf5Reader Hdf5Reader::from_bytes(std::vector<std::byte> bytes, std::string name
     if (bytes.empty() ||
         H5Pset_file_image(access.get(), bytes.data(), bytes.size()) < 0) // HDF5 takes a copy
         throw core::DataError(handles->name + ": not an HDF5 file: it is empty");
+    bytes = std::vector<std::byte>(); // opening takes another copy, until `access` is gone
     handles->file =
         Id(H5Fopen(unique_name(handles.get()).c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
     if (!handles->file.valid())

@@ -18,9 +18,12 @@ void add_network(core::Sha256& hash, const network::PrunedNetwork& network) {
     add_weights(hash, network.weights);
 }
 
-void add_images(core::Sha256& hash, const accuracy::ImageData& images) {
+void add_images(core::Sha256& hash, const accuracy::ImageData& images,
+                const accuracy::ImageData* rest) {
     hash.update(std::as_bytes(std::span(images.pixels)));
+    if (rest != nullptr) hash.update(std::as_bytes(std::span(rest->pixels)));
     hash.update(std::as_bytes(std::span(images.labels)));
+    if (rest != nullptr) hash.update(std::as_bytes(std::span(rest->labels)));
     hash.update(std::as_bytes(std::span(images.mean)));
     hash.update(std::as_bytes(std::span(images.deviation)));
     if (images.order != network::ChannelOrder::rgb) // others' hashes are older than the order

@@ -9,6 +9,9 @@ namespace hdap::study {
 
 void add_weights(core::Sha256& hash, const network::Weights& weights);
 void add_network(core::Sha256& hash, const network::PrunedNetwork& network);
-void add_images(core::Sha256& hash, const accuracy::ImageData& images);
+/// `rest`: the images that follow, where a split lies in memory in two parts. Both together have
+/// the hash of the whole.
+void add_images(core::Sha256& hash, const accuracy::ImageData& images,
+                const accuracy::ImageData* rest = nullptr);
 
 } // namespace hdap::study

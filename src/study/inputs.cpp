@@ -53,43 +53,32 @@ network::Network load_graph(const Settings& settings) {
     return network::load_network(source).network;
 }
 
-/// Both splits of the data, whole.
-struct Splits {
-    accuracy::ImageData train;
-    accuracy::ImageData test;
-};
-
-void check_image_counts(const Settings& settings, const accuracy::ImageData& train) {
+void check_image_counts(const Settings& settings, std::int64_t train) {
     const bool finetunes = settings.finetune.candidates > 0;
     const std::int64_t needed =
         settings.data.held_out +
         std::max(settings.data.recalibration_images, finetunes ? settings.finetune.images : 0);
-    if (train.count < needed)
+    if (train < needed)
         throw core::ConfigError(
             fmt::format("{}: has {}, but {} ask for {}", settings.data.file,
-                        core::counted(train.count, "training image"),
+                        core::counted(train, "training image"),
                         finetunes ? "data.held_out, data.recalibration_images and finetune.images"
                                   : "data.held_out and data.recalibration_images",
                         needed));
 }
 
-Splits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
-    Splits splits;
-    if (settings.data.file.empty()) return splits;
-    const auto file = open_on_every_rank(job.communicator, settings.data.file);
-    job.communicator.on_every_rank([&] {
-        storage::read_identity(file, accuracy::images_schema);
-        splits = {accuracy::read_images(file, "train"), accuracy::read_images(file, "test")};
-        check_image_counts(settings, splits.train);
-    });
-    return splits;
+ImageSplits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
+    if (settings.data.file.empty()) return {};
+    return read_images_on_every_rank(
+        job.communicator, settings.data.file, settings.data.held_out,
+        [&](std::int64_t train) { check_image_counts(settings, train); });
 }
 
 /// The images are normalised as the settings say; what these leave open is as the network's file
 /// tells it, else the images' own. That is the network's normalisation from then on. Returns what
 /// to tell of a file that says something else than the settings.
 std::string share_normalisation(const Settings& settings, network::Prunable& network,
-                                Splits& splits) {
+                                ImageSplits& splits) {
     const network::NormalisationChoice& choice = settings.data.normalisation;
     const bool has_images = splits.train.count > 0;
     const auto told = network.normalisation;
@@ -100,7 +89,7 @@ std::string share_normalisation(const Settings& settings, network::Prunable& net
              : (has_images ? accuracy::normalisation_of(splits.train)
                            : network::no_normalisation(channels));
     network.normalisation = network::choose_normalisation(choice, files, channels);
-    for (accuracy::ImageData* split : {&splits.train, &splits.test})
+    for (accuracy::ImageData* split : {&splits.train, &splits.held_out, &splits.test})
         if (split->count > 0)
             accuracy::use_normalisation(*split, *network.normalisation, network.network.name);
     if (!told) return "";
@@ -111,21 +100,13 @@ std::string share_normalisation(const Settings& settings, network::Prunable& net
 
 /// That the network classifies these images.
 void check_images_fit(const Settings& settings, const network::Network& network,
-                      const Splits& splits) {
+                      const ImageSplits& splits) {
     if (evaluator_of(settings) != "engine") return;
     const std::string& name = settings.network.file.empty() ? network.name : settings.network.file;
     accuracy::check_fit(network, splits.train, settings.data.file + ", '/train'", name);
+    if (splits.held_out.count > 0)
+        accuracy::check_fit(network, splits.held_out, settings.data.file + ", '/train'", name);
     accuracy::check_fit(network, splits.test, settings.data.file + ", '/test'", name);
-}
-
-StudyImages with_held_out(const Settings& settings, Splits splits) {
-    StudyImages images;
-    images.test = std::move(splits.test);
-    if (splits.train.count == 0) return images;
-    const std::int64_t trained_on = splits.train.count - settings.data.held_out;
-    images.held_out = accuracy::slice(splits.train, trained_on, settings.data.held_out);
-    images.train = accuracy::slice(splits.train, 0, trained_on);
-    return images;
 }
 
 /// Says where network.criterion cannot tell channels apart.
@@ -184,10 +165,10 @@ InsertedNorms insert_norms(const parallel::Job& job, const Settings& settings,
     return norms;
 }
 
-std::string content_key_of(const network::Prunable& network, const Splits& splits) {
+std::string content_key_of(const network::Prunable& network, const ImageSplits& splits) {
     core::Sha256 hash;
     add_weights(hash, *network.weights);
-    add_images(hash, splits.train);
+    add_images(hash, splits.train, &splits.held_out);
     add_images(hash, splits.test);
     return hash.hex_digest();
 }
@@ -248,7 +229,7 @@ network::Prunable load_network_to_prune(const parallel::Job& job, const Settings
 
 AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& settings,
                                     network::Prunable& network) {
-    Splits splits = splits_on_every_rank(job, settings);
+    ImageSplits splits = splits_on_every_rank(job, settings);
     AccuracyInputs inputs;
     job.communicator.on_every_rank([&] {
         check_images_fit(settings, network.network, splits);
@@ -258,7 +239,7 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
     });
     inputs.norms = insert_norms(job, settings, splits.train, network);
     job.communicator.on_every_rank([&] {
-        inputs.images = with_held_out(settings, std::move(splits));
+        inputs.images = std::move(splits);
         network.ranked_channels = rank_channels(job, settings, network, inputs.images.train);
     });
     return inputs;

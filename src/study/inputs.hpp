@@ -1,9 +1,9 @@
 #pragma once
 
-#include "hdap/accuracy/image_data.hpp"
 #include "hdap/network/load.hpp"
 #include "hdap/network/prunable.hpp"
 #include "hdap/parallel/job.hpp"
+#include "hdap/study/image_splits.hpp"
 #include "hdap/study/settings.hpp"
 
 #include <optional>
@@ -30,13 +30,6 @@ network::NetworkSource network_source(const Settings& settings,
 network::Prunable load_network_to_prune(const parallel::Job& job, const Settings& settings,
                                         bool with_weights);
 
-/// The images of a study; empty where it has none.
-struct StudyImages {
-    accuracy::ImageData train; ///< without the held-out images
-    accuracy::ImageData held_out;
-    accuracy::ImageData test;
-};
-
 /// What was done about convolutions without batch norms.
 struct InsertedNorms {
     std::size_t missing = 0; ///< convolutions that batch norms may have been folded into
@@ -45,7 +38,7 @@ struct InsertedNorms {
 
 /// What accuracies come from.
 struct AccuracyInputs {
-    StudyImages images;
+    ImageSplits images;
     std::string content_key; ///< hash of weights and images, by content
     InsertedNorms norms;
 };

@@ -60,7 +60,7 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
     const Settings& settings = run.settings();
     accuracy::EvaluationParameters evaluation = settings.data.evaluation;
     evaluation.precision = settings.search.precision;
-    const StudyImages& images = run.accuracy.images;
+    const ImageSplits& images = run.accuracy.images;
     accuracy::EvaluatorInputs inputs{.network = run.network,
                                      .recalibration = std::nullopt,
                                      .held_out = std::nullopt,
@@ -79,7 +79,7 @@ void warn_of_other_images(const StudyRun& run) {
     if (!run.evaluator || evaluator_of(run.settings()) != "engine") return;
     if (std::filesystem::exists(run.file("search.h5"))) return;
     const Settings::Data& data = run.settings().data;
-    const StudyImages& images = run.accuracy.images;
+    const ImageSplits& images = run.accuracy.images;
     const auto held_out = accuracy::slice(images.held_out, 0, data.evaluation_images);
     const auto recalibration = accuracy::slice(
         images.train, 0, std::min(data.recalibration_images, accuracy::max_checked_statistics));

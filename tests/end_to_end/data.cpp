@@ -104,6 +104,8 @@ TEST_CASE("a folder of corrupt images ends with 3 and names them, and no limit h
     CHECK_THAT(empty.errors, Contains("there is no image for the split"));
     CHECK(pack({"--size", "64", "--resize", "32"}).exit_code == 2);
     CHECK(pack({"--channels", "2"}).exit_code == 2);
+    CHECK(pack({"--split", "0.8"}).exit_code == 2); // train/ is there
+    CHECK(pack({"--split", "1"}).exit_code == 2);
 }
 
 TEST_CASE("a subcommand that does not exist is named at any depth") {

@@ -29,8 +29,25 @@ void fix_checksums(Bytes& file) {
 
 } // namespace
 
-/// Whatever the bytes, they are an image, the same each time, that can be cut to a square, or a
-/// DataError. The first two bytes choose the square, the third the channels.
+/// A gzip file of `content`, or no mutation would have the right checksum.
+Bytes gzipped(const Bytes& content) {
+    z_stream stream{};
+    constexpr int gzip = 16 + MAX_WBITS;
+    deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, gzip, MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY);
+    Bytes bytes(deflateBound(&stream, content.size()));
+    stream.next_in = const_cast<Bytef*>(content.data());
+    stream.avail_in = static_cast<uInt>(content.size());
+    stream.next_out = bytes.data();
+    stream.avail_out = static_cast<uInt>(bytes.size());
+    deflate(&stream, Z_FINISH);
+    bytes.resize(stream.total_out);
+    deflateEnd(&stream);
+    return bytes;
+}
+
+/// Whatever the bytes, they are an image, the same each time, that can be turned and cut to a
+/// square, or a DataError. The first two bytes choose the square, the third the channels and
+/// whether the image is gzipped first.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hdap;
     if (size < 3) return 0;
@@ -39,9 +56,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const int channels = data[2] % 2 == 0 ? 1 : 3;
     Bytes file(data + 3, data + size);
     if (!file.empty() && file[0] == 0x89) fix_checksums(file);
+    if (data[2] >= 224) file = gzipped(file);
     try {
-        const auto image = accuracy::decode_image(file, channels);
-        if (image.pixels != accuracy::decode_image(file, channels).pixels) __builtin_trap();
+        const auto stored = accuracy::decode_image(file, channels);
+        if (stored.pixels != accuracy::decode_image(file, channels).pixels) __builtin_trap();
+        const auto image = accuracy::upright(stored);
+        if (image.pixels.size() != stored.pixels.size() || image.orientation != 1) __builtin_trap();
         const auto square = accuracy::centre_square(image, side, short_side);
         if (square.size() != static_cast<std::size_t>(channels * side * side)) __builtin_trap();
     } catch (const core::DataError&) {

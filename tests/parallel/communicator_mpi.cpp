@@ -37,6 +37,11 @@ TEST_CASE("broadcast gives every rank the root's values") {
     if (world.is_root()) values = {1.5, 2.5, -3.0};
     world.broadcast(values);
     CHECK(values == std::vector<double>{1.5, 2.5, -3.0});
+    std::vector<std::uint8_t> longer(world.is_root() ? 3 : 70, 9);
+    const std::uint8_t* const place = longer.data();
+    world.broadcast(longer);
+    CHECK(longer == std::vector<std::uint8_t>(3, 9));
+    CHECK(longer.data() == place); // of large values there is no second copy
     std::vector<std::byte> none;
     world.broadcast(none);
     CHECK(none.empty());

@@ -56,6 +56,14 @@ ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count)
 /// deviation that cannot be used.
 ImageData read_images(const storage::Hdf5Reader& file, const std::string& split);
 
+/// Reads images [first, first + count) of a split, and nothing of the others' pixels: of a file on
+/// the disk no more than these come into memory. Throws DataError when there are not so many.
+ImageData read_images(const storage::Hdf5Reader& file, const std::string& split, std::int64_t first,
+                      std::int64_t count);
+
+/// The images of a split, by the file's table of contents alone.
+std::int64_t count_images(const storage::Hdf5Reader& file, const std::string& split);
+
 /// The names of the classes of a packed file, or nothing when it has none.
 /// Throws DataError when there are not as many as classes.
 std::vector<std::string> read_class_names(const storage::Hdf5Reader& file);

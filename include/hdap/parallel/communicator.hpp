@@ -51,20 +51,12 @@ class Communicator {
     [[nodiscard]] int size() const noexcept { return size_; }
     [[nodiscard]] bool is_root() const noexcept { return rank_ == 0; }
 
-    /// Every rank gets the root's bytes. Collective.
-    void broadcast(std::vector<std::byte>& bytes) const;
-
+    /// Every rank gets the root's values, in place: they are in the memory of a rank once.
+    /// Collective.
     template <class T>
-    void broadcast(std::vector<T>& values) const
-        requires(std::is_trivially_copyable_v<T> && !std::is_same_v<T, std::byte>) {
-        std::vector<std::byte> bytes(values.size() * sizeof(T));
-        if (is_root() && !bytes.empty())
-            std::copy_n(reinterpret_cast<const std::byte*>(values.data()), bytes.size(),
-                        bytes.data());
-        broadcast(bytes);
-        values.resize(bytes.size() / sizeof(T));
-        if (!bytes.empty())
-            std::copy_n(bytes.data(), bytes.size(), reinterpret_cast<std::byte*>(values.data()));
+    void broadcast(std::vector<T>& values) const requires(std::is_trivially_copyable_v<T>) {
+        values.resize(broadcast_count(values.size()));
+        broadcast_bytes(std::as_writable_bytes(std::span(values)));
     }
 
     /// Every rank gets all ranks' values, concatenated in the order of the ranks. Collective.
@@ -104,6 +96,9 @@ class Communicator {
 
   private:
     struct Handle;
+    [[nodiscard]] std::size_t broadcast_count(std::size_t count) const;
+    /// Of as many bytes on every rank.
+    void broadcast_bytes(std::span<std::byte> bytes) const;
     explicit Communicator(std::shared_ptr<Handle> handle);
     std::shared_ptr<Handle> handle_;
     int rank_ = 0;

@@ -97,20 +97,30 @@ std::int64_t to_int64(std::size_t size) {
         std::min<std::size_t>(size, std::numeric_limits<std::int64_t>::max()));
 }
 
+void check_part(const ImageData& images, std::int64_t first, std::int64_t count) {
+    if (first < 0 || count < 1 || first > images.count || count > images.count - first)
+        throw core::DataError(fmt::format("cannot take {} images from number {} on: there are {}",
+                                          count, first, images.count));
+}
+
 std::string name_of(const storage::Hdf5Reader& file, const std::string& split) {
     return fmt::format("{}, '/{}'", file.name(), split);
 }
 
-ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string& split) {
+storage::Shape shape_of_images(const storage::Hdf5Reader& file, const std::string& path) {
     storage::read_identity(file, images_schema);
-    const std::string images_path = "/" + split + "/images";
-    const std::string labels_path = "/" + split + "/labels";
-    const storage::Shape shape = shape_of(file, images_path);
+    storage::Shape shape = shape_of(file, path);
     if (shape.size() != 4)
         throw core::DataError(
             fmt::format("{}: '{}' has {}, expected 4: [count][channels][height][width]",
-                        file.name(), images_path, core::counted(shape.size(), "dimension")));
-    check_bytes(file, images_path);
+                        file.name(), path, core::counted(shape.size(), "dimension")));
+    check_bytes(file, path);
+    return shape;
+}
+
+ImageData read_all_but_pixels(const storage::Hdf5Reader& file, const std::string& split) {
+    const std::string labels_path = "/" + split + "/labels";
+    const storage::Shape shape = shape_of_images(file, "/" + split + "/images");
     ImageData images{.count = to_int64(shape[0]),
                      .channels = to_int64(shape[1]),
                      .height = to_int64(shape[2]),
@@ -156,9 +166,7 @@ network::Normalisation normalisation_of(const ImageData& images) {
 }
 
 ImageData slice(const ImageData& images, std::int64_t first, std::int64_t count) {
-    if (first < 0 || count < 1 || first > images.count || count > images.count - first)
-        throw core::DataError(fmt::format("cannot take {} images from number {} on: there are {}",
-                                          count, first, images.count));
+    check_part(images, first, count);
     const std::int64_t image = images.channels * images.height * images.width;
     ImageData result{.count = count,
                      .channels = images.channels,
@@ -182,6 +190,22 @@ ImageData read_images(const storage::Hdf5Reader& file, const std::string& split)
     images.pixels = file.read<std::uint8_t>("/" + split + "/images");
     check_images(images, name_of(file, split));
     return images;
+}
+
+ImageData read_images(const storage::Hdf5Reader& file, const std::string& split, std::int64_t first,
+                      std::int64_t count) {
+    ImageData images = read_all_but_pixels(file, split);
+    check_part(images, first, count);
+    images.count = count;
+    images.labels = {images.labels.begin() + first, images.labels.begin() + first + count};
+    images.pixels = file.read_rows<std::uint8_t>(
+        "/" + split + "/images", static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    check_images(images, name_of(file, split));
+    return images;
+}
+
+std::int64_t count_images(const storage::Hdf5Reader& file, const std::string& split) {
+    return to_int64(shape_of_images(file, "/" + split + "/images")[0]);
 }
 
 std::vector<std::string> read_class_names(const storage::Hdf5Reader& file) {

@@ -1,5 +1,6 @@
 #include "hdap/accuracy/image_file.hpp"
 
+#include "gzip.hpp"
 #include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
 #include "image_format.hpp"
@@ -19,6 +20,7 @@
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace hdap::accuracy {
 namespace {
@@ -28,8 +30,8 @@ namespace {
 }
 
 /// Refuses what would take memory or time out of all proportion to the file.
-void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file, std::int64_t width,
-                         std::int64_t height) {
+void check_declared_size(const ImageStructure& structure, std::span<const std::uint8_t> file,
+                         std::int64_t width, std::int64_t height) {
     const std::int64_t pixels = width * height;
     const auto bytes = static_cast<std::int64_t>(file.size());
     const std::string declared = fmt::format("declares {} x {} pixels", width, height);
@@ -38,12 +40,12 @@ void check_declared_size(ImageFormat format, std::span<const std::uint8_t> file,
                                           max_image_pixels, max_image_side));
     // Deflate shrinks by 1032 at most, and a PNG's pixel has a bit or more. A JPEG has a bit or
     // more for each block of 64 pixels.
-    const std::int64_t most_per_byte = format == ImageFormat::png ? 8 * 1032 : 8 * 64;
+    const std::int64_t most_per_byte = structure.format == ImageFormat::png ? 8 * 1032 : 8 * 64;
     if (pixels / most_per_byte > bytes)
         throw core::DataError(fmt::format("{}, which its {} bytes cannot hold", declared, bytes));
     // An image of 4 megapixels may have 256 scans; cameras and browsers know about 10.
     constexpr std::int64_t most_pixel_passes = 16 * max_image_pixels;
-    if (format == ImageFormat::jpeg && pixels * count_jpeg_scans(file) > most_pixel_passes)
+    if (pixels * structure.scans > most_pixel_passes)
         throw core::DataError(declared + " in too many scans");
 }
 
@@ -78,18 +80,19 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
     return bytes;
 }
 
-DecodedImage decode_image(std::span<const std::uint8_t> file, int channels) {
-    if (file.size() > max_image_file_bytes)
-        throw core::DataError(
-            fmt::format("has {} bytes, more than {}", file.size(), max_image_file_bytes));
-    const ImageFormat format = check_image_structure(file);
+namespace {
+
+DecodedImage decode_plain(std::span<const std::uint8_t> file, int channels) {
+    const ImageStructure structure = check_image_structure(file);
+    std::vector<std::uint8_t> marked;
+    if (structure.missing_transform) file = marked = with_adobe_marker(file, structure);
     const int size = static_cast<int>(file.size());
     int width = 0;
     int height = 0;
     int stored_channels = 0;
     if (stbi_info_from_memory(file.data(), size, &width, &height, &stored_channels) == 0)
         fail_to_decode();
-    check_declared_size(format, file, width, height);
+    check_declared_size(structure, file, width, height);
     const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
         stbi_load_from_memory(file.data(), size, &width, &height, &stored_channels, channels),
         &stbi_image_free);
@@ -99,7 +102,59 @@ DecodedImage decode_image(std::span<const std::uint8_t> file, int channels) {
     return {.height = height,
             .width = width,
             .channels = channels,
-            .pixels = {pixels.get(), pixels.get() + count}};
+            .pixels = {pixels.get(), pixels.get() + count},
+            .orientation = structure.orientation};
+}
+
+/// `image` with rows as columns: mirrored at its diagonal from the upper left.
+DecodedImage transposed(const DecodedImage& image) {
+    DecodedImage result{.height = image.width,
+                        .width = image.height,
+                        .channels = image.channels,
+                        .pixels = std::vector<std::uint8_t>(image.pixels.size())};
+    std::uint8_t* target = result.pixels.data();
+    for (std::int64_t x = 0; x < image.width; ++x)
+        for (std::int64_t y = 0; y < image.height; ++y)
+            target = std::copy_n(
+                &image.pixels[static_cast<std::size_t>((y * image.width + x) * image.channels)],
+                image.channels, target);
+    return result;
+}
+
+void mirror_horizontally(DecodedImage& image) {
+    for (std::int64_t y = 0; y < image.height; ++y) {
+        std::uint8_t* const row = image.pixels.data() + y * image.width * image.channels;
+        for (std::int64_t x = 0; x < image.width / 2; ++x)
+            std::swap_ranges(row + x * image.channels, row + (x + 1) * image.channels,
+                             row + (image.width - 1 - x) * image.channels);
+    }
+}
+
+void mirror_vertically(DecodedImage& image) {
+    const std::int64_t row = image.width * image.channels;
+    for (std::int64_t y = 0; y < image.height / 2; ++y)
+        std::swap_ranges(image.pixels.begin() + y * row, image.pixels.begin() + (y + 1) * row,
+                         image.pixels.begin() + (image.height - 1 - y) * row);
+}
+
+} // namespace
+
+DecodedImage decode_image(std::span<const std::uint8_t> file, int channels) {
+    if (file.size() > max_image_file_bytes)
+        throw core::DataError(
+            fmt::format("has {} bytes, more than {}", file.size(), max_image_file_bytes));
+    if (is_gzip(file)) return decode_plain(gunzip(file, max_image_file_bytes), channels);
+    return decode_plain(file, channels);
+}
+
+DecodedImage upright(DecodedImage image) {
+    const int orientation = std::exchange(image.orientation, 1);
+    if (orientation >= 5) image = transposed(image);
+    if (orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7)
+        mirror_horizontally(image);
+    if (orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8)
+        mirror_vertically(image);
+    return image;
 }
 
 namespace {

@@ -73,9 +73,10 @@ class Finetuner {
     explicit Finetuner(const StudyRun& run)
         : run_(run), training_(run.settings().finetune.training),
           evaluation_(run.settings().data.evaluation), images_(run.accuracy.images),
-          training_images_(run.settings().finetune.images == 0
-                               ? images_.train
-                               : accuracy::slice(images_.train, 0, run.settings().finetune.images)),
+          first_images_(run.settings().finetune.images == 0
+                            ? accuracy::ImageData()
+                            : accuracy::slice(images_.train, 0, run.settings().finetune.images)),
+          training_images_(first_images_.count == 0 ? images_.train : first_images_),
           recalibration_(
               accuracy::slice(images_.train, 0, run.settings().data.recalibration_images)) {
         if (training_.distillation > 0.0) teacher_ = {run.network.network, *run.network.weights};
@@ -177,8 +178,9 @@ class Finetuner {
     const StudyRun& run_;
     const accuracy::TrainingParameters& training_;
     const accuracy::EvaluationParameters& evaluation_;
-    const StudyImages& images_;
-    accuracy::ImageData training_images_;
+    const ImageSplits& images_;
+    accuracy::ImageData first_images_; ///< empty where it trains on all
+    const accuracy::ImageData& training_images_;
     accuracy::ImageData recalibration_;
     std::optional<network::PrunedNetwork> teacher_;
 };

@@ -96,6 +96,28 @@ TEST_CASE("packed images are read back", "[image_data]") {
     CHECK(read.deviation == images.deviation);
 }
 
+TEST_CASE("a part of the images is read alone, with its labels", "[image_data]") {
+    const ImageData images = synthetic_images({.count = 7, .channels = 3, .height = 4});
+    const auto file = packed(images);
+    CHECK(count_images(file, "train") == 7);
+    for (const auto& [first, count] :
+         {std::pair<std::int64_t, std::int64_t>{0, 7}, {2, 3}, {6, 1}}) {
+        CAPTURE(first, count);
+        const ImageData part = read_images(file, "train", first, count);
+        const ImageData expected = slice(images, first, count);
+        CHECK(part.count == count);
+        CHECK(part.height == 4);
+        CHECK(part.pixels == expected.pixels);
+        CHECK(part.labels == expected.labels);
+        CHECK(part.mean == expected.mean);
+    }
+    for (const auto& [first, count] :
+         {std::pair<std::int64_t, std::int64_t>{0, 8}, {7, 1}, {-1, 2}, {3, 0}, {3, -1}})
+        CHECK_THAT(message_of([&] { (void)read_images(file, "train", first, count); }),
+                   Contains("there are 7"));
+    CHECK_THAT(message_of([&] { (void)count_images(file, "test"); }), Contains("/test/images"));
+}
+
 TEST_CASE("a summary counts images of each split and class, and has the names", "[image_data]") {
     const auto summary_of = [](const ImageData& train, const ImageData& test,
                                const std::vector<std::string>& names) {

@@ -1,5 +1,6 @@
 #include "hdap/accuracy/image_file.hpp"
 
+#include "accuracy/images/gzip.hpp"
 #include "accuracy/images/image_samples.hpp"
 #include "hdap/core/error.hpp"
 #include "support/temporary_folder.hpp"
@@ -66,7 +67,10 @@ double expected_pixel(const DecodedImage& image, double resized_width, double re
 TEST_CASE("what is no PNG and no JPEG is refused", "[image_file]") {
     CHECK(problem_of({}) == "is empty");
     CHECK(problem_of(Bytes(4096, 0)) == "is neither a PNG nor a JPEG");
-    CHECK(problem_of(bytes_of("GIF89a, as they were")) == "is neither a PNG nor a JPEG");
+    CHECK(problem_of(bytes_of("GIF89a, as they were")) == "is neither a PNG nor a JPEG, but a GIF");
+    CHECK(problem_of(bytes_of("RIFF....WEBPVP8 ")) == "is neither a PNG nor a JPEG, but a WebP");
+    CHECK(problem_of(bytes_of("<html>404</html>")) ==
+          "is neither a PNG nor a JPEG, but a web page");
     CHECK(problem_of({0xff}) == "is neither a PNG nor a JPEG");
     CHECK(problem_of(bytes_of("\x89PNG\r\n\x1a\n")) == "is truncated");
     CHECK(problem_of({0xff, 0xd8}) == "is truncated");
@@ -180,6 +184,105 @@ TEST_CASE("a PNG with a chunk that it cannot be understood without is refused", 
     CHECK(problem_of(png_of(RawPng{.more = png_chunk("teXt", {1, 2, 3})})) == "none");
     CHECK_THAT(problem_of(png_of(RawPng{.more = png_chunk("CgBI", {1, 2, 3, 4})})),
                Contains("of a kind that hdap does not read"));
+}
+
+TEST_CASE("gzipped images that are cut, damaged, no images or endless are refused",
+          "[image_file]") {
+    const Bytes file = gzipped(png_of(noise(13, 9, 3)));
+    for (std::size_t size = 2; size < file.size(); ++size) {
+        CAPTURE(size, file.size());
+        REQUIRE_THAT(problem_of({file.begin(), file.begin() + std::ptrdiff_t(size)}),
+                     Contains("is gzipped, and truncated"));
+    }
+    Bytes bad = file;
+    bad[file.size() - 8] ^= 1U; // the checksum
+    CHECK(problem_of(bad) == "is gzipped, and damaged");
+    CHECK(problem_of(gzipped(bytes_of("no image"))) == "is neither a PNG nor a JPEG");
+    CHECK(problem_of(gzipped(file)) == "is neither a PNG nor a JPEG"); // twice
+    CHECK(gunzip(gzipped(Bytes(100, 7)), 100) == Bytes(100, 7));
+    CHECK_THROWS_WITH(gunzip(gzipped(Bytes(101, 7)), 100), Contains("more than 100 bytes"));
+}
+
+TEST_CASE("a gzipped image is the image", "[image_file]") {
+    const DecodedImage image = noise(13, 9, 3);
+    for (const Bytes& file : {png_of(image), jpeg_of(image)})
+        CHECK(decode_image(joined({gzipped(file), {0, 0}}), 3).pixels ==
+              decode_image(file, 3).pixels);
+}
+
+TEST_CASE("the four channels of a JPEG are CMYK, with Adobe's marker or without one",
+          "[image_file]") {
+    const Bytes ink{200, 100, 50, 255}; // 255 is no ink
+    const Bytes without = flat_jpeg(ink);
+    const Bytes with = with_segment(without, adobe_segment(0));
+    for (const Bytes& file : {without, with}) {
+        const Bytes pixels = decode_image(file, 3).pixels;
+        REQUIRE(pixels.size() == 3 * 64);
+        CHECK(Bytes(pixels.begin(), pixels.begin() + 3) == Bytes{200, 100, 50});
+        CHECK(decode_image(file, 1).pixels[0] == (77 * 200 + 150 * 100 + 29 * 50) / 256);
+    }
+    CHECK(decode_image(flat_jpeg({200, 100, 50, 102}), 3).pixels[0] == 80); // 200 · 102/255
+    CHECK(decode_image(flat_jpeg({255, 255, 255, 0}), 3).pixels[0] == 0);
+    // YCCK: luma and no colour, inverted; a marker of YCbCr, which has three channels, is one of
+    // it.
+    for (const std::uint8_t transform : {std::uint8_t{2}, std::uint8_t{1}})
+        CHECK(
+            decode_image(with_segment(flat_jpeg({55, 128, 128, 255}), adobe_segment(transform)), 3)
+                .pixels[0] == 200);
+    CHECK(decode_image(flat_jpeg({90}), 3).pixels[0] == 90);
+    CHECK(decode_image(flat_jpeg({90, 128, 128}), 3).pixels[0] == 90);
+}
+
+TEST_CASE("the orientation of an image is what its EXIF data say", "[image_file]") {
+    const Bytes jpeg = jpeg_of(noise(8, 8, 3));
+    const auto orientation_of = [](const Bytes& file) { return decode_image(file, 3).orientation; };
+    CHECK(orientation_of(jpeg) == 1);
+    for (std::uint8_t value = 1; value <= 8; ++value)
+        for (const bool big_endian : {true, false}) {
+            CAPTURE(int(value), big_endian);
+            CHECK(orientation_of(with_segment(jpeg, exif_segment(value, big_endian))) == value);
+            CHECK(orientation_of(png_of(
+                      RawPng{.more = png_chunk("eXIf", exif_data(value, big_endian))})) == value);
+        }
+    for (const std::uint8_t value : {std::uint8_t{0}, std::uint8_t{9}, std::uint8_t{255}})
+        CHECK(orientation_of(with_segment(jpeg, exif_segment(value))) == 1);
+    const Bytes data = exif_data(6);
+    for (std::size_t size = 0; size < data.size() - 2; ++size) { // two bytes fill the value up
+        const Bytes cut(data.begin(), data.begin() + std::ptrdiff_t(size));
+        CAPTURE(size);
+        CHECK(orientation_of(with_segment(
+                  jpeg, jpeg_segment(0xe1, joined({bytes_of("Exif"), {0, 0}, cut})))) == 1);
+    }
+}
+
+TEST_CASE("an image is turned upright as its orientation says", "[image_file]") {
+    const auto turned = [](int orientation) {
+        // a b c
+        // d e f
+        return upright({.height = 2,
+                        .width = 3,
+                        .channels = 1,
+                        .pixels = bytes_of("abcdef"),
+                        .orientation = orientation});
+    };
+    const auto text = [&](int orientation) {
+        const DecodedImage image = turned(orientation);
+        CHECK(image.orientation == 1);
+        CHECK(image.width == (orientation < 5 ? 3 : 2));
+        CHECK(image.height == (orientation < 5 ? 2 : 3));
+        return std::string(image.pixels.begin(), image.pixels.end());
+    };
+    CHECK(text(1) == "abcdef");
+    CHECK(text(2) == "cbafed");
+    CHECK(text(3) == "fedcba");
+    CHECK(text(4) == "defabc");
+    CHECK(text(5) == "adbecf");
+    CHECK(text(6) == "daebfc");
+    CHECK(text(7) == "fcebda");
+    CHECK(text(8) == "cfbead");
+    DecodedImage colours{
+        .height = 1, .width = 2, .channels = 3, .pixels = bytes_of("rgbRGB"), .orientation = 2};
+    CHECK(upright(colours).pixels == bytes_of("RGBrgb"));
 }
 
 TEST_CASE("what follows after the end of an image does not matter", "[image_file]") {

@@ -12,7 +12,9 @@
 #include <algorithm>
 #include <map>
 #include <omp.h>
+#include <set>
 #include <sys/stat.h>
+#include <tuple>
 
 using namespace hdap;
 using namespace hdap::accuracy;
@@ -92,9 +94,13 @@ Bytes image_of(const ImageData& images, std::size_t i) {
 
 TEST_CASE("folders that are missing or hold no classes are refused", "[image_folder]") {
     Flowers flowers;
-    CHECK_THAT(flowers.failure(), Contains("flowers/train: is not a folder"));
+    CHECK_THAT(flowers.failure(), Contains("flowers: is not a folder"));
+    fs::create_directories(flowers / "all");
+    CHECK_THAT(flowers.failure(), Contains("flowers/train: is not a folder") &&
+                                      Contains("flowers/all is the folder to pack"));
+    fs::remove(flowers / "all");
     flowers.add("train/rose/1.png");
-    CHECK_THAT(flowers.failure(), Contains("flowers/train: holds 1 folders, one for each class"));
+    CHECK_THAT(flowers.failure(), Contains("flowers/train: holds 1 folder, one for each class"));
     flowers.add("train/tulip/1.png");
     CHECK_THAT(flowers.failure(), Contains("flowers: has no test/, val/ or validation/"));
     write(flowers / "test/unlabelled.png", {});
@@ -102,8 +108,6 @@ TEST_CASE("folders that are missing or hold no classes are refused", "[image_fol
     fs::create_directories(flowers / "test/rose/deeper");
     CHECK_THAT(flowers.failure(), Contains("flowers/test: holds no image"));
     flowers.add("test/rose/deeper/1.png");
-    CHECK_THAT(flowers.failure(), Contains("flowers/test: holds no image"));
-    flowers.add("test/rose/1.png");
     CHECK(flowers.failure() == "no DataError");
     fs::remove(flowers / "train/rose/1.png");
     fs::remove(flowers / "train/tulip/1.png");
@@ -125,7 +129,7 @@ TEST_CASE("images get the class of their folder, in the order of the names", "[i
     const ImageFolderReport report = flowers.pack();
     CHECK(report.corrupt == 0);
     CHECK(report.test_folder == "test");
-    CHECK(report.warnings == std::vector<std::string>{"classes without images in test/: rose"});
+    CHECK(report.warnings == std::vector<std::string>{"classes without images in test/ (1): rose"});
     CHECK(read_class_names(reader_of(flowers.out() / "packed.h5")) ==
           std::vector<std::string>{"aster", "rose", "tulip"});
     const ImageData test = flowers.read("test");
@@ -211,9 +215,8 @@ TEST_CASE("images of any size and kind become squares", "[image_folder]") {
     }
 }
 
-TEST_CASE("val/ and validation/ stand for test/, also beside an unlabelled test/",
-          "[image_folder]") {
-    for (const char* name : {"val", "validation"}) {
+TEST_CASE("other names stand for test/, also beside an unlabelled test/", "[image_folder]") {
+    for (const char* name : {"val", "validation", "valid", "Testing"}) {
         Flowers flowers;
         flowers.add("train/a/1.png");
         flowers.add("train/b/1.png");
@@ -224,11 +227,173 @@ TEST_CASE("val/ and validation/ stand for test/, also beside an unlabelled test/
     }
 }
 
+TEST_CASE("images deeper than their class are of this class, and named", "[image_folder]") {
+    Flowers flowers;
+    flowers.add("train/animal/cat/x.png");
+    flowers.add("train/animal/cat/small/y.png");
+    flowers.add("train/animal/a.png");
+    flowers.add("train/plant/z.png");
+    flowers.add("test/plant/deep/z.png");
+    const ImageFolderReport report = flowers.pack();
+    CHECK(report.warnings ==
+          std::vector<std::string>{
+              "classes without images in test/ (1): animal",
+              "nested deeper than CLASS/, packed as of that class (3): "
+              "train/animal/cat/small/y.png, train/animal/cat/x.png, test/plant/deep/z.png"});
+    std::vector<std::int32_t> labels = flowers.read("train").labels;
+    std::sort(labels.begin(), labels.end());
+    CHECK(labels == std::vector<std::int32_t>{0, 0, 0, 1});
+    CHECK(flowers.read("test").pixels == flowers.planes("test/plant/deep/z.png"));
+}
+
+TEST_CASE("links into circles are named and not followed", "[image_folder]") {
+    Flowers flowers;
+    flowers.add_some();
+    fs::create_directory_symlink("..", flowers / "train/rose/parent");
+    fs::create_directory_symlink("../rose", flowers / "train/rose/self");
+    fs::create_directory_symlink("..", flowers / "train/all");
+    fs::create_directory_symlink(".", flowers / "test/self");
+    fs::create_directory_symlink("rose", flowers / "train/violet"); // a class by a link is one
+    const ImageFolderReport report = flowers.pack();
+    CHECK(flowers.read("train").classes == 4);
+    CHECK(flowers.read("train").count == 6);
+    CHECK(report.warnings ==
+          std::vector<std::string>{
+              "classes without images in test/ (2): rose, violet",
+              "left out, as it leads back to a folder around it (2): train/all, test/self",
+              "left out, as links to folders in a class are not followed (4): train/rose/parent, "
+              "train/rose/self, train/violet/parent, train/violet/self"});
+}
+
+TEST_CASE("gzipped images are packed, whatever they are called", "[image_folder]") {
+    Flowers flowers;
+    const Bytes file = jpeg_of(noise(8, 8, 3));
+    write(flowers / "train/a/x.JPEG", gzipped(file));
+    write(flowers / "train/b/x.jpg.gz", gzipped(file));
+    write(flowers / "test/a/x.jpg", png_of(noise(8, 8, 3))); // a PNG
+    flowers.pack();
+    const Bytes expected = centre_square(decode_image(file, 3), 8, 8);
+    CHECK(flowers.read("train").pixels == joined({expected, expected}));
+    CHECK(flowers.read("test").count == 1);
+}
+
+TEST_CASE("images are turned upright by EXIF, or not, and named", "[image_folder]") {
+    Flowers flowers;
+    const Bytes plain = jpeg_of(noise(8, 8, 3));
+    write(flowers / "train/a/1.jpg", plain);
+    write(flowers / "train/b/1.jpg", plain);
+    write(flowers / "test/b/6.jpg", with_segment(plain, exif_segment(6)));
+    ImageFolderParameters parameters = small;
+    for (const Orientation orientation : {Orientation::exif, Orientation::stored}) {
+        parameters.orientation = orientation;
+        const ImageFolderReport report = flowers.pack(parameters);
+        CHECK(report.turned == 1);
+        CHECK(report.turned_examples == std::vector<std::string>{"test/b/6.jpg"});
+        DecodedImage expected = decode_image(plain, 3);
+        expected.orientation = orientation == Orientation::exif ? 6 : 1;
+        CHECK(flowers.read("test").pixels == centre_square(upright(expected), 8, 8));
+    }
+}
+
+namespace {
+
+/// Ten images of a rose, four of a tulip and one of a lily, in folders beside one another.
+void add_unsplit(Flowers& flowers) {
+    for (int i = 0; i < 10; ++i)
+        flowers.add("rose/" + std::to_string(i) + ".png");
+    for (const char* place : {"tulip/a.png", "tulip/b.png", "tulip/deep/c.png", "tulip/d.png"})
+        flowers.add(place);
+    flowers.add("lily/only.png");
+}
+
+std::int64_t count(const ImageData& images, std::int32_t label) {
+    return std::count(images.labels.begin(), images.labels.end(), label);
+}
+
+} // namespace
+
+TEST_CASE("a folder of classes without train/ is refused with the option that splits it",
+          "[image_folder]") {
+    Flowers flowers;
+    add_unsplit(flowers);
+    CHECK_THAT(flowers.failure(), Contains("flowers: holds no train/. If its 3 folders are the "
+                                           "classes (lily, rose, tulip), --split 0.8"));
+    ImageFolderParameters parameters = small;
+    parameters.split = 0.8;
+    flowers.add("test/rose/1.png");
+    CHECK_THROWS_WITH(flowers.pack(parameters), Contains("holds test/") && Contains("--split"));
+    fs::remove_all(flowers / "test");
+    for (const char* name : {"rose", "tulip"})
+        fs::remove_all(flowers / name);
+    CHECK_THAT(flowers.failure(parameters), Contains("flowers: holds 1 folder, one for each"));
+    flowers.add("daisy/only.png");
+    CHECK_THAT(flowers.failure(parameters), Contains("there is nothing to split"));
+}
+
+TEST_CASE("a split takes its share of each class, and no image twice", "[image_folder]") {
+    Flowers flowers;
+    add_unsplit(flowers);
+    write(flowers / "notes.txt", bytes_of("x"));
+    ImageFolderParameters parameters = small;
+    for (const auto& [share, roses, tulips] :
+         {std::tuple{0.8, 8, 3}, {0.5, 5, 2}, {0.99, 9, 3}, {0.01, 1, 1}}) {
+        parameters.split = share;
+        CAPTURE(share);
+        const ImageFolderReport report = flowers.pack(parameters);
+        const ImageData train = flowers.read("train");
+        const ImageData test = flowers.read("test");
+        CHECK(count(train, 0) == 1); // the only lily
+        CHECK(count(train, 1) == roses);
+        CHECK(count(train, 2) == tulips);
+        CHECK(count(test, 1) == 10 - roses);
+        CHECK(report.train_images == train.count);
+        CHECK(report.test_images == test.count);
+        CHECK(report.test_folder.empty());
+        std::set<Bytes> all;
+        for (std::size_t i = 0; i < std::size_t(train.count); ++i)
+            all.insert(image_of(train, i));
+        for (std::size_t i = 0; i < std::size_t(test.count); ++i)
+            all.insert(image_of(test, i));
+        CHECK(all.size() == 15);
+        CHECK(report.warnings ==
+              std::vector<std::string>{
+                  "left out, as it lies in no folder of a class (1): notes.txt",
+                  "nested deeper than CLASS/, packed as of that class (1): tulip/deep/c.png"});
+    }
+}
+
+TEST_CASE("a split is the same for the same names, and another for another seed",
+          "[image_folder]") {
+    Flowers flowers;
+    Flowers other;
+    add_unsplit(flowers);
+    add_unsplit(other);
+    fs::remove(other / "tulip/a.png");
+    ImageFolderParameters parameters = small;
+    parameters.split = 0.5;
+    const auto roses_of = [&](const Flowers& from) {
+        from.pack(parameters);
+        const ImageData test = from.read("test");
+        std::vector<Bytes> roses;
+        for (std::size_t i = 0; i < std::size_t(test.count); ++i)
+            if (test.labels[i] == 1) roses.push_back(image_of(test, i));
+        return roses;
+    };
+    const auto expected = roses_of(flowers);
+    CHECK(expected.size() == 5);
+    CHECK(roses_of(other) == expected); // whatever the other classes hold
+    parameters.seed = 2;
+    CHECK(roses_of(flowers) != expected);
+}
+
 TEST_CASE("what is no image is left out, and said", "[image_folder]") {
     Flowers flowers;
     flowers.add_some();
-    flowers.add("train/rose/deeper/1.png");
+    flowers.add("val/rose/1.png");
+    flowers.add("stray.png");
+    flowers.add("train/stray.png");
     fs::create_directories(flowers / "train/lily");
+    fs::create_directories(flowers / "train/__MACOSX");
     for (const char* name : {"train/rose/.hidden.png", "train/rose/._x.png", "train/.cache/1.png",
                              "train/rose/notes.txt", "train/rose/1.webp", "train/readme.md"})
         write(flowers / name, bytes_of("x"));
@@ -236,11 +401,17 @@ TEST_CASE("what is no image is left out, and said", "[image_folder]") {
     CHECK(report.corrupt == 0);
     CHECK(flowers.read("train").count == 5);
     CHECK(flowers.read("train").classes == 4);
-    REQUIRE(report.warnings.size() == 3);
-    CHECK(report.warnings[0] == "classes without images in train/: lily");
-    CHECK(report.warnings[1] == "left out, as neither .png, .jpg nor .jpeg: "
-                                "train/rose/1.webp, train/rose/notes.txt");
-    CHECK(report.warnings[2] == "classes without images in test/: lily, rose");
+    CHECK(report.warnings ==
+          std::vector<std::string>{
+              "classes without images in test/ (2): lily, rose",
+              "classes without images in train/ (1): lily", "folders that are not packed (1): val/",
+              "left out, as it lies in no folder of a class (5): train/.cache, train/__MACOSX, "
+              "train/readme.md, "
+              "train/stray.png, stray.png",
+              "left out, as neither .png, .jpg nor .jpeg (2): train/rose/1.webp, "
+              "train/rose/notes.txt",
+              "left out, as the name begins with a full stop (2): train/rose/._x.png, "
+              "train/rose/.hidden.png"});
 }
 
 TEST_CASE("corrupt images of all kinds are named, and left out up to a limit", "[image_folder]") {
@@ -255,7 +426,6 @@ TEST_CASE("corrupt images of all kinds are named, and left out up to a limit", "
     fs::create_symlink("loop.png", flowers / "train/rose/loop.png");
     fs::create_symlink("nowhere", flowers / "train/rose/broken.png");
     REQUIRE(::mkfifo((flowers / "train/rose/pipe.png").c_str(), 0600) == 0);
-    fs::create_symlink("..", flowers / "train/rose/parent"); // no image, and not gone into
     write(flowers / "test/tulip/zeros.jpeg", Bytes(5000, 0));
 
     ImageFolderParameters parameters = small;
@@ -290,6 +460,8 @@ TEST_CASE("of many corrupt images the first ten are named, without control chara
     CHECK_THAT(message, Contains("30 of 38") && Contains("?[2J.png is empty") &&
                             Contains("; and 20 more") && !Contains("\x1b"));
     CHECK(std::count(message.begin(), message.end(), ';') == 10);
+    write(flowers / "train/tulip/z.png", bytes_of("GIF89a"));
+    CHECK_THAT(flowers.failure(), Contains("tulip/z.png is neither") && Contains("and 20 more"));
 }
 
 TEST_CASE("a split of which all images are corrupt is refused", "[image_folder]") {

@@ -40,6 +40,23 @@ Bytes png_of(const RawPng& png);
 /// A JPEG segment: marker, length, data.
 Bytes jpeg_segment(std::uint8_t marker, const Bytes& data);
 
+/// A JPEG of 8 × 8 equal pixels with a channel for each of `values`.
+Bytes flat_jpeg(const Bytes& values);
+
+/// Adobe's segment, which tells what the channels are.
+Bytes adobe_segment(std::uint8_t transform);
+
+/// `jpeg` with `segment` behind its first marker.
+Bytes with_segment(const Bytes& jpeg, const Bytes& segment);
+
+/// EXIF data that say how the image must be turned, in either order of bytes.
+Bytes exif_data(std::uint8_t orientation, bool big_endian = true);
+
+/// An APP1 segment that holds them.
+Bytes exif_segment(std::uint8_t orientation, bool big_endian = true);
+
+Bytes gzipped(const Bytes& content);
+
 Bytes joined(std::initializer_list<Bytes> parts);
 Bytes bytes_of(std::string_view text);
 void write(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
