@@ -127,7 +127,7 @@ TEST_CASE("a mistake on the command line ends with 2, and with one message for a
 TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run the same job",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
-    check_refusal(study.run({.ranks = 0, .environment = {{"SLURM_NTASKS", "4"}}}, "run"), 2,
+    check_refusal(study.run({.ranks = 0, .environment = {{"SLURM_STEP_NUM_TASKS", "4"}}}, "run"), 2,
                   {"Slurm started 4 tasks", "MPI sees one rank"});
     CHECK_FALSE(fs::exists(study / "run"));
 }

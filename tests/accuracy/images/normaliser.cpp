@@ -52,7 +52,7 @@ network::PrunedNetwork normalising_itself(const network::PrunedNetwork& plain,
 TEST_CASE("a normalisation for other channels is refused", "[normaliser]") {
     ImageData images = testing::synthetic_images({.channels = 3});
     CHECK_THROWS_WITH(use_normalisation(images, {{0.5}, {0.5}}, "m.onnx"),
-                      Catch::Contains("m.onnx") && Catch::Contains("1 channels"));
+                      Catch::Contains("m.onnx") && Catch::Contains("1 channel, the images have 3"));
 }
 
 TEST_CASE("images are handed over by the formula, channel by channel in the network's order",

@@ -354,7 +354,7 @@ TEST_CASE("a teacher that is missing or has other classes is refused", "[trainin
                           {}};
     teacher.weights = network::initial_weights(teacher.network, 1);
     CHECK_THROWS_WITH(train(small_start(), small_images(), parameters, {}, teacher),
-                      Contains("has 2 classes") && Contains("3 channels"));
+                      Contains("has 2 classes") && Contains("3 outputs"));
 }
 
 TEST_CASE("every shard has its own batch statistics, and counts by its images", "[training]") {
