@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <utility>
 
 namespace hdap::network {
@@ -490,27 +491,14 @@ void OnnxImporter::add_parameter(std::size_t node, const char* suffix,
 void OnnxImporter::make_affine_node(Feature& feature) {
     const Operator op = network_.nodes[feature.node].op;
     const bool layer = op == Operator::conv2d || op == Operator::linear;
-    if (layer && feature.exclusive && all_are(feature.affine.scale, 1.0)) {
-        add_to_bias(feature);
-    } else if (op == Operator::input) {
-        append_normalisation(feature);
-    } else {
-        feature.node = append(Operator::batch_norm, feature.node, feature.affine_name);
-        const std::int64_t channels = shapes_[feature.node].channels;
-        budget_.take(4 * channels, sizeof(float));
-        const auto parameter = [&](const char* suffix, const std::vector<double>& values) {
-            add_parameter(feature.node, suffix, {channels}, per_channel(values, channels));
-        };
-        parameter(".weight", feature.affine.scale);
-        parameter(".bias", feature.affine.shift);
-        parameter(".running_mean", {0.0});
-        // So that the variance and epsilon are 1 together.
-        parameter(".running_var", {1.0 - network_.nodes[feature.node].epsilon});
-    }
+    if (layer && feature.exclusive)
+        fold_into_layer(feature);
+    else
+        append_affine_layer(feature);
     feature.affine = {};
 }
 
-void OnnxImporter::append_normalisation(Feature& feature) {
+void OnnxImporter::append_affine_layer(Feature& feature) {
     const std::int64_t channels = shapes_[feature.node].channels;
     Node layer;
     layer.op = Operator::conv2d;
@@ -525,18 +513,24 @@ void OnnxImporter::append_normalisation(Feature& feature) {
     add_parameter(feature.node, ".bias", {channels}, per_channel(feature.affine.shift, channels));
 }
 
-void OnnxImporter::add_to_bias(const Feature& feature) {
+void OnnxImporter::fold_into_layer(const Feature& feature) {
     Node& layer = network_.nodes[feature.node];
-    const std::vector<double>& shift = feature.affine.shift;
+    const auto& [scale, shift] = feature.affine;
     const std::int64_t channels = shapes_[feature.node].channels;
     budget_.take(channels, sizeof(float));
+    Tensor& weight = weights_.at(layer.name + ".weight");
     Tensor& bias = weights_[layer.name + ".bias"];
     if (!layer.bias)
         bias = {{channels}, std::vector<float>(static_cast<std::size_t>(channels), 0.0F)};
     layer.bias = true;
-    for (std::size_t c = 0; c < bias.values.size(); ++c)
-        bias.values[c] = static_cast<float>(static_cast<double>(bias.values[c]) +
+    const std::size_t filter = weight.values.size() / bias.values.size();
+    for (std::size_t c = 0; c < bias.values.size(); ++c) {
+        const double factor = scale[scale.size() == 1 ? 0 : c];
+        for (float& value : std::span(weight.values).subspan(c * filter, filter))
+            value = static_cast<float>(factor * static_cast<double>(value));
+        bias.values[c] = static_cast<float>(factor * static_cast<double>(bias.values[c]) +
                                             shift[shift.size() == 1 ? 0 : c]);
+    }
 }
 
 std::string OnnxImporter::unique_name(const std::string& wanted) {

@@ -119,8 +119,8 @@ class OnnxImporter {
     void add_parameter(std::size_t node, const char* suffix, std::vector<std::int64_t> shape,
                        std::vector<float> values);
     /// Makes the feature's scaling and shifting part of the network: of the layer before it where
-    /// that takes no more than a bias, a depthwise convolution of the images, whose normalisation
-    /// must outlive a recalibration, else a batch norm.
+    /// nothing else reads that, else a depthwise convolution. No batch norm, as a recalibration would
+    /// overwrite what it does.
     void make_affine_node(Feature& feature);
     MemoryBudget& budget() noexcept { return budget_; }
     PixelSamples& samples() noexcept { return samples_; }
@@ -133,8 +133,8 @@ class OnnxImporter {
     void import_node(const OnnxNode& node);
     bool import_constants(const OnnxNode& node);
     Feature& find_feature(const std::string& tensor);
-    void add_to_bias(const Feature& feature);
-    void append_normalisation(Feature& feature);
+    void fold_into_layer(const Feature& feature);
+    void append_affine_layer(Feature& feature);
     std::string unique_name(const std::string& wanted);
     PrunedNetwork finish(const std::vector<std::string>& outputs);
 

@@ -296,7 +296,7 @@ TEST_CASE("detours of exporters leave nothing behind") {
           "input conv2d relu global_average_pool linear relu linear sigmoid multiply "
           "global_average_pool linear");
     CHECK(operators_of(import(keras(13).graph).network) ==
-          "input conv2d pad conv2d batch_norm relu6 pad conv2d relu max_pool "
+          "input conv2d pad conv2d relu6 pad conv2d relu max_pool "
           "global_average_pool linear softmax");
     const Network resnet = import(resnet_option_a(13).graph).network;
     CHECK(count(resnet, Operator::pad) == 1);
@@ -319,16 +319,30 @@ TEST_CASE("a normalisation of the images is a layer, not a norm that recalibrati
           std::vector<float>{-1.0F, -0.5F, -0.25F});
 }
 
-TEST_CASE("what is added to a layer alone becomes its bias") {
+TEST_CASE("what scales and shifts a layer alone becomes its weights and bias") {
     const PrunedNetwork model = import(keras(13).graph);
     const auto named = [&](const std::string& name) {
         return model.network.nodes[node_named(model.network, name)];
     };
     CHECK(named("model.conv2.Conv2D").bias);
     CHECK(named("model.dense.MatMul").bias);
-    CHECK_FALSE(named("model.conv1.Conv2D").bias); // a batch norm follows
+    CHECK(named("model.conv1.Conv2D").bias);
     CHECK(model.weights.at("model.dense.MatMul.weight").shape ==
           std::vector<std::int64_t>{5, 10}); // MatMul has it the other way round
+}
+
+TEST_CASE("a layer that others read, too, keeps its weights beside what scales it") {
+    for (const bool shared : {false, true}) {
+        OnnxGraph graph;
+        const std::string conv = graph.conv("conv", "x", 3, 2, {});
+        const std::string scaled =
+            graph.add("Mul", {conv, graph.weight("scale", {2, 1, 1}, {2.0F, -0.5F})});
+        graph.output(graph.add("Add", {scaled, shared ? conv : scaled}));
+        const PrunedNetwork model = import(graph);
+        CAPTURE(operators_of(model.network));
+        CHECK(count(model.network, Operator::conv2d) == (shared ? 2 : 1));
+        CHECK(count(model.network, Operator::batch_norm) == 0);
+    }
 }
 
 TEST_CASE("names come from the weights, are made unique, and hold nothing that files cannot") {
@@ -528,7 +542,7 @@ TEST_CASE("a constant behind a slice, split or gather of all channels stays out 
             graph.add("Add", {all, graph.weight("b", {4, 1, 1}, {1.0F, 2.0F, 3.0F, 4.0F})});
         graph.output(graph.add("Add", {shifted, graph.add("Relu", {c})}));
         const PrunedNetwork model = import(graph);
-        CHECK(operators_of(model.network) == "input conv2d relu batch_norm add");
+        CHECK(operators_of(model.network) == "input conv2d relu conv2d add");
         CHECK_FALSE(model.network.nodes[1].bias);
     }
 }

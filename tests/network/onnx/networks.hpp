@@ -375,8 +375,7 @@ inline OnnxSample keras(std::int64_t opset) {
     x = graph.add_named("model/dense/BiasAdd", "Add",
                         {x, graph.random_weight("model/dense/bias:0", {5}, 0.3)})[0];
     graph.output(graph.add("Softmax", {x}, {{"axis", -1}}));
-    return {
-        "keras", std::move(graph), {"model.conv1.Conv2D", "model.bn1.add", "model.dense.MatMul"}};
+    return {"keras", std::move(graph), {"model.conv1.Conv2D", "model.dense.MatMul"}};
 }
 
 /// The stem of YOLOX and of YOLOv5 before its version 6: every second pixel from four places on, as
