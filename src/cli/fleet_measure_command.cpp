@@ -161,7 +161,8 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
         ->add_option("--set", options->overrides,
                      "Override a setting, KEY=VALUE; may be given several times")
         ->take_all()
-        ->expected(1);
+        ->expected(1)
+        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
     add_device_options(*command, options->devices);
     add_protocol_options(*command, options->parameters);
     command

@@ -39,7 +39,8 @@ void add_override_option(CLI::App& command, StudyOptions& options) {
         .add_option("--set", options.overrides,
                     "Override a setting, KEY=VALUE; may be given several times")
         ->take_all()
-        ->expected(1);
+        ->expected(1)
+        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
 }
 
 ExitCode print_config(const StudyOptions& options) {

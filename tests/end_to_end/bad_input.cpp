@@ -124,6 +124,16 @@ TEST_CASE("a mistake on the command line ends with 2, and with one message for a
          {0, with({"--threads", "0"}), {"--threads", "0", "1 to 4096"}}});
 }
 
+TEST_CASE("a configuration may stand behind an overriding setting") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    Process process(
+        {HDAP_PROGRAM, "run", "--set", "study.seed=7", study.config(), "--print-config"});
+    const Outcome outcome = process.wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK_THAT(outcome.output, Catch::Contains("seed = 7"));
+}
+
 TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run the same job",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);
