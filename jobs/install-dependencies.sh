@@ -24,7 +24,7 @@ packages=(
 case "${1:-}" in
     "") ;;
     unit-tests) packages+=(catch2) ;;
-    tests) packages+=(catch2 libpagmo-dev chromium python3-h5py slurm-wlm munge shellcheck) ;;
+    tests) packages+=(catch2 libpagmo-dev chromium python3-h5py slurm-wlm munge shellcheck mmdebstrap) ;;
     *)
         echo "usage: jobs/install-dependencies.sh [tests | unit-tests]" >&2
         exit 2
