@@ -1,4 +1,4 @@
-# Third-party libraries, as Debian 12 packages them. jobs/install-dependencies.sh installs them.
+# Third-party libraries, as Debian 12 and 13 package them. jobs/install-dependencies.sh installs them.
 
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)

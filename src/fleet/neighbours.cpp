@@ -37,6 +37,7 @@ struct TreePoints {
 class NearestResult {
   public:
     using DistanceType = double;
+    using IndexType = std::size_t;
 
     explicit NearestResult(double squared_radius) : best_(squared_radius) {}
 
@@ -51,6 +52,7 @@ class NearestResult {
         }
         return true;
     }
+    void sort() {}
 
   private:
     double best_;

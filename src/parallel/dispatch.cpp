@@ -2,6 +2,7 @@
 
 #include "hdap/core/check.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>

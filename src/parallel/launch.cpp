@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -25,12 +26,27 @@ bool has_pmix() {
     return std::getenv("PMIX_RANK") != nullptr; // srun --mpi=pmix
 }
 
+/// An environment variable, or "".
+std::string_view variable(const char* name) {
+    const char* const value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+/// Open MPI 5 sets HFI_NO_BACKTRACE and PMIX_MCA_psec within MPI_Init. Ranks that a rank starts
+/// with mpirun have these, too, but their OMPI_COMMAND is about themselves.
+bool is_started_by_a_rank_of_open_mpi_5() {
+    const std::string_view mode = variable("PMIX_SECURITY_MODE");
+    const std::string_view launched = variable("OMPI_COMMAND");
+    if (mode.empty() || launched.empty()) return false;
+    return variable("PMIX_MCA_psec") == mode && !variable("HFI_NO_BACKTRACE").empty() &&
+           launched.substr(launched.rfind('/') + 1) != ::program_invocation_short_name;
+}
+
 /// Whether a rank of another MPI program started this process: what the launcher says is about that
-/// one. Open MPI 4 sets these within MPI_Init.
+/// one. Open MPI 4 sets the first two within MPI_Init.
 bool is_started_by_a_rank() {
-    const char* const runtime = std::getenv("OMPI_MCA_ess");
-    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr ||
-           (runtime != nullptr && std::string_view(runtime) == "pmi");
+    return std::getenv("ORTE_SCHIZO_DETECTION") != nullptr || variable("OMPI_MCA_ess") == "pmi" ||
+           is_started_by_a_rank_of_open_mpi_5();
 }
 
 [[noreturn]] void refuse_split_singletons(int tasks) {

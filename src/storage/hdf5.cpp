@@ -728,9 +728,10 @@ std::string type_name(hid_t dataset) {
 
 std::vector<Entry> Hdf5Reader::list() const {
     std::vector<std::string> names;
+    // H5O_info_t is the type of this or of the next version's information, as HDF5 was configured.
     H5Ovisit2(
         handles_->file.get(), H5_INDEX_NAME, H5_ITER_INC,
-        [](hid_t, const char* name, const H5O_info_t*, void* list) -> herr_t {
+        [](hid_t, const char* name, const auto*, void* list) -> herr_t {
             static_cast<std::vector<std::string>*>(list)->emplace_back(name);
             return 0;
         },

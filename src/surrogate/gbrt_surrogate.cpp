@@ -92,12 +92,14 @@ void predict_fold(const TrainingData& data, const GbrtParameters& parameters, st
 }
 
 /// Runs task(0) … task(count − 1) on several threads and rethrows the exception of the lowest one
-/// that failed. An exception must not leave an OpenMP region.
+/// that failed. An exception must not leave an OpenMP region. In its region each task is thread 0:
+/// XGBoost 3 with one thread keeps an array of one, and takes what omp_get_thread_num() says there.
 template <class Task>
 void run_in_parallel(std::size_t count, int threads, Task task) {
     std::vector<std::exception_ptr> failures(count);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (std::size_t i = 0; i < count; ++i) {
+#pragma omp parallel num_threads(1)
         try {
             task(i);
         } catch (...) {

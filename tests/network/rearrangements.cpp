@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 using namespace hdap::network;
 using namespace hdap::network::testing;
 

@@ -36,6 +36,24 @@ TEST_CASE("tasks that srun started without PMI are refused, other processes in a
     CHECK_NOTHROW(parallel::refuse_launch_without_pmi());
 }
 
+TEST_CASE("a child of a rank of Open MPI 5 is told from a rank") {
+    const Variable rank("PMIX_RANK", "0");
+    const Variable size("OMPI_COMM_WORLD_SIZE", "2");
+    const Variable mode("PMIX_SECURITY_MODE", "native");
+    const Variable parent("OMPI_COMMAND", "/opt/bin/another_program");
+    CHECK(parallel::launched_ranks() == 2);
+    const Variable by_mpi_init("HFI_NO_BACKTRACE", "1");
+    {
+        const Variable users("PMIX_MCA_psec", "^munge");
+        CHECK(parallel::launched_ranks() == 2);
+    }
+    const Variable also_by_mpi_init("PMIX_MCA_psec", "native");
+    CHECK(parallel::launched_ranks() == 1);
+    CHECK(parallel::is_certainly_alone());
+    const Variable nested_mpirun("OMPI_COMMAND", "./bin/test_parallel");
+    CHECK(parallel::launched_ranks() == 2);
+}
+
 TEST_CASE("a process is alone unless a launcher started more, or might have") {
     CHECK(parallel::is_certainly_alone());
     {

@@ -6,7 +6,9 @@
 namespace hdap::test {
 
 int run_tests(int argc, char** argv) {
-    return Catch::Session().run(argc, argv);
+    Catch::Session session;
+    session.configData().filenamesAsTags = true;
+    return session.run(argc, argv);
 }
 
 } // namespace hdap::test
