@@ -256,6 +256,29 @@ void add_number(CLI::App& command, const std::string& name, T& value, double low
     command.add_option(name, value, text)->check(within(low, high))->capture_default_str();
 }
 
+/// What is trained, on what, and where it goes.
+void add_input_options(CLI::App& command, TrainOptions& options) {
+    command
+        .add_option("NETWORK", options.inputs.network,
+                    "Network of the zoo, or a file: .h5, .onnx, .pt (TorchScript)")
+        ->required();
+    command.add_option("--data", options.inputs.data, "Packed images (hdap data pack)")->required();
+    command
+        .add_option("--out", options.output,
+                    "File to write: .onnx or .pt, a network; .h5, the weights of a network of the "
+                    "zoo (hdap-weights/1), or the network when NETWORK is a file")
+        ->required();
+    command.add_option("--weights", options.inputs.weights,
+                       "Start from these instead of random ones or the file's own");
+    add_number(command, "--width", options.inputs.width, 0.01, 4.0,
+               "Zoo: multiplies all channel counts");
+    command.add_option("--teacher", options.inputs.teacher,
+                       "Network to imitate, of the zoo or a file: knowledge distillation");
+    command.add_option("--teacher-weights", options.inputs.teacher_weights, "Its weights");
+    add_number(command, "--held-out", options.inputs.held_out, 0, 1e8,
+               "Last training images, not trained on; 0: train on all");
+}
+
 } // namespace
 
 void add_train_command(CLI::App& app, Action& action) {
@@ -272,26 +295,7 @@ void add_train_command(CLI::App& app, Action& action) {
         "half.h5\n"
         "  mpirun -n 2 hdap train half.h5 --data cifar10.h5 --epochs 20 --out tuned.h5 \\\n"
         "      --teacher resnet20 --teacher-weights resnet20.h5");
-    command
-        ->add_option("NETWORK", options->inputs.network,
-                     "Network of the zoo, or a file: .h5, .onnx, .pt (TorchScript)")
-        ->required();
-    command->add_option("--data", options->inputs.data, "Packed images (hdap data pack)")
-        ->required();
-    command
-        ->add_option("--out", options->output,
-                     "File to write: .onnx or .pt, a network; .h5, the weights of a network of the "
-                     "zoo (hdap-weights/1), or the network when NETWORK is a file")
-        ->required();
-    command->add_option("--weights", options->inputs.weights,
-                        "Start from these instead of random ones or the file's own");
-    add_number(*command, "--width", options->inputs.width, 0.01, 4.0,
-               "Zoo: multiplies all channel counts");
-    command->add_option("--teacher", options->inputs.teacher,
-                        "Network to imitate, of the zoo or a file: knowledge distillation");
-    command->add_option("--teacher-weights", options->inputs.teacher_weights, "Its weights");
-    add_number(*command, "--held-out", options->inputs.held_out, 0, 1e8,
-               "Last training images, not trained on; 0: train on all");
+    add_input_options(*command, *options);
     add_setting_options(*command, settings_of(options->inputs.normalisation));
     add_setting_options(*command, settings_of(options->training));
     add_number(*command, "--seed", options->training.seed, 0, 1e15,

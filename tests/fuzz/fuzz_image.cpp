@@ -1,3 +1,4 @@
+#include "accuracy/images/image_samples.hpp"
 #include "hdap/accuracy/image_file.hpp"
 #include "hdap/core/error.hpp"
 
@@ -8,7 +9,7 @@
 
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
+using hdap::accuracy::testing::Bytes;
 
 /// Makes the checksums of a PNG fit, or no mutation would reach the decoder.
 void fix_checksums(Bytes& file) {
@@ -29,22 +30,6 @@ void fix_checksums(Bytes& file) {
 
 } // namespace
 
-/// A gzip file of `content`, or no mutation would have the right checksum.
-Bytes gzipped(const Bytes& content) {
-    z_stream stream{};
-    constexpr int gzip = 16 + MAX_WBITS;
-    deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, gzip, MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY);
-    Bytes bytes(deflateBound(&stream, content.size()));
-    stream.next_in = const_cast<Bytef*>(content.data());
-    stream.avail_in = static_cast<uInt>(content.size());
-    stream.next_out = bytes.data();
-    stream.avail_out = static_cast<uInt>(bytes.size());
-    deflate(&stream, Z_FINISH);
-    bytes.resize(stream.total_out);
-    deflateEnd(&stream);
-    return bytes;
-}
-
 /// Whatever the bytes, they are an image, the same each time, that can be turned and cut to a
 /// square, or a DataError. The first two bytes choose the square, the third the channels and
 /// whether the image is gzipped first.
@@ -56,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const int channels = data[2] % 2 == 0 ? 1 : 3;
     Bytes file(data + 3, data + size);
     if (!file.empty() && file[0] == 0x89) fix_checksums(file);
-    if (data[2] >= 224) file = gzipped(file);
+    if (data[2] >= 224) file = hdap::accuracy::testing::gzipped(file);
     try {
         const auto stored = accuracy::decode_image(file, channels);
         if (stored.pixels != accuracy::decode_image(file, channels).pixels) __builtin_trap();

@@ -20,8 +20,9 @@ bool is_rounded_number(const std::string& name);
 /// - medians below 0.02 ms or above a minute throughout;
 /// - benchmarks on which ten or more devices have one latency;
 /// - names that differ by blanks or by the case of letters only, rounded numbers, names that are
-/// not in UTF-8. Empty for a fleet that is plausible. Complexity: O(devices · (benchmarks + log
-/// devices)).
+///   not in UTF-8.
+///
+/// Empty for a fleet that is plausible. Complexity: O(devices · (benchmarks + log devices)).
 std::vector<std::string> doubts_about(const Fleet& fleet);
 
 } // namespace hdap::fleet
