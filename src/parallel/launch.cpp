@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <omp.h>
 #include <optional>
 #include <string_view>
 #include <unistd.h>
@@ -168,6 +169,10 @@ Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     for (const std::string& text : communicator.gather_texts(idle_cores_text(rank, host)))
         if (launch.idle_cores.empty()) launch.idle_cores = text;
     return launch;
+}
+
+void use_openmp_threads(int threads) {
+    omp_set_num_threads(threads);
 }
 
 } // namespace hdap::parallel

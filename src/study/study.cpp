@@ -6,6 +6,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/insert_batch_norm.hpp"
 #include "hdap/network/network_file.hpp"
+#include "hdap/parallel/launch.hpp"
 #include "hdap/study/attempts.hpp"
 #include "stages/stage_table.hpp"
 
@@ -264,6 +265,7 @@ class Study {
 
 core::ExitCode run_study(const parallel::Job& job, const StudyRequest& request, Stage last) {
     accuracy::keep_freed_memory();
+    parallel::use_openmp_threads(job.threads);
     return Study(job, request, last).run();
 }
 

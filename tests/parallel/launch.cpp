@@ -5,11 +5,19 @@
 
 #include <catch2/catch.hpp>
 
+#include <omp.h>
 #include <utility>
 
 using namespace hdap;
 using parallel::core_list;
 using test::Variable;
+
+TEST_CASE("OpenMP regions take as many threads as were asked for") {
+    for (const int threads : {3, 1}) {
+        parallel::use_openmp_threads(threads);
+        CHECK(omp_get_max_threads() == threads);
+    }
+}
 
 TEST_CASE("a core list joins neighbours") {
     CHECK(core_list({}).empty());

@@ -40,6 +40,10 @@ void refuse_launch_without_pmi();
 /// rank, as then every task would run the same job. Collective.
 Launch inspect_launch(const Communicator& communicator, int requested_threads);
 
+/// Makes `threads`, at least 1, the number of threads of the OpenMP regions that the calling thread
+/// enters and that ask for no other.
+void use_openmp_threads(int threads);
+
 /// How many cores this process, with all that it starts, may use: those that it is bound to, and no
 /// more than its Slurm job has on this node. At least 1.
 int available_cores();
