@@ -122,6 +122,8 @@ std::string_view name_of(NetworkKind kind) {
         return "unpruned";
     case NetworkKind::front:
         return "front";
+    case NetworkKind::round:
+        return "round";
     case NetworkKind::uniform:
         break;
     }

@@ -38,7 +38,14 @@ Section study_section(Settings& s) {
                     Outputs::nothing),
          core::integer("seed", s.seed, {0, 1'000'000'000'000}, "Every random number depends on it",
                        Outputs::fleet | Outputs::clusters | Outputs::profile | Outputs::surrogates |
-                           Outputs::search | Outputs::networks)}};
+                           Outputs::search | Outputs::networks),
+         core::integer("rounds", s.rounds, {1, 100},
+                       "Rounds of search, pruning and fine-tuning, each from the network that the "
+                       "one before chose",
+                       Outputs::networks),
+         core::text("target", s.target, {},
+                    "Ends the rounds once it holds: \"METRIC <= BOUND\", e.g. flops <= 0.25x",
+                    Outputs::networks)}};
 }
 
 Section fleet_section(Settings& s) {
@@ -121,6 +128,9 @@ Section profile_section(Settings& s) {
             {core::integer("candidates", s.profile.candidates, {10, 1'000'000},
                            "Random candidates measured", Outputs::profile),
              core::integer("runs", s.profile.runs, {1, 10'000}, "Runs of each candidate",
+                           Outputs::profile),
+             core::boolean("every_round", s.profile.every_round,
+                           "Measure again in every round, among what it may choose from",
                            Outputs::profile)}};
 }
 
@@ -129,7 +139,9 @@ Section search_section(Settings& s) {
     std::vector<Setting> settings{
         core::text("algorithm", s.search.algorithm, search::algorithm_names(),
                    "What decides which candidates are evaluated next", shapes),
-        population_setting(s.search.parameters)};
+        population_setting(s.search.parameters),
+        core::real("max_step", s.search.parameters.max_step, {0.0, 1.0, true},
+                   "Largest share of a group's channels that one round prunes", shapes)};
     settings = joined(std::move(settings), settings_of(s.search.length));
     settings.push_back(
         core::text_list("objectives", s.search.objectives,
@@ -260,6 +272,38 @@ void check_data(const Settings& s) {
                          s.data.evaluation_images, s.data.held_out));
 }
 
+void check_target(const Settings& s) {
+    const auto target = target_of(s);
+    if (target && s.rounds == 1)
+        fail("study.target ends rounds, and there is one (study.rounds = 1): ask for more, or make "
+             "it one of search.constraints");
+    if (target && target->metric.needs_accuracy())
+        fail(fmt::format("study.target = '{}': rounds do not raise accuracies; a target is on "
+                         "latencies or costs, accuracies are for search.constraints",
+                         s.target));
+}
+
+bool bounds_accuracy(const Settings& s) {
+    return std::ranges::any_of(goal_of(s).constraints, [](const search::Constraint& constraint) {
+        return constraint.metric.needs_accuracy();
+    });
+}
+
+void check_rounds(const Settings& s) {
+    check_target(s);
+    if (s.rounds == 1 && s.profile.every_round)
+        fail("profile.every_round needs several rounds (study.rounds)");
+    if (s.rounds > 1 && evaluator_of(s) == "none")
+        fail(fmt::format("study.rounds = {} needs accuracies: data.file, or an accuracy.command",
+                         s.rounds));
+    if (s.rounds > 1 && !bounds_accuracy(s))
+        fail(
+            fmt::format("study.rounds = {}: every round goes on from the best network by the first "
+                        "objective, which may get nothing right any more: bound accuracies by one "
+                        "of search.constraints, e.g. \"accuracy_drop <= 0.1\"",
+                        s.rounds));
+}
+
 void check_report(const Settings& s) {
     for (const std::string& format : s.report.formats)
         if (format != "onnx" && format != "pt")
@@ -270,7 +314,7 @@ void check_report(const Settings& s) {
 void check_consistency(const Settings& settings, const std::string& file) {
     try {
         for (const auto check : {check_study_and_fleet, check_objectives, check_evaluator,
-                                 check_engine_settings, check_data, check_report})
+                                 check_engine_settings, check_data, check_rounds, check_report})
             check(settings);
     } catch (const core::ConfigError& error) {
         throw core::ConfigError(file + ": " + error.what());
@@ -321,6 +365,15 @@ search::Goal goal_of(const Settings& settings) {
     for (const std::string& text : settings.search.constraints)
         goal.constraints.push_back(search::parse_constraint(text));
     return goal;
+}
+
+std::optional<search::Constraint> target_of(const Settings& settings) {
+    if (settings.target.empty()) return std::nullopt;
+    try {
+        return search::parse_constraint(settings.target);
+    } catch (const core::ConfigError& error) {
+        throw core::ConfigError(fmt::format("study.target: {}", error.what()));
+    }
 }
 
 bool needs_accuracy(const Settings& settings) {

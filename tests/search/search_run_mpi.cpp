@@ -125,7 +125,8 @@ const AlgorithmParameters algorithm_parameters{.population = 10, .seed = 3};
 struct Search {
     explicit Search(const accuracy::CandidateEvaluator* evaluator, Goal goal = usual_goal,
                     const std::string& name = "nsga2")
-        : problem{.network = network,
+        : problem{.space = network.space,
+                  .costs = network.costs,
                   .surrogate = std::make_unique<FakeSurrogate>(),
                   .evaluator = evaluator,
                   .fleet = small_fleet(),

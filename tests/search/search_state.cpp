@@ -38,7 +38,8 @@ SearchState sample_state() {
 
 SearchProblem problem_of(const hdap::network::Prunable& network,
                          const std::vector<std::string>& constraints) {
-    SearchProblem problem{.network = network,
+    SearchProblem problem{.space = network.space,
+                          .costs = network.costs,
                           .surrogate = nullptr,
                           .fleet = testing::small_fleet(),
                           .goal = {metrics, {}}};

@@ -137,6 +137,28 @@ TEST_CASE("what measures accuracies must have what it needs, and be there where 
     CHECK_THROWS_WITH(bare({no_accuracy, "network.criterion=taylor"}), Contains("taylor"));
 }
 
+TEST_CASE("rounds must have a reachable kind of end, accuracies, and a bound on them") {
+    const auto rounds = [](std::vector<std::string> more) {
+        more.insert(more.begin(), "study.rounds=3");
+        return ConfigFolder("").load(more);
+    };
+    const std::string bound = R"(search.constraints=["accuracy_drop <= 0.1"])";
+    CHECK(rounds({bound}).rounds == 3);
+    CHECK(rounds({bound, "study.target=flops <= 0.25x"}).target == "flops <= 0.25x");
+    CHECK_THROWS_WITH(rounds({}), Contains("study.rounds = 3") && Contains("accuracy_drop <= 0.1"));
+    CHECK_THROWS_WITH(rounds({bound, "study.target=flops < 0.25x"}),
+                      Contains("study.target") && Contains("flops < 0.25x"));
+    CHECK_THROWS_WITH(rounds({bound, "study.target=accuracy_drop <= 0.1"}),
+                      Contains("rounds do not raise accuracies"));
+    CHECK_THROWS_WITH(rounds({no_accuracy, "accuracy.evaluator=none"}),
+                      Contains("study.rounds = 3 needs accuracies"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"study.target=flops <= 0.25x"}),
+                      Contains("study.rounds = 1"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"profile.every_round=true"}),
+                      Contains("several rounds"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"study.rounds=0"}), Contains("study.rounds"));
+}
+
 TEST_CASE("a study without accuracies needs neither images nor weights") {
     const auto settings = bare({no_accuracy});
     CHECK(settings.accuracy.evaluator == "none");
@@ -271,7 +293,7 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     search.erase("search.max_failures"); // it ends a search, or does not
     CHECK(names(core::Outputs::search) == search);
     CHECK(names(core::Outputs::accuracies) == both(both(network, accuracy), {"search.precision"}));
-    CHECK(names(core::Outputs::networks) == below({"study.seed", "finetune."}));
+    CHECK(names(core::Outputs::networks) == below({"study.", "finetune."}));
     CHECK(names(core::Outputs::results) == below({"report."}));
 }
 

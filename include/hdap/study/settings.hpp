@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ namespace hdap::study {
 struct Settings {
     std::string name = "study";
     std::int64_t seed = 1;
+    std::int64_t rounds = 1; ///< of searching, pruning and fine-tuning
+    std::string target;      ///< "METRIC <= BOUND" that ends the rounds; empty: none
 
     fleet::LatencySourceParameters fleet;
     fleet::ClusteringParameters clusters;
@@ -57,6 +60,7 @@ struct Settings {
     struct Profile {
         std::int64_t candidates = 400;
         std::int64_t runs = 10;
+        bool every_round = false;
     } profile;
 
     surrogate::SurrogateParameters surrogate;
@@ -97,6 +101,9 @@ std::string evaluator_of(const Settings& settings);
 
 /// The objectives and constraints. Throws ConfigError when one of them cannot be parsed.
 search::Goal goal_of(const Settings& settings);
+
+/// What the rounds are to reach, if anything. Throws ConfigError when it cannot be parsed.
+std::optional<search::Constraint> target_of(const Settings& settings);
 
 /// Whether an objective or a constraint needs accuracies. Throws as goal_of.
 bool needs_accuracy(const Settings& settings);

@@ -15,14 +15,15 @@ bool is_of_latencies(const search::Constraint& constraint) {
 
 } // namespace
 
-FoundConstraints::FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth)
+FoundConstraints::FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth,
+                                   const network::Genome& unpruned)
     : problem_(problem), truth_(truth),
       bounds_latencies_(std::ranges::any_of(problem.goal.constraints, is_of_latencies)) {
     // No drop, whatever its accuracy is: no bound is relative to one.
-    const std::vector<double> unpruned = found(problem.network.space.unpruned(), 0.0);
+    const std::vector<double> whole = found(unpruned, 0.0);
     for (std::size_t i = 0; i < constraints().size(); ++i)
-        limits_.push_back(std::isnan(unpruned[i]) ? unknown
-                                                  : search::limit(constraints()[i], unpruned[i]));
+        limits_.push_back(std::isnan(whole[i]) ? unknown
+                                               : search::limit(constraints()[i], whole[i]));
 }
 
 bool FoundConstraints::is_doubtful(const search::Constraint& constraint) {

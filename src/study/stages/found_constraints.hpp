@@ -13,8 +13,9 @@ namespace hdap::study {
 /// are never divided by each other.
 class FoundConstraints {
   public:
-    /// `problem` and `truth` must stay where they are.
-    FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth);
+    /// `problem` and `truth` must stay where they are. `unpruned`: the study's own network.
+    FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth,
+                     const network::Genome& unpruned);
 
     [[nodiscard]] const std::vector<search::Constraint>& constraints() const noexcept {
         return problem_.goal.constraints;
