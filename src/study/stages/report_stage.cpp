@@ -159,6 +159,7 @@ class ReportBuilder {
             report_.networks.front().test_accuracy = accuracy::top1_accuracy(
                 run_.own().network, *run_.own().weights, test, settings_.data.evaluation);
         report_.networks.front().found = fleet_.constraints.found(unpruned, 0.0);
+        add_rounds();
         const auto front = search::current_front(problem_, run_.found);
         for (std::size_t i = 0; i < front.size(); ++i) {
             const search::Evaluation& entry = log_[front[i]];
@@ -167,7 +168,6 @@ class ReportBuilder {
                                            search::facts_of(problem_, entry)));
             add_finetuned(report_.networks.back());
         }
-        add_rounds();
         for (const FinetunedNetwork& result : run_.finetuned) {
             if (!result.id.starts_with("uniform")) continue;
             report_.networks.push_back(uniform_row(result));
