@@ -191,11 +191,20 @@ TEST_CASE("every round measures among what it may choose where that is asked for
 
 TEST_CASE("rounds by a program of the user's go on untrained where there are no images", "[mpi]") {
     const TinyStudy study;
-    const Outcome outcome = study.run(
-        {.ranks = 2}, "run",
-        rounds({"--set", "data.file=", "--set", "accuracy.command=\"echo 0.9 # {network}\""}));
+    const std::string network = (study / "network.h5").string();
+    REQUIRE(
+        study
+            .call({.ranks = 0}, {"network", "import", "mobilenet_v1", "--weights",
+                                 (study / "weights.h5").string(), "--width", "0.25", "--classes",
+                                 "3", "--image-size", "16", "--channels", "1", "--out", network})
+            .exit_code == 0);
+    const Outcome outcome =
+        study.run({.ranks = 2}, "run",
+                  rounds({"--set", "network.file=" + network, "--set", "network.weights=", "--set",
+                          "data.file=", "--set", R"(accuracy.command="echo 0.9 # {network}")"}));
     INFO(outcome.errors);
     REQUIRE(outcome.exit_code == 0);
     CHECK_THAT(outcome.errors, Contains("fine-tune: nothing, as the study has no images"));
     CHECK_THAT(text_of(study / "run/front.csv"), Contains("round-03,round,"));
+    CHECK(chosen(study / "run", 3) != chosen(study / "run", 1));
 }

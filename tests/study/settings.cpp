@@ -293,7 +293,8 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     search.erase("search.max_failures"); // it ends a search, or does not
     CHECK(names(core::Outputs::search) == search);
     CHECK(names(core::Outputs::accuracies) == both(both(network, accuracy), {"search.precision"}));
-    CHECK(names(core::Outputs::networks) == below({"study.", "finetune."}));
+    CHECK(names(core::Outputs::networks) ==
+          below({"study.seed", "study.rounds", "study.target", "finetune."}));
     CHECK(names(core::Outputs::results) == below({"report."}));
 }
 
