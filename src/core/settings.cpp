@@ -177,6 +177,19 @@ class Loader {
     const toml::node& node_;
 };
 
+/// What an unknown key was meant to be: one of its name elsewhere, or else the nearest.
+std::string meant_key(const std::string& unknown, const std::vector<std::string>& known) {
+    const std::string word = unknown.substr(unknown.rfind('.') + 1);
+    std::vector<std::string> namesakes;
+    for (const std::string& key : known)
+        if (key == word)
+            namesakes.push_back(fmt::format("'{}' above all sections", key));
+        else if (key.ends_with("." + word))
+            namesakes.push_back(fmt::format("'{}'", key));
+    if (namesakes.empty()) return did_you_mean(unknown, known);
+    return fmt::format(" (did you mean {}?)", join(namesakes, " or "));
+}
+
 /// Throws when the document has a key that no setting owns.
 void refuse_unknown_keys(const Document& document, const std::vector<std::string>& known) {
     std::vector<std::string> sections;
@@ -197,11 +210,12 @@ void refuse_unknown_keys(const Document& document, const std::vector<std::string
                     continue;
                 }
                 if (std::find(known.begin(), known.end(), path) != known.end()) continue;
-                const auto& candidates = node.is_table() ? sections : known;
-                throw ConfigError(document.where(node) + ": unknown " +
-                                  (node.is_table() ? "section '" : "key '") + path + "'" +
-                                  did_you_mean(path, candidates) +
-                                  "; hdap run --print-config shows all");
+                const std::string what = node.is_table() ? "section" : "key";
+                const std::string meant =
+                    node.is_table() ? did_you_mean(path, sections) : meant_key(path, known);
+                throw ConfigError(
+                    fmt::format("{}: unknown {} '{}'{}; hdap run --print-config shows all",
+                                document.where(node), what, path, meant));
             }
         };
     walk(document.table, "");

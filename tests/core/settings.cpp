@@ -80,6 +80,18 @@ TEST_CASE("a section given as a value, and a key outside all sections, are error
     CHECK_THAT(message_of("population = 3\n"), Contains("unknown key 'population'"));
 }
 
+TEST_CASE("a key in the wrong section names the one that it belongs to") {
+    CHECK_THAT(message_of("population = 3\n"),
+               Contains("a.toml:1: unknown key 'population' (did you mean 'search.population'?)"));
+    CHECK_THAT(message_of("[fleet.cluster]\npopulation = 3\n"),
+               Contains("unknown key 'fleet.cluster.population' (did you mean "
+                        "'search.population'?)"));
+    CHECK_THAT(message_of("[search]\npreset = \"paper\"\n"),
+               Contains("a.toml:2: unknown key 'search.preset' (did you mean 'preset' above all "
+                        "sections?)"));
+    CHECK_THAT(message_of("", {"generations=3"}), Contains("did you mean 'search.generations'?"));
+}
+
 TEST_CASE("a setting above all sections is loaded, overridden, printed first and read back") {
     Example example;
     example.load("preset = \"paper\"\n[search]\npopulation = 8\n");
@@ -106,8 +118,6 @@ TEST_CASE("a mistake in a setting above all sections is told as any other") {
                Contains("--set preset=papper: preset = 'papper' is unknown"));
     CHECK_THAT(message_of("preste = \"paper\"\n"),
                Contains("a.toml:1: unknown key 'preste' (did you mean 'preset'?)"));
-    CHECK_THAT(message_of("[search]\npreset = \"paper\"\n"),
-               Contains("a.toml:2: unknown key 'search.preset'"));
 }
 
 TEST_CASE("a remark stands below the comment of its setting") {
