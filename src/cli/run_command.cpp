@@ -3,6 +3,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
+#include "hdap/study/presets.hpp"
 #include "study_options.hpp"
 
 #include <fmt/core.h>
@@ -37,7 +38,9 @@ struct RunOptions {
 void add_override_option(CLI::App& command, StudyOptions& options) {
     command
         .add_option("--set", options.overrides,
-                    "Override a setting, KEY=VALUE; may be given several times")
+                    fmt::format("Override a setting, KEY=VALUE, or name a preset, preset={}; may "
+                                "be given several times",
+                                core::join(study::preset_names(), "|")))
         ->take_all()
         ->expected(1)
         ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
