@@ -55,8 +55,12 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
 
 void RunDirectory::continue_with(const Settings& settings) {
     const Settings there = load_settings_file(path_ / "config.toml", {});
-    const auto different = setting_differences(
+    auto different = setting_differences(
         there, settings, core::without(core::Outputs::everything, core::Outputs::search_length));
+    // A preset is no difference, but may be why there are some.
+    if (there.preset != settings.preset && !different.empty())
+        different.insert(different.begin(), fmt::format("preset = \"{}\" there, \"{}\" here",
+                                                        there.preset, settings.preset));
     if (!different.empty())
         throw core::ConfigError(
             fmt::format("run directory {} belongs to another configuration: {}. Choose another "
