@@ -47,11 +47,9 @@ void add_override_option(CLI::App& command, StudyOptions& options) {
 }
 
 ExitCode print_config(const StudyOptions& options) {
-    study::Settings settings;
-    if (!options.config.empty())
-        settings = study::load_settings_file(options.config, options.overrides);
-    else if (!options.overrides.empty())
-        throw core::UsageError("--set without a configuration has nothing to change: give CONFIG");
+    const study::Settings settings =
+        options.config.empty() ? study::default_settings(options.overrides)
+                               : study::load_settings_file(options.config, options.overrides);
     std::fputs(study::settings_text(settings).c_str(), stdout);
     return ExitCode::complete;
 }

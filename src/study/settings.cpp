@@ -360,6 +360,14 @@ Settings parse_settings(const std::string& text, const std::string& file_name) {
     return settings.preset.empty() ? settings : settings_over(settings.preset, text, file_name);
 }
 
+Settings default_settings(const std::vector<std::string>& overrides) {
+    Settings settings;
+    override_settings(settings, overrides);
+    apply_preset(settings.preset, configuration_of(settings));
+    override_settings(settings, overrides);
+    return settings;
+}
+
 BaseSettings::BaseSettings(const fs::path& file)
     : file_(file), text_(read_text(file)), settings_(parse_settings(text_, file.string())) {
     make_paths_absolute(settings_, fs::absolute(file).parent_path());

@@ -137,6 +137,15 @@ TEST_CASE("a configuration may stand behind an overriding setting") {
     CHECK_THAT(outcome.output, Catch::Contains("seed = 7"));
 }
 
+TEST_CASE("a preset can be looked at without a configuration") {
+    Process process({HDAP_PROGRAM, "run", "--print-config", "--set", "preset=paper"});
+    const Outcome outcome = process.wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK_THAT(outcome.output,
+               Catch::Contains("\npreset = \"paper\"\n") && Catch::Contains("\n# paper: "));
+}
+
 TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run the same job",
           "[mpi]") {
     const TinyStudy study(TinyStudy::Weights::initial);

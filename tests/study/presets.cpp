@@ -95,3 +95,12 @@ TEST_CASE("the printed settings of every preset read back the same, preset and r
         CHECK(study::settings_text(study::parse_settings(text, "b.toml")) == text);
     }
 }
+
+TEST_CASE("the defaults can be looked at under a preset and overrides, though they are no study") {
+    const study::Settings settings =
+        study::default_settings({"preset=paper", "search.population=12"});
+    CHECK(settings.profile.candidates == 5000);
+    CHECK(settings.search.parameters.population == 12);
+    CHECK_THROWS_WITH(study::default_settings({"preset=papper"}),
+                      Contains("--set preset=papper") && Contains("did you mean 'paper'?"));
+}

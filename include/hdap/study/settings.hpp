@@ -111,6 +111,10 @@ bool is_path_setting(const std::string& name);
 /// Paths stay as they are, and values may contradict each other. Throws ConfigError.
 Settings parse_settings(const std::string& text, const std::string& file_name);
 
+/// What `overrides` ("key=value") make of the defaults, or of the preset that they name, to look
+/// at: values may contradict each other. Paths are as in load_settings_file. Throws ConfigError.
+Settings default_settings(const std::vector<std::string>& overrides);
+
 /// A configuration file that several studies begin with: read once.
 class BaseSettings {
   public:
