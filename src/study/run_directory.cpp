@@ -66,10 +66,14 @@ void RunDirectory::continue_with(const Settings& settings) {
     const Settings there = load_settings_file(path_ / "config.toml", {});
     // The rounds after the first are of a search of this length.
     const bool may_lengthen = settings.rounds == 1;
-    const auto different = setting_differences(
+    auto different = setting_differences(
         there, settings,
         may_lengthen ? core::without(core::Outputs::everything, core::Outputs::search_length)
                      : core::Outputs::everything);
+    // A preset is no difference, but may be why there are some.
+    if (there.preset != settings.preset && !different.empty())
+        different.insert(different.begin(), fmt::format("preset = \"{}\" there, \"{}\" here",
+                                                        there.preset, settings.preset));
     if (!different.empty())
         throw core::ConfigError(
             fmt::format("run directory {} belongs to another configuration: {}. Choose another "

@@ -5,6 +5,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/search/metrics.hpp"
+#include "hdap/study/presets.hpp"
 
 #include <fmt/format.h>
 
@@ -321,6 +322,20 @@ void check_consistency(const Settings& settings, const std::string& file) {
     }
 }
 
+void override_settings(Settings& settings, const std::vector<std::string>& overrides) {
+    core::load_settings(configuration_of(settings), "", "", overrides);
+    make_paths_absolute(settings, fs::current_path());
+}
+
+/// What a configuration's text says over what `preset` sets.
+Settings settings_over(const std::string& preset, const std::string& text,
+                       const std::string& file_name) {
+    Settings settings;
+    apply_preset(preset, configuration_of(settings));
+    core::load_settings(configuration_of(settings), text, file_name, {});
+    return settings;
+}
+
 void spread_seed(Settings& s) {
     const auto seed = static_cast<std::uint64_t>(s.seed);
     s.fleet.seed = seed;
@@ -337,7 +352,9 @@ core::Configuration configuration_of(Settings& settings) {
     const auto add = [&](const std::vector<Section>& sections) {
         all.insert(all.end(), sections.begin(), sections.end());
     };
-    add({study_section(settings), fleet_section(settings)});
+    add({{"", "", {preset_setting(settings.preset)}},
+         study_section(settings),
+         fleet_section(settings)});
     add(fleet::latency_source_sections(settings.fleet));
     add({{"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
          network_section(settings),
@@ -391,16 +408,33 @@ bool is_path_setting(const std::string& name) {
                        [&](const auto& path) { return path.first == name; });
 }
 
-BaseSettings::BaseSettings(const fs::path& file) : file_(file.string()) {
-    core::load_settings(configuration_of(settings_), read_text(file), file_, {});
+Settings parse_settings(const std::string& text, const std::string& file_name) {
+    const Settings settings = settings_over("", text, file_name);
+    return settings.preset.empty() ? settings : settings_over(settings.preset, text, file_name);
+}
+
+Settings default_settings(const std::vector<std::string>& overrides) {
+    Settings settings;
+    override_settings(settings, overrides);
+    apply_preset(settings.preset, configuration_of(settings));
+    override_settings(settings, overrides);
+    return settings;
+}
+
+BaseSettings::BaseSettings(const fs::path& file)
+    : file_(file), text_(read_text(file)), settings_(parse_settings(text_, file.string())) {
     make_paths_absolute(settings_, fs::absolute(file).parent_path());
 }
 
 Settings BaseSettings::with(const std::vector<std::string>& overrides) const {
     Settings settings = settings_;
-    core::load_settings(configuration_of(settings), "", file_, overrides);
-    make_paths_absolute(settings, fs::current_path());
-    check_consistency(settings, file_);
+    override_settings(settings, overrides);
+    if (settings.preset != settings_.preset) {
+        settings = settings_over(settings.preset, text_, file_.string());
+        make_paths_absolute(settings, fs::absolute(file_).parent_path());
+        override_settings(settings, overrides);
+    }
+    check_consistency(settings, file_.string());
     settings.accuracy.evaluator = evaluator_of(settings);
     spread_seed(settings);
     return settings;
@@ -412,7 +446,9 @@ Settings load_settings_file(const fs::path& file, const std::vector<std::string>
 
 std::string settings_text(const Settings& settings) {
     Settings copy = settings;
-    return core::settings_as_toml(configuration_of(copy));
+    core::Configuration configuration = configuration_of(copy);
+    explain_preset(settings.preset, configuration);
+    return core::settings_as_toml(configuration);
 }
 
 std::string settings_lines(const Settings& settings) {

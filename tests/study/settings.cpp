@@ -46,7 +46,7 @@ std::vector<std::string> names_of(study::Settings& settings) {
     std::vector<std::string> names;
     for (const core::Section& section : study::configuration_of(settings))
         for (const core::Setting& setting : section.settings)
-            names.push_back(section.name + "." + setting.key);
+            names.push_back(core::name_of(section, setting));
     return names;
 }
 
@@ -175,6 +175,27 @@ TEST_CASE("auto is the command where there is one, else the engine where there i
     CHECK(folder.load({"accuracy.evaluator=none", no_accuracy}).accuracy.evaluator == "none");
 }
 
+TEST_CASE("overrides win over the file, the file over the preset, whichever of them names that") {
+    const ConfigFolder folder("[profile]\ncandidates = 300\n");
+    const auto settings = folder.load({"preset=paper", "profile.runs=7"});
+    CHECK(settings.preset == "paper");
+    CHECK(settings.profile.candidates == 300);
+    CHECK(settings.profile.runs == 7);
+    CHECK(settings.surrogate.gbrt.trees == 100);
+    CHECK(settings.search.parameters.population == 10);
+    CHECK(settings.network.weights == (folder.path() / "w/weights.h5").string());
+    const ConfigFolder paper("", "preset = \"paper\"\n" + images_and_weights);
+    CHECK(paper.load().search.parameters.population == 10);
+    CHECK(paper.load({"preset="}).search.parameters.population == 32);
+    CHECK(paper.load({"preset="}).network.weights == (paper.path() / "w/weights.h5").string());
+}
+
+TEST_CASE("a preset is named above all sections") {
+    CHECK_THROWS_WITH(ConfigFolder("preset = \"paper\"\n").load(),
+                      Contains("study.toml:5: unknown key 'network.preset' (did you mean 'preset' "
+                               "above all sections or 'fleet.synthetic.preset'?)"));
+}
+
 TEST_CASE("paths in a file are relative to its folder, those of overrides to the current one") {
     const ConfigFolder folder("");
     CHECK(folder.load().network.weights == (folder.path() / "w/weights.h5").string());
@@ -215,7 +236,7 @@ TEST_CASE("every setting holds another value through printing and loading, and i
         study::Settings changed;
         for (core::Section& section : study::configuration_of(changed))
             for (core::Setting& setting : section.settings)
-                if (section.name + "." + setting.key == name) std::visit(Change{}, setting.field);
+                if (core::name_of(section, setting) == name) std::visit(Change{}, setting.field);
         study::Settings copy;
         core::load_settings(study::configuration_of(copy), study::settings_text(changed), "a", {});
         CHECK(study::settings_lines(copy) == study::settings_lines(changed));
@@ -245,7 +266,7 @@ TEST_CASE("what shapes no output: how the job runs, its name, and where input fi
     for (const std::string& name :
          names_in(study::settings_lines(settings, core::Outputs::everything)))
         nothing.erase(name);
-    CHECK(nothing == std::set<std::string>{"study.name", "network.weights", "data.file",
+    CHECK(nothing == std::set<std::string>{"preset", "study.name", "network.weights", "data.file",
                                            "accuracy.timeout_seconds", "accuracy.retries",
                                            "search.max_failures", "run.checkpoint_seconds"});
 }
