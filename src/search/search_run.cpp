@@ -153,7 +153,7 @@ class Record {
     void show_progress() {
         const std::int64_t generation = std::min(state_.generations_done, parameters_.generations);
         progress_.show(
-            {.stage = "search",
+            {.stage = hooks_.name,
              .position = fmt::format("generation {}/{}", generation, parameters_.generations),
              .done = known_candidates(),
              .total = candidates_ * (parameters_.generations + 1),

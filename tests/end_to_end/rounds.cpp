@@ -68,17 +68,25 @@ TEST_CASE("rounds prune further and further, from each other's networks, with th
     CHECK(file_listing(study / "run") == before);
 }
 
-TEST_CASE("rounds that are killed in any stage go on to the undisturbed result", "[mpi]") {
+TEST_CASE("rounds that are killed or stopped in any stage go on to the undisturbed result",
+          "[mpi]") {
     const TinyStudy study;
     REQUIRE(study.run({.ranks = 2}, "undisturbed", rounds()).exit_code == 0);
     // Each file appears at the end of another stage.
+    bool kill = false;
     for (const char* last :
          {"fleet.h5", "surrogates.h5", "round-01/search.h5", "round-01/networks/round-01.h5",
           "round-02/search.h5", "round-02/results.h5", "round-03/networks/round-03.h5"}) {
         INFO(last);
         Process job = study.start_run({.ranks = 2}, "killed", rounds());
-        if (job.wait_until([&] { return fs::exists(study / "killed" / last); })) job.kill_all();
-        (void)job.wait();
+        kill = !kill;
+        if (job.wait_until([&] { return fs::exists(study / "killed" / last); })) {
+            if (kill) job.kill_all();
+            for (const pid_t rank : job.running(hdap_program()))
+                ::kill(rank, SIGTERM);
+        }
+        const int code = job.wait().exit_code;
+        CHECK((code == (kill ? 128 + SIGKILL : 75) || code == 0)); // 0: it was over before
     }
     const Outcome outcome = study.run({.ranks = 3}, "killed", rounds());
     INFO(outcome.errors);

@@ -193,6 +193,9 @@ bool make_search(StudyRun& run) {
     });
     Checkpoints checkpoints(run, *algorithm);
     const search::SearchHooks hooks{
+        .name = run.settings().rounds == 1
+                    ? "search"
+                    : fmt::format("round {}/{} search", run.round, run.settings().rounds),
         .known_accuracy = [&](const network::Genome& genome) -> std::optional<double> {
             const auto found = known.find(genome);
             return found == known.end() ? std::nullopt : std::optional(found->second);
