@@ -55,9 +55,15 @@ std::vector<std::string> algorithm_names() {
     return names;
 }
 
-core::Setting population_setting(AlgorithmParameters& parameters) {
-    return core::integer("population", parameters.population, {2, 1'000'000},
-                         "Candidates per generation", core::Outputs::search);
+std::vector<core::Setting> settings_of(AlgorithmParameters& parameters) {
+    constexpr auto shapes = core::Outputs::search;
+    return {core::integer("population", parameters.population, {2, 1'000'000},
+                          "Candidates per generation", shapes),
+            core::choice("genes", parameters.genes,
+                         {{"group", GeneLayout::group}, {"block", GeneLayout::block}},
+                         "What a gene prunes: one pruning group, or all those within a "
+                         "block by the same share, as in the paper",
+                         shapes)};
 }
 
 std::vector<core::Section> algorithm_sections(AlgorithmParameters& parameters) {

@@ -128,8 +128,8 @@ Section search_section(Settings& s) {
     constexpr auto shapes = Outputs::search;
     std::vector<Setting> settings{
         core::text("algorithm", s.search.algorithm, search::algorithm_names(),
-                   "What decides which candidates are evaluated next", shapes),
-        population_setting(s.search.parameters)};
+                   "What decides which candidates are evaluated next", shapes)};
+    settings = joined(std::move(settings), settings_of(s.search.parameters));
     settings = joined(std::move(settings), settings_of(s.search.length));
     settings.push_back(
         core::text_list("objectives", s.search.objectives,

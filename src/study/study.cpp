@@ -97,7 +97,10 @@ class Study {
     Study(const parallel::Job& job, const StudyRequest& request, Stage last)
         : run_(load_study(job, request, last)), last_(last) {
         job.communicator.on_every_rank([&] {
-            if (last >= Stage::search) run_.evaluator = make_evaluator(run_);
+            if (last < Stage::search) return;
+            run_.evaluator = make_evaluator(run_);
+            // What it refuses is told before any stage, as these may take hours.
+            static_cast<void>(make_algorithm(run_));
         });
         run_.source =
             fleet::make_latency_source(request.settings.fleet, run_.network, job.communicator);

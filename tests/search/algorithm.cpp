@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <set>
@@ -16,20 +17,26 @@ using Catch::Matchers::Contains;
 using hdap::core::ConfigError;
 using hdap::core::DataError;
 using hdap::network::Genome;
+using hdap::network::Network;
 using hdap::network::SearchSpace;
 using hdap::storage::Hdf5Reader;
 using hdap::storage::Hdf5Writer;
+using testing::bottleneck_network;
+using testing::chain_network;
 using testing::cost_of;
 using testing::small_space;
 
 namespace {
 
+const Network network = chain_network(3, 64);
 const SearchSpace space = small_space(3);
 const AlgorithmParameters parameters{.population = 12, .seed = 7};
 
 AlgorithmProblem problem() {
-    return {space,
-            {{parse_metric("flops"), parse_metric("params")}, {parse_constraint("flops <= 0.5x")}}};
+    return {network,
+            space,
+            {{parse_metric("flops"), parse_metric("params")}, {parse_constraint("flops <= 0.5x")}},
+            11};
 }
 
 EvaluationLog empty_log() {
@@ -127,6 +134,37 @@ TEST_CASE("every algorithm begins alike, repeats nothing, and asks the same when
             CHECK(advance(*algorithm, generation, log) == candidates);
             CHECK(log.size() == known + 12);
         }
+    }
+}
+
+TEST_CASE("with blocks as genes every algorithm prunes them, each by one share, and nothing else") {
+    const Network blocks = bottleneck_network(3);
+    const SearchSpace counts(blocks, {.min_keep = 0.1, .divisor = 4});
+    const Genome unpruned = counts.unpruned();
+    AlgorithmParameters by_block = parameters;
+    by_block.genes = GeneLayout::block;
+    for (const std::string& name : algorithm_names()) {
+        INFO(name);
+        const auto algorithm =
+            make_algorithm(name, by_block, {blocks, counts, {{parse_metric("flops")}, {}}, 11});
+        EvaluationLog log({parse_metric("flops")});
+        log.set_reference({cost_of(unpruned)});
+        for (std::int64_t generation = 0; generation < 8; ++generation) {
+            std::vector<std::int32_t> entries;
+            for (const Genome& genome : algorithm->ask(generation, log)) {
+                REQUIRE_NOTHROW(counts.validate(genome));
+                CHECK(genome[0] == unpruned[0]);
+                for (const std::size_t first : {1U, 3U, 5U}) {
+                    const double difference = genome[first] / 48.0 - genome[first + 1] / 64.0;
+                    CHECK(std::abs(difference) <= 2 / 48.0 + 2 / 64.0);
+                }
+                if (!log.index_of(genome))
+                    log.append({.genome = genome, .values = {cost_of(genome)}});
+                entries.push_back(static_cast<std::int32_t>(log.index_of(genome).value()));
+            }
+            algorithm->tell(entries, log);
+        }
+        CHECK(log.size() > 12);
     }
 }
 

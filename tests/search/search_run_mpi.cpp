@@ -130,7 +130,8 @@ struct Search {
                   .evaluator = evaluator,
                   .fleet = small_fleet(),
                   .goal = std::move(goal)},
-          algorithm(make_algorithm(name, algorithm_parameters, {network.space, problem.goal})),
+          algorithm(make_algorithm(name, algorithm_parameters,
+                                   {network.network, network.space, problem.goal, 4})),
           state(study_metrics(problem.goal, evaluator != nullptr)) {}
 
     SearchOutcome run(std::int64_t generations, int threads = 1, SearchHooks hooks = {},

@@ -44,10 +44,18 @@ struct Nsga2Parameters {
     double mutation_eta = 20;           ///< larger: smaller steps; [0, 1000]
 };
 
+/// What a gene stands for.
+enum class GeneLayout {
+    group, ///< the channels kept in one pruning group
+    block, ///< the share kept in all groups of a block, as network::find_blocks has them; groups in
+           ///< no block keep all channels
+};
+
 /// What algorithms are set by; each reads what it needs.
 struct AlgorithmParameters {
     std::int64_t population = 32; ///< candidates per generation; [2, 1000000]
     std::uint64_t seed = 1;
+    GeneLayout genes = GeneLayout::group;
     Nsga2Parameters nsga2 = {};
 };
 
@@ -56,22 +64,25 @@ void validate(const AlgorithmParameters& parameters);
 
 /// What an algorithm is to solve.
 struct AlgorithmProblem {
-    const network::SearchSpace& space; ///< outlives the algorithm
+    const network::Network& network;   ///< outlives the algorithm
+    const network::SearchSpace& space; ///< of that network; outlives the algorithm
     Goal goal;
+    std::int64_t generations; ///< after the first, of the whole search
 };
 
 /// The names of all algorithms, the default first.
 std::vector<std::string> algorithm_names();
 
-/// The setting that all algorithms read. `parameters` must outlive it.
-core::Setting population_setting(AlgorithmParameters& parameters);
+/// The settings that are not of one algorithm alone. `parameters` must outlive them.
+std::vector<core::Setting> settings_of(AlgorithmParameters& parameters);
 
 /// A section of settings, "search.NAME", for each algorithm that has some. `parameters` must
 /// outlive them.
 std::vector<core::Section> algorithm_sections(AlgorithmParameters& parameters);
 
 /// A new algorithm, which nothing was asked of.
-/// Throws ConfigError for a name that is none of algorithm_names(), and as `validate`.
+/// Throws ConfigError for a name that is none of algorithm_names(), for a gene layout that the
+/// network does not have, and as `validate`.
 std::unique_ptr<Algorithm> make_algorithm(const std::string& name,
                                           const AlgorithmParameters& parameters,
                                           const AlgorithmProblem& problem);

@@ -158,11 +158,19 @@ void finish(const StudyRun& run) {
 
 } // namespace
 
+std::unique_ptr<search::Algorithm> make_algorithm(const StudyRun& run) {
+    const Settings::Search& settings = run.settings().search;
+    return search::make_algorithm(settings.algorithm, settings.parameters,
+                                  {.network = run.network.network,
+                                   .space = run.network.space,
+                                   .goal = goal_of(run.settings()),
+                                   .generations = settings.length.generations});
+}
+
 bool make_search(StudyRun& run) {
     run.problem.emplace(make_problem(run));
     const Settings::Search& settings = run.settings().search;
-    const auto algorithm = search::make_algorithm(settings.algorithm, settings.parameters,
-                                                  {run.network.space, run.problem->goal});
+    const auto algorithm = make_algorithm(run);
     // Accuracies in the store need not be measured again; those that were measured are added.
     const bool stores = run.store && run.evaluator;
     Accuracies known;
