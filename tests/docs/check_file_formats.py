@@ -62,7 +62,8 @@ trees = 5
 [search]
 population = 6
 generations = 2
-constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1", "accuracy_drop <= 1"]
+constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1", "accuracy_drop <= 1",
+               "accuracy_drop.relative <= 1"]
 [finetune]
 candidates = 1
 images = 40
@@ -415,7 +416,8 @@ class FileFormats(unittest.TestCase):
             self.assertEqual(list(results["bounds/networks"].asstr()), [r[0] for r in rows[1:]])
             self.assertEqual(list(results["bounds/holds"].asstr()), [r[holds] for r in rows[1:]])
             found = results["bounds/found"][:]
-        for column, name in {1: "latency_sla_33ms_on_devices", 2: "accuracy_drop_final"}.items():
+        for column, name in {1: "latency_sla_33ms_on_devices", 2: "accuracy_drop_final",
+                             3: "accuracy_drop_relative_final"}.items():
             self.assertEqual([float(row[rows[0].index(name)]) for row in rows[1:]],
                              list(found[:, column]))
 
@@ -450,13 +452,15 @@ class FileFormats(unittest.TestCase):
         for name in ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"]:
             self.check_file(folder / name, sizes)
         self.check_file(folder / "search.h5", sizes, lacks=[
-            "/log/accuracy", "/log/accuracy_drop", "/log/given_up_after", "/log/failed",
-            "/log/latency_sla_33ms", "/algorithm/population"])
+            "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
+            "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
+            "/algorithm/population"])
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],
-                         ["accuracy_drop", "latency_sla_33ms", "latency_fleet_ms", "accuracy",
-                          "test_accuracy", "keep_GROUP", "holds_on_devices", "broken",
-                          "latency_sla_33ms_on_devices", "accuracy_drop_final"])
+                         ["accuracy_drop", "latency_sla_33ms", "accuracy_drop_relative",
+                          "latency_fleet_ms", "accuracy", "test_accuracy", "keep_GROUP",
+                          "holds_on_devices", "broken", "latency_sla_33ms_on_devices",
+                          "accuracy_drop_final", "accuracy_drop_relative_final"])
         self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet", "--set",
                   "search.generations=2")
         moved = re.findall(r"generations-12/ +(.+)", self.document.read_text())[0].split()
