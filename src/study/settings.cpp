@@ -212,7 +212,7 @@ void check_study_and_fleet(const Settings& s) {
 void check_objectives(const Settings& s) {
     if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
     try {
-        needs_accuracy(s);
+        search::check_objectives(s.search.algorithm, goal_of(s));
     } catch (const core::ConfigError& error) {
         fail(fmt::format("search: {}", error.what()));
     }
