@@ -3,6 +3,7 @@
 #include "algorithms/ncs.hpp"
 #include "algorithms/nsga2.hpp"
 #include "algorithms/random.hpp"
+#include "algorithms/uniform.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/core/unknown_name.hpp"
@@ -30,6 +31,7 @@ constexpr std::array rows{
     AlgorithmRow{"nsga2", "NSGA-II", nsga2_settings, make_nsga2},
     AlgorithmRow{"random", "Random candidates in all generations: a baseline", nullptr,
                  make_random},
+    AlgorithmRow{"uniform", "Uniform widths in all generations: a baseline", nullptr, make_uniform},
     AlgorithmRow{"ncs",
                  "Negatively Correlated Search, of one objective; cannot be lengthened. Defaults "
                  "as in public code, perhaps not the paper's",

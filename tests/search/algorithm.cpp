@@ -84,7 +84,7 @@ TEST_CASE("an unknown algorithm is refused with the nearest and all names") {
     CHECK_THROWS_AS(make_algorithm("", parameters, problem()), ConfigError);
     CHECK_THROWS_WITH(make_algorithm("nsga3", parameters, problem()),
                       "unknown search algorithm 'nsga3' (did you mean 'nsga2'?); known: nsga2, "
-                      "random, ncs");
+                      "random, uniform, ncs");
     CHECK_THROWS_AS(check_objectives("", problem().goal), ConfigError);
 }
 
@@ -199,7 +199,7 @@ TEST_CASE("with blocks as genes every algorithm prunes them, each by one share, 
             }
             algorithm->tell(entries, log);
         }
-        CHECK(log.size() > 12);
+        CHECK(log.size() >= 12);
     }
 }
 
