@@ -139,10 +139,8 @@ Section search_section(Settings& s) {
     constexpr auto shapes = Outputs::search;
     std::vector<Setting> settings{
         core::text("algorithm", s.search.algorithm, search::algorithm_names(),
-                   "What decides which candidates are evaluated next", shapes),
-        population_setting(s.search.parameters),
-        core::real("max_step", s.search.parameters.max_step, {0.0, 1.0, true},
-                   "Largest share of a group's channels that one round prunes", shapes)};
+                   "What decides which candidates are evaluated next", shapes)};
+    settings = joined(std::move(settings), settings_of(s.search.parameters));
     settings = joined(std::move(settings), settings_of(s.search.length));
     settings.push_back(
         core::text_list("objectives", s.search.objectives,
@@ -225,7 +223,7 @@ void check_study_and_fleet(const Settings& s) {
 void check_objectives(const Settings& s) {
     if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
     try {
-        needs_accuracy(s);
+        search::check_objectives(s.search.algorithm, goal_of(s));
     } catch (const core::ConfigError& error) {
         fail(fmt::format("search: {}", error.what()));
     }

@@ -167,7 +167,10 @@ class Study {
                                   .problem = std::nullopt,
                                   .found = search::SearchState({}),
                                   .finetuned = {}});
-            if (last_ >= Stage::search) run_->evaluator = make_evaluator(*run_);
+            if (last_ < Stage::search) return;
+            run_->evaluator = make_evaluator(*run_);
+            // What it refuses is told before any stage, as these may take hours.
+            static_cast<void>(make_algorithm(*run_));
         });
     }
 

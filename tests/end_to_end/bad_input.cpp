@@ -124,6 +124,9 @@ TEST_CASE("a mistake on the command line ends with 2, and with one message for a
          {0, with({"--set", "search.population"}), {"search.population", "="}},
          {0, with({"--set", "search.constraints=[\"flops < 1\"]"}), {"flops < 1", "<="}},
          {0, with({"--set", "data.held_out=490"}), {"data.held_out", "500"}},
+         {2,
+          with({"--set", "search.algorithm=ncs"}),
+          {"ncs minimises one objective", "accuracy_drop"}},
          {0, with({"--threads", "0"}), {"--threads", "0", "1 to 4096"}}});
 }
 

@@ -112,6 +112,11 @@ TEST_CASE("settings that contradict each other are refused with both values") {
                       Contains("latency"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),
                       Contains("flops < 1"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"search.algorithm=ncs"}),
+                      Contains("search: ncs minimises one objective") &&
+                          Contains("(latency.mean, accuracy_drop)"));
+    CHECK_NOTHROW(
+        ConfigFolder("").load({"search.algorithm=ncs", "search.objectives=[\"latency.mean\"]"}));
     CHECK_THROWS_WITH(ConfigFolder("").load({"study.name=a/b"}), Contains("study.name"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=recorded"}),
                       Contains("fleet.recorded.file"));

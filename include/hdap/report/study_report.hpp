@@ -153,8 +153,8 @@ ChartAxes chart_axes(const StudyReport& report);
 ///   finetuned
 ///   keep_GROUP for each pruning group
 ///   where a bound is doubtful: holds_on_devices (yes, no, unknown); broken (the constraints that
-///   it breaks, joined by "; "); for each such bound the metric's column with _on_devices, of the
-///   accuracy drop with _final behind it
+///   it breaks, joined by "; "); for each such bound the metric's column with _on_devices, of
+///   accuracy drops with _final behind it
 std::string front_csv(const StudyReport& report);
 
 /// The table for a terminal: the unpruned network, what was fine-tuned and the uniform baselines;

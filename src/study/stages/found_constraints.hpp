@@ -7,6 +7,13 @@
 
 namespace hdap::study {
 
+/// What a network gets right in the end, and the unpruned one on the same images; [0, 1], NaN where
+/// not known.
+struct FinalAccuracy {
+    double value;
+    double unpruned;
+};
+
 /// The constraints of a study held against what is found of networks beyond the predictions that
 /// the search went by: latencies on the devices, and what follows from the costs. "0.7x" is 0.7 of
 /// what the unpruned network is found to take on the same devices: predicted and found latencies
@@ -27,9 +34,9 @@ class FoundConstraints {
     /// [constraint] the bound in the metric's unit; NaN where what it is relative to is not known.
     [[nodiscard]] const std::vector<double>& limits() const noexcept { return limits_; }
 
-    /// [constraint] the metrics of a network; NaN where not known. `accuracy_drop`: the final one.
+    /// [constraint] the metrics of a network; NaN where not known.
     [[nodiscard]] std::vector<double> found(const network::Genome& genome,
-                                            double accuracy_drop) const;
+                                            const FinalAccuracy& accuracy) const;
 
     /// Whether a network is found to break a constraint, whatever its accuracy. Costs nothing where
     /// no constraint is on latencies.

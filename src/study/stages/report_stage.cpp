@@ -158,7 +158,7 @@ class ReportBuilder {
         if (test.count > 0)
             report_.networks.front().test_accuracy = accuracy::top1_accuracy(
                 run_.own().network, *run_.own().weights, test, settings_.data.evaluation);
-        report_.networks.front().found = fleet_.constraints.found(unpruned, 0.0);
+        report_.networks.front().found = fleet_.constraints.found(unpruned, {1.0, 1.0});
         add_rounds();
         const auto front = search::current_front(problem_, run_.found);
         for (std::size_t i = 0; i < front.size(); ++i) {
@@ -222,17 +222,18 @@ class ReportBuilder {
                 row.test_accuracy = result.test_accuracy;
                 row.finetuned = std::isfinite(result.test_accuracy);
             }
-        row.found = fleet_.constraints.found(row.genome, final_accuracy_drop(row));
+        row.found = fleet_.constraints.found(row.genome, final_accuracy(row));
     }
 
     /// NaN where only a part of the images that are there was looked at. A program of the user's
     /// knows no other images, and measures nothing that hdap trains.
-    [[nodiscard]] double final_accuracy_drop(const report::NetworkRow& row) const {
+    [[nodiscard]] FinalAccuracy final_accuracy(const report::NetworkRow& row) const {
         if (settings_.accuracy.evaluator != "command") {
-            if (row.finetuned) return report_.networks.front().test_accuracy - row.test_accuracy;
-            if (settings_.data.evaluation_images < settings_.data.held_out) return unknown;
+            if (row.finetuned) return {row.test_accuracy, report_.networks.front().test_accuracy};
+            if (settings_.data.evaluation_images < settings_.data.held_out)
+                return {unknown, unknown};
         }
-        return run_.found.reference->accuracy - row.accuracy;
+        return {row.accuracy, run_.found.reference->accuracy};
     }
 
     void add_clusters() {

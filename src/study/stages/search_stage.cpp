@@ -172,13 +172,21 @@ void finish(const StudyRun& run) {
 
 } // namespace
 
-bool make_search(StudyRun& run) {
-    run.problem.emplace(make_problem(run));
+std::unique_ptr<search::Algorithm> make_algorithm(const StudyRun& run) {
     const Settings::Search& settings = run.settings().search;
     search::AlgorithmParameters parameters = settings.parameters;
     parameters.seed = round_seed(run.settings(), run.round);
-    const auto algorithm =
-        search::make_algorithm(settings.algorithm, parameters, {run.space, run.problem->goal});
+    return search::make_algorithm(settings.algorithm, parameters,
+                                  {.network = run.network.network,
+                                   .space = run.space,
+                                   .goal = goal_of(run.settings()),
+                                   .generations = settings.length.generations});
+}
+
+bool make_search(StudyRun& run) {
+    run.problem.emplace(make_problem(run));
+    const Settings::Search& settings = run.settings().search;
+    const auto algorithm = make_algorithm(run);
     // Accuracies in the store need not be measured again; those that were measured are added.
     const bool stores = run.inputs.store && run.evaluator;
     Accuracies known;

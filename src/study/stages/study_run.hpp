@@ -103,6 +103,10 @@ storage::FileIdentity network_identity(const StudyRun& run, const network::Genom
 /// What identifies the accuracies of candidates, whichever search asked for them.
 storage::FileIdentity accuracies_identity(const StudyRun& run);
 
+/// The algorithm of the study's search, which nothing was asked of. Throws ConfigError where it
+/// cannot search this network, or not for these objectives.
+std::unique_ptr<search::Algorithm> make_algorithm(const StudyRun& run);
+
 // The stages. Each makes its output from those before it, and goes on where an earlier job stopped.
 // Returns false when it was asked to stop, with everything kept. Collective.
 bool make_fleet(StudyRun& run);
