@@ -253,25 +253,9 @@ void doubt_rounded_names(const Fleet& fleet, std::vector<std::string>& doubts) {
             examples(fleet.device_ids, rounded)));
 }
 
-/// Bytes of the character of UTF-8 that `text` starts with; 0 when it is none.
-std::size_t character_bytes(std::string_view text) {
-    const auto first = static_cast<unsigned char>(text.front());
-    const std::size_t bytes = first < 0x80U                     ? 1
-                              : first >= 0xC2U && first < 0xE0U ? 2
-                              : first >= 0xE0U && first < 0xF0U ? 3
-                              : first >= 0xF0U && first < 0xF5U ? 4
-                                                                : 0;
-    if (bytes == 0 || bytes > text.size()) return 0;
-    const auto rest = text.substr(1, bytes - 1);
-    return std::all_of(rest.begin(), rest.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; })
-               ? bytes
-               : 0;
-}
-
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
-        const std::size_t bytes = character_bytes(text);
+        const std::size_t bytes = core::character_bytes(text);
         if (bytes == 0) return false;
         text.remove_prefix(bytes);
     }
