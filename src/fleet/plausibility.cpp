@@ -262,16 +262,17 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-void doubt_encoding(const Fleet& fleet, std::vector<std::string>& doubts) {
+void doubt_encoding(const std::vector<std::string>& names, const std::string& what,
+                    std::vector<std::string>& doubts) {
     std::vector<std::size_t> other;
-    for (std::size_t i = 0; i < fleet.devices(); ++i)
-        if (!is_utf8(fleet.device_ids[i])) other.push_back(i);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        if (!is_utf8(names[i])) other.push_back(i);
     if (!other.empty())
-        doubts.push_back(
-            fmt::format("{} of {} ({}) are not in UTF-8; convert the file, with iconv -f "
-                        "CP1252 -t UTF-8 for one of Windows",
-                        other.size(), core::counted(fleet.devices(), "device id"),
-                        examples(fleet.device_ids, other)));
+        doubts.push_back(fmt::format(
+            "{} of {} ({}) {} not in UTF-8; convert the file, with iconv -f CP1252 -t UTF-8 for "
+            "one of Windows",
+            other.size(), core::counted(names.size(), what), examples(names, other),
+            other.size() == 1 ? "is" : "are"));
 }
 
 } // namespace
@@ -301,7 +302,8 @@ std::vector<std::string> doubts_about(const Fleet& fleet) {
     doubt_alike(fleet.device_ids, "device id", doubts);
     doubt_alike(fleet.benchmark_names, "benchmark name", doubts);
     doubt_rounded_names(fleet, doubts);
-    doubt_encoding(fleet, doubts);
+    doubt_encoding(fleet.device_ids, "device id", doubts);
+    doubt_encoding(fleet.benchmark_names, "benchmark name", doubts);
     return doubts;
 }
 

@@ -89,6 +89,7 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
          "are they the same?"},
         {[](Fleet& f) { f.device_ids[4] = "Ger\xE4t"; }, "1 of 40 device ids"},
         {[](Fleet& f) { f.device_ids[4] = "\xE2\x82"; }, "not in UTF-8"},
+        {[](Fleet& f) { f.benchmark_names[1] = "gro\xDF"; }, "1 of 4 benchmark names"},
         {[](Fleet& f) { f.device_ids[4] = "3.56938E+14"; }, "1 of 40 device ids ('3.56938E+14')"},
         {[](Fleet& f) {
              for (std::size_t i = 0; i < 40; ++i)
