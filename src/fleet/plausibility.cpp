@@ -287,8 +287,10 @@ bool is_rounded_number(const std::string& name) {
     const char* const end = name.data() + name.size();
     const auto [stop, error] = std::from_chars(name.data() + first, end, exponent);
     constexpr std::size_t fewest_digits = 9;
+    constexpr std::size_t most_digits = 308; // more than a spreadsheet's numbers have: 4e123456
     const std::size_t decimals = e > 2 ? e - 2 : 0;
-    return error == std::errc{} && stop == end && exponent >= fewest_digits && exponent > decimals;
+    return error == std::errc{} && stop == end && exponent >= fewest_digits &&
+           exponent <= most_digits && exponent > decimals;
 }
 
 std::vector<std::string> doubts_about(const Fleet& fleet) {
