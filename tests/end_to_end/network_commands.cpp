@@ -219,7 +219,7 @@ TEST_CASE("another normalisation is told, can be said, and is remembered in ever
         CHECK(found["top1"] == expected["top1"]);
     }
     refuses(study, with(with({"eval", "--channels", "bgr"}, source), data), 2,
-            {"data.channels (--channels) is bgr", "1 channels"});
+            {"data.channels (--channels) is bgr", "1 channel instead"});
     refuses(study, with(with({"eval", "--channels", "1"}, source), data), 2,
             {"--channels: the images of --data tell that"});
     refuses(study, {"export", folder + "said.h5", "--channels", "grb", "--out", folder + "x.h5"}, 2,
