@@ -365,7 +365,11 @@ void add_run_cells_command(CLI::App& group, Action& action) {
         "Run the cells that are not complete, some at a time. The same command goes on after a "
         "stop; several may work on one folder.",
         "hdap ablate run jobs/seeds.toml --workers 2", options, run_cells);
-    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids");
+    // A task whose list of cells is gone must not run them all.
+    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids")
+        ->check([](const std::string& text) {
+            return std::string(text.empty() ? "names no cell; without it, all are run" : "");
+        });
     command
         ->add_option("--workers", options->workers,
                      "Cells at a time (default: cores / threads; 1 with a launcher)")
