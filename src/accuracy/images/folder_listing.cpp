@@ -302,6 +302,9 @@ FolderListing split_classes(const fs::path& folder, const ImageFolderParameters&
             return image.label != first->label;
         });
         split_class({first, last}, parameters, listing);
+        if (last - first == 1)
+            remarks.add("classes of one image, which is a training image",
+                        listing.classes[static_cast<std::size_t>(first->label)]);
         first = last;
     }
     if (listing.test.empty())

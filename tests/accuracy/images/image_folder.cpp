@@ -357,6 +357,7 @@ TEST_CASE("a split takes its share of each class, and no image twice", "[image_f
         CHECK(all.size() == 15);
         CHECK(report.warnings ==
               std::vector<std::string>{
+                  "classes of one image, which is a training image (1): lily",
                   "left out, as it lies in no folder of a class (1): notes.txt",
                   "nested deeper than CLASS/, packed as of that class (1): tulip/deep/c.png"});
     }
