@@ -8,6 +8,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/parallel/run_control.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -333,8 +334,7 @@ void print_status_as_json(const ablation::Plan& plan, const ablation::Folder& fo
                                  {"reason", statuses[i].reason},
                                  {"log", folder.log(cell).string()}});
     }
-    constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    std::printf("%s\n", json.dump(2, ' ', false, replace).c_str());
+    print_document(json);
 }
 
 ExitCode show_status(const StatusOptions& options) {

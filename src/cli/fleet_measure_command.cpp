@@ -3,6 +3,7 @@
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -63,9 +64,7 @@ void print_json(const fleet::MeasuredFleet& measured, const std::string& file) {
                                           {"rounds", measured.parameters.rounds},
                                           {"runs", measured.parameters.runs},
                                           {"devices", devices}};
-    std::printf(
-        "%s\n",
-        document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 void print_table(const fleet::MeasuredFleet& measured, const std::string& file) {
