@@ -8,6 +8,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/parallel/run_control.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -333,8 +334,7 @@ void print_status_as_json(const ablation::Plan& plan, const ablation::Folder& fo
                                  {"reason", statuses[i].reason},
                                  {"log", folder.log(cell).string()}});
     }
-    constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    std::printf("%s\n", json.dump(2, ' ', false, replace).c_str());
+    print_document(json);
 }
 
 ExitCode show_status(const StatusOptions& options) {
@@ -365,7 +365,11 @@ void add_run_cells_command(CLI::App& group, Action& action) {
         "Run the cells that are not complete, some at a time. The same command goes on after a "
         "stop; several may work on one folder.",
         "hdap ablate run jobs/seeds.toml --workers 2", options, run_cells);
-    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids");
+    // A task whose list of cells is gone must not run them all.
+    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids")
+        ->check([](const std::string& text) {
+            return std::string(text.empty() ? "names no cell; without it, all are run" : "");
+        });
     command
         ->add_option("--workers", options->workers,
                      "Cells at a time (default: cores / threads; 1 with a launcher)")

@@ -9,6 +9,7 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -196,12 +197,10 @@ void print_text(const std::string& file, const PackedFile& packed) {
 
 ExitCode info(const InfoOptions& options) {
     const PackedFile packed = open_packed(options.file);
-    if (options.json) {
-        constexpr auto replace = ordered_json::error_handler_t::replace;
-        std::printf("%s\n", json_of(options.file, packed).dump(2, ' ', false, replace).c_str());
-    } else {
+    if (options.json)
+        print_document(json_of(options.file, packed));
+    else
         print_text(options.file, packed);
-    }
     return ExitCode::complete;
 }
 

@@ -3,7 +3,9 @@
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -62,9 +64,7 @@ void print_json(const fleet::MeasuredFleet& measured, const std::string& file) {
                                           {"rounds", measured.parameters.rounds},
                                           {"runs", measured.parameters.runs},
                                           {"devices", devices}};
-    std::printf(
-        "%s\n",
-        document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 void print_table(const fleet::MeasuredFleet& measured, const std::string& file) {
@@ -80,9 +80,12 @@ void print_table(const fleet::MeasuredFleet& measured, const std::string& file) 
     for (std::size_t i = 0; i < measured.fleet.devices(); ++i) {
         const auto* const latencies = measured.fleet.latency_ms.data() + i * benchmarks;
         const auto reliability = fleet::reliability_of_device(measured, i);
-        std::printf("%-24s %12.4g %12.4g %8.2f %24.2f %%\n", measured.fleet.device_ids[i].c_str(),
+        const std::string tau = std::isnan(reliability.kendall_tau)
+                                    ? "–" // of a single benchmark
+                                    : fmt::format("{:.2f}", reliability.kendall_tau);
+        std::printf("%-24s %12.4g %12.4g %s %24.2f %%\n", measured.fleet.device_ids[i].c_str(),
                     latencies[0], *std::min_element(latencies, latencies + benchmarks),
-                    reliability.kendall_tau, 100.0 * reliability.resolution());
+                    core::padded_left(tau, 8).c_str(), 100.0 * reliability.resolution());
     }
 }
 

@@ -2,6 +2,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -223,8 +224,7 @@ void print_json(const InspectedFile& file) {
                                        {"type", entry.type},
                                        {"shape", entry.shape},
                                        {"attributes", attributes_json(file.content, entry.path)}});
-    std::printf("%s\n",
-                document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 InspectedFile read_inspected(const std::string& path) {

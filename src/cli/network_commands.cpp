@@ -17,6 +17,7 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
 #include "setting_options.hpp"
 
 #include <fmt/core.h>
@@ -359,7 +360,7 @@ ExitCode info(const InfoOptions& options) {
         document["layers"] = layers_as_json(costs.layers(unpruned));
         document.update(structure_as_json(network, structure));
         document["weights"] = network::expected_shapes(network);
-        std::printf("%s\n", document.dump(2).c_str());
+        print_document(document);
         return ExitCode::complete;
     }
     std::printf("%s, images of %s: %s\n", network.name.c_str(), shape_text(shapes[0]).c_str(),
@@ -401,17 +402,15 @@ ExitCode evaluate(EvalOptions options) {
     const bool five = images.classes > 5; // else the right one is always among them
     warn_of_other_images(options, network, images, metrics.top1);
     if (options.json) {
-        std::printf("%s\n", ordered_json{{"network", network.network.name},
-                                         {"data", options.data},
-                                         {"split", options.split},
-                                         {"images", metrics.images},
-                                         {"precision", options.evaluation.precision},
-                                         {"top1", metrics.top1},
-                                         {"top5", five ? ordered_json(metrics.top5) : nullptr},
-                                         {"loss", metrics.loss},
-                                         {"images_per_s", rate}}
-                                .dump(2)
-                                .c_str());
+        print_document({{"network", network.network.name},
+                        {"data", options.data},
+                        {"split", options.split},
+                        {"images", metrics.images},
+                        {"precision", options.evaluation.precision},
+                        {"top1", metrics.top1},
+                        {"top5", five ? ordered_json(metrics.top5) : nullptr},
+                        {"loss", metrics.loss},
+                        {"images_per_s", rate}});
         return ExitCode::complete;
     }
     const std::string top5 =

@@ -106,21 +106,17 @@ void sort_rows(Measurements& all, BadLines& bad) {
     std::sort(all.rows.begin(), all.rows.end(),
               [&](const Measurement& a, const Measurement& b) { return key(a) < key(b); });
     std::vector<Measurement> kept;
-    std::vector<std::pair<Measurement, std::int64_t>> repeated; // and the line of the first
     for (const Measurement& row : all.rows) {
-        if (!kept.empty() && is_same_run(kept.back(), row))
-            repeated.emplace_back(row, kept.back().line);
-        else
+        if (kept.empty() || !is_same_run(kept.back(), row))
             kept.push_back(row);
+        else
+            bad.add(row.line,
+                    {"a run that is in a line before already",
+                     fmt::format("run {} of device {} on {} is in line {} already; number runs "
+                                 "that differ, leave out copies",
+                                 row.run, shown(all.devices.names()[row.device]),
+                                 shown(all.benchmarks.names()[row.benchmark]), kept.back().line)});
     }
-    std::sort(repeated.begin(), repeated.end(),
-              [](const auto& a, const auto& b) { return a.first.line < b.first.line; });
-    for (const auto& [row, first] : repeated)
-        bad.add(row.line, {"a run that is in a line before already",
-                           fmt::format("run {} of device {} on {} is in line {} already; number "
-                                       "runs that differ, leave out copies",
-                                       row.run, shown(all.devices.names()[row.device]),
-                                       shown(all.benchmarks.names()[row.benchmark]), first)});
     all.rows = std::move(kept);
 }
 

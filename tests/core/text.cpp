@@ -33,6 +33,22 @@ TEST_CASE("control characters from outside are not printed, others are") {
     CHECK(printable("").empty());
 }
 
+TEST_CASE("a character of UTF-8 is told from bytes that are none") {
+    CHECK(character_bytes("") == 0);
+    CHECK(character_bytes("ab") == 1);
+    CHECK(character_bytes(std::string_view("\0", 1)) == 1);
+    CHECK(character_bytes("ß.") == 2);
+    CHECK(character_bytes("…") == 3);
+    CHECK(character_bytes("\xED\x9F\xBF") == 3);
+    CHECK(character_bytes("\xF4\x8F\xBF\xBF") == 4);
+    for (const char* none : {"\x80", "\xE4t", "\xC3", "\xE2\x82", "\xE2\x82.", "\xFF",
+                             "\xC1\xBF", // longer than it needs to be
+                             "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF",
+                             "\xED\xA0\x80",                          // half of a pair of UTF-16
+                             "\xF4\x90\x80\x80", "\xF5\x80\x80\x80"}) // beyond the last one
+        CHECK(character_bytes(none) == 0);
+}
+
 TEST_CASE("columns are characters, not bytes") {
     CHECK(display_width("") == 0);
     CHECK(display_width("abc") == 3);

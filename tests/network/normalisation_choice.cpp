@@ -44,7 +44,8 @@ TEST_CASE("a choice that fits neither the channels nor the scale is refused with
     CHECK_THAT(refusal({.deviation = {58.4}}), Contains("set data.scale (--scale) to 255"));
     CHECK_THAT(refusal({.deviation = {1e-4}, .scale = 255.0}), Contains("must be 1e-6 or more"));
     CHECK_THAT(refusal({.order = ChannelOrder::bgr}, 1),
-               Contains("data.channels (--channels) is bgr") && Contains("1 channels"));
+               Contains("data.channels (--channels) is bgr") && Contains("1 channel instead of 3"));
+    CHECK_THAT(refusal({.mean = {0.5, 0.5}}, 1), Contains("images with 1 channel; give"));
     CHECK(refusal({.mean = {127.5}, .deviation = {127.5}, .scale = 255.0}) == "no error");
 }
 

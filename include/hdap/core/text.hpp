@@ -27,6 +27,9 @@ std::string join(std::span<const std::string> words, std::string_view separator 
 /// break nor a terminal's control sequence from outside reaches the terminal.
 std::string printable(std::string_view text);
 
+/// Bytes of the character of UTF-8 that `text` begins with; 0 when it begins with none.
+std::size_t character_bytes(std::string_view text);
+
 /// Columns that UTF-8 text takes on a terminal: its characters, none of them wide or combining.
 std::size_t display_width(std::string_view text);
 
