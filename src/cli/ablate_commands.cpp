@@ -156,9 +156,9 @@ execution_parameters(const RunCellsOptions& options,
 
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
-    std::printf("%zu of %s %s complete, %zu failed\n", result.complete,
+    std::printf("%s of %s %s complete, %s failed\n", core::grouped(result.complete).c_str(),
                 core::counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are",
-                result.failed.size());
+                core::grouped(result.failed.size()).c_str());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())

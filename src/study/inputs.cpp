@@ -64,7 +64,7 @@ void check_image_counts(const Settings& settings, std::int64_t train) {
                         core::counted(train, "training image"),
                         finetunes ? "data.held_out, data.recalibration_images and finetune.images"
                                   : "data.held_out and data.recalibration_images",
-                        needed));
+                        core::grouped(needed)));
 }
 
 ImageSplits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
