@@ -82,15 +82,11 @@ TrainedNetwork load_trained(const SourceOptions& options, const accuracy::ImageD
         throw core::UsageError(
             fmt::format("'{}' has no weights of its own; name a file of weights with --weights",
                         options.source.network));
-    TrainedNetwork result{{std::move(loaded.network), std::move(*loaded.weights)},
-                          loaded.normalisation};
-    const bool chosen = options.normalisation != network::NormalisationChoice();
-    if (!chosen && (loaded.normalisation || !images)) return result;
+    TrainedNetwork result{{std::move(loaded.network), std::move(*loaded.weights)}, {}};
     const std::int64_t channels = network::infer_shapes(result.network.network).front().channels;
-    const network::Normalisation files = loaded.normalisation ? *loaded.normalisation
-                                         : images             ? accuracy::normalisation_of(*images)
-                                                              : network::no_normalisation(channels);
-    result.normalisation = network::choose_normalisation(options.normalisation, files, channels);
+    result.normalisation = network::choose_normalisation(
+        options.normalisation, loaded.normalisation,
+        images ? std::optional(accuracy::normalisation_of(*images)) : std::nullopt, channels);
     if (loaded.normalisation)
         tell(network::conflict(*result.normalisation, *loaded.normalisation,
                                options.source.weights.empty() ? options.source.network
