@@ -12,11 +12,6 @@ namespace {
 
 using network::TensorShape;
 
-std::string text_of(const TensorShape& shape) {
-    return fmt::format("{} of {} x {}", core::counted(shape.channels, "channel"),
-                       shape.extent.height, shape.extent.width);
-}
-
 /// What makes images fit a network that takes others.
 std::string size_remedy(const TensorShape& wanted) {
     const bool square = wanted.extent.height == wanted.extent.width;
