@@ -108,10 +108,7 @@ struct PlanOptions : AblationOptions {
 /// The labels of an axis; the first and the last one when they are many.
 std::string labels_text(const ablation::Plan& plan, std::size_t axis) {
     constexpr std::size_t most = 12;
-    std::vector<std::string> labels;
-    for (const Cell& cell : plan.cells)
-        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
-            labels.push_back(cell.labels[axis]);
+    const std::vector<std::string> labels = ablation::labels_of(plan, axis);
     if (labels.size() <= most) return core::join(labels);
     return fmt::format("{} … {} ({})", labels.front(), labels.back(), labels.size());
 }

@@ -3,6 +3,7 @@
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
+#include "study_options.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -157,12 +158,7 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
         "each becomes a device of the fleet.",
         "srun --mpi=pmix --ntasks-per-node=1 hdap fleet measure my-study.toml --out fleet.h5");
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
-    command
-        ->add_option("--set", options->overrides,
-                     "Override a setting, KEY=VALUE; may be given several times")
-        ->take_all()
-        ->expected(1)
-        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
+    add_override_option(*command, options->overrides);
     add_device_options(*command, options->devices);
     add_protocol_options(*command, options->parameters);
     command
