@@ -109,10 +109,7 @@ struct PlanOptions : AblationOptions {
 /// The labels of an axis; the first and the last one when they are many.
 std::string labels_text(const ablation::Plan& plan, std::size_t axis) {
     constexpr std::size_t most = 12;
-    std::vector<std::string> labels;
-    for (const Cell& cell : plan.cells)
-        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
-            labels.push_back(cell.labels[axis]);
+    const std::vector<std::string> labels = ablation::labels_of(plan, axis);
     if (labels.size() <= most) return core::join(labels);
     return fmt::format("{} … {} ({})", labels.front(), labels.back(), labels.size());
 }
@@ -157,9 +154,9 @@ execution_parameters(const RunCellsOptions& options,
 
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
-    std::printf("%zu of %s %s complete, %zu failed\n", result.complete,
+    std::printf("%s of %s %s complete, %s failed\n", core::grouped(result.complete).c_str(),
                 core::counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are",
-                result.failed.size());
+                core::grouped(result.failed.size()).c_str());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())

@@ -59,8 +59,8 @@ double megabytes(const std::string& file) {
 
 ExitCode report_packed(const std::string& file) {
     const auto summary = accuracy::summarise_images(storage::Hdf5Reader::open(file));
-    std::printf("%s: %.1f MB, %lld train and %s of %s\n", file.c_str(), megabytes(file),
-                static_cast<long long>(summary.splits[0].count),
+    std::printf("%s: %.1f MB, %s train and %s of %s\n", file.c_str(), megabytes(file),
+                core::grouped(summary.splits[0].count).c_str(),
                 core::counted(summary.splits[1].count, "test image").c_str(),
                 core::counted(summary.classes, "class", "classes").c_str());
     return ExitCode::complete;

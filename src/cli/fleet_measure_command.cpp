@@ -4,6 +4,7 @@
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
 #include "print_document.hpp"
+#include "study_options.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -160,12 +161,7 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
         "each becomes a device of the fleet.",
         "srun --mpi=pmix --ntasks-per-node=1 hdap fleet measure my-study.toml --out fleet.h5");
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
-    command
-        ->add_option("--set", options->overrides,
-                     "Override a setting, KEY=VALUE; may be given several times")
-        ->take_all()
-        ->expected(1)
-        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
+    add_override_option(*command, options->overrides);
     add_device_options(*command, options->devices);
     add_protocol_options(*command, options->parameters);
     command

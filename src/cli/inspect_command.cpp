@@ -56,13 +56,6 @@ constexpr std::size_t most_values = 8;
 /// What is not worth its memory for a glance at eight values.
 constexpr std::size_t most_elements_read = 1'000'000;
 
-std::size_t element_count(std::span<const std::size_t> shape) {
-    std::size_t count = 1;
-    for (const std::size_t extent : shape)
-        count *= extent;
-    return count;
-}
-
 /// Six digits tell values apart; all digits of a float would hide the next value.
 std::string number_text(double value) {
     std::array<char, 32> text{};
@@ -86,7 +79,7 @@ std::vector<std::string> first_numbers(const storage::Hdf5Reader& file, const st
 
 /// Fills in the first values of a data set: of a list, or of a table's first row.
 void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Row& row) {
-    const std::size_t elements = element_count(entry.shape);
+    const std::size_t elements = storage::element_count(entry.shape);
     if (entry.shape.empty() || elements == 0 || entry.type == "other") return;
     if (entry.type == "string") {
         // Strings have no partial read.
@@ -96,7 +89,7 @@ void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Ro
             row.values.push_back(fmt::format("\"{}\"", printable(text)));
         }
     } else {
-        if (element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
+        if (storage::element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
         const std::size_t rows = entry.shape.size() == 1 ? std::min(most_values, elements) : 1;
         row.values = first_numbers(file, entry, rows);
         row.values.resize(std::min(row.values.size(), most_values));

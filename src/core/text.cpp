@@ -140,8 +140,18 @@ std::string significant(double value, int digits) {
     return text.data();
 }
 
+std::string grouped(std::int64_t value) {
+    std::string text = std::to_string(value);
+    const std::size_t first_digit = value < 0 ? 1 : 0;
+    for (std::size_t i = text.size(); i > first_digit + 3;) {
+        i -= 3;
+        text.insert(i, ",");
+    }
+    return text;
+}
+
 std::string counted(std::int64_t count, std::string_view singular, std::string_view plural) {
-    std::string text = std::to_string(count) + " ";
+    std::string text = grouped(count) + " ";
     if (count == 1 || plural.empty())
         text.append(singular).append(count == 1 ? "" : "s");
     else

@@ -196,7 +196,7 @@ void CsvReader::next_fields(const std::string& line, std::vector<std::string>& f
     if (fields.size() != columns_.size())
         throw BadLine(fields.size() < columns_.size() ? "too few fields" : "too many fields",
                       fmt::format("{}, the header has {}{}", core::counted(fields.size(), "field"),
-                                  columns_.size(),
+                                  core::grouped(columns_.size()),
                                   fields.size() > columns_.size() && separator_ == ','
                                       ? " (a decimal comma is taken for a separator: write a point)"
                                       : ""));

@@ -235,7 +235,7 @@ std::string rarest_benchmark(const Measurements& all) {
         ++devices[runs.front().benchmark];
     const auto rarest = static_cast<std::size_t>(std::min_element(devices.begin(), devices.end()) -
                                                  devices.begin());
-    return fmt::format("only {} of {} have benchmark {}", devices[rarest],
+    return fmt::format("only {} of {} have benchmark {}", core::grouped(devices[rarest]),
                        core::counted(all.devices.names().size(), "device"),
                        shown(all.benchmarks.names()[rarest]));
 }
@@ -310,8 +310,8 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
     if (fleet.devices() == 0)
         throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
                                           "benchmarks; {}; select fewer benchmarks",
-                                          name, outcome.dropped_devices, fleet.benchmarks(),
-                                          rarest_benchmark(all)));
+                                          name, core::grouped(outcome.dropped_devices),
+                                          fleet.benchmarks(), rarest_benchmark(all)));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;

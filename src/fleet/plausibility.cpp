@@ -125,9 +125,9 @@ void LogLatencies::doubt_devices(std::vector<std::string>& doubts) const {
         constexpr double slack = 0.4; // so much do devices of a SKU differ
         const std::string unit = unit_of(factor, slack);
         doubts.push_back(fmt::format(
-            "{} of {} ({}) take {} times the latency of the rest: {}", groups[g].size(),
-            core::counted(fleet_.devices(), "device"), examples(fleet_.device_ids, groups[g]),
-            factor_text(factor),
+            "{} of {} ({}) take {} times the latency of the rest: {}",
+            core::grouped(groups[g].size()), core::counted(fleet_.devices(), "device"),
+            examples(fleet_.device_ids, groups[g]), factor_text(factor),
             unit.empty() ? "are they of another kind, or in another unit?"
                          : fmt::format("are they in {} instead of milliseconds?", unit)));
     }
@@ -249,7 +249,7 @@ void doubt_rounded_names(const Fleet& fleet, std::vector<std::string>& doubts) {
         doubts.push_back(fmt::format(
             "{} of {} ({}) look like numbers that a spreadsheet rounded, so that several devices "
             "may have become one: export them as text",
-            rounded.size(), core::counted(fleet.devices(), "device id"),
+            core::grouped(rounded.size()), core::counted(fleet.devices(), "device id"),
             examples(fleet.device_ids, rounded)));
 }
 
@@ -271,7 +271,7 @@ void doubt_encoding(const std::vector<std::string>& names, const std::string& wh
         doubts.push_back(fmt::format(
             "{} of {} ({}) {} not in UTF-8; convert the file, with iconv -f CP1252 -t UTF-8 for "
             "one of Windows",
-            other.size(), core::counted(names.size(), what), examples(names, other),
+            core::grouped(other.size()), core::counted(names.size(), what), examples(names, other),
             other.size() == 1 ? "is" : "are"));
 }
 

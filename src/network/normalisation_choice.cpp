@@ -80,6 +80,15 @@ Normalisation choose_normalisation(const NormalisationChoice& choice, const Norm
     return result;
 }
 
+std::optional<Normalisation> choose_normalisation(const NormalisationChoice& choice,
+                                                  const std::optional<Normalisation>& told,
+                                                  const std::optional<Normalisation>& own,
+                                                  std::int64_t channels) {
+    const std::optional<Normalisation>& files = told ? told : own;
+    if (choice == NormalisationChoice()) return files;
+    return choose_normalisation(choice, files.value_or(no_normalisation(channels)), channels);
+}
+
 Normalisation no_normalisation(std::int64_t channels) {
     const auto count = static_cast<std::size_t>(channels);
     return {std::vector(count, 0.0), std::vector(count, 1.0)};

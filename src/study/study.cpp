@@ -222,8 +222,8 @@ class Study {
         const std::string layers = fmt::format(
             "{} no batch norms", core::counted(missing, "convolution has", "convolutions have"));
         if (norms.images > 0)
-            run_.job.log.info(fmt::format("{} (folded away?): inserted, from {} training images",
-                                          layers, norms.images));
+            run_.job.log.info(fmt::format("{} (folded away?): inserted, from {}", layers,
+                                          core::counted(norms.images, "training image")));
         else if (!run_.evaluator)
             run_.job.log.info(layers + "; none are inserted, as accuracies play no part");
         else if (run_.accuracy.images.train.count == 0)

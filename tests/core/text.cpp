@@ -78,9 +78,13 @@ TEST_CASE("numbers and durations print for people") {
     CHECK(significant(std::numeric_limits<double>::quiet_NaN()) == "–");
     CHECK(shortest(0.1) == "0.1");
     CHECK(shortest(1.0) == "1");
-    CHECK(counted(std::size_t{1}, "device") == "1 device");
-    CHECK(counted(std::size_t{0}, "device") == "0 devices");
-    CHECK(counted(std::int64_t{2}, "latency", "latencies") == "2 latencies");
+    CHECK(grouped(0) == "0");
+    CHECK(grouped(999) == "999");
+    CHECK(grouped(1000) == "1,000");
+    CHECK(grouped(std::size_t{1234567}) == "1,234,567");
+    CHECK(grouped(-999) == "-999");
+    CHECK(grouped(-123456) == "-123,456");
+    CHECK(grouped(std::numeric_limits<std::int64_t>::min()) == "-9,223,372,036,854,775,808");
     CHECK(duration_text(0.44) == "0.4 s");
     CHECK(duration_text(59.4) == "59 s");
     CHECK(duration_text(185) == "3 min 05 s");
@@ -93,7 +97,7 @@ TEST_CASE("numbers and durations print for people") {
 TEST_CASE("one thing is counted in the singular, none and many in the plural") {
     CHECK(counted(1, "device") == "1 device");
     CHECK(counted(0, "device") == "0 devices");
-    CHECK(counted(std::size_t{12}, "device") == "12 devices");
+    CHECK(counted(std::size_t{12345}, "device") == "12,345 devices");
     CHECK(counted(1, "class", "classes") == "1 class");
     CHECK(counted(2, "class", "classes") == "2 classes");
     CHECK(counted(-1, "genome") == "-1 genomes");

@@ -258,7 +258,7 @@ TEST_CASE("a file of distinct devices and benchmarks needs no table of their pro
     std::string text = header;
     for (int i = 0; i < 20'000; ++i)
         text += "d" + std::to_string(i) + ",b" + std::to_string(i) + ",0,1\n";
-    CHECK_THROWS_WITH(parsed(text), Catch::Contains("none of the 20000 devices"));
+    CHECK_THROWS_WITH(parsed(text), Catch::Contains("none of the 20,000 devices"));
 }
 
 TEST_CASE("a file that cannot be read is a DataError that names it") {

@@ -161,8 +161,8 @@ std::optional<std::string> split_folder_in(const fs::path& folder) {
 std::vector<std::string> classes_in(const fs::path& folder) {
     auto classes = folders_in(folder);
     if (classes.size() < 2 || classes.size() > most_classes)
-        fail(folder, fmt::format("holds {} folder{}, one for each class: must be in [2, {}]{}",
-                                 classes.size(), classes.size() == 1 ? "" : "s", most_classes,
+        fail(folder, fmt::format("holds {}, one for each class: must be in [2, {}]{}",
+                                 core::counted(classes.size(), "folder"), most_classes,
                                  classes.size() == 1 ? "; it is " + some_of(classes) : ""));
     return classes;
 }
