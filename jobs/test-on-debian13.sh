@@ -28,12 +28,20 @@ work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=${1:-$work/root}
 if [[ ! -e "$root/etc/debian_version" ]]; then
-    mmdebstrap --quiet --mode=root --variant=apt --dpkgopt=force-unsafe-io trixie "$root" "$mirror" ||
-        skip "its packages cannot be had from $mirror"
+    for folder in "$root" "$root.new"; do
+        [[ ! -e "$folder" ]] || { echo "$folder is there, and no root folder: remove it" >&2; exit 2; }
+    done
+    # Under another name until it is whole.
+    mmdebstrap --quiet --mode=root --variant=apt --dpkgopt=force-unsafe-io trixie "$root.new" \
+        "$mirror" || skip "its packages cannot be had from $mirror"
+    mv "$root.new" "$root"
 fi
 cp /etc/resolv.conf "$root/etc/"
 mkdir -p "$root/hdap"
-git ls-files -z | tar -c --null --files-from=- | tar -x -C "$root/hdap"
+# By content: a file that is older than what was built from another version of it counts as changed.
+while IFS= read -r -d '' file; do
+    cmp -s "$file" "$root/hdap/$file" || cp --parents "$file" "$root/hdap"
+done < <(git ls-files -z)
 
 build_and_test() {
     jobs/install-dependencies.sh unit-tests

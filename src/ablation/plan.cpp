@@ -156,11 +156,7 @@ void check_comparison(const Plan& plan, const fs::path& file) {
                 "{}: ablation.within holds '{}', the axis that is compared", file.string(), axis));
     }
     if (plan.comparison.axis.empty()) return;
-    const std::size_t axis = axis_index(plan.comparison.axis);
-    std::vector<std::string> labels;
-    for (const Cell& cell : plan.cells)
-        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
-            labels.push_back(cell.labels[axis]);
+    const auto labels = labels_of(plan, axis_index(plan.comparison.axis));
     if (std::find(labels.begin(), labels.end(), plan.comparison.baseline) == labels.end())
         throw core::ConfigError(fmt::format(
             "{}: ablation.baseline = '{}' is no label of {}; its labels are {}", file.string(),
@@ -189,6 +185,14 @@ Plan read_plan(const fs::path& file) {
 
 study::Settings cell_settings(const Plan& plan, const Cell& cell) {
     return study::load_settings_file(plan.base, cell.overrides);
+}
+
+std::vector<std::string> labels_of(const Plan& plan, std::size_t axis) {
+    std::vector<std::string> labels;
+    for (const Cell& cell : plan.cells)
+        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
+            labels.push_back(cell.labels[axis]);
+    return labels;
 }
 
 std::string manifest_csv(const Plan& plan) {

@@ -166,6 +166,11 @@ std::optional<std::string> job_id(const std::string& output) {
     return std::nullopt;
 }
 
+/// `text` without the line breaks at its end.
+std::string without_end(const std::string& text) {
+    return text.substr(0, text.find_last_not_of('\n') + 1);
+}
+
 /// Why sbatch did not take an array, and what to do. `accepted`: the jobs of those before it.
 core::UsageError refusal(const core::CommandOutcome& answer, const JobArray& array,
                          const std::vector<std::string>& accepted) {
@@ -174,9 +179,7 @@ core::UsageError refusal(const core::CommandOutcome& answer, const JobArray& arr
                                 "run works without");
     std::string text =
         fmt::format("sbatch refused an array of {} (fewer with --cells-per-task): {}",
-                    core::counted(array.tasks.size(), "task"), answer.errors);
-    while (!text.empty() && text.back() == '\n')
-        text.pop_back();
+                    core::counted(array.tasks.size(), "task"), without_end(answer.errors));
     if (answer.errors.find("SubmitJob") != std::string::npos ||
         answer.errors.find("job submit limit") != std::string::npos)
         text += "; you may have no more tasks in the queue at a time: the same command submits the "
@@ -193,11 +196,16 @@ void submit_array(JobArray& array, const std::vector<std::string>& accepted) {
         lines += core::join(task, ",") + "\n";
     write_text(array.cells_file, lines);
     const core::CommandOutcome answer = core::run_job_command(array.command);
-    const std::optional<std::string> job = job_id(answer.output);
-    if (answer.exit_code != 0 || !job) {
+    if (answer.exit_code != 0) {
         fs::remove(array.cells_file);
         throw refusal(answer, array, accepted);
     }
+    const std::optional<std::string> job = job_id(answer.output);
+    if (!job) // the tasks, which may be queued, need the file
+        throw core::UsageError(fmt::format(
+            "sbatch printed no job's id but '{}': whether it took {} is not known; squeue tells",
+            core::shortened(core::printable(without_end(answer.output)), 200),
+            core::counted(array.tasks.size(), "task")));
     array.job = *job;
     fs::path record = array.cells_file;
     write_text(record.replace_extension(".toml"), core::settings_as_toml(record_of(array.job)));

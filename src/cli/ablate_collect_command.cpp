@@ -5,6 +5,7 @@
 #include "hdap/ablation/plan.hpp"
 #include "hdap/ablation/tables.hpp"
 #include "hdap/core/text.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -280,8 +281,7 @@ void print_json(const CollectedAblation& ablation) {
         document["mixed_inputs"].push_back({cells.id, cells.other_id});
     for (const ComparisonRow& row : ablation.rows)
         document["rows"].push_back(row_json(row));
-    std::printf("%s\n",
-                document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 ExitCode collect_ablation(const CollectOptions& options) {

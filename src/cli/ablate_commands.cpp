@@ -8,6 +8,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/parallel/run_control.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -108,10 +109,7 @@ struct PlanOptions : AblationOptions {
 /// The labels of an axis; the first and the last one when they are many.
 std::string labels_text(const ablation::Plan& plan, std::size_t axis) {
     constexpr std::size_t most = 12;
-    std::vector<std::string> labels;
-    for (const Cell& cell : plan.cells)
-        if (std::find(labels.begin(), labels.end(), cell.labels[axis]) == labels.end())
-            labels.push_back(cell.labels[axis]);
+    const std::vector<std::string> labels = ablation::labels_of(plan, axis);
     if (labels.size() <= most) return core::join(labels);
     return fmt::format("{} … {} ({})", labels.front(), labels.back(), labels.size());
 }
@@ -156,9 +154,9 @@ execution_parameters(const RunCellsOptions& options,
 
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
-    std::printf("%zu of %s %s complete, %zu failed\n", result.complete,
+    std::printf("%s of %s %s complete, %s failed\n", core::grouped(result.complete).c_str(),
                 core::counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are",
-                result.failed.size());
+                core::grouped(result.failed.size()).c_str());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())
@@ -333,8 +331,7 @@ void print_status_as_json(const ablation::Plan& plan, const ablation::Folder& fo
                                  {"reason", statuses[i].reason},
                                  {"log", folder.log(cell).string()}});
     }
-    constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    std::printf("%s\n", json.dump(2, ' ', false, replace).c_str());
+    print_document(json);
 }
 
 ExitCode show_status(const StatusOptions& options) {
@@ -365,7 +362,11 @@ void add_run_cells_command(CLI::App& group, Action& action) {
         "Run the cells that are not complete, some at a time. The same command goes on after a "
         "stop; several may work on one folder.",
         "hdap ablate run jobs/seeds.toml --workers 2", options, run_cells);
-    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids");
+    // A task whose list of cells is gone must not run them all.
+    command->add_option("--cells", options->cells, "Only these: 1-4,7 of the manifest, or ids")
+        ->check([](const std::string& text) {
+            return std::string(text.empty() ? "names no cell; without it, all are run" : "");
+        });
     command
         ->add_option("--workers", options->workers,
                      "Cells at a time (default: cores / threads; 1 with a launcher)")

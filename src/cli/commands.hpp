@@ -22,6 +22,10 @@ void add_inspect_command(CLI::App& app, Action& action);
 void add_ablate_commands(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
 
+/// Add `eval` and `prune` to the commands of `hdap network`.
+void add_network_eval_command(CLI::App& network, Action& action);
+void add_network_prune_command(CLI::App& network, Action& action);
+
 /// Adds `collect` to the commands of `hdap ablate`.
 void add_ablate_collect_command(CLI::App& ablate, Action& action);
 

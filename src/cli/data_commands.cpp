@@ -9,6 +9,7 @@
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -58,8 +59,8 @@ double megabytes(const std::string& file) {
 
 ExitCode report_packed(const std::string& file) {
     const auto summary = accuracy::summarise_images(storage::Hdf5Reader::open(file));
-    std::printf("%s: %.1f MB, %lld train and %s of %s\n", file.c_str(), megabytes(file),
-                static_cast<long long>(summary.splits[0].count),
+    std::printf("%s: %.1f MB, %s train and %s of %s\n", file.c_str(), megabytes(file),
+                core::grouped(summary.splits[0].count).c_str(),
                 core::counted(summary.splits[1].count, "test image").c_str(),
                 core::counted(summary.classes, "class", "classes").c_str());
     return ExitCode::complete;
@@ -196,12 +197,10 @@ void print_text(const std::string& file, const PackedFile& packed) {
 
 ExitCode info(const InfoOptions& options) {
     const PackedFile packed = open_packed(options.file);
-    if (options.json) {
-        constexpr auto replace = ordered_json::error_handler_t::replace;
-        std::printf("%s\n", json_of(options.file, packed).dump(2, ' ', false, replace).c_str());
-    } else {
+    if (options.json)
+        print_document(json_of(options.file, packed));
+    else
         print_text(options.file, packed);
-    }
     return ExitCode::complete;
 }
 

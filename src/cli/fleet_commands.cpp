@@ -104,11 +104,12 @@ void print_reliability(const fleet::MeasuredFleet& measured) {
         if (!std::isnan(reliability.kendall_tau)) tau.push_back(reliability.kendall_tau);
         resolution.push_back(reliability.resolution());
     }
-    std::printf("\nmeasured in %s; between even and odd rounds Kendall's tau is %.2f in "
-                "the median, %.2f at worst;\ndifferences below %.2g %% in the median, %.2g %% at "
-                "worst, are not differences\n",
-                core::counted(measured.parameters.rounds, "round").c_str(),
-                core::quantile(tau, 0.5), core::quantile(tau, 0.0),
+    std::printf("\nmeasured in %s; ", core::counted(measured.parameters.rounds, "round").c_str());
+    if (!tau.empty()) // a single benchmark has no rank
+        std::printf("between even and odd rounds Kendall's tau is %.2f in the median, %.2f at "
+                    "worst;\n",
+                    core::quantile(tau, 0.5), core::quantile(tau, 0.0));
+    std::printf("differences below %.2g %% in the median, %.2g %% at worst, are not differences\n",
                 100.0 * core::quantile(resolution, 0.5), 100.0 * core::quantile(resolution, 1.0));
 }
 

@@ -3,7 +3,10 @@
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
 #include "option_checks.hpp"
+#include "print_document.hpp"
+#include "study_options.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -62,9 +65,7 @@ void print_json(const fleet::MeasuredFleet& measured, const std::string& file) {
                                           {"rounds", measured.parameters.rounds},
                                           {"runs", measured.parameters.runs},
                                           {"devices", devices}};
-    std::printf(
-        "%s\n",
-        document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 void print_table(const fleet::MeasuredFleet& measured, const std::string& file) {
@@ -80,9 +81,12 @@ void print_table(const fleet::MeasuredFleet& measured, const std::string& file) 
     for (std::size_t i = 0; i < measured.fleet.devices(); ++i) {
         const auto* const latencies = measured.fleet.latency_ms.data() + i * benchmarks;
         const auto reliability = fleet::reliability_of_device(measured, i);
-        std::printf("%-24s %12.4g %12.4g %8.2f %24.2f %%\n", measured.fleet.device_ids[i].c_str(),
+        const std::string tau = std::isnan(reliability.kendall_tau)
+                                    ? "–" // of a single benchmark
+                                    : fmt::format("{:.2f}", reliability.kendall_tau);
+        std::printf("%-24s %12.4g %12.4g %s %24.2f %%\n", measured.fleet.device_ids[i].c_str(),
                     latencies[0], *std::min_element(latencies, latencies + benchmarks),
-                    reliability.kendall_tau, 100.0 * reliability.resolution());
+                    core::padded_left(tau, 8).c_str(), 100.0 * reliability.resolution());
     }
 }
 
@@ -157,12 +161,7 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
         "each becomes a device of the fleet.",
         "srun --mpi=pmix --ntasks-per-node=1 hdap fleet measure my-study.toml --out fleet.h5");
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
-    command
-        ->add_option("--set", options->overrides,
-                     "Override a setting, KEY=VALUE; may be given several times")
-        ->take_all()
-        ->expected(1)
-        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
+    add_override_option(*command, options->overrides);
     add_device_options(*command, options->devices);
     add_protocol_options(*command, options->parameters);
     command

@@ -2,6 +2,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "print_document.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -55,13 +56,6 @@ constexpr std::size_t most_values = 8;
 /// What is not worth its memory for a glance at eight values.
 constexpr std::size_t most_elements_read = 1'000'000;
 
-std::size_t element_count(std::span<const std::size_t> shape) {
-    std::size_t count = 1;
-    for (const std::size_t extent : shape)
-        count *= extent;
-    return count;
-}
-
 /// Six digits tell values apart; all digits of a float would hide the next value.
 std::string number_text(double value) {
     std::array<char, 32> text{};
@@ -85,7 +79,7 @@ std::vector<std::string> first_numbers(const storage::Hdf5Reader& file, const st
 
 /// Fills in the first values of a data set: of a list, or of a table's first row.
 void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Row& row) {
-    const std::size_t elements = element_count(entry.shape);
+    const std::size_t elements = storage::element_count(entry.shape);
     if (entry.shape.empty() || elements == 0 || entry.type == "other") return;
     if (entry.type == "string") {
         // Strings have no partial read.
@@ -95,7 +89,7 @@ void add_values(const storage::Hdf5Reader& file, const storage::Entry& entry, Ro
             row.values.push_back(fmt::format("\"{}\"", printable(text)));
         }
     } else {
-        if (element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
+        if (storage::element_count(std::span(entry.shape).subspan(1)) > most_elements_read) return;
         const std::size_t rows = entry.shape.size() == 1 ? std::min(most_values, elements) : 1;
         row.values = first_numbers(file, entry, rows);
         row.values.resize(std::min(row.values.size(), most_values));
@@ -223,8 +217,7 @@ void print_json(const InspectedFile& file) {
                                        {"type", entry.type},
                                        {"shape", entry.shape},
                                        {"attributes", attributes_json(file.content, entry.path)}});
-    std::printf("%s\n",
-                document.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+    print_document(document);
 }
 
 InspectedFile read_inspected(const std::string& path) {

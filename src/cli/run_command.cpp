@@ -18,8 +18,8 @@ using core::ExitCode;
 
 void describe_launch(const parallel::Launch& launch, const parallel::Walltime& walltime,
                      core::Log& log) {
-    log.info(fmt::format("hdap {} ({}), {} {}", core::version, core::git_commit, launch.ranks,
-                         launch.ranks == 1 ? "rank" : "ranks"));
+    log.info(fmt::format("hdap {} ({}), {}", core::version, core::git_commit,
+                         core::counted(launch.ranks, "rank")));
     constexpr std::size_t most_lines = 8;
     for (std::size_t i = 0; i < launch.bindings.size() && i < most_lines; ++i)
         log.info("  " + launch.bindings[i]);
@@ -35,17 +35,6 @@ struct RunOptions {
     bool print_config = false;
 };
 
-void add_override_option(CLI::App& command, StudyOptions& options) {
-    command
-        .add_option("--set", options.overrides,
-                    fmt::format("Override a setting, KEY=VALUE, or name a preset, preset={}; may "
-                                "be given several times",
-                                core::join(study::preset_names(), "|")))
-        ->take_all()
-        ->expected(1)
-        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
-}
-
 ExitCode print_config(const StudyOptions& options) {
     const study::Settings settings =
         options.config.empty() ? study::default_settings(options.overrides)
@@ -55,6 +44,17 @@ ExitCode print_config(const StudyOptions& options) {
 }
 
 } // namespace
+
+void add_override_option(CLI::App& command, std::vector<std::string>& overrides) {
+    command
+        .add_option("--set", overrides,
+                    fmt::format("Override a setting, KEY=VALUE, or name a preset, preset={}; may "
+                                "be given several times",
+                                core::join(study::preset_names(), "|")))
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
+}
 
 void add_run_options(CLI::App& command, StudyOptions& options) {
     command.add_option("--out", options.run_directory,
@@ -100,7 +100,7 @@ void add_run_command(CLI::App& app, Action& action) {
     command->add_option("CONFIG", options->study.config, "The study's configuration (TOML)");
     command->add_flag("--print-config", options->print_config,
                       "Print every setting with its value and a comment, and end");
-    add_override_option(*command, options->study);
+    add_override_option(*command, options->study.overrides);
     add_run_options(*command, options->study);
     command->callback([options, &action] {
         action = [options](Arguments arguments) {
@@ -127,7 +127,7 @@ void add_stage_command(CLI::App& app, Action& action, const std::string& name,
         app, name, description + " Stages before it are run when their output is missing.",
         example);
     command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
-    add_override_option(*command, *options);
+    add_override_option(*command, options->overrides);
     add_run_options(*command, *options);
     command->callback([options, last, &action] {
         action = [options, last](Arguments arguments) {

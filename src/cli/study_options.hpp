@@ -21,6 +21,9 @@ struct StudyOptions {
     std::int64_t give_up_after = 0; ///< attempts without progress; 0: never
 };
 
+/// --set: "key=value", for study::load_settings_file.
+void add_override_option(CLI::App& command, std::vector<std::string>& overrides);
+
 /// --out, --threads, --quiet, --time-limit, --store, --give-up-after.
 void add_run_options(CLI::App& command, StudyOptions& options);
 

@@ -181,7 +181,7 @@ void describe(core::Log& log, const parallel::Communicator& world, int threads,
     const std::int64_t images = train.count;
     const std::int64_t shards = accuracy::shards_of(options.training, images);
     const std::int64_t workers = static_cast<std::int64_t>(world.size()) * threads;
-    log.info(fmt::format("train: {} images, batches of {} in {}, {}", images,
+    log.info(fmt::format("train: {}, batches of {} in {}, {}", core::counted(images, "image"),
                          std::min(options.training.batch, images), core::counted(shards, "shard"),
                          core::counted(workers, "worker")));
     if (workers > shards)

@@ -70,6 +70,23 @@ std::string printable(std::string_view text) {
     return result;
 }
 
+std::size_t character_bytes(std::string_view text) {
+    if (text.empty()) return 0;
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (first < 0x80U) return 1;
+    const std::size_t bytes = first >= 0xF0U ? 4 : first >= 0xE0U ? 3 : 2;
+    if (first < 0xC2U || first > 0xF4U || bytes > text.size()) return 0;
+    // No character in more bytes than it needs, no half of a pair of UTF-16, none beyond U+10FFFF.
+    const auto second = static_cast<unsigned char>(text[1]);
+    const unsigned least = first == 0xE0U ? 0xA0U : first == 0xF0U ? 0x90U : 0x80U;
+    const unsigned most = first == 0xEDU ? 0x9FU : first == 0xF4U ? 0x8FU : 0xBFU;
+    if (second < least || second > most) return 0;
+    return std::none_of(text.begin() + 2, text.begin() + static_cast<std::ptrdiff_t>(bytes),
+                        starts_character)
+               ? bytes
+               : 0;
+}
+
 std::size_t display_width(std::string_view text) {
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_character));
 }
@@ -123,8 +140,18 @@ std::string significant(double value, int digits) {
     return text.data();
 }
 
+std::string grouped(std::int64_t value) {
+    std::string text = std::to_string(value);
+    const std::size_t first_digit = value < 0 ? 1 : 0;
+    for (std::size_t i = text.size(); i > first_digit + 3;) {
+        i -= 3;
+        text.insert(i, ",");
+    }
+    return text;
+}
+
 std::string counted(std::int64_t count, std::string_view singular, std::string_view plural) {
-    std::string text = std::to_string(count) + " ";
+    std::string text = grouped(count) + " ";
     if (count == 1 || plural.empty())
         text.append(singular).append(count == 1 ? "" : "s");
     else

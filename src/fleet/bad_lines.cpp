@@ -22,7 +22,9 @@ void BadLines::add(std::int64_t line, const BadLine& bad) {
     });
     if (kind == kinds_.end()) kind = kinds_.insert(kind, {.reason = bad.reason()});
     ++kind->count;
-    if (kind->first_lines.size() < lines_told) kind->first_lines.push_back(line);
+    std::vector<std::int64_t>& lines = kind->first_lines;
+    lines.insert(std::upper_bound(lines.begin(), lines.end(), line), line);
+    if (lines.size() > lines_told) lines.pop_back();
 }
 
 void BadLines::check(std::int64_t lines, std::int64_t allowed, const std::string& remedy) const {

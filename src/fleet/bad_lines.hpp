@@ -27,6 +27,7 @@ class BadLines {
   public:
     explicit BadLines(std::string file) : file_(std::move(file)) {}
 
+    /// In any order of the lines.
     void add(std::int64_t line, const BadLine& bad);
 
     [[nodiscard]] std::int64_t count() const noexcept { return count_; }

@@ -108,7 +108,8 @@ std::string in_lower_case(std::string text) {
 
 CsvReader::CsvReader(std::istream& input, std::string name, std::string expected)
     : input_(input), name_(std::move(name)), expected_(std::move(expected)) {
-    if (!next_line(header_)) fail("the file is empty; expected a line of column names");
+    if (!next_line(header_))
+        throw core::DataError(name_ + ": the file is empty; expected a line of column names");
     refuse_other_files();
     // Spreadsheets put a byte order mark in front.
     if (header_.starts_with("\xEF\xBB\xBF")) header_.erase(0, 3);
@@ -195,7 +196,7 @@ void CsvReader::next_fields(const std::string& line, std::vector<std::string>& f
     if (fields.size() != columns_.size())
         throw BadLine(fields.size() < columns_.size() ? "too few fields" : "too many fields",
                       fmt::format("{}, the header has {}{}", core::counted(fields.size(), "field"),
-                                  columns_.size(),
+                                  core::grouped(columns_.size()),
                                   fields.size() > columns_.size() && separator_ == ','
                                       ? " (a decimal comma is taken for a separator: write a point)"
                                       : ""));
@@ -235,7 +236,7 @@ std::int64_t CsvReader::integer(const std::string& field, std::string_view colum
     const auto value = number_of<std::int64_t>(field);
     if (!value)
         throw BadLine(fmt::format("{} is no integer", column),
-                      fmt::format("{} is {}, expected a number", column, shown(field)));
+                      fmt::format("{} is {}, expected a whole number", column, shown(field)));
     return *value;
 }
 

@@ -20,7 +20,8 @@ namespace hdap::fleet {
 /// Reads comma-separated values whose first line names the columns. Semicolons, tabs or bars may
 /// stand for the commas: what is most frequent in the first line. Fields may be quoted as in RFC
 /// 4180, but not contain line breaks; blanks around them are dropped. Blank lines are skipped.
-/// Errors are DataErrors that begin with "name:line: "; those of one line, BadLine without it.
+/// Errors are DataErrors that begin with "name:line: " where they are about a line; those of one of
+/// many lines, BadLine without it.
 class CsvReader {
   public:
     /// Reads the header. `expected` is told where there is none: "device_id,latency_ms".

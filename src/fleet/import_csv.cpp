@@ -106,21 +106,17 @@ void sort_rows(Measurements& all, BadLines& bad) {
     std::sort(all.rows.begin(), all.rows.end(),
               [&](const Measurement& a, const Measurement& b) { return key(a) < key(b); });
     std::vector<Measurement> kept;
-    std::vector<std::pair<Measurement, std::int64_t>> repeated; // and the line of the first
     for (const Measurement& row : all.rows) {
-        if (!kept.empty() && is_same_run(kept.back(), row))
-            repeated.emplace_back(row, kept.back().line);
-        else
+        if (kept.empty() || !is_same_run(kept.back(), row))
             kept.push_back(row);
+        else
+            bad.add(row.line,
+                    {"a run that is in a line before already",
+                     fmt::format("run {} of device {} on {} is in line {} already; number runs "
+                                 "that differ, leave out copies",
+                                 row.run, shown(all.devices.names()[row.device]),
+                                 shown(all.benchmarks.names()[row.benchmark]), kept.back().line)});
     }
-    std::sort(repeated.begin(), repeated.end(),
-              [](const auto& a, const auto& b) { return a.first.line < b.first.line; });
-    for (const auto& [row, first] : repeated)
-        bad.add(row.line, {"a run that is in a line before already",
-                           fmt::format("run {} of device {} on {} is in line {} already; number "
-                                       "runs that differ, leave out copies",
-                                       row.run, shown(all.devices.names()[row.device]),
-                                       shown(all.benchmarks.names()[row.benchmark]), first)});
     all.rows = std::move(kept);
 }
 
@@ -239,7 +235,7 @@ std::string rarest_benchmark(const Measurements& all) {
         ++devices[runs.front().benchmark];
     const auto rarest = static_cast<std::size_t>(std::min_element(devices.begin(), devices.end()) -
                                                  devices.begin());
-    return fmt::format("only {} of {} have benchmark {}", devices[rarest],
+    return fmt::format("only {} of {} have benchmark {}", core::grouped(devices[rarest]),
                        core::counted(all.devices.names().size(), "device"),
                        shown(all.benchmarks.names()[rarest]));
 }
@@ -314,8 +310,8 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
     if (fleet.devices() == 0)
         throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
                                           "benchmarks; {}; select fewer benchmarks",
-                                          name, outcome.dropped_devices, fleet.benchmarks(),
-                                          rarest_benchmark(all)));
+                                          name, core::grouped(outcome.dropped_devices),
+                                          fleet.benchmarks(), rarest_benchmark(all)));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;

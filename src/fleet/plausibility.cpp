@@ -125,9 +125,9 @@ void LogLatencies::doubt_devices(std::vector<std::string>& doubts) const {
         constexpr double slack = 0.4; // so much do devices of a SKU differ
         const std::string unit = unit_of(factor, slack);
         doubts.push_back(fmt::format(
-            "{} of {} ({}) take {} times the latency of the rest: {}", groups[g].size(),
-            core::counted(fleet_.devices(), "device"), examples(fleet_.device_ids, groups[g]),
-            factor_text(factor),
+            "{} of {} ({}) take {} times the latency of the rest: {}",
+            core::grouped(groups[g].size()), core::counted(fleet_.devices(), "device"),
+            examples(fleet_.device_ids, groups[g]), factor_text(factor),
             unit.empty() ? "are they of another kind, or in another unit?"
                          : fmt::format("are they in {} instead of milliseconds?", unit)));
     }
@@ -249,45 +249,30 @@ void doubt_rounded_names(const Fleet& fleet, std::vector<std::string>& doubts) {
         doubts.push_back(fmt::format(
             "{} of {} ({}) look like numbers that a spreadsheet rounded, so that several devices "
             "may have become one: export them as text",
-            rounded.size(), core::counted(fleet.devices(), "device id"),
+            core::grouped(rounded.size()), core::counted(fleet.devices(), "device id"),
             examples(fleet.device_ids, rounded)));
-}
-
-/// Bytes of the character of UTF-8 that `text` starts with; 0 when it is none.
-std::size_t character_bytes(std::string_view text) {
-    const auto first = static_cast<unsigned char>(text.front());
-    const std::size_t bytes = first < 0x80U                     ? 1
-                              : first >= 0xC2U && first < 0xE0U ? 2
-                              : first >= 0xE0U && first < 0xF0U ? 3
-                              : first >= 0xF0U && first < 0xF5U ? 4
-                                                                : 0;
-    if (bytes == 0 || bytes > text.size()) return 0;
-    const auto rest = text.substr(1, bytes - 1);
-    return std::all_of(rest.begin(), rest.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; })
-               ? bytes
-               : 0;
 }
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
-        const std::size_t bytes = character_bytes(text);
+        const std::size_t bytes = core::character_bytes(text);
         if (bytes == 0) return false;
         text.remove_prefix(bytes);
     }
     return true;
 }
 
-void doubt_encoding(const Fleet& fleet, std::vector<std::string>& doubts) {
+void doubt_encoding(const std::vector<std::string>& names, const std::string& what,
+                    std::vector<std::string>& doubts) {
     std::vector<std::size_t> other;
-    for (std::size_t i = 0; i < fleet.devices(); ++i)
-        if (!is_utf8(fleet.device_ids[i])) other.push_back(i);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        if (!is_utf8(names[i])) other.push_back(i);
     if (!other.empty())
-        doubts.push_back(
-            fmt::format("{} of {} ({}) are not in UTF-8; convert the file, with iconv -f "
-                        "CP1252 -t UTF-8 for one of Windows",
-                        other.size(), core::counted(fleet.devices(), "device id"),
-                        examples(fleet.device_ids, other)));
+        doubts.push_back(fmt::format(
+            "{} of {} ({}) {} not in UTF-8; convert the file, with iconv -f CP1252 -t UTF-8 for "
+            "one of Windows",
+            core::grouped(other.size()), core::counted(names.size(), what), examples(names, other),
+            other.size() == 1 ? "is" : "are"));
 }
 
 } // namespace
@@ -302,8 +287,10 @@ bool is_rounded_number(const std::string& name) {
     const char* const end = name.data() + name.size();
     const auto [stop, error] = std::from_chars(name.data() + first, end, exponent);
     constexpr std::size_t fewest_digits = 9;
+    constexpr std::size_t most_digits = 308; // more than a spreadsheet's numbers have: 4e123456
     const std::size_t decimals = e > 2 ? e - 2 : 0;
-    return error == std::errc{} && stop == end && exponent >= fewest_digits && exponent > decimals;
+    return error == std::errc{} && stop == end && exponent >= fewest_digits &&
+           exponent <= most_digits && exponent > decimals;
 }
 
 std::vector<std::string> doubts_about(const Fleet& fleet) {
@@ -317,7 +304,8 @@ std::vector<std::string> doubts_about(const Fleet& fleet) {
     doubt_alike(fleet.device_ids, "device id", doubts);
     doubt_alike(fleet.benchmark_names, "benchmark name", doubts);
     doubt_rounded_names(fleet, doubts);
-    doubt_encoding(fleet, doubts);
+    doubt_encoding(fleet.device_ids, "device id", doubts);
+    doubt_encoding(fleet.benchmark_names, "benchmark name", doubts);
     return doubts;
 }
 

@@ -8,17 +8,6 @@
 namespace hdap::network {
 namespace {
 
-/// How many nodes read each node, and how often the network returns it.
-std::vector<std::size_t> count_readers(const Network& network) {
-    std::vector<std::size_t> readers(network.nodes.size(), 0);
-    for (const Node& node : network.nodes)
-        for (const std::size_t input : node.inputs)
-            ++readers[input];
-    for (const std::size_t output : output_nodes(network))
-        ++readers[output];
-    return readers;
-}
-
 /// w·(x − mean)/√(var + ε) + b as a factor and an offset of the layer before it.
 void fold(const Node& norm, Node& layer, Weights& weights) {
     Tensor& weight = weights.at(layer.name + ".weight");

@@ -26,10 +26,6 @@ std::string text(const Extent& extent) {
     return fmt::format("{} x {}", extent.height, extent.width);
 }
 
-std::string text(const TensorShape& shape) {
-    return fmt::format("{} of {}", core::counted(shape.channels, "channel"), text(shape.extent));
-}
-
 /// One node with what messages about it need.
 class NodeCheck {
   public:
@@ -151,9 +147,9 @@ TensorShape elementwise_shape(const NodeCheck& check, const std::vector<TensorSh
         const bool fits = (shape.channels == result.channels || shape.channels == 1) &&
                           (shape.extent == result.extent || shape.extent == Extent{1, 1});
         if (!fits)
-            check.fail(
-                fmt::format("combines tensors of different shapes: {} (node {}) and {} (node {})",
-                            text(shapes[inputs.front()]), inputs.front(), text(shape), input));
+            check.fail(fmt::format(
+                "combines tensors of different shapes: {} (node {}) and {} (node {})",
+                text_of(shapes[inputs.front()]), inputs.front(), text_of(shape), input));
     }
     return result;
 }
@@ -276,6 +272,20 @@ void check_outputs(const Network& network) {
 std::vector<std::size_t> output_nodes(const Network& network) {
     if (!network.outputs.empty()) return network.outputs;
     return {network.nodes.size() - 1};
+}
+
+std::vector<std::size_t> count_readers(const Network& network) {
+    std::vector<std::size_t> readers(network.nodes.size(), 0);
+    for (const Node& node : network.nodes)
+        for (const std::size_t input : node.inputs)
+            ++readers[input];
+    for (const std::size_t output : output_nodes(network))
+        ++readers[output];
+    return readers;
+}
+
+std::string text_of(const TensorShape& shape) {
+    return fmt::format("{} of {}", core::counted(shape.channels, "channel"), text(shape.extent));
 }
 
 std::size_t node_named(const Network& network, const std::string& name) {

@@ -16,12 +16,7 @@ namespace {
 
 /// Whether a batch norm alone reads a convolution.
 bool has_norms(const Network& network) {
-    std::vector<std::size_t> readers(network.nodes.size(), 0);
-    for (const Node& node : network.nodes)
-        for (const std::size_t input : node.inputs)
-            ++readers[input];
-    for (const std::size_t output : output_nodes(network))
-        ++readers[output];
+    const std::vector<std::size_t> readers = count_readers(network);
     return std::any_of(network.nodes.begin(), network.nodes.end(), [&](const Node& node) {
         return node.op == Operator::batch_norm &&
                network.nodes[node.inputs[0]].op == Operator::conv2d && readers[node.inputs[0]] == 1;

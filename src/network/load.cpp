@@ -73,14 +73,10 @@ LoadedNetwork read_network_file(const NetworkSource& source) {
 void check_input(const NetworkSource& source, const Network& network) {
     if (!source.input) return;
     const TensorShape found = infer_shapes(network).front();
-    const auto text = [](const TensorShape& shape) {
-        return fmt::format("{} of {} x {}", core::counted(shape.channels, "channel"),
-                           shape.extent.height, shape.extent.width);
-    };
     if (found != *source.input)
         throw core::DataError(fmt::format("{}: takes images with {}, not {}; pack images like that "
                                           "(`hdap data pack`), or export the network for others",
-                                          source.network, text(found), text(*source.input)));
+                                          source.network, text_of(found), text_of(*source.input)));
 }
 
 [[noreturn]] void refuse(const std::string& network) {

@@ -50,8 +50,9 @@ void check_normalisation(const Normalisation& normalisation, const std::string& 
         !std::all_of(deviation.begin(), deviation.end(), usable))
         refuse(source);
     if (order == ChannelOrder::bgr && mean.size() != 3)
-        throw core::DataError(fmt::format("{}: {} is bgr, but there are {} channels instead of 3",
-                                          source, order_key, mean.size()));
+        throw core::DataError(fmt::format("{}: {} is bgr, but {} is of {} instead of 3", source,
+                                          order_key, mean_key,
+                                          core::counted(mean.size(), "channel")));
 }
 
 Normalisation parse_normalisation(const std::string& mean, const std::string& deviation,

@@ -15,10 +15,10 @@ namespace {
 void check_list(const char* name, const std::vector<double>& values, std::int64_t channels,
                 double scale) {
     if (values.size() > 1 && static_cast<std::int64_t>(values.size()) != channels)
-        throw core::ConfigError(fmt::format("data.{0} (--{0}) has {1} numbers, but the network "
-                                            "takes images with {2} channels; give one number, or "
-                                            "one for each",
-                                            name, values.size(), channels));
+        throw core::ConfigError(
+            fmt::format("data.{0} (--{0}) has {1} numbers, but the network "
+                        "takes images with {2}; give one number, or one for each",
+                        name, values.size(), core::counted(channels, "channel")));
     for (const double value : values)
         if (std::abs(value) > 2.0 * scale)
             throw core::ConfigError(fmt::format(
@@ -38,8 +38,8 @@ std::vector<double> spread(const std::vector<double>& values, std::int64_t chann
 void check_order(ChannelOrder order, std::int64_t channels) {
     if (order == ChannelOrder::bgr && channels != 3)
         throw core::ConfigError(fmt::format("data.channels (--channels) is bgr, but the network "
-                                            "takes images with {} channels instead of 3",
-                                            channels));
+                                            "takes images with {} instead of 3",
+                                            core::counted(channels, "channel")));
 }
 
 void check_deviation(const std::vector<double>& deviation) {
@@ -78,6 +78,15 @@ Normalisation choose_normalisation(const NormalisationChoice& choice, const Norm
             spread(choice.deviation.empty() ? std::vector{1.0} : choice.deviation, channels, scale);
     check_deviation(result.deviation);
     return result;
+}
+
+std::optional<Normalisation> choose_normalisation(const NormalisationChoice& choice,
+                                                  const std::optional<Normalisation>& told,
+                                                  const std::optional<Normalisation>& own,
+                                                  std::int64_t channels) {
+    const std::optional<Normalisation>& files = told ? told : own;
+    if (choice == NormalisationChoice()) return files;
+    return choose_normalisation(choice, files.value_or(no_normalisation(channels)), channels);
 }
 
 Normalisation no_normalisation(std::int64_t channels) {

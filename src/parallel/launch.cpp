@@ -3,6 +3,7 @@
 #include "cores.hpp"
 #include "environment_int.hpp"
 #include "hdap/core/provenance.hpp"
+#include "hdap/core/text.hpp"
 
 #include <fmt/core.h>
 
@@ -86,8 +87,8 @@ std::string cause_of_idle_cores(const Rank& rank, int cores_of_node) {
             *threads < static_cast<int>(rank.cores.size()))
             return fmt::format("{} is {}; --threads {} uses all", name, *threads, fitting);
     return fmt::format(
-        "rank {} with {} thread{} is bound to core{} {}; start it with {}", rank.number,
-        rank.threads, rank.threads == 1 ? "" : "s", plural, core_list(rank.cores),
+        "rank {} with {} is bound to core{} {}; start it with {}", rank.number,
+        core::counted(rank.threads, "thread"), plural, core_list(rank.cores),
         by_slurm ? fmt::format("srun --cpus-per-task={}, or mpirun --bind-to none", fitting)
                  : "mpirun --bind-to none, or start more ranks");
 }
@@ -164,8 +165,8 @@ Launch inspect_launch(const Communicator& communicator, int requested_threads) {
     launch.ranks = communicator.size();
     launch.threads_per_rank = rank.threads;
     launch.bindings = communicator.gather_texts(
-        fmt::format("rank {} on {}: {} {} on cores {}", rank.number, host, rank.threads,
-                    rank.threads == 1 ? "thread" : "threads", core_list(rank.cores)));
+        fmt::format("rank {} on {}: {} on cores {}", rank.number, host,
+                    core::counted(rank.threads, "thread"), core_list(rank.cores)));
     for (const std::string& text : communicator.gather_texts(idle_cores_text(rank, host)))
         if (launch.idle_cores.empty()) launch.idle_cores = text;
     return launch;

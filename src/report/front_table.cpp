@@ -2,7 +2,6 @@
 #include "hdap/report/holds.hpp"
 #include "metric_text.hpp"
 #include "network_columns.hpp"
-#include "number_text.hpp"
 #include "verdict.hpp"
 
 #include <fmt/core.h>
@@ -162,12 +161,11 @@ chosen_of(const StudyReport& report, const std::vector<const NetworkRow*>& rows,
 }
 
 std::string title(const StudyReport& report) {
-    return wrapped(
-        fmt::format("{}: {} on {} ({}) in {}", core::printable(report.study_name),
-                    core::printable(report.network_name), counted(report.devices, "device"),
-                    core::printable(report.sku),
-                    counted(static_cast<std::int64_t>(report.clusters.size()), "cluster")),
-        terminal_width);
+    return wrapped(fmt::format("{}: {} on {} ({}) in {}", core::printable(report.study_name),
+                               core::printable(report.network_name),
+                               core::counted(report.devices, "device"), core::printable(report.sku),
+                               core::counted(report.clusters.size(), "cluster")),
+                   terminal_width);
 }
 
 /// What is known of accuracies, and how.
@@ -203,7 +201,7 @@ std::string caption(const StudyReport& report) {
     return wrapped(
         fmt::format("Latency: {} per inference, mean over {}, {} MACs: per image, and in "
                     "% of the unpruned network. {} {}",
-                    counted(report.batch, "image"), counted(report.devices, "device"),
+                    core::counted(report.batch, "image"), core::counted(report.devices, "device"),
                     latency_caption(report), accuracy_caption(report), failures_text(report)),
         terminal_width);
 }

@@ -2,7 +2,6 @@
 
 #include "hdap/core/text.hpp"
 #include "metric_text.hpp"
-#include "number_text.hpp"
 #include "verdict.hpp"
 
 #include <fmt/core.h>
@@ -71,9 +70,9 @@ std::string counts_sentence(const StudyReport& report) {
     if (unknown == all) return "";
     const char* none = unknown > 0 ? "is known to keep" : "keeps";
     return fmt::format("{} of the {} of the front {} the constraints {}. ",
-                       kept == 0 ? "None" : (kept == all ? "All" : grouped(kept)),
-                       counted(all, "network"), kept == 0 ? none : (kept == 1 ? "keeps" : "keep"),
-                       how_found(report));
+                       kept == 0 ? "None" : (kept == all ? "All" : core::grouped(kept)),
+                       core::counted(all, "network"),
+                       kept == 0 ? none : (kept == 1 ? "keeps" : "keep"), how_found(report));
 }
 
 std::string broken_sentence(const StudyReport& report) {
@@ -98,7 +97,7 @@ std::string unknown_sentence(const StudyReport& report) {
     if (latencies && accuracies) why += "; ";
     if (accuracies) why += "what was not fine-tuned was classified on a part of the images only";
     return fmt::format("Of {} of the front it is not known whether {} {}: {}. ",
-                       counted(static_cast<std::int64_t>(rows.size()), "network"), texts_of(bounds),
+                       core::counted(rows.size(), "network"), texts_of(bounds),
                        bounds.size() == 1 ? "holds" : "hold", why);
 }
 

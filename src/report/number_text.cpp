@@ -1,7 +1,5 @@
 #include "number_text.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -19,20 +17,6 @@ std::string fixed(double value, int decimals) {
     std::string text(buffer.data(), end);
     if (text.front() == '-' && text.find_first_not_of("-0.") == std::string::npos) text.erase(0, 1);
     return text;
-}
-
-std::string grouped(std::int64_t value) {
-    std::string text = std::to_string(value);
-    const std::size_t first_digit = value < 0 ? 1 : 0;
-    for (std::size_t i = text.size(); i > first_digit + 3;) {
-        i -= 3;
-        text.insert(i, ",");
-    }
-    return text;
-}
-
-std::string counted(std::int64_t count, const std::string& singular) {
-    return fmt::format("{} {}{}", grouped(count), singular, count == 1 ? "" : "s");
 }
 
 int decimals_for(double largest) {

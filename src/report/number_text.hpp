@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 namespace hdap::report {
@@ -8,12 +7,6 @@ namespace hdap::report {
 /// `value` with `decimals` digits after the point, independent of the locale, never "-0.00";
 /// "–" when it is not finite.
 std::string fixed(double value, int decimals);
-
-/// "2,000"
-std::string grouped(std::int64_t value);
-
-/// "1 device", "2,000 devices"
-std::string counted(std::int64_t count, const std::string& singular);
 
 /// Decimals that show `largest` of a column with four significant digits: 0 to 3.
 int decimals_for(double largest);

@@ -45,7 +45,7 @@ class Axis {
                     {"brief", "Top-1 accuracy, %"}};
         const std::string unit = text_.unit.empty() ? "" : ", " + text_.unit;
         const char* predicted = text_.predicted ? ", predicted" : "";
-        const std::string images = counted(report_.batch, "image");
+        const std::string images = core::counted(report_.batch, "image");
         const std::string heading = capitalised(text_.noun);
         return {{"name", text_.noun + predicted},
                 {"unit", text_.unit},

@@ -19,7 +19,7 @@ namespace hdap::report {
 namespace {
 
 std::string clusters_text(const StudyReport& report) {
-    return counted(static_cast<std::int64_t>(report.clusters.size()), "cluster");
+    return core::counted(report.clusters.size(), "cluster");
 }
 
 std::string page_head(const StudyReport& report) {
@@ -37,10 +37,10 @@ std::string page_head(const StudyReport& report) {
     html += "</style>\n</head>\n<body>\n<header>\n<p class=\"kicker\">hdap study</p>\n";
     html += "<h1>" + escaped(report.study_name) + "</h1>\n<p class=\"subject\">";
     html += fmt::format("{} pruned for a fleet of {} ({})", escaped(report.network_name),
-                        counted(report.devices, "device"), escaped(report.sku));
+                        core::counted(report.devices, "device"), escaped(report.sku));
     if (!report.data_name.empty()) html += " on " + escaped(report.data_name);
     return html + fmt::format(", {} per inference</p>\n</header>\n<main>\n",
-                              counted(report.batch, "image"));
+                              core::counted(report.batch, "image"));
 }
 
 /// A chart that report.js draws, or nothing when there is no ECharts.
@@ -63,7 +63,7 @@ std::string code_list(const std::vector<std::string>& words) {
 std::string search_sentence(const StudyReport& report) {
     std::string html;
     if (!report.history.empty())
-        html += counted(report.history.back().evaluations, "candidate") + " evaluated. ";
+        html += core::counted(report.history.back().evaluations, "candidate") + " evaluated. ";
     if (!report.objectives.empty()) html += "Minimised: " + code_list(report.objectives) + ". ";
     if (!report.constraints.empty()) html += "Constraints: " + code_list(report.constraints) + ".";
     return html.empty() ? "" : "<p>" + html + "</p>\n";
@@ -201,7 +201,7 @@ std::string cluster_table(const StudyReport& report) {
         const ClusterRow& row = report.clusters[k];
         html += fmt::format(
             "<tr><th scope=\"row\"><span class=\"swatch\" data-cluster=\"{0}\"></span>{0}</th>", k);
-        html += number_cell(static_cast<double>(row.devices), grouped(row.devices));
+        html += number_cell(static_cast<double>(row.devices), core::grouped(row.devices));
         html += number_cell(row.weight, fixed(100.0 * row.weight, 1));
         html += number_cell(row.unpruned_latency_ms,
                             fixed(row.unpruned_latency_ms, decimals_for(largest)));
@@ -219,18 +219,17 @@ std::string cluster_table(const StudyReport& report) {
 std::string fleet_section(const StudyReport& report) {
     std::string html = fmt::format("<section>\n<h2>Fleet</h2>\n<p>{} in {} by their benchmark "
                                    "latencies; {} in no dense group.</p>\n",
-                                   counted(report.devices, "device"), clusters_text(report),
-                                   counted(report.noise_devices, "noise device"));
+                                   core::counted(report.devices, "device"), clusters_text(report),
+                                   core::counted(report.noise_devices, "noise device"));
     html += "<div class=\"columns\">\n";
     if (!report.device_points.empty())
-        html += chart(
-            "chart-clusters", "Scatter chart of devices, coloured by cluster",
-            "Each mark is a device: its latency on two of the benchmark networks, "
-            "relative to the fleet’s median." +
-                (static_cast<std::int64_t>(report.device_points.size()) < report.devices
-                     ? fmt::format(" A sample of {} of the devices.",
-                                   grouped(static_cast<std::int64_t>(report.device_points.size())))
-                     : std::string()));
+        html += chart("chart-clusters", "Scatter chart of devices, coloured by cluster",
+                      "Each mark is a device: its latency on two of the benchmark networks, "
+                      "relative to the fleet’s median." +
+                          (static_cast<std::int64_t>(report.device_points.size()) < report.devices
+                               ? fmt::format(" A sample of {} of the devices.",
+                                             core::grouped(report.device_points.size()))
+                               : std::string()));
     if (report.k_distance.size() > 1)
         html += chart("chart-k-distance",
                       "Line chart of the sorted distances between neighbouring devices",

@@ -1,8 +1,8 @@
 #include "verdict.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/report/holds.hpp"
-#include "number_text.hpp"
 
 #include <fmt/core.h>
 
@@ -165,13 +165,13 @@ bool fleet_latency_known(const StudyReport& report) {
 std::string how_simulated(const StudyReport& report) {
     return report.simulated_devices >= report.devices
                ? "each one simulated"
-               : grouped(report.simulated_devices) + " of them simulated";
+               : core::grouped(report.simulated_devices) + " of them simulated";
 }
 
 std::string failures_text(const StudyReport& report) {
     if (report.failed == 0) return "";
     return fmt::format("{} of {} could not be measured and {} as infeasible.",
-                       grouped(report.failed), counted(report.evaluated, "candidate"),
+                       core::grouped(report.failed), core::counted(report.evaluated, "candidate"),
                        report.failed == 1 ? "counts" : "count");
 }
 

@@ -1,5 +1,6 @@
 #include "verdict_section.hpp"
 
+#include "hdap/core/text.hpp"
 #include "hdap/report/holds.hpp"
 #include "html_text.hpp"
 #include "metric_text.hpp"
@@ -36,7 +37,7 @@ std::string best_sentence(const StudyReport& report, const Verdict& verdict) {
     std::string html =
         fmt::format("{}: {} over {} than the unpruned network, at ", escaped(verdict.best->id),
                     strong(fmt::format("{} {}", times_lower(verdict.best->speedup), latency)),
-                    counted(report.devices, "device"));
+                    core::counted(report.devices, "device"));
     if (!verdict.by_accuracy)
         return html + strong(percent(macs_share(report, *verdict.best), 0) + " of its MACs") +
                (knows_accuracies(report) ? ". Its accuracy was not measured."

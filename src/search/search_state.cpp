@@ -41,11 +41,12 @@ std::string infeasibility_report(const SearchProblem& problem, const SearchState
             best = i;
         }
     }
-    std::string text = fmt::format(
-        "none of {} meets the constraints{}; the nearest one misses",
-        core::counted(log.size(), "candidate"),
-        log.failures() == 0 ? ""
-                            : fmt::format(" ({} of them could not be measured)", log.failures()));
+    std::string text =
+        fmt::format("none of {} meets the constraints{}; the nearest one misses",
+                    core::counted(log.size(), "candidate"),
+                    log.failures() == 0 ? ""
+                                        : fmt::format(" ({} of them could not be measured)",
+                                                      core::grouped(log.failures())));
     for (const Constraint& constraint : problem.goal.constraints) {
         const double value = log.value(best, constraint.metric);
         const double miss = violation(constraint, value, log.reference(constraint.metric));

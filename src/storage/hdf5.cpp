@@ -162,13 +162,6 @@ std::string missing_filter(hid_t dataset) {
     return "";
 }
 
-std::size_t element_count(const Shape& shape) {
-    std::size_t count = 1;
-    for (const std::size_t extent : shape)
-        count *= extent;
-    return count;
-}
-
 std::string shape_text(const Shape& shape) {
     std::string text = "[";
     for (std::size_t i = 0; i < shape.size(); ++i)
@@ -181,6 +174,13 @@ void require(bool ok, const std::string& what) {
 }
 
 } // namespace
+
+std::size_t element_count(std::span<const std::size_t> shape) {
+    std::size_t count = 1;
+    for (const std::size_t extent : shape)
+        count *= extent;
+    return count;
+}
 
 // ---------------------------------------------------------------------------------------- writer
 
@@ -296,7 +296,7 @@ void Hdf5Writer::append_rows(const std::string& path, std::span<const T> values)
     H5Sget_simple_extent_dims(old_space.get(), start.data(), nullptr);
     std::vector<hsize_t> part = start;
     part[0] = 1;
-    const std::size_t row = element_count({part.begin(), part.end()});
+    const std::size_t row = element_count(Shape(part.begin(), part.end()));
     if (values.size() % row != 0)
         throw core::InternalError(
             fmt::format("cannot append to data set {}: {} values are no whole number of rows of {}",

@@ -65,7 +65,7 @@ void check_image_counts(const Settings& settings, std::int64_t train) {
                         core::counted(train, "training image"),
                         finetunes ? "data.held_out, data.recalibration_images and finetune.images"
                                   : "data.held_out and data.recalibration_images",
-                        needed));
+                        core::grouped(needed)));
 }
 
 ImageSplits splits_on_every_rank(const parallel::Job& job, const Settings& settings) {
@@ -80,16 +80,13 @@ ImageSplits splits_on_every_rank(const parallel::Job& job, const Settings& setti
 /// to tell of a file that says something else than the settings.
 std::string share_normalisation(const Settings& settings, network::Prunable& network,
                                 ImageSplits& splits) {
-    const network::NormalisationChoice& choice = settings.data.normalisation;
-    const bool has_images = splits.train.count > 0;
     const auto told = network.normalisation;
-    if (!has_images && !told && choice == network::NormalisationChoice()) return "";
-    const std::int64_t channels = network::infer_shapes(network.network).front().channels;
-    const network::Normalisation files =
-        told ? *told
-             : (has_images ? accuracy::normalisation_of(splits.train)
-                           : network::no_normalisation(channels));
-    network.normalisation = network::choose_normalisation(choice, files, channels);
+    network.normalisation = network::choose_normalisation(
+        settings.data.normalisation, told,
+        splits.train.count > 0 ? std::optional(accuracy::normalisation_of(splits.train))
+                               : std::nullopt,
+        network::infer_shapes(network.network).front().channels);
+    if (!network.normalisation) return "";
     for (accuracy::ImageData* split : {&splits.train, &splits.held_out, &splits.test})
         if (split->count > 0)
             accuracy::use_normalisation(*split, *network.normalisation, network.network.name);

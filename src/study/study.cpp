@@ -285,8 +285,8 @@ class Study {
         const std::string layers = fmt::format(
             "{} no batch norms", core::counted(missing, "convolution has", "convolutions have"));
         if (norms.images > 0)
-            job_.log.info(fmt::format("{} (folded away?): inserted, from {} training images",
-                                      layers, norms.images));
+            job_.log.info(fmt::format("{} (folded away?): inserted, from {}", layers,
+                                      core::counted(norms.images, "training image")));
         else if (!run_->evaluator)
             job_.log.info(layers + "; none are inserted, as accuracies play no part");
         else if (inputs_.accuracy.images.train.count == 0)

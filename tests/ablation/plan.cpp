@@ -186,6 +186,8 @@ TEST_CASE("a plan spans the grid of its axes, the last one fastest") {
     CHECK(plan.cells[0].overrides == Texts{"search.population=16", "study.seed=1"});
     CHECK(plan.cells[5].overrides == Texts{"search.population=32", "study.seed=3"});
     CHECK(plan.cells[5].labels == Texts{"32", "3"});
+    CHECK(ablation::labels_of(plan, 0) == Texts{"16", "32"});
+    CHECK(ablation::labels_of(plan, 1) == Texts{"1", "2", "3"});
     const auto settings = ablation::cell_settings(plan, plan.cells[4]);
     CHECK(settings.search.parameters.population == 32);
     CHECK(settings.search.parameters.seed == 2);

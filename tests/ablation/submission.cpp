@@ -179,6 +179,20 @@ TEST_CASE("a limit of the cluster's is passed on with what was submitted before,
     CHECK(submit().tasks() == 3);
 }
 
+TEST_CASE("what a submission without a job's id may have queued keeps its list of cells") {
+    const ThreeCells three;
+    const test::TemporaryFolder programs;
+    std::ofstream(programs / "sbatch") << "#!/bin/sh\necho 'Submitted, see the portal'\n";
+    std::ofstream(programs / "scontrol") << "#!/bin/sh\nexit 1\n";
+    for (const char* name : {"sbatch", "scontrol"})
+        std::filesystem::permissions(programs / name, std::filesystem::perms::owner_all);
+    const OtherPath path(programs.path().string() + ":" + std::getenv("PATH"));
+    CHECK_THROWS_WITH(
+        ablation::submit(three.plan, three.folder, "plan.toml", ThreeCells::parameters()),
+        Contains("no job's id but 'Submitted, see the portal': ") && !Contains("refused"));
+    CHECK(std::filesystem::exists(three.temporary / "array-1.txt"));
+}
+
 TEST_CASE("a cluster without job arrays is a UsageError that names the way without") {
     const ThreeCells three;
     const ScriptedSlurm slurm("MaxArraySize = 0", 9);

@@ -105,8 +105,10 @@ TEST_CASE("options set settings of every kind") {
 TEST_CASE("the help says comment, choices, range and default") {
     Example example;
     const std::string help = example.app.help();
-    CHECK_THAT(help, Contains("Points") && Contains("in [0 - 10]") && Contains("=5"));
-    CHECK_THAT(help,
-               Contains("What is compared") && Contains("{level,shape}") && Contains("=level"));
+    // Versions of CLI11 write defaults as "=5" or as "[5]".
+    CHECK_THAT(help, Contains("Points") && Contains("in [0 - 10]") &&
+                         (Contains("=5") || Contains("[5]")));
+    CHECK_THAT(help, Contains("What is compared") && Contains("{level,shape}") &&
+                         (Contains("=level") || Contains("[level]")));
     CHECK_THAT(help, Contains("--augment,--no-augment") && Contains("Flips (default: yes)"));
 }

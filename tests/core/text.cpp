@@ -34,6 +34,22 @@ TEST_CASE("control characters from outside are not printed, others are") {
     CHECK(printable("").empty());
 }
 
+TEST_CASE("a character of UTF-8 is told from bytes that are none") {
+    CHECK(character_bytes("") == 0);
+    CHECK(character_bytes("ab") == 1);
+    CHECK(character_bytes(std::string_view("\0", 1)) == 1);
+    CHECK(character_bytes("ß.") == 2);
+    CHECK(character_bytes("…") == 3);
+    CHECK(character_bytes("\xED\x9F\xBF") == 3);
+    CHECK(character_bytes("\xF4\x8F\xBF\xBF") == 4);
+    for (const char* none : {"\x80", "\xE4t", "\xC3", "\xE2\x82", "\xE2\x82.", "\xFF",
+                             "\xC1\xBF", // longer than it needs to be
+                             "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF",
+                             "\xED\xA0\x80",                          // half of a pair of UTF-16
+                             "\xF4\x90\x80\x80", "\xF5\x80\x80\x80"}) // beyond the last one
+        CHECK(character_bytes(none) == 0);
+}
+
 TEST_CASE("columns are characters, not bytes") {
     CHECK(display_width("") == 0);
     CHECK(display_width("abc") == 3);
@@ -63,9 +79,13 @@ TEST_CASE("numbers and durations print for people") {
     CHECK(significant(std::numeric_limits<double>::quiet_NaN()) == "–");
     CHECK(shortest(0.1) == "0.1");
     CHECK(shortest(1.0) == "1");
-    CHECK(counted(std::size_t{1}, "device") == "1 device");
-    CHECK(counted(std::size_t{0}, "device") == "0 devices");
-    CHECK(counted(std::int64_t{2}, "latency", "latencies") == "2 latencies");
+    CHECK(grouped(0) == "0");
+    CHECK(grouped(999) == "999");
+    CHECK(grouped(1000) == "1,000");
+    CHECK(grouped(std::size_t{1234567}) == "1,234,567");
+    CHECK(grouped(-999) == "-999");
+    CHECK(grouped(-123456) == "-123,456");
+    CHECK(grouped(std::numeric_limits<std::int64_t>::min()) == "-9,223,372,036,854,775,808");
     CHECK(duration_text(0.44) == "0.4 s");
     CHECK(duration_text(59.4) == "59 s");
     CHECK(duration_text(185) == "3 min 05 s");
@@ -78,7 +98,7 @@ TEST_CASE("numbers and durations print for people") {
 TEST_CASE("one thing is counted in the singular, none and many in the plural") {
     CHECK(counted(1, "device") == "1 device");
     CHECK(counted(0, "device") == "0 devices");
-    CHECK(counted(std::size_t{12}, "device") == "12 devices");
+    CHECK(counted(std::size_t{12345}, "device") == "12,345 devices");
     CHECK(counted(1, "class", "classes") == "1 class");
     CHECK(counted(2, "class", "classes") == "2 classes");
     CHECK(counted(-1, "genome") == "-1 genomes");

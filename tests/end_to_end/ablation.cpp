@@ -177,6 +177,9 @@ TEST_CASE("an ablation is planned, grows, and says what its plan has no more") {
     CHECK_THAT(grown.output,
                Contains("left alone, as the plan has them no more: " + done.filename().string()));
     CHECK(tiny.call("run", "p", {"--time-limit", "soon"}).exit_code == 2);
+    const Outcome none = tiny.call("run", "p", {"--cells", ""});
+    CHECK(none.exit_code == 2);
+    CHECK_THAT(none.errors, Contains("--cells: names no cell"));
 }
 
 TEST_CASE("a cell runs on several ranks with a launcher", "[mpi]") {

@@ -61,6 +61,16 @@ TEST_CASE("Devices are measured one after the other into one fleet") {
     CHECK_THAT(clusters.output, Contains("of 2 devices"));
 }
 
+TEST_CASE("A single benchmark, which has no rank among others, has no tau") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const auto measured = study.call({.ranks = 0}, measure(study, {"--set", "fleet.benchmarks=1"}));
+    check_outcome(measured, 0, "");
+    CHECK_THAT(measured.output, Contains("tau") && Contains(" –") && !Contains("nan"));
+    const auto info = study.call({.ranks = 0}, {"fleet", "info", study / "fleet.h5"});
+    CHECK_THAT(info.output,
+               Contains("measured in 2 rounds; differences below") && !Contains("nan"));
+}
+
 TEST_CASE("The measured benchmarks are those of the study's synthetic fleet") {
     const TinyStudy study(TinyStudy::Weights::initial);
     check_outcome(study.call({.ranks = 0}, measure(study, {})), 0, "");

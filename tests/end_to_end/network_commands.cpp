@@ -73,6 +73,10 @@ TEST_CASE("a network keeps its accuracy as HDF5, ONNX and TorchScript, and is pr
     };
     const json expected = as_json(study, with(with({"eval"}, source), data));
     CHECK(expected["top1"] > 0.8);
+    const std::string latin = folder + "gro\xDF.h5"; // no UTF-8, as JSON must be
+    std::filesystem::copy(folder + "images.h5", latin);
+    CHECK(as_json(study, with(with({"eval"}, source), {"--data", latin}))["data"] ==
+          folder + "gro\uFFFD.h5");
     output(study,
            with(with({"export"}, source), {"--classes", "3", "--channels", "1", "--image-size",
                                            "16", "--out", folder + "whole.h5", "--out",
@@ -219,7 +223,7 @@ TEST_CASE("another normalisation is told, can be said, and is remembered in ever
         CHECK(found["top1"] == expected["top1"]);
     }
     refuses(study, with(with({"eval", "--channels", "bgr"}, source), data), 2,
-            {"data.channels (--channels) is bgr", "1 channels"});
+            {"data.channels (--channels) is bgr", "1 channel instead"});
     refuses(study, with(with({"eval", "--channels", "1"}, source), data), 2,
             {"--channels: the images of --data tell that"});
     refuses(study, {"export", folder + "said.h5", "--channels", "grb", "--out", folder + "x.h5"}, 2,

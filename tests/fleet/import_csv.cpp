@@ -28,7 +28,7 @@ Fleet parsed(const std::string& text, const CsvSelection& selection = {},
 
 TEST_CASE("malformed CSV is refused with file, line and value") {
     const std::vector<std::pair<std::string, std::string>> cases = {
-        {"", "empty"},
+        {"", "fleet.csv: the file is empty"},
         {"\n\n", "empty"},
         {"device,benchmark,run,latency_ms\n", "fleet.csv:1: no column 'device_id'"},
         {"device_id,benchmark,run,run,latency_ms\n", "fleet.csv:1: two columns 'run'"},
@@ -43,7 +43,7 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {header + "a,r,0,-3\n", "latency_ms is '-3'"},
         {header + "a,r,0,0\n", "latency_ms is '0'"},
         {header + "a,r,0,1e999\n", "latency_ms is '1e999'"},
-        {header + "a,r,1.5,1\n", "run is '1.5'"},
+        {header + "a,r,1.0,1\n", "run is '1.0', expected a whole number"},
         {header + "a,r,99999999999999999999,1\n", "run is"},
         {header + ",r,0,1\n", "device_id is ''"},
         {header + std::string(300, 'x') + ",r,0,1\n", "device_id is 'xxx"},
@@ -258,7 +258,7 @@ TEST_CASE("a file of distinct devices and benchmarks needs no table of their pro
     std::string text = header;
     for (int i = 0; i < 20'000; ++i)
         text += "d" + std::to_string(i) + ",b" + std::to_string(i) + ",0,1\n";
-    CHECK_THROWS_WITH(parsed(text), Catch::Contains("none of the 20000 devices"));
+    CHECK_THROWS_WITH(parsed(text), Catch::Contains("none of the 20,000 devices"));
 }
 
 TEST_CASE("a file that cannot be read is a DataError that names it") {

@@ -89,6 +89,7 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
          "are they the same?"},
         {[](Fleet& f) { f.device_ids[4] = "Ger\xE4t"; }, "1 of 40 device ids"},
         {[](Fleet& f) { f.device_ids[4] = "\xE2\x82"; }, "not in UTF-8"},
+        {[](Fleet& f) { f.benchmark_names[1] = "gro\xDF"; }, "1 of 4 benchmark names"},
         {[](Fleet& f) { f.device_ids[4] = "3.56938E+14"; }, "1 of 40 device ids ('3.56938E+14')"},
         {[](Fleet& f) {
              for (std::size_t i = 0; i < 40; ++i)
@@ -107,9 +108,10 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
 }
 
 TEST_CASE("names that a spreadsheet made of long numbers are known from others") {
-    for (const char* name : {"3.56938E+14", "3,56938E+14", "3E+14", "1.5e12"})
+    for (const char* name : {"3.56938E+14", "3,56938E+14", "3E+14", "1.5e12", "1E+308"})
         CHECK(is_rounded_number(name));
-    for (const char* name : {"", "E+14", "nx-1", "3.56938", "356938035643809", "3.5E-14", "1e5",
-                             "3.569380356438E+12", "33.5E+14", "3.5E+14x", "0E+14", "3xE+14"})
+    for (const char* name :
+         {"", "E+14", "nx-1", "3.56938", "356938035643809", "3.5E-14", "1e5", "3.569380356438E+12",
+          "33.5E+14", "3.5E+14x", "0E+14", "3xE+14", "4e123456", "1e309"})
         CHECK_FALSE(is_rounded_number(name));
 }

@@ -45,7 +45,7 @@ TEST_CASE("a malformed table of recorded latencies is refused with file, line an
         {header + ",8,4,1\n", "device_id is ''"},
         {header + "x,8,4,-1\n", "latency_ms is '-1'"},
         {header + "x,8,4,nan\n", "latency_ms is 'nan'"},
-        {header + "x,8,4,1\nx,8.0,4,1\n", "t.csv:3: keep_a is '8.0', expected a number"},
+        {header + "x,8,4,1\nx,8.0,4,1\n", "t.csv:3: keep_a is '8.0', expected a whole number"},
         {header + "x,8,4,1\nx,7,4,1\n", "t.csv:3: keep_a is 7, which the search space does not"},
         {header + "x,8,4,1\nx,8,1,1\n", "keep_b is 1, which the search space does not allow "
                                         "(nearest: 2, all: 4)"},
@@ -67,6 +67,12 @@ TEST_CASE("all lines of a recorded table that cannot be used are told at once", 
                       Catch::Contains("t.csv: 4 of 5 lines cannot be used: 2 × a candidate that") &&
                           Catch::Contains("(lines 3, 5)") &&
                           Catch::Contains("line 3: keep_a is 7"));
+    // Also where another device's line comes first.
+    CHECK_THROWS_WITH(parsed("device_id,run,keep_a,keep_b,latency_ms\n"
+                             "x,1,8,4,1\ny,1,8,4,1\ny,1,8,4,2\nx,1,8,4,2\n"
+                             "y,1,8,4,3\nx,1,8,4,3\n"),
+                      Catch::Contains("4 × a repeated run (lines 4, 5, 6, …); line 4: run 1 of "
+                                      "this candidate on device 'y' is in line 3 already"));
     const RecordedTable table =
         parsed("device_id;keep_a;keep_b;latency_ms\r\n x ;8;4;1,5\r\nx;4;2;0,5\r\n");
     CHECK(table.device_ids == std::vector<std::string>{"x"});

@@ -219,6 +219,20 @@ TEST_CASE("infer_shapes follows strides, paddings and pooling") {
     CHECK(shapes[6] == TensorShape{10, {1, 1}});
 }
 
+TEST_CASE("count_readers counts every use of a node, the network's own included") {
+    Network network =
+        network_of({input(3), plain(Operator::relu, "relu", {0}),
+                    plain(Operator::add, "add", {0, 1}), plain(Operator::add, "twice", {1, 1})});
+    CHECK(count_readers(network) == std::vector<std::size_t>{2, 3, 0, 1});
+    network.outputs = {2, 1, 2};
+    CHECK(count_readers(network) == std::vector<std::size_t>{2, 4, 2, 0});
+}
+
+TEST_CASE("a shape's text is its channels and their extent") {
+    CHECK(text_of({1, {28, 30}}) == "1 channel of 28 x 30");
+    CHECK(text_of({1280, {7, 7}}) == "1,280 channels of 7 x 7");
+}
+
 TEST_CASE("is_depthwise asks for one output channel per input channel") {
     CHECK(is_depthwise(conv(0, 8, 8), 8));
     CHECK_FALSE(is_depthwise(conv(0, 16, 8), 8));

@@ -28,7 +28,8 @@ TEST_CASE("an order of channels that is none, or of other than three, is refused
     CHECK_THROWS_WITH(parse_normalisation("[0]", "[1]", "grb", "m.onnx"),
                       Contains("m.onnx: normalize_channels is 'grb'"));
     CHECK_THROWS_WITH(parse_normalisation("[0]", "[1]", "bgr", "m.onnx"),
-                      Contains("m.onnx") && Contains("1 channels instead of 3"));
+                      Contains("m.onnx") &&
+                          Contains("normalize_mean is of 1 channel instead of 3"));
 }
 
 TEST_CASE("text that is no normalisation is refused with its source") {

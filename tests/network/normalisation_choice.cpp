@@ -44,8 +44,21 @@ TEST_CASE("a choice that fits neither the channels nor the scale is refused with
     CHECK_THAT(refusal({.deviation = {58.4}}), Contains("set data.scale (--scale) to 255"));
     CHECK_THAT(refusal({.deviation = {1e-4}, .scale = 255.0}), Contains("must be 1e-6 or more"));
     CHECK_THAT(refusal({.order = ChannelOrder::bgr}, 1),
-               Contains("data.channels (--channels) is bgr") && Contains("1 channels"));
+               Contains("data.channels (--channels) is bgr") && Contains("1 channel instead of 3"));
+    CHECK_THAT(refusal({.mean = {0.5, 0.5}}, 1), Contains("images with 1 channel; give"));
     CHECK(refusal({.mean = {127.5}, .deviation = {127.5}, .scale = 255.0}) == "no error");
+}
+
+TEST_CASE("the network's file is asked before the images; nothing is made up but what is chosen") {
+    const Normalisation own{{0.5, 0.5, 0.5}, {0.2, 0.2, 0.2}};
+    const NormalisationChoice mean{.mean = {0.1}};
+    CHECK(choose_normalisation({}, of_file, own, 3) == of_file);
+    CHECK(choose_normalisation({}, std::nullopt, own, 3) == own);
+    CHECK(choose_normalisation({}, std::nullopt, std::nullopt, 3) == std::nullopt);
+    CHECK(choose_normalisation(mean, of_file, own, 3)->deviation == of_file.deviation);
+    CHECK(choose_normalisation(mean, std::nullopt, own, 3)->deviation == own.deviation);
+    CHECK(choose_normalisation(mean, std::nullopt, std::nullopt, 3)->deviation ==
+          std::vector<double>(3, 1.0));
 }
 
 TEST_CASE("what a choice leaves open is as the files say") {

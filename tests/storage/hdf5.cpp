@@ -52,6 +52,12 @@ TEST_CASE("rows that are appended are read back, however many there come") {
           std::vector<std::int32_t>(rows.end() - 100, rows.end()));
 }
 
+TEST_CASE("a shape has the product of its extents, a scalar one element") {
+    CHECK(storage::element_count(storage::Shape{2, 3, 4}) == 24);
+    CHECK(storage::element_count(storage::Shape{2, 0}) == 0);
+    CHECK(storage::element_count({}) == 1);
+}
+
 TEST_CASE("bytes that are no HDF5 file are a DataError that names the file") {
     const std::string text = "this is no HDF5 file";
     std::vector<std::byte> bytes(text.size());

@@ -94,6 +94,9 @@ Plan parse_plan(const std::string& text, const std::filesystem::path& file);
 /// The settings of one cell. Throws ConfigError.
 study::Settings cell_settings(const Plan& plan, const Cell& cell);
 
+/// The labels of an axis, each once, in the order of the cells.
+std::vector<std::string> labels_of(const Plan& plan, std::size_t axis);
+
 /// The cells as CSV (RFC 4180): index (from 1), id, one column per axis, and the overrides,
 /// separated by blanks.
 std::string manifest_csv(const Plan& plan);

@@ -58,7 +58,8 @@ Submission plan_submission(const Plan& plan, const Folder& folder,
 /// HDAP_ABLATION (the folder) and HDAP_PROGRAM are in its environment, too. The job is noted in
 /// array-N.toml beside that file. One submission at a time.
 /// Throws UsageError when sbatch is missing or refuses an array, with what it said and the arrays
-/// that it took before (they stay submitted), and when another submission is under way.
+/// that it took before (they stay submitted), or does not say which job it made, and when another
+/// submission is under way.
 Submission submit(const Plan& plan, const Folder& folder, const std::filesystem::path& plan_file,
                   const SubmissionParameters& parameters);
 

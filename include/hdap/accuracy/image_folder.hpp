@@ -63,9 +63,9 @@ using ImageFolderProgress = std::function<bool(std::int64_t done, std::int64_t t
 /// any number of them. Mean and deviation are the train split's. Memory: all paths, and a batch of
 /// images; up to 1 GB a thread for images of 64 megapixels.
 ///
-/// Throws UsageError for a split where train/ or test/ is there. Throws DataError for a missing
-/// folder, fewer than two classes, a class of test that train lacks,
-/// a split without images, or more corrupt images than parameters.max_corrupt: it then names the
+/// Throws UsageError for a split where train/ or test/ hold folders, or are there both. Throws
+/// DataError for a missing folder, fewer than two classes, a class of test that train lacks, a
+/// split without images, or more corrupt images than parameters.max_corrupt: it then names the
 /// first ten. Throws InternalError when the disk has no space.
 ImageFolderReport pack_image_folder(const std::filesystem::path& folder,
                                     const std::filesystem::path& output,

@@ -27,6 +27,9 @@ std::string join(std::span<const std::string> words, std::string_view separator 
 /// break nor a terminal's control sequence from outside reaches the terminal.
 std::string printable(std::string_view text);
 
+/// Bytes of the character of UTF-8 that `text` begins with; 0 when it begins with none.
+std::size_t character_bytes(std::string_view text);
+
 /// Columns that UTF-8 text takes on a terminal: its characters, none of them wide or combining.
 std::size_t display_width(std::string_view text);
 
@@ -43,7 +46,16 @@ std::string shortest(double value);
 /// A double for people: `digits` significant digits, no exponent for everyday magnitudes.
 std::string significant(double value, int digits = 4);
 
-/// "1 device", "2 devices"; `plural` where that is not the singular with an s.
+/// "2,000"
+std::string grouped(std::int64_t value);
+
+/// The same of other integers.
+template <std::integral Value>
+std::string grouped(Value value) {
+    return grouped(static_cast<std::int64_t>(value));
+}
+
+/// "1 device", "2,000 devices"; `plural` where that is not the singular with an s.
 std::string counted(std::int64_t count, std::string_view singular, std::string_view plural = {});
 
 /// The same of other integers.

@@ -8,7 +8,8 @@
 namespace hdap::fleet {
 
 /// Whether a name is a number that lost digits: "3.56938E+14", as spreadsheets write a number of
-/// more digits than a cell shows.
+/// more digits than a cell shows. Hexadecimal ones such as "4e123456" are none: spreadsheets have
+/// no number as large.
 bool is_rounded_number(const std::string& name);
 
 /// What a valid fleet's latencies and names make one doubt, as sentences for the user, with the

@@ -97,6 +97,12 @@ std::size_t node_named(const Network& network, const std::string& name);
 /// `network.outputs`, or the last node where that is empty. The network must have nodes.
 std::vector<std::size_t> output_nodes(const Network& network);
 
+/// How many nodes read each node, plus how often the network returns it. Complexity: O(nodes).
+std::vector<std::size_t> count_readers(const Network& network);
+
+/// "3 channels of 32 x 32"
+std::string text_of(const TensorShape& shape);
+
 /// The output shape of every node. Complexity: O(nodes).
 ///
 /// Also proves that the network is sound: names are unique and without '/', exactly the first node

@@ -28,6 +28,13 @@ struct NormalisationChoice {
 Normalisation choose_normalisation(const NormalisationChoice& choice, const Normalisation& files,
                                    std::int64_t channels);
 
+/// The same, of what the network's file `told`, else of the `own` one of the images; nothing where
+/// nobody says anything.
+std::optional<Normalisation> choose_normalisation(const NormalisationChoice& choice,
+                                                  const std::optional<Normalisation>& told,
+                                                  const std::optional<Normalisation>& own,
+                                                  std::int64_t channels);
+
 /// What leaves pixels of 0 to 1 as they are.
 Normalisation no_normalisation(std::int64_t channels);
 

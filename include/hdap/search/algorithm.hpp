@@ -61,10 +61,9 @@ enum class GeneLayout {
 /// What algorithms are set by; each reads what it needs.
 struct AlgorithmParameters {
     std::int64_t population = 32; ///< candidates per generation; [2, 1000000]
-    double max_step = 1; ///< largest share of a group's channels that one round prunes; (0, 1]
     std::uint64_t seed = 1;
     GeneLayout genes = GeneLayout::group;
-    double max_step = 1; ///< largest share of a group's channels that is pruned, in ncs; (0, 1]
+    double max_step = 1; ///< largest share of a group's channels that one round prunes; (0, 1]
     Nsga2Parameters nsga2 = {};
     NcsParameters ncs = {};
 };

@@ -19,6 +19,10 @@ concept Element =
     std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
 
 using Shape = std::vector<std::size_t>;
+
+/// The product of the extents; of a scalar, which has none, 1.
+std::size_t element_count(std::span<const std::size_t> shape);
+
 /// A list is of at most 4,096 numbers.
 using AttributeValue = std::variant<std::int64_t, double, std::string, std::vector<double>>;
 

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace hdap::accuracy {
@@ -80,26 +81,12 @@ std::string last_line(const std::string& text) {
     return text.substr(first, last - first + 1);
 }
 
-/// How many bytes the character of UTF-8 that begins at `at` takes; 0 when none does.
-std::size_t character_length(const std::string& text, std::size_t at) {
-    const auto first = static_cast<unsigned char>(text[at]);
-    const std::size_t length = first < 0x80U                      ? 1
-                               : first >= 0xC2U && first < 0xE0U  ? 2
-                               : first >= 0xE0U && first < 0xF0U  ? 3
-                               : first >= 0xF0U && first <= 0xF4U ? 4
-                                                                  : 0;
-    if (at + length > text.size()) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((static_cast<unsigned char>(text[at + i]) & 0xC0U) != 0x80U) return 0;
-    return length;
-}
-
 /// A line as a message quotes it: not long, and of UTF-8 without control characters.
 std::string quotable(const std::string& line) {
     constexpr std::size_t most_bytes = 200;
     std::string text;
     for (std::size_t at = 0; at < line.size() && text.size() < most_bytes;) {
-        const std::size_t length = character_length(line, at);
+        const std::size_t length = core::character_bytes(std::string_view(line).substr(at));
         text += length == 0 ? "?" : line.substr(at, length);
         at += std::max<std::size_t>(length, 1);
     }

@@ -119,8 +119,12 @@ std::optional<std::string> folder_called(const fs::path& folder,
     return std::nullopt;
 }
 
+bool is_any(const std::string& /*name*/) {
+    return true;
+}
+
 std::optional<std::string> train_folder_in(const fs::path& folder) {
-    return folder_called(folder, train_names, [](const std::string&) { return true; });
+    return folder_called(folder, train_names, is_any);
 }
 
 /// An unlabelled test set, as some data sets have it, does not count.
@@ -130,14 +134,23 @@ std::optional<std::string> test_folder_in(const fs::path& folder) {
     });
 }
 
-/// What to do with a folder without train/.
+/// One of the two in a folder that is split already. A class may be called "train", too, but holds
+/// images, and has no class "test" beside it.
+std::optional<std::string> split_folder_in(const fs::path& folder) {
+    auto train = train_folder_in(folder);
+    if (train && folder_called(folder, test_names, is_any)) return train;
+    return train && !folders_in(folder, *train).empty() ? train : test_folder_in(folder);
+}
+
+/// What to do with a folder without a train/ that holds classes.
 [[noreturn]] void fail_without_train(const fs::path& folder) {
     const std::vector<std::string> folders = folders_in(folder);
     if (folders.size() > 1)
-        fail(folder, fmt::format("holds no train/. If its {} folders are the classes ({}), "
-                                 "--split 0.8 takes 80 % of each one's images for training and "
-                                 "keeps the others for tests",
-                                 folders.size(), some_of(folders)));
+        fail(folder,
+             fmt::format("holds no train/ with classes. If its {} folders are the classes ({}), "
+                         "--split 0.8 takes 80 % of each one's images for training and "
+                         "keeps the others for tests",
+                         folders.size(), some_of(folders)));
     const std::string hint = folders.empty()
                                  ? ""
                                  : fmt::format("; perhaps {} is the folder to pack",
@@ -148,8 +161,8 @@ std::optional<std::string> test_folder_in(const fs::path& folder) {
 std::vector<std::string> classes_in(const fs::path& folder) {
     auto classes = folders_in(folder);
     if (classes.size() < 2 || classes.size() > most_classes)
-        fail(folder, fmt::format("holds {} folder{}, one for each class: must be in [2, {}]{}",
-                                 classes.size(), classes.size() == 1 ? "" : "s", most_classes,
+        fail(folder, fmt::format("holds {}, one for each class: must be in [2, {}]{}",
+                                 core::counted(classes.size(), "folder"), most_classes,
                                  classes.size() == 1 ? "; it is " + some_of(classes) : ""));
     return classes;
 }
@@ -242,7 +255,8 @@ void remark_others(const fs::path& folder, const std::string& train, const std::
 FolderListing list_splits(const fs::path& folder, Remarks& remarks) {
     if (!is_folder(folder)) fail(folder, "is not a folder");
     const auto train = train_folder_in(folder);
-    if (!train) fail_without_train(folder);
+    const bool is_class = !split_folder_in(folder) && folders_in(folder).size() > 1;
+    if (!train || is_class) fail_without_train(folder);
     FolderListing listing;
     listing.classes = classes_in(folder / *train);
     const auto test = test_folder_in(folder);
@@ -288,12 +302,10 @@ void split_class(std::span<const ImagePath> images, const ImageFolderParameters&
 FolderListing split_classes(const fs::path& folder, const ImageFolderParameters& parameters,
                             Remarks& remarks) {
     if (!is_folder(folder)) fail(folder, "is not a folder");
-    for (const auto& found : {train_folder_in(folder), test_folder_in(folder)})
-        if (found)
-            throw core::UsageError(fmt::format(
-                "--split is for a folder of classes, but {} holds {}/; leave it out, or pack {}",
-                core::printable(folder.string()), *found,
-                core::printable((folder / *found).string())));
+    if (const auto found = split_folder_in(folder))
+        throw core::UsageError(fmt::format(
+            "--split is for a folder of classes, but {} holds {}/; leave it out, or pack {}",
+            core::printable(folder.string()), *found, core::printable((folder / *found).string())));
     FolderListing listing;
     listing.classes = classes_in(folder);
     const auto images = Lister(folder, remarks).list({}, listing.classes);
@@ -302,6 +314,9 @@ FolderListing split_classes(const fs::path& folder, const ImageFolderParameters&
             return image.label != first->label;
         });
         split_class({first, last}, parameters, listing);
+        if (last - first == 1)
+            remarks.add("classes of one image, which is a training image",
+                        listing.classes[static_cast<std::size_t>(first->label)]);
         first = last;
     }
     if (listing.test.empty())

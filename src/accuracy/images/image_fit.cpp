@@ -12,11 +12,6 @@ namespace {
 
 using network::TensorShape;
 
-std::string text_of(const TensorShape& shape) {
-    return fmt::format("{} of {} x {}", core::counted(shape.channels, "channel"),
-                       shape.extent.height, shape.extent.width);
-}
-
 /// What makes images fit a network that takes others.
 std::string size_remedy(const TensorShape& wanted) {
     const bool square = wanted.extent.height == wanted.extent.width;
@@ -33,7 +28,7 @@ std::string class_remedy(std::int64_t outputs, std::int64_t classes) {
         return fmt::format("where one of them stands for the background, leave it out of the "
                            "network's last layer, or pack the images with {} classes, one of them "
                            "without images",
-                           outputs);
+                           core::grouped(outputs));
     if (outputs == 1 && classes == 2)
         return "a single sigmoid for two classes becomes two outputs by a row of zeros before that "
                "of the last layer and a softmax, or nothing, in place of the sigmoid";
@@ -54,12 +49,12 @@ void check_outputs(const network::Network& network, const std::vector<TensorShap
         throw core::DataError(fmt::format(
             "network '{}' ends with {}, not with a value for each of the {} classes of {}: it is "
             "no classifier, or lacks its last layers",
-            network_name, text_of(found), classes, name));
+            network_name, text_of(found), core::grouped(classes), name));
     if (found.channels != classes)
-        throw core::DataError(
-            fmt::format("{}: has {} classes, but network '{}' has {}; it needs one for each: {}",
-                        name, classes, network_name, core::counted(found.channels, "output"),
-                        class_remedy(found.channels, classes)));
+        throw core::DataError(fmt::format(
+            "{}: has {} classes, but network '{}' has {}; it needs one for each: {}", name,
+            core::grouped(classes), network_name, core::counted(found.channels, "output"),
+            class_remedy(found.channels, classes)));
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace hdap::study {
@@ -114,13 +115,7 @@ class Finetuner {
         for (auto& [name, tensor] : network.weights)
             for (float& value : tensor.values)
                 value = static_cast<float>(numbers[next++]);
-        write_network(network_file(run_, selection.id), network_identity(run_, selection.genome),
-                      {.id = selection.id,
-                       .genome = selection.genome,
-                       .held_out_accuracy = numbers[0],
-                       .finetuned_held_out_accuracy = numbers[1],
-                       .test_accuracy = numbers[2]},
-                      network, run_.network.normalisation);
+        write(selection, {numbers[0], numbers[1], numbers[2]}, network);
     }
 
     /// Trains one network on all ranks and threads, and writes it; false when stopped before.
@@ -149,14 +144,8 @@ class Finetuner {
         const double test =
             accuracy_on_all_ranks(run_.job, start.network, trained->weights, images_.test);
         communicator.on_root([&] {
-            write_network(network_file(run_, selection.id),
-                          network_identity(run_, selection.genome),
-                          {.id = selection.id,
-                           .genome = selection.genome,
-                           .held_out_accuracy = before,
-                           .finetuned_held_out_accuracy = trained->history.back().held_out_accuracy,
-                           .test_accuracy = test},
-                          {start.network, trained->weights}, run_.network.normalisation);
+            write(selection, {before, trained->history.back().held_out_accuracy, test},
+                  {start.network, trained->weights});
             remove_checkpoint(checkpoint);
         });
         return true;
@@ -171,6 +160,18 @@ class Finetuner {
     /// Where the training of a network starts.
     [[nodiscard]] network::PrunedNetwork candidate(const network::Genome& genome) const {
         return accuracy::recalibrated_candidate(run_.network, recalibration_, evaluation_, genome);
+    }
+
+    /// The accuracies are those on held-out images before and after the training, and on test ones.
+    void write(const Selection& selection, const std::array<double, 3>& accuracies,
+               const network::PrunedNetwork& network) const {
+        write_network(network_file(run_, selection.id), network_identity(run_, selection.genome),
+                      {.id = selection.id,
+                       .genome = selection.genome,
+                       .held_out_accuracy = accuracies[0],
+                       .finetuned_held_out_accuracy = accuracies[1],
+                       .test_accuracy = accuracies[2]},
+                      network, run_.network.normalisation);
     }
 
     const StudyRun& run_;

@@ -96,9 +96,9 @@ std::string front_summary(const search::SearchProblem& problem, const search::Se
         given_up += state.log[i].given_up_after > 0 ? 1 : 0;
     std::string text =
         fmt::format("search: {} evaluated", core::counted(state.log.size(), "candidate"));
-    if (given_up > 0) text += fmt::format(" ({} given up early)", given_up);
+    if (given_up > 0) text += fmt::format(" ({} given up early)", core::grouped(given_up));
     if (const std::size_t failed = state.log.failures(); failed > 0)
-        text += fmt::format(" ({} failed)", failed);
+        text += fmt::format(" ({} failed)", core::grouped(failed));
     text += fmt::format(", front of {}, hypervolume {}", last.front_size,
                         core::significant(last.hypervolume));
     if (!problem.goal.constraints.empty())
@@ -120,10 +120,11 @@ void warn_of_useless_command(const StudyRun& run) {
 void warn_of_failures(const StudyRun& run) {
     const std::size_t failed = run.found.log.failures();
     if (failed > 0)
-        run.job.log.warning(fmt::format(
-            "{} of {} candidates could not be measured (logged as infeasible, with accuracy 0); "
-            "what is left of them is in {}",
-            failed, run.found.log.size(), run.file("failed").string()));
+        run.job.log.warning(
+            fmt::format("{} of {} could not be measured (logged as infeasible, with accuracy 0); "
+                        "what is left of them is in {}",
+                        core::grouped(failed), core::counted(run.found.log.size(), "candidate"),
+                        run.file("failed").string()));
 }
 
 /// Writes the checkpoints of a search. Used on the root.

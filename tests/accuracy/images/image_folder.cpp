@@ -316,8 +316,9 @@ TEST_CASE("a folder of classes without train/ is refused with the option that sp
           "[image_folder]") {
     Flowers flowers;
     add_unsplit(flowers);
-    CHECK_THAT(flowers.failure(), Contains("flowers: holds no train/. If its 3 folders are the "
-                                           "classes (lily, rose, tulip), --split 0.8"));
+    CHECK_THAT(flowers.failure(),
+               Contains("flowers: holds no train/ with classes. If its 3 folders are the "
+                        "classes (lily, rose, tulip), --split 0.8"));
     ImageFolderParameters parameters = small;
     parameters.split = 0.8;
     flowers.add("test/rose/1.png");
@@ -328,6 +329,23 @@ TEST_CASE("a folder of classes without train/ is refused with the option that sp
     CHECK_THAT(flowers.failure(parameters), Contains("flowers: holds 1 folder, one for each"));
     flowers.add("daisy/only.png");
     CHECK_THAT(flowers.failure(parameters), Contains("there is nothing to split"));
+}
+
+TEST_CASE("a class that is split may be called train", "[image_folder]") {
+    Flowers flowers;
+    for (const char* place : {"train/1.png", "train/2.png", "bus/1.png", "bus/2.png"})
+        flowers.add(place);
+    CHECK_THAT(flowers.failure(), Contains("2 folders are the classes (bus, train), --split 0.8"));
+    ImageFolderParameters parameters = small;
+    parameters.split = 0.5;
+    flowers.pack(parameters);
+    CHECK(read_class_names(reader_of(flowers.out() / "packed.h5")) ==
+          std::vector<std::string>{"bus", "train"});
+    flowers.add("train/old/1.png");
+    CHECK_THROWS_WITH(flowers.pack(parameters), Contains("holds train/"));
+    fs::remove_all(flowers / "train/old");
+    flowers.add("val/1.png"); // two splits of images without classes
+    CHECK_THROWS_WITH(flowers.pack(parameters), Contains("holds train/"));
 }
 
 TEST_CASE("a split takes its share of each class, and no image twice", "[image_folder]") {
@@ -357,6 +375,7 @@ TEST_CASE("a split takes its share of each class, and no image twice", "[image_f
         CHECK(all.size() == 15);
         CHECK(report.warnings ==
               std::vector<std::string>{
+                  "classes of one image, which is a training image (1): lily",
                   "left out, as it lies in no folder of a class (1): notes.txt",
                   "nested deeper than CLASS/, packed as of that class (1): tulip/deep/c.png"});
     }
