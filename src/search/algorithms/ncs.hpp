@@ -86,7 +86,7 @@ void advance(std::vector<Process>& processes, std::span<const Point> offspring,
 ///
 /// Of mean latency and `accuracy_drop.relative <= 0.1` this is the fitness of "Hardware-Aware DNN
 /// Compression for Homogeneous Edge Devices" (arXiv 2501.15240), as public code has it: the mean
-/// latency ÷ the unpruned network's, below 0.9 of its accuracy (1 − accuracy) / (1 − 0.9).
+/// latency ÷ the unpruned network's, or (1 − a) / (1 − 0.9) where the accuracy is a < 0.9 of its.
 double fitness(const Goal& goal, const EvaluationLog& log, std::size_t entry);
 
 } // namespace hdap::search::ncs

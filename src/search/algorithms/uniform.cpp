@@ -20,7 +20,7 @@ std::vector<double> turning_points(const Genes& genes) {
                 points.push_back((counts[i - 1] + counts[i]) / (2.0 * counts.back()));
         }
     std::ranges::sort(points, std::ranges::greater{});
-    points.erase(std::ranges::unique(points).begin(), points.end());
+    points.erase(std::unique(points.begin(), points.end()), points.end());
     return points;
 }
 
