@@ -18,8 +18,9 @@ class Study {
   public:
     [[nodiscard]] study::Settings settings(const std::string& text) const {
         std::ofstream(folder_ / "study.toml") << text;
-        return study::load_settings_file(folder_ / "study.toml",
-                                         {R"(search.objectives=["latency.mean"])"});
+        return study::load_settings_file(
+            folder_ / "study.toml",
+            {R"(search.objectives=["latency.mean"])", "search.constraints=[]", "study.rounds=1"});
     }
     void start(const std::string& text) {
         const study::RunDirectory directory(folder_ / "run", settings(text), log_);
