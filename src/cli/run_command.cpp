@@ -3,6 +3,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/core/version.hpp"
 #include "hdap/parallel/launch.hpp"
+#include "hdap/study/presets.hpp"
 #include "study_options.hpp"
 
 #include <fmt/core.h>
@@ -35,11 +36,9 @@ struct RunOptions {
 };
 
 ExitCode print_config(const StudyOptions& options) {
-    study::Settings settings;
-    if (!options.config.empty())
-        settings = study::load_settings_file(options.config, options.overrides);
-    else if (!options.overrides.empty())
-        throw core::UsageError("--set without a configuration has nothing to change: give CONFIG");
+    const study::Settings settings =
+        options.config.empty() ? study::default_settings(options.overrides)
+                               : study::load_settings_file(options.config, options.overrides);
     std::fputs(study::settings_text(settings).c_str(), stdout);
     return ExitCode::complete;
 }
@@ -49,7 +48,9 @@ ExitCode print_config(const StudyOptions& options) {
 void add_override_option(CLI::App& command, std::vector<std::string>& overrides) {
     command
         .add_option("--set", overrides,
-                    "Override a setting, KEY=VALUE; may be given several times")
+                    fmt::format("Override a setting, KEY=VALUE, or name a preset, preset={}; may "
+                                "be given several times",
+                                core::join(study::preset_names(), "|")))
         ->take_all()
         ->expected(1)
         ->allow_extra_args(false); // else CONFIG behind it would be taken for another one

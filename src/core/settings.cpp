@@ -61,6 +61,12 @@ std::string list_text(const std::vector<T>& list, const TextOf& text_of) {
     return "[" + join(words) + "]";
 }
 
+/// Words that may be chosen from; an empty one is shown in quotes.
+std::string choices_text(std::vector<std::string> choices, std::string_view separator) {
+    std::ranges::replace(choices, std::string(), quoted(""));
+    return join(choices, separator);
+}
+
 /// A TOML document and where it came from.
 struct Document {
     toml::table table;
@@ -155,7 +161,8 @@ class Loader {
 
     void check_known(const std::string& value, const std::vector<std::string>& choices) const {
         if (std::find(choices.begin(), choices.end(), value) == choices.end())
-            fail("is unknown" + did_you_mean(value, choices) + "; known: " + join(choices));
+            fail("is unknown" + did_you_mean(value, choices) +
+                 "; known: " + choices_text(choices, ", "));
     }
 
     [[noreturn]] void fail(const std::string& what) const {
@@ -170,11 +177,25 @@ class Loader {
     const toml::node& node_;
 };
 
+/// What an unknown key was meant to be: one of its name elsewhere, or else the nearest.
+std::string meant_key(const std::string& unknown, const std::vector<std::string>& known) {
+    const std::string word = unknown.substr(unknown.rfind('.') + 1);
+    std::vector<std::string> namesakes;
+    for (const std::string& key : known)
+        if (key == word)
+            namesakes.push_back(fmt::format("'{}' above all sections", key));
+        else if (key.ends_with("." + word))
+            namesakes.push_back(fmt::format("'{}'", key));
+    if (namesakes.empty()) return did_you_mean(unknown, known);
+    return fmt::format(" (did you mean {}?)", join(namesakes, " or "));
+}
+
 /// Throws when the document has a key that no setting owns.
 void refuse_unknown_keys(const Document& document, const std::vector<std::string>& known) {
     std::vector<std::string> sections;
     for (const std::string& key : known)
-        sections.push_back(key.substr(0, key.rfind('.')));
+        if (const std::size_t dot = key.rfind('.'); dot != std::string::npos)
+            sections.push_back(key.substr(0, dot));
     const auto is_section = [&](const std::string& path) {
         return std::any_of(sections.begin(), sections.end(), [&](const std::string& section) {
             return section == path || section.starts_with(path + ".");
@@ -189,11 +210,12 @@ void refuse_unknown_keys(const Document& document, const std::vector<std::string
                     continue;
                 }
                 if (std::find(known.begin(), known.end(), path) != known.end()) continue;
-                const auto& candidates = node.is_table() ? sections : known;
-                throw ConfigError(document.where(node) + ": unknown " +
-                                  (node.is_table() ? "section '" : "key '") + path + "'" +
-                                  did_you_mean(path, candidates) +
-                                  "; hdap run --print-config shows all");
+                const std::string what = node.is_table() ? "section" : "key";
+                const std::string meant =
+                    node.is_table() ? did_you_mean(path, sections) : meant_key(path, known);
+                throw ConfigError(
+                    fmt::format("{}: unknown {} '{}'{}; hdap run --print-config shows all",
+                                document.where(node), what, path, meant));
             }
         };
     walk(document.table, "");
@@ -254,20 +276,14 @@ struct AllowedText {
     std::string operator()(const IntegerField& field) const { return range_text(field.range); }
     std::string operator()(const RealField& field) const { return range_text(field.range); }
     std::string operator()(const BooleanField&) const { return ""; }
-    std::string operator()(const TextField& field) const { return join(field.choices, " | "); }
+    std::string operator()(const TextField& field) const {
+        return choices_text(field.choices, " | ");
+    }
     std::string operator()(const PathField&) const { return ""; }
     std::string operator()(const TextListField&) const { return ""; }
     std::string operator()(const RealListField& field) const { return range_text(field.range); }
     std::string operator()(const ChoiceField& field) const { return join(field.names, " | "); }
 };
-
-std::string value_text(const Setting& setting) {
-    return std::visit(ValueText{}, setting.field);
-}
-
-std::string name_of(const Section& section, const Setting& setting) {
-    return section.name + "." + setting.key;
-}
 
 std::vector<std::string> names_of(const Configuration& configuration) {
     std::vector<std::string> names;
@@ -293,7 +309,7 @@ std::string canonical_value(const Setting& setting) {
     return path != nullptr && !path->value->empty() ? "a file" : value_text(setting);
 }
 
-/// "section.key" and canonical value of the settings that shape any of `outputs`.
+/// Name and canonical value of the settings that shape any of `outputs`.
 std::vector<std::pair<std::string, std::string>>
 canonical_values(const Configuration& configuration, Outputs outputs) {
     std::vector<std::pair<std::string, std::string>> values;
@@ -302,6 +318,19 @@ canonical_values(const Configuration& configuration, Outputs outputs) {
             if ((setting.shapes & outputs) != Outputs::nothing)
                 values.emplace_back(name_of(section, setting), canonical_value(setting));
     return values;
+}
+
+/// What stands above the settings of a section.
+std::string heading(const Section& section) {
+    return section.name.empty() ? "" : fmt::format("# {}\n[{}]\n", section.comment, section.name);
+}
+
+/// A setting below what is said of it.
+std::string entry(const Setting& setting) {
+    const std::string allowed = std::visit(AllowedText{}, setting.field);
+    return fmt::format("# {}{}{}\n{}{} = {}\n", setting.comment, allowed.empty() ? "" : "; ",
+                       allowed, setting.remark.empty() ? "" : "# " + setting.remark + "\n",
+                       setting.key, value_text(setting));
 }
 
 } // namespace
@@ -339,6 +368,14 @@ Setting real_list(std::string key, std::vector<double>& value, Range<double> ran
     return {std::move(key), RealListField{&value, range}, std::move(comment), shapes};
 }
 
+std::string name_of(const Section& section, const Setting& setting) {
+    return section.name.empty() ? setting.key : section.name + "." + setting.key;
+}
+
+std::string value_text(const Setting& setting) {
+    return std::visit(ValueText{}, setting.field);
+}
+
 void load_settings(const Configuration& configuration, const std::string& toml_text,
                    const std::string& file_name, const std::vector<std::string>& overrides) {
     load_document(configuration, parse_document(toml_text, file_name));
@@ -349,13 +386,9 @@ void load_settings(const Configuration& configuration, const std::string& toml_t
 std::string settings_as_toml(const Configuration& configuration) {
     std::string toml;
     for (const Section& section : configuration) {
-        toml +=
-            fmt::format("{}# {}\n[{}]\n", toml.empty() ? "" : "\n", section.comment, section.name);
-        for (const Setting& setting : section.settings) {
-            const std::string allowed = std::visit(AllowedText{}, setting.field);
-            toml += fmt::format("# {}{}{}\n{} = {}\n", setting.comment, allowed.empty() ? "" : "; ",
-                                allowed, setting.key, value_text(setting));
-        }
+        toml += (toml.empty() ? "" : "\n") + heading(section);
+        for (const Setting& setting : section.settings)
+            toml += entry(setting);
     }
     return toml;
 }

@@ -44,7 +44,7 @@ std::string nearest(std::string_view word, std::span<const std::string> known) {
     std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
     for (const std::string& candidate : known) {
         const std::size_t distance = edit_distance(word, candidate);
-        if (distance < least) {
+        if (distance < least && !candidate.empty()) {
             least = distance;
             best = candidate;
         }

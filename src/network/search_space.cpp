@@ -94,6 +94,21 @@ std::vector<double> SearchSpace::keep_ratios(const Genome& genome) const {
     return ratios;
 }
 
+Genome SearchSpace::step_below(const Genome& from, double max_step) const {
+    validate(from);
+    Genome least;
+    for (std::size_t g = 0; g < from.size(); ++g)
+        least.push_back(nearest_allowed(g, (1.0 - max_step) * static_cast<double>(from[g])));
+    return least;
+}
+
+SearchSpace SearchSpace::from(const Genome& least) const {
+    validate(least);
+    SearchSpace space = *this;
+    space.minimum_ = least;
+    return space;
+}
+
 void SearchSpace::validate(const Genome& genome) const {
     check_length(genome, groups().size());
     for (std::size_t g = 0; g < genome.size(); ++g) {

@@ -220,6 +220,7 @@ std::string front_table(const StudyReport& report, std::size_t most_rows) {
     TableWriter table(report);
     table.add_head();
     table.add_row(report.networks.front(), "");
+    table.add_group("rounds, each from the one before", rows_of(report, NetworkKind::round));
     table.add_group("front, fine-tuned", finetuned);
     std::string heading = "front, not fine-tuned";
     if (shown.size() < others.size())

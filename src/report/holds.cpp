@@ -68,6 +68,9 @@ std::string counts_sentence(const StudyReport& report) {
     const std::int64_t unknown = count_of(report, Holds::unknown);
     const std::int64_t all = kept + unknown + count_of(report, Holds::no);
     if (unknown == all) return "";
+    if (all == 1)
+        return fmt::format("The only network of the front {} the constraints {}. ",
+                           kept == 1 ? "keeps" : "does not keep", how_found(report));
     const char* none = unknown > 0 ? "is known to keep" : "keeps";
     return fmt::format("{} of the {} of the front {} the constraints {}. ",
                        kept == 0 ? "None" : (kept == all ? "All" : core::grouped(kept)),

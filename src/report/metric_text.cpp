@@ -39,6 +39,8 @@ constexpr std::array text_rows{
     TextRow{"params", "parameters", "Parameters", "parameters", "M", 1e-6, 3},
     TextRow{"memory.peak", "peak memory", "Peak memory", "peak memory", "k elements", 1e-3, 1},
     TextRow{"accuracy_drop", "accuracy drop", "Drop", "accuracy drop", "points", 100, 2},
+    TextRow{"accuracy_drop.relative", "relative accuracy drop", "Relative drop", "relative drop",
+            "%", 100, 2},
 };
 
 /// "33 ms" of "latency.sla(33ms)"; empty for any other metric.

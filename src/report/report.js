@@ -252,6 +252,54 @@
         ].filter(series => series.data.length > 0);
     }
 
+    // --- Rounds ---------------------------------------------------------------------------------
+
+    function roundsOption(theme, width) {
+        const narrow = isNarrow(width);
+        const rounds = ofKind("round");
+        const end = network => (data.hasAccuracy && network.finetuned ? after : before)(network);
+        const start = data.hasAccuracy && drawable(after(unpruned)) ? after : before;
+        const tuned = rounds.filter(network => network.finetuned);
+        return {
+            ...base(theme),
+            toolbox: narrow ? undefined : toolbox(theme),
+            legend: legend(theme, width, tuned.length > 0 && data.hasAccuracy
+                ? ["round", "as it was pruned"] : ["round"]),
+            grid: {left: 64, right: 20, bottom: 52, top: narrow ? 84 : 52},
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "item",
+                formatter: point => tooltip(point.data[2].id, point.data[2].facts),
+            },
+            xAxis: {type: "value", ...axis(theme, narrow ? xAxis.brief : xAxis.title)},
+            yAxis: {type: "value", ...verticalAxis(theme, narrow ? yAxis.brief : yAxis.title)},
+            series: [
+                {
+                    name: joint, type: "line", symbol: "none", silent: true, z: 2,
+                    data: (data.hasAccuracy ? tuned : []).flatMap(network =>
+                        [before(network).slice(0, 2), after(network).slice(0, 2), [null, null]]),
+                    lineStyle: {color: theme.soft, width: 1, type: "dotted"},
+                },
+                {
+                    name: "round", type: "line", z: 4,
+                    data: [start(unpruned), ...rounds.map(end)].filter(drawable),
+                    symbol: "circle", symbolSize: 11,
+                    lineStyle: {color: theme.front, width: 1.8},
+                    itemStyle: {color: theme.front, borderColor: theme.paper, borderWidth: 1.5},
+                    label: {show: !narrow, position: "top", distance: 7, color: theme.ink,
+                        fontSize: 12, formatter: point => short(point.data[2].id, 14)},
+                    labelLayout: {hideOverlap: true},
+                },
+                {
+                    name: "as it was pruned", type: "scatter", z: 3,
+                    data: (data.hasAccuracy ? tuned : []).map(before).filter(drawable),
+                    symbol: "circle", symbolSize: 7,
+                    itemStyle: {color: theme.paper, borderColor: theme.front, borderWidth: 1.8},
+                },
+            ],
+        };
+    }
+
     let showsAll = false;
 
     function frontOption(theme, width) {
@@ -469,6 +517,7 @@
     // --- Drawing --------------------------------------------------------------------------------
 
     const charts = [
+        ["chart-rounds", roundsOption],
         ["chart-front", frontOption],
         ["chart-clusters", clustersOption],
         ["chart-k-distance", kDistanceOption],

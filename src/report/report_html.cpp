@@ -106,6 +106,25 @@ std::string front_section(const StudyReport& report) {
     return html + search_sentence(report) + "</section>\n";
 }
 
+std::string rounds_section(const StudyReport& report) {
+    const bool has_rounds =
+        std::ranges::find(report.networks, NetworkKind::round, &NetworkRow::kind) !=
+        report.networks.end();
+    if (!has_rounds || echarts_js().empty()) return "";
+    const ChartAxes axes = chart_axes(report);
+    const std::string x = text_of(report, axes.x).noun;
+    const std::string y = text_of(report, axes.y).noun;
+    return "<section>\n<h2>Rounds</h2>\n" +
+           chart("chart-rounds", fmt::format("Line chart of {} against {} by round", y, x),
+                 axes.y == "accuracy"
+                     ? "What each round chose, from the unpruned network on. Hollow marks: as it "
+                       "was pruned, accuracy on held-out images. Full marks: after fine-tuning, "
+                       "accuracy on test images; the next round starts from there."
+                     : "What each round chose, from the unpruned network on; the next round starts "
+                       "from there.") +
+           "</section>\n";
+}
+
 std::string networks_note(const StudyReport& report) {
     std::string html = "Click a heading to sort. ";
     if (std::ranges::any_of(report.networks, &NetworkRow::finetuned)) html += "Bold: fine-tuned. ";
@@ -271,8 +290,8 @@ std::string page_end(const StudyReport& report) {
 
 std::string report_html(const StudyReport& report) {
     check(report);
-    return page_head(report) + verdict_section(report) + front_section(report) +
-           networks_section(report) + fleet_section(report) + channels_section(report) +
+    return page_head(report) + verdict_section(report) + rounds_section(report) +
+           front_section(report) + networks_section(report) + fleet_section(report) + channels_section(report) +
            search_section(report) + page_end(report);
 }
 

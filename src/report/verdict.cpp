@@ -31,10 +31,15 @@ bool beats(const NetworkRow& row, const NetworkRow& other, const NetworkRow& unp
                  : comparable_accuracy(row) > comparable_accuracy(other);
 }
 
+/// Whether the study is for such networks, rather than for comparing others with them.
+bool is_offered(const NetworkRow& row) {
+    return row.kind == NetworkKind::front || row.kind == NetworkKind::round;
+}
+
 const NetworkRow* best_of_front(const StudyReport& report, Holds wanted, bool finetuned) {
     const NetworkRow* best = nullptr;
     for (const NetworkRow& row : report.networks) {
-        if (row.kind != NetworkKind::front || row.finetuned != finetuned) continue;
+        if (!is_offered(row) || row.finetuned != finetuned) continue;
         if (holds(report, row) != wanted) continue;
         if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup)) continue;
         if (best == nullptr || beats(row, *best, report.networks.front())) best = &row;
@@ -45,7 +50,7 @@ const NetworkRow* best_of_front(const StudyReport& report, Holds wanted, bool fi
 const NetworkRow* fastest_of_front(const StudyReport& report, Holds wanted) {
     const NetworkRow* fastest = nullptr;
     for (const NetworkRow& row : report.networks) {
-        if (row.kind != NetworkKind::front || !std::isfinite(row.speedup)) continue;
+        if (!is_offered(row) || !std::isfinite(row.speedup)) continue;
         if (holds(report, row) != wanted) continue;
         if (fastest == nullptr || row.speedup > fastest->speedup) fastest = &row;
     }
@@ -122,6 +127,8 @@ std::string_view name_of(NetworkKind kind) {
         return "unpruned";
     case NetworkKind::front:
         return "front";
+    case NetworkKind::round:
+        return "round";
     case NetworkKind::uniform:
         break;
     }

@@ -29,6 +29,7 @@ struct MetricRow {
     const char* column; ///< followed by the argument, if there is one
     const char* unit;
     bool needs_accuracy = false;
+    bool only_where_named = false; ///< logged where the goal names it, not by every study
     bool follows_from_costs = false;
     bool can_be_relative = true;
     MetricArgument argument = MetricArgument::none;
@@ -106,6 +107,16 @@ double drop_to_chance(const MetricInput& of, double chance) {
     return std::max(of.reference.accuracy - chance, 0.01);
 }
 
+/// The share of the reference's accuracy that is lost; of one that is never right nothing can be.
+double relative_accuracy_drop(const MetricInput& of) {
+    return of.reference.accuracy == 0 ? 0 : 1 - of.facts.accuracy / of.reference.accuracy;
+}
+
+double relative_drop_to_chance(const MetricInput& of, double chance) {
+    const double reference = of.reference.accuracy;
+    return std::max(reference > 0 ? 1 - chance / reference : 0, 0.01);
+}
+
 double flops(const MetricInput& of) {
     return static_cast<double>(of.facts.costs.macs);
 }
@@ -163,6 +174,16 @@ constexpr std::array rows{
               .highest = 1,
               .value = accuracy_drop,
               .worst = drop_to_chance},
+    MetricRow{.name = "accuracy_drop.relative",
+              .column = "accuracy_drop_relative",
+              .unit = "1",
+              .needs_accuracy = true,
+              .only_where_named = true,
+              .can_be_relative = false,
+              .lowest = std::numeric_limits<double>::lowest(),
+              .highest = 1,
+              .value = relative_accuracy_drop,
+              .worst = relative_drop_to_chance},
     MetricRow{.name = "flops",
               .column = "flops",
               .unit = "MACs",
@@ -393,7 +414,8 @@ double Metric::worst(const CandidateFacts& reference, const fleet::FleetDistribu
 std::vector<Metric> plain_metrics() {
     std::vector<Metric> metrics;
     for (const MetricRow& row : rows)
-        if (row.argument == MetricArgument::none) metrics.emplace_back(row, 0);
+        if (row.argument == MetricArgument::none && !row.only_where_named)
+            metrics.emplace_back(row, 0);
     return metrics;
 }
 

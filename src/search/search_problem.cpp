@@ -25,7 +25,7 @@ std::vector<double> predicted_latencies(const SearchProblem& problem,
 
 CandidateFacts facts_of(const SearchProblem& problem, const network::Genome& genome,
                         std::span<const double> cluster_latency_ms, double accuracy) {
-    return {.costs = problem.network.costs.total(genome),
+    return {.costs = problem.costs.total(genome),
             .cluster_latency_ms = {cluster_latency_ms.begin(), cluster_latency_ms.end()},
             .accuracy = accuracy};
 }
@@ -35,10 +35,10 @@ CandidateFacts facts_of(const SearchProblem& problem, const Evaluation& evaluati
 }
 
 void refuse_impossible_constraints(const SearchProblem& problem) {
-    const network::SearchSpace& space = problem.network.space;
-    const CandidateFacts smallest = facts_of(problem, space.smallest(), {}, 0.0);
-    const CandidateFacts reference =
-        problem.reference ? *problem.reference : facts_of(problem, space.unpruned(), {}, 0.0);
+    const CandidateFacts smallest = facts_of(problem, problem.space.smallest(), {}, 0.0);
+    const CandidateFacts reference = problem.reference
+                                         ? *problem.reference
+                                         : facts_of(problem, problem.space.unpruned(), {}, 0.0);
     for (const Constraint& constraint : problem.goal.constraints) {
         const Metric& metric = constraint.metric;
         if (!metric.follows_from_costs()) continue;

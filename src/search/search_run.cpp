@@ -153,7 +153,7 @@ class Record {
     void show_progress() {
         const std::int64_t generation = std::min(state_.generations_done, parameters_.generations);
         progress_.show(
-            {.stage = "search",
+            {.stage = hooks_.name,
              .position = fmt::format("generation {}/{}", generation, parameters_.generations),
              .done = known_candidates(),
              .total = candidates_ * (parameters_.generations + 1),
@@ -220,7 +220,7 @@ class SearchRun {
             flat = flattened(new_genomes());
         });
         ranks_.broadcast(flat);
-        batch_ = unflattened(flat, problem_.network.space.groups().size());
+        batch_ = unflattened(flat, problem_.space.groups().size());
     }
 
     /// The candidates that the log does not know, each once, in their order. The search begins with
@@ -232,7 +232,7 @@ class SearchRun {
             if (!state_.log.index_of(genome) && present.insert(genome).second)
                 genomes.push_back(genome);
         };
-        if (state_.log.empty()) add(problem_.network.space.unpruned());
+        if (state_.log.empty()) add(problem_.space.unpruned());
         std::ranges::for_each(candidates_, add);
         return genomes;
     }
@@ -357,9 +357,7 @@ class SearchRun {
             else
                 missing.push_back(i);
         }
-        const auto macs = [&](std::uint64_t i) {
-            return problem_.network.costs.total(batch_[i]).macs;
-        };
+        const auto macs = [&](std::uint64_t i) { return problem_.costs.total(batch_[i]).macs; };
         std::ranges::stable_sort(missing, std::ranges::greater{}, macs);
         return missing;
     }

@@ -104,6 +104,22 @@ std::int64_t steps_of(const fs::path& file) {
     }
 }
 
+/// Of a run directory, or the folder of a round.
+std::int64_t progress_in(const fs::path& folder) {
+    std::int64_t progress = 0;
+    for (const char* stage :
+         {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"})
+        progress += fs::exists(folder / stage) ? 1 : 0;
+    progress += evaluations_of(folder / "search.h5");
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder / "networks", error)) {
+        if (entry.path().extension() != ".h5") continue;
+        const bool in_training = entry.path().stem().extension() == ".training";
+        progress += in_training ? steps_of(entry.path()) : 1;
+    }
+    return progress;
+}
+
 } // namespace
 
 std::vector<Attempt> read_attempts(const fs::path& run_directory) {
@@ -158,17 +174,11 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
 }
 
 std::int64_t progress_of(const fs::path& run_directory) {
-    std::int64_t progress = 0;
-    for (const char* stage :
-         {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"})
-        progress += fs::exists(run_directory / stage) ? 1 : 0;
-    progress += evaluations_of(run_directory / "search.h5");
+    std::int64_t progress = progress_in(run_directory);
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(run_directory / "networks", error)) {
-        if (entry.path().extension() != ".h5") continue;
-        const bool in_training = entry.path().stem().extension() == ".training";
-        progress += in_training ? steps_of(entry.path()) : 1;
-    }
+    for (const auto& entry : fs::directory_iterator(run_directory, error))
+        if (entry.path().filename().string().starts_with("round-"))
+            progress += progress_in(entry.path());
     return progress;
 }
 

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace hdap::study {
@@ -162,12 +163,15 @@ InsertedNorms insert_norms(const parallel::Job& job, const Settings& settings,
     return norms;
 }
 
-std::string content_key_of(const network::Prunable& network, const ImageSplits& splits) {
-    core::Sha256 hash;
-    add_weights(hash, *network.weights);
-    add_images(hash, splits.train, &splits.held_out);
-    add_images(hash, splits.test);
-    return hash.hex_digest();
+/// Throws ConfigError when a group of the study's network is another one in what is left of it.
+void check_same_groups(const network::SearchSpace& own, const network::SearchSpace& left,
+                       const std::filesystem::path& file) {
+    const auto name = [](const network::PruningGroup& group) { return group.name; };
+    if (std::ranges::equal(own.groups(), left.groups(), {}, name, name)) return;
+    throw core::ConfigError(fmt::format(
+        "{}: what is left of the network has {}, and not the {} that the study "
+        "began with; keep more of each (network.min_channels)",
+        file.string(), core::counted(left.groups().size(), "pruning group"), own.groups().size()));
 }
 
 } // namespace
@@ -240,6 +244,35 @@ AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& se
         network.ranked_channels = rank_channels(job, settings, network, inputs.images.train);
     });
     return inputs;
+}
+
+std::string content_key_of(const network::Prunable& network, const ImageSplits& splits) {
+    core::Sha256 hash;
+    add_weights(hash, *network.weights);
+    add_images(hash, splits.train, &splits.held_out);
+    add_images(hash, splits.test);
+    return hash.hex_digest();
+}
+
+network::Prunable load_round_start(const parallel::Job& job, const Settings& settings,
+                                   const std::filesystem::path& file, const network::Prunable& own,
+                                   const ImageSplits& images) {
+    const auto reader =
+        open_on_every_rank(job.communicator, file.string(), storage::Seal::required);
+    std::optional<network::Prunable> start;
+    job.communicator.on_every_rank([&] {
+        network::PrunedNetwork pruned = network::read_network(reader);
+        network::SearchSpaceParameters any_count = settings.network.space;
+        any_count.min_keep = std::numeric_limits<double>::min();
+        any_count.min_channels = 1;
+        start.emplace(network::make_prunable(std::move(pruned.network), any_count));
+        check_same_groups(own.space, start->space, file);
+        start->space = start->space.from(own.space.smallest());
+        start->weights = std::move(pruned.weights);
+        start->normalisation = network::read_normalisation(reader);
+        start->ranked_channels = rank_channels(job, settings, *start, images.train);
+    });
+    return std::move(*start);
 }
 
 } // namespace hdap::study

@@ -6,7 +6,9 @@
 #include "hdap/study/image_splits.hpp"
 #include "hdap/study/settings.hpp"
 
+#include <filesystem>
 #include <optional>
+#include <string>
 
 /// What a study reads: its network and its images. Private to the module.
 namespace hdap::study {
@@ -47,5 +49,15 @@ struct AccuracyInputs {
 /// norms where they were folded, and ranks its channels. Collective.
 AccuracyInputs load_accuracy_inputs(const parallel::Job& job, const Settings& settings,
                                     network::Prunable& network);
+
+/// Stands for weights and images, by content.
+std::string content_key_of(const network::Prunable& network, const ImageSplits& images);
+
+/// What a round starts from: the network in `file`, which the round before wrote, with the groups
+/// of `own`, the study's own network, and its channels ranked. Its space is as far as the study's
+/// own goes. Collective. Throws an AgreedError of ConfigError's kind when its groups are others.
+network::Prunable load_round_start(const parallel::Job& job, const Settings& settings,
+                                   const std::filesystem::path& file, const network::Prunable& own,
+                                   const ImageSplits& images);
 
 } // namespace hdap::study

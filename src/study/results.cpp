@@ -38,6 +38,16 @@ std::vector<ResultMetric> read_metrics(const storage::Hdf5Reader& file, const st
     return metrics;
 }
 
+void write_series(storage::Hdf5Writer& file, const std::string& group,
+                  const std::vector<ResultSeries>& columns) {
+    file.group(group);
+    for (const ResultSeries& series : columns) {
+        const std::string path = group + "/" + series.name;
+        file.write<double>(path, series.values);
+        file.attribute(path, "unit", series.unit);
+    }
+}
+
 void write_bounds(storage::Hdf5Writer& file, const ResultBounds& bounds) {
     if (bounds.constraints.empty()) return;
     file.write_strings("/bounds/constraints", bounds.constraints);
@@ -54,12 +64,8 @@ void write_bounds(storage::Hdf5Writer& file, const ResultBounds& bounds) {
 void write_results(storage::Hdf5Writer& file, const Results& results) {
     write_metrics(file, "/final", results.final_metrics);
     write_metrics(file, "/cost", results.costs);
-    file.group("/history");
-    for (const ResultSeries& series : results.history) {
-        const std::string path = "/history/" + series.name;
-        file.write<double>(path, series.values);
-        file.attribute(path, "unit", series.unit);
-    }
+    write_series(file, "/history", results.history);
+    if (!results.rounds.empty()) write_series(file, "/rounds", results.rounds);
     write_bounds(file, results.bounds);
 }
 

@@ -36,7 +36,7 @@ void write_text(const fs::path& file, const std::string& text) {
 RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& log)
     : path_(std::move(path)), generations_(settings.search.length.generations) {
     std::error_code error;
-    fs::create_directories(path_ / "networks", error);
+    fs::create_directories(path_, error);
     if (error)
         throw core::DataError(
             fmt::format("cannot make the run directory {}: {}", path_.string(), error.message()));
@@ -46,17 +46,34 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
         log.info(fmt::format("taking over {} from a job that did not end in order ({})",
                              path_.string(), lock_->stale_owner()));
     storage::remove_temporary_files(path_);
-    storage::remove_temporary_files(path_ / "networks");
     if (fs::exists(path_ / "config.toml"))
         continue_with(settings);
     else
         write_text(path_ / "config.toml", settings_text(settings));
 }
 
+void RunDirectory::make_folder(const fs::path& folder) const {
+    std::error_code error;
+    fs::create_directories(folder / "networks", error);
+    if (error)
+        throw core::DataError(
+            fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+    storage::remove_temporary_files(folder);
+    storage::remove_temporary_files(folder / "networks");
+}
+
 void RunDirectory::continue_with(const Settings& settings) {
     const Settings there = load_settings_file(path_ / "config.toml", {});
-    const auto different = setting_differences(
-        there, settings, core::without(core::Outputs::everything, core::Outputs::search_length));
+    // The rounds after the first are of a search of this length.
+    const bool may_lengthen = settings.rounds == 1;
+    auto different = setting_differences(
+        there, settings,
+        may_lengthen ? core::without(core::Outputs::everything, core::Outputs::search_length)
+                     : core::Outputs::everything);
+    // A preset is no difference, but may be why there are some.
+    if (there.preset != settings.preset && !different.empty())
+        different.insert(different.begin(), fmt::format("preset = \"{}\" there, \"{}\" here",
+                                                        there.preset, settings.preset));
     if (!different.empty())
         throw core::ConfigError(
             fmt::format("run directory {} belongs to another configuration: {}. Choose another "

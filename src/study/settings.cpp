@@ -5,6 +5,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/search/metrics.hpp"
+#include "hdap/study/presets.hpp"
 
 #include <fmt/format.h>
 
@@ -38,7 +39,14 @@ Section study_section(Settings& s) {
                     Outputs::nothing),
          core::integer("seed", s.seed, {0, 1'000'000'000'000}, "Every random number depends on it",
                        Outputs::fleet | Outputs::clusters | Outputs::profile | Outputs::surrogates |
-                           Outputs::search | Outputs::networks)}};
+                           Outputs::search | Outputs::networks),
+         core::integer("rounds", s.rounds, {1, 100},
+                       "Rounds of search, pruning and fine-tuning, each from the network that the "
+                       "one before chose",
+                       Outputs::networks),
+         core::text("target", s.target, {},
+                    "Ends the rounds once it holds: \"METRIC <= BOUND\", e.g. flops <= 0.25x",
+                    Outputs::networks)}};
 }
 
 Section fleet_section(Settings& s) {
@@ -121,6 +129,9 @@ Section profile_section(Settings& s) {
             {core::integer("candidates", s.profile.candidates, {10, 1'000'000},
                            "Random candidates measured", Outputs::profile),
              core::integer("runs", s.profile.runs, {1, 10'000}, "Runs of each candidate",
+                           Outputs::profile),
+             core::boolean("every_round", s.profile.every_round,
+                           "Measure again in every round, among what it may choose from",
                            Outputs::profile)}};
 }
 
@@ -128,8 +139,8 @@ Section search_section(Settings& s) {
     constexpr auto shapes = Outputs::search;
     std::vector<Setting> settings{
         core::text("algorithm", s.search.algorithm, search::algorithm_names(),
-                   "What decides which candidates are evaluated next", shapes),
-        population_setting(s.search.parameters)};
+                   "What decides which candidates are evaluated next", shapes)};
+    settings = joined(std::move(settings), settings_of(s.search.parameters));
     settings = joined(std::move(settings), settings_of(s.search.length));
     settings.push_back(
         core::text_list("objectives", s.search.objectives,
@@ -212,7 +223,7 @@ void check_study_and_fleet(const Settings& s) {
 void check_objectives(const Settings& s) {
     if (s.search.objectives.empty()) fail("search.objectives is empty: name at least one");
     try {
-        needs_accuracy(s);
+        search::check_objectives(s.search.algorithm, goal_of(s));
     } catch (const core::ConfigError& error) {
         fail(fmt::format("search: {}", error.what()));
     }
@@ -260,6 +271,38 @@ void check_data(const Settings& s) {
                          s.data.evaluation_images, s.data.held_out));
 }
 
+void check_target(const Settings& s) {
+    const auto target = target_of(s);
+    if (target && s.rounds == 1)
+        fail("study.target ends rounds, and there is one (study.rounds = 1): ask for more, or make "
+             "it one of search.constraints");
+    if (target && target->metric.needs_accuracy())
+        fail(fmt::format("study.target = '{}': rounds do not raise accuracies; a target is on "
+                         "latencies or costs, accuracies are for search.constraints",
+                         s.target));
+}
+
+bool bounds_accuracy(const Settings& s) {
+    return std::ranges::any_of(goal_of(s).constraints, [](const search::Constraint& constraint) {
+        return constraint.metric.needs_accuracy();
+    });
+}
+
+void check_rounds(const Settings& s) {
+    check_target(s);
+    if (s.rounds == 1 && s.profile.every_round)
+        fail("profile.every_round needs several rounds (study.rounds)");
+    if (s.rounds > 1 && evaluator_of(s) == "none")
+        fail(fmt::format("study.rounds = {} needs accuracies: data.file, or an accuracy.command",
+                         s.rounds));
+    if (s.rounds > 1 && !bounds_accuracy(s))
+        fail(
+            fmt::format("study.rounds = {}: every round goes on from the best network by the first "
+                        "objective, which may get nothing right any more: bound accuracies by one "
+                        "of search.constraints, e.g. \"accuracy_drop <= 0.1\"",
+                        s.rounds));
+}
+
 void check_report(const Settings& s) {
     for (const std::string& format : s.report.formats)
         if (format != "onnx" && format != "pt")
@@ -270,11 +313,25 @@ void check_report(const Settings& s) {
 void check_consistency(const Settings& settings, const std::string& file) {
     try {
         for (const auto check : {check_study_and_fleet, check_objectives, check_evaluator,
-                                 check_engine_settings, check_data, check_report})
+                                 check_engine_settings, check_data, check_rounds, check_report})
             check(settings);
     } catch (const core::ConfigError& error) {
         throw core::ConfigError(file + ": " + error.what());
     }
+}
+
+void override_settings(Settings& settings, const std::vector<std::string>& overrides) {
+    core::load_settings(configuration_of(settings), "", "", overrides);
+    make_paths_absolute(settings, fs::current_path());
+}
+
+/// What a configuration's text says over what `preset` sets.
+Settings settings_over(const std::string& preset, const std::string& text,
+                       const std::string& file_name) {
+    Settings settings;
+    apply_preset(preset, configuration_of(settings));
+    core::load_settings(configuration_of(settings), text, file_name, {});
+    return settings;
 }
 
 void spread_seed(Settings& s) {
@@ -293,7 +350,9 @@ core::Configuration configuration_of(Settings& settings) {
     const auto add = [&](const std::vector<Section>& sections) {
         all.insert(all.end(), sections.begin(), sections.end());
     };
-    add({study_section(settings), fleet_section(settings)});
+    add({{"", "", {preset_setting(settings.preset)}},
+         study_section(settings),
+         fleet_section(settings)});
     add(fleet::latency_source_sections(settings.fleet));
     add({{"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
          network_section(settings),
@@ -323,6 +382,15 @@ search::Goal goal_of(const Settings& settings) {
     return goal;
 }
 
+std::optional<search::Constraint> target_of(const Settings& settings) {
+    if (settings.target.empty()) return std::nullopt;
+    try {
+        return search::parse_constraint(settings.target);
+    } catch (const core::ConfigError& error) {
+        throw core::ConfigError(fmt::format("study.target: {}", error.what()));
+    }
+}
+
 bool needs_accuracy(const Settings& settings) {
     const search::Goal goal = goal_of(settings);
     return std::ranges::any_of(goal.objectives, &search::Metric::needs_accuracy) ||
@@ -338,16 +406,33 @@ bool is_path_setting(const std::string& name) {
                        [&](const auto& path) { return path.first == name; });
 }
 
-BaseSettings::BaseSettings(const fs::path& file) : file_(file.string()) {
-    core::load_settings(configuration_of(settings_), read_text(file), file_, {});
+Settings parse_settings(const std::string& text, const std::string& file_name) {
+    const Settings settings = settings_over("", text, file_name);
+    return settings.preset.empty() ? settings : settings_over(settings.preset, text, file_name);
+}
+
+Settings default_settings(const std::vector<std::string>& overrides) {
+    Settings settings;
+    override_settings(settings, overrides);
+    apply_preset(settings.preset, configuration_of(settings));
+    override_settings(settings, overrides);
+    return settings;
+}
+
+BaseSettings::BaseSettings(const fs::path& file)
+    : file_(file), text_(read_text(file)), settings_(parse_settings(text_, file.string())) {
     make_paths_absolute(settings_, fs::absolute(file).parent_path());
 }
 
 Settings BaseSettings::with(const std::vector<std::string>& overrides) const {
     Settings settings = settings_;
-    core::load_settings(configuration_of(settings), "", file_, overrides);
-    make_paths_absolute(settings, fs::current_path());
-    check_consistency(settings, file_);
+    override_settings(settings, overrides);
+    if (settings.preset != settings_.preset) {
+        settings = settings_over(settings.preset, text_, file_.string());
+        make_paths_absolute(settings, fs::absolute(file_).parent_path());
+        override_settings(settings, overrides);
+    }
+    check_consistency(settings, file_.string());
     settings.accuracy.evaluator = evaluator_of(settings);
     spread_seed(settings);
     return settings;
@@ -359,7 +444,9 @@ Settings load_settings_file(const fs::path& file, const std::vector<std::string>
 
 std::string settings_text(const Settings& settings) {
     Settings copy = settings;
-    return core::settings_as_toml(configuration_of(copy));
+    core::Configuration configuration = configuration_of(copy);
+    explain_preset(settings.preset, configuration);
+    return core::settings_as_toml(configuration);
 }
 
 std::string settings_lines(const Settings& settings) {

@@ -8,6 +8,7 @@
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/attempts.hpp"
+#include "stages/rounds.hpp"
 #include "stages/stage_table.hpp"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -22,38 +24,42 @@ namespace hdap::study {
 namespace {
 
 /// The line of attempts.jsonl that this job writes when it begins.
-Attempt this_attempt(const StudyRun& run) {
+Attempt this_attempt(const StudyInputs& inputs) {
     const core::Provenance provenance = core::current_provenance();
     Attempt attempt;
     attempt.started = provenance.created;
     attempt.job = provenance.job;
     attempt.host = provenance.host;
-    attempt.ranks = run.communicator().size();
-    attempt.threads = run.job.threads;
-    attempt.progress_start = progress_of(run.directory->path());
+    attempt.ranks = inputs.job.communicator.size();
+    attempt.threads = inputs.job.threads;
+    attempt.progress_start = progress_of(inputs.directory->path());
     return attempt;
 }
 
+std::string graph_key_of(const network::Network& network) {
+    return core::sha256_hex(network::network_as_json(network));
+}
+
 /// What is looked at of a study. `last`: the stage that it goes to. Collective.
-StudyRun load_study(const parallel::Job& job, const StudyRequest& request, Stage last) {
+StudyInputs load_inputs(const parallel::Job& job, const StudyRequest& request, Stage last) {
     const Settings& settings = request.settings;
     const std::string evaluator = evaluator_of(settings);
     const bool measures_accuracy = last >= Stage::search && evaluator != "none";
-    StudyRun run{.job = job,
-                 .request = request,
-                 .network = load_network_to_prune(job, settings, measures_accuracy),
-                 .graph_key = {},
-                 .source = nullptr,
-                 .accuracy = {},
-                 .evaluator = nullptr,
-                 .problem = std::nullopt,
-                 .directory = std::nullopt,
-                 .store = std::nullopt,
-                 .found = search::SearchState({}),
-                 .finetuned = {}};
-    run.graph_key = core::sha256_hex(network::network_as_json(run.network.network));
-    if (measures_accuracy) run.accuracy = load_accuracy_inputs(job, settings, run.network);
-    return run;
+    StudyInputs inputs{.job = job,
+                       .request = request,
+                       .network = load_network_to_prune(job, settings, measures_accuracy),
+                       .graph_key = {},
+                       .accuracy = {},
+                       .source = nullptr,
+                       .directory = std::nullopt,
+                       .store = std::nullopt,
+                       .rounds = {},
+                       .reported_round = 0,
+                       .searched = {},
+                       .unpruned_accuracy = std::nullopt};
+    inputs.graph_key = graph_key_of(inputs.network.network);
+    if (measures_accuracy) inputs.accuracy = load_accuracy_inputs(job, settings, inputs.network);
+    return inputs;
 }
 
 /// What measures candidates. `run` must stay where it is.
@@ -61,7 +67,7 @@ std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run
     const Settings& settings = run.settings();
     accuracy::EvaluationParameters evaluation = settings.data.evaluation;
     evaluation.precision = settings.search.precision;
-    const ImageSplits& images = run.accuracy.images;
+    const ImageSplits& images = run.images();
     accuracy::EvaluatorInputs inputs{.network = run.network,
                                      .recalibration = std::nullopt,
                                      .held_out = std::nullopt,
@@ -80,7 +86,7 @@ void warn_of_other_images(const StudyRun& run) {
     if (!run.evaluator || evaluator_of(run.settings()) != "engine") return;
     if (std::filesystem::exists(run.file("search.h5"))) return;
     const Settings::Data& data = run.settings().data;
-    const ImageSplits& images = run.accuracy.images;
+    const ImageSplits& images = run.images();
     const auto held_out = accuracy::slice(images.held_out, 0, data.evaluation_images);
     const auto recalibration = accuracy::slice(
         images.train, 0, std::min(data.recalibration_images, accuracy::max_checked_statistics));
@@ -95,20 +101,17 @@ void warn_of_other_images(const StudyRun& run) {
 class Study {
   public:
     Study(const parallel::Job& job, const StudyRequest& request, Stage last)
-        : run_(load_study(job, request, last)), last_(last) {
-        job.communicator.on_every_rank([&] {
-            if (last >= Stage::search) run_.evaluator = make_evaluator(run_);
-        });
-        run_.source =
-            fleet::make_latency_source(request.settings.fleet, run_.network, job.communicator);
+        : job_(job), settings_(request.settings), inputs_(load_inputs(job, request, last)),
+          last_(last) {
+        begin_round(1, inputs_.network, inputs_.graph_key, inputs_.accuracy.content_key);
+        inputs_.source =
+            fleet::make_latency_source(request.settings.fleet, inputs_.network, job.communicator);
         job.communicator.on_root([&] {
-            run_.directory.emplace(request.run_directory, request.settings, job.log);
-            job.log.open_file(run_.file("log.jsonl"));
-            warned_of_weakness_ = !run_.directory->has_locks();
-            if (!request.store.empty()) run_.store.emplace(request.store);
+            inputs_.directory.emplace(request.run_directory, request.settings, job.log);
+            job.log.open_file(*inputs_.directory / "log.jsonl");
+            warned_of_weakness_ = !inputs_.directory->has_locks();
+            if (!request.store.empty()) inputs_.store.emplace(request.store);
             begin_attempt();
-            describe();
-            warn_of_other_images(run_);
         });
     }
 
@@ -125,34 +128,94 @@ class Study {
 
   private:
     core::ExitCode walk() {
-        for (const StageRow& row : stage_table())
-            if (row.stage <= last_ && !reach(row)) return stopped(row);
+        job_.communicator.on_root([&] {
+            describe();
+            warn_of_other_images(*run_);
+            refuse_unreachable(inputs_);
+        });
+        while (true) {
+            job_.communicator.on_root([&] {
+                inputs_.directory->make_folder(
+                    round_folder(inputs_.directory->path(), settings_, run_->round));
+            });
+            for (const StageRow& row : stage_table())
+                if (is_to_reach(row.stage) && !reach(row)) return stopped(row);
+            if (last_ < Stage::report || run_->end != RoundEnd::goes_on) break;
+            begin_next_round();
+        }
+        if (last_ == Stage::report) job_.communicator.on_root([&] { end_rounds(*run_); });
         return core::ExitCode::complete;
+    }
+
+    /// Later rounds have the first one's outputs of stages that are not of each round.
+    [[nodiscard]] bool is_to_reach(Stage stage) const {
+        return stage <= last_ && (run_->round == 1 || is_of_each_round(settings_, stage));
+    }
+
+    /// Collective.
+    void begin_round(std::int64_t round, const network::Prunable& start, std::string graph_key,
+                     std::string content_key) {
+        job_.communicator.on_every_rank([&] {
+            run_.emplace(StudyRun{.inputs = inputs_,
+                                  .job = job_,
+                                  .round = round,
+                                  .network = start,
+                                  .space = round_space(inputs_, start),
+                                  .graph_key = std::move(graph_key),
+                                  .content_key = std::move(content_key),
+                                  .evaluator = nullptr,
+                                  .problem = std::nullopt,
+                                  .found = search::SearchState({}),
+                                  .finetuned = {}});
+            if (last_ < Stage::search) return;
+            run_->evaluator = make_evaluator(*run_);
+            // What it refuses is told before any stage, as these may take hours.
+            static_cast<void>(make_algorithm(*run_));
+        });
+    }
+
+    /// Collective.
+    void begin_next_round() {
+        const std::int64_t round = run_->round + 1;
+        const auto file = run_->output(Stage::finetune) / (round_name(run_->round) + ".h5");
+        run_.reset();
+        const ImageSplits& images = inputs_.accuracy.images;
+        start_ = std::make_unique<const network::Prunable>(
+            load_round_start(job_, settings_, file, inputs_.network, images));
+        begin_round(round, *start_, graph_key_of(start_->network), content_key_of(*start_, images));
+        job_.communicator.on_root([&] {
+            const auto before = inputs_.network.costs.total(inputs_.network.space.unpruned());
+            const auto now = inputs_.network.costs.total(start_->space.unpruned());
+            job_.log.info(fmt::format(
+                "round {} of {}: starts from {} M MACs ({} % of the unpruned network)", round,
+                settings_.rounds, core::significant(static_cast<double>(now.macs) * 1e-6),
+                core::significant(
+                    100.0 * static_cast<double>(now.macs) / static_cast<double>(before.macs), 3)));
+        });
     }
 
     /// Makes what is missing of a stage; false when asked to stop before it was there. Collective.
     bool reach(const StageRow& row) {
-        if (!row.done_when_there) return row.make(run_);
+        if (!row.done_when_there) return row.make(*run_);
         std::optional<storage::FileLock> lock;
         bool there = false;
         bool gave_up = false;
-        run_.communicator().on_root([&] {
-            there = is_up_to_date(run_.file(std::string(row.file)), identity_of(run_, row.stage),
-                                  run_.job.log);
-            if (there || !run_.store) return;
-            lock = run_.store->lock(
-                identity_of(run_, row.stage), [&] { return run_.job.control.stop_requested(); },
-                [&](const std::string& what) { run_.job.log.info(what); });
+        job_.communicator.on_root([&] {
+            there = is_up_to_date(run_->output(row.stage), identity_of(*run_, row.stage), job_.log);
+            if (there || !inputs_.store) return;
+            lock = inputs_.store->lock(
+                identity_of(*run_, row.stage), [&] { return job_.control.stop_requested(); },
+                [&](const std::string& what) { job_.log.info(what); });
             gave_up = !lock;
             if (lock) warn_of_weakness(*lock);
             there = lock && fetch(row);
         });
-        if (run_.communicator().any(gave_up)) return false;
-        if (run_.communicator().any(there)) return true;
-        if (!row.make(run_)) return false;
-        run_.communicator().on_root([&] {
-            if (run_.store)
-                run_.store->keep(identity_of(run_, row.stage), run_.file(std::string(row.file)));
+        if (job_.communicator.any(gave_up)) return false;
+        if (job_.communicator.any(there)) return true;
+        if (!row.make(*run_)) return false;
+        job_.communicator.on_root([&] {
+            if (inputs_.store)
+                inputs_.store->keep(identity_of(*run_, row.stage), run_->output(row.stage));
         });
         return true;
     }
@@ -160,53 +223,53 @@ class Study {
     /// Once, as it is the same for all of a store's locks, and mostly for the run directory's.
     void warn_of_weakness(const storage::FileLock& lock) {
         if (lock.weakness().empty() || warned_of_weakness_) return;
-        run_.job.log.warning(lock.weakness());
+        job_.log.warning(lock.weakness());
         warned_of_weakness_ = true;
     }
 
     /// Takes the output of a stage from the store, if it is there.
     bool fetch(const StageRow& row) const {
-        const std::string file(row.file);
-        if (!run_.store->fetch(identity_of(run_, row.stage), run_.file(file))) return false;
-        run_.job.log.info(
-            fmt::format("{}: taken from the store {}", file, run_.request.store.string()));
+        if (!inputs_.store->fetch(identity_of(*run_, row.stage), run_->output(row.stage)))
+            return false;
+        job_.log.info(
+            fmt::format("{}: taken from the store {}", row.file, inputs_.request.store.string()));
         return true;
     }
 
     void begin_attempt() {
-        attempt_ = this_attempt(run_);
-        const std::int64_t most = run_.request.give_up_after;
+        attempt_ = this_attempt(inputs_);
+        const std::int64_t most = inputs_.request.give_up_after;
         if (most > 0)
-            if (const auto why = lack_of_progress(read_attempts(run_.directory->path()),
+            if (const auto why = lack_of_progress(read_attempts(inputs_.directory->path()),
                                                   attempt_.progress_start, most))
                 throw core::InternalError(
                     fmt::format("{}; see {}. To try once more, leave --give-up-after out", *why,
-                                run_.file("log.jsonl").string()));
-        append_attempt_start(run_.directory->path(), attempt_);
+                                (*inputs_.directory / "log.jsonl").string()));
+        append_attempt_start(inputs_.directory->path(), attempt_);
     }
 
     /// On the root. What cannot be written (a full disk, perhaps the reason of the end) must not
     /// hide how the job ended.
     void end_attempt(core::ExitCode code, const std::string& message) {
-        if (!run_.directory) return;
+        if (!inputs_.directory) return;
         attempt_.ended = core::utc_now();
-        attempt_.progress_end = progress_of(run_.directory->path());
+        attempt_.progress_end = progress_of(inputs_.directory->path());
         attempt_.exit_code = static_cast<int>(code);
         attempt_.message = message;
         try {
-            append_attempt_end(run_.directory->path(), attempt_);
+            append_attempt_end(inputs_.directory->path(), attempt_);
         } catch (const core::Error& error) {
-            run_.job.log.warning(error.what());
+            job_.log.warning(error.what());
         }
     }
 
     void describe() const {
-        const auto unpruned = run_.network.costs.total(run_.network.space.unpruned());
-        run_.job.log.info(fmt::format(
-            "study {} in {}: {}{}, {} M MACs, {}", run_.settings().name,
-            run_.request.run_directory.string(), run_.network.network.name, accuracy_text(),
+        const auto unpruned = inputs_.network.costs.total(inputs_.network.space.unpruned());
+        job_.log.info(fmt::format(
+            "study {} in {}: {}{}, {} M MACs, {}", settings_.name,
+            inputs_.request.run_directory.string(), inputs_.network.network.name, accuracy_text(),
             core::significant(static_cast<double>(unpruned.macs) * 1e-6),
-            core::counted(run_.network.space.groups().size(), "pruning group")));
+            core::counted(inputs_.network.space.groups().size(), "pruning group")));
         describe_norms();
     }
 
@@ -214,50 +277,54 @@ class Study {
     /// and nothing can be recalibrated.
     void describe_norms() const {
         if (last_ < Stage::search) return;
-        const InsertedNorms& norms = run_.accuracy.norms;
-        const std::size_t missing = run_.evaluator
-                                        ? norms.missing
-                                        : network::layers_without_norm(run_.network.network).size();
+        const InsertedNorms& norms = inputs_.accuracy.norms;
+        const std::size_t missing =
+            run_->evaluator ? norms.missing
+                            : network::layers_without_norm(inputs_.network.network).size();
         if (missing == 0) return;
         const std::string layers = fmt::format(
             "{} no batch norms", core::counted(missing, "convolution has", "convolutions have"));
         if (norms.images > 0)
-            run_.job.log.info(fmt::format("{} (folded away?): inserted, from {}", layers,
-                                          core::counted(norms.images, "training image")));
-        else if (!run_.evaluator)
-            run_.job.log.info(layers + "; none are inserted, as accuracies play no part");
-        else if (run_.accuracy.images.train.count == 0)
-            run_.job.log.warning(layers +
-                                 " (folded away?), and without images (data.file) none can be "
-                                 "inserted: channels are ranked badly, nothing is recalibrated");
+            job_.log.info(fmt::format("{} (folded away?): inserted, from {}", layers,
+                                      core::counted(norms.images, "training image")));
+        else if (!run_->evaluator)
+            job_.log.info(layers + "; none are inserted, as accuracies play no part");
+        else if (inputs_.accuracy.images.train.count == 0)
+            job_.log.warning(layers +
+                             " (folded away?), and without images (data.file) none can be "
+                             "inserted: channels are ranked badly, nothing is recalibrated");
         else
-            run_.job.log.warning(layers + ", and none are inserted "
-                                          "(network.insert_batch_norms = false): channels are "
-                                          "ranked badly, nothing is recalibrated");
+            job_.log.warning(layers + ", and none are inserted "
+                                      "(network.insert_batch_norms = false): channels are "
+                                      "ranked badly, nothing is recalibrated");
     }
 
     /// " on 3x32x32 images, 10 classes"
     [[nodiscard]] std::string accuracy_text() const {
         if (last_ < Stage::search) return "";
-        if (!run_.evaluator) return ", accuracy not measured";
-        const accuracy::ImageData& images = run_.accuracy.images.train;
+        if (!run_->evaluator) return ", accuracy not measured";
+        const accuracy::ImageData& images = inputs_.accuracy.images.train;
         if (images.count == 0)
-            return fmt::format(", accuracy by {}", run_.settings().accuracy.command.command);
+            return fmt::format(", accuracy by {}", settings_.accuracy.command.command);
         return fmt::format(" on {}x{}x{} images, {}", images.channels, images.height, images.width,
                            core::counted(images.classes, "class", "classes"));
     }
 
     core::ExitCode stopped(const StageRow& row) const {
-        if (run_.communicator().is_root())
-            run_.job.log.info(fmt::format("stopped early during the {} stage, with everything "
-                                          "kept; run the same command again to go on",
-                                          row.name));
+        if (job_.communicator.is_root())
+            job_.log.info(fmt::format("stopped early during the {} stage, with everything "
+                                      "kept; run the same command again to go on",
+                                      row.name));
         return core::ExitCode::stopped;
     }
 
-    StudyRun run_;
+    const parallel::Job& job_;
+    const Settings& settings_;
+    StudyInputs inputs_;
     Stage last_;
-    Attempt attempt_; ///< on the root
+    std::unique_ptr<const network::Prunable> start_; ///< of a round after the first
+    std::optional<StudyRun> run_;                    ///< the present round
+    Attempt attempt_;                                ///< on the root
     bool warned_of_weakness_ = false;
 };
 

@@ -116,6 +116,22 @@ TEST_CASE("a setting that does not exist or is out of range is named with line a
                Contains("cell (held_out=10)") && Contains("data.evaluation_images"));
 }
 
+TEST_CASE("a preset is a setting like any other: of all cells, or the values of an axis") {
+    const auto population = [](const ablation::Plan& plan, std::size_t cell) {
+        return ablation::cell_settings(plan, plan.cells[cell]).search.parameters.population;
+    };
+    const PlanFolder settings("[settings]\npreset = \"paper\"\n" + two_seeds);
+    CHECK(population(settings.read(), 0) == 10);
+    CHECK(population(settings.read(), 1) == 10);
+    const PlanFolder values(axis("key = \"preset\"\nvalues = [\"\", \"paper\"]\n"
+                                 "labels = [\"ours\", \"theirs\"]"));
+    CHECK(values.read().axis_names == Texts{"preset"});
+    CHECK(population(values.read(), 0) == 32);
+    CHECK(population(values.read(), 1) == 10);
+    CHECK_THAT(PlanFolder(axis("key = \"preset\"\nvalues = [\"papper\"]")).error(),
+               Contains("plan.toml:6: cell (preset=papper)") && Contains("did you mean 'paper'?"));
+}
+
 TEST_CASE("an axis is of exactly one kind") {
     const auto error_of = [](const std::string& body) { return PlanFolder(axis(body)).error(); };
     CHECK_THAT(error_of("key = \"study.seed\""), Contains("exactly one of") && Contains("none"));

@@ -6,12 +6,14 @@
 
 using namespace hdap::core;
 using Catch::Contains;
+using Catch::StartsWith;
 
 namespace {
 
 enum class Metric { level, shape };
 
 struct Example {
+    std::string preset;
     std::int64_t population = 32;
     std::int64_t generations = 20;
     double eta = 15.0;
@@ -23,7 +25,11 @@ struct Example {
     std::vector<double> mean;
 
     Configuration configuration() {
-        return {{"search",
+        return {{"",
+                 "",
+                 {text("preset", preset, {"", "paper", "fast"}, "What the rest begins with",
+                       Outputs::nothing)}},
+                {"search",
                  "The search",
                  {text("algorithm", algorithm, {"nsga2", "random"}, "Chooses candidates",
                        Outputs::search),
@@ -72,6 +78,55 @@ TEST_CASE("an unknown section names the nearest section") {
 TEST_CASE("a section given as a value, and a key outside all sections, are errors") {
     CHECK_THAT(message_of("search = 3\n"), Contains("unknown key 'search'"));
     CHECK_THAT(message_of("population = 3\n"), Contains("unknown key 'population'"));
+}
+
+TEST_CASE("a key in the wrong section names the one that it belongs to") {
+    CHECK_THAT(message_of("population = 3\n"),
+               Contains("a.toml:1: unknown key 'population' (did you mean 'search.population'?)"));
+    CHECK_THAT(message_of("[fleet.cluster]\npopulation = 3\n"),
+               Contains("unknown key 'fleet.cluster.population' (did you mean "
+                        "'search.population'?)"));
+    CHECK_THAT(message_of("[search]\npreset = \"paper\"\n"),
+               Contains("a.toml:2: unknown key 'search.preset' (did you mean 'preset' above all "
+                        "sections?)"));
+    CHECK_THAT(message_of("", {"generations=3"}), Contains("did you mean 'search.generations'?"));
+}
+
+TEST_CASE("a setting above all sections is loaded, overridden, printed first and read back") {
+    Example example;
+    example.load("preset = \"paper\"\n[search]\npopulation = 8\n");
+    CHECK(example.preset == "paper");
+    example.load("", {"preset=fast"});
+    CHECK(example.preset == "fast");
+    const std::string printed = settings_as_toml(example.configuration());
+    CHECK_THAT(printed, StartsWith("# What the rest begins with; \"\" | paper | fast\n"
+                                   "preset = \"fast\"\n\n# The search\n[search]\n"));
+    Example copy;
+    copy.load(printed);
+    CHECK(copy.preset == "fast");
+    CHECK_THAT(setting_lines(copy.configuration()), StartsWith("preset = \"fast\"\nsearch."));
+}
+
+TEST_CASE("a mistake in a setting above all sections is told as any other") {
+    CHECK_THAT(message_of("preset = \"papper\"\n"),
+               Contains("a.toml:1: preset = 'papper' is unknown (did you mean 'paper'?); known: "
+                        "\"\", paper, fast"));
+    CHECK_THAT(message_of("preset = 3\n"), Contains("a.toml:1: preset = 3 is not a text"));
+    CHECK_THAT(message_of("[preset]\nname = \"paper\"\n"),
+               Contains("a.toml:1: preset = ") && Contains("is not a text in quotes"));
+    CHECK_THAT(message_of("", {"preset=papper"}),
+               Contains("--set preset=papper: preset = 'papper' is unknown"));
+    CHECK_THAT(message_of("preste = \"paper\"\n"),
+               Contains("a.toml:1: unknown key 'preste' (did you mean 'preset'?)"));
+}
+
+TEST_CASE("a remark stands below the comment of its setting") {
+    Example example;
+    Configuration configuration = example.configuration();
+    configuration[1].settings[1].remark = "the paper says 10";
+    CHECK_THAT(settings_as_toml(configuration),
+               Contains("# Candidates per generation; [4, 1000]\n# the paper says 10\n"
+                        "population = 32\n"));
 }
 
 TEST_CASE("a value out of range or of another type names the value and what is allowed") {

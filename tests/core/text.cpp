@@ -20,6 +20,7 @@ TEST_CASE("the nearest word is offered only when it is near") {
     CHECK(nearest("populaton", known) == "population");
     CHECK(nearest("sede", known) == "seed");
     CHECK(nearest("temperature", known).empty());
+    CHECK(nearest("of", std::vector<std::string>{"", "seed"}).empty());
     CHECK(did_you_mean("sede", known) == " (did you mean 'seed'?)");
 }
 

@@ -62,7 +62,8 @@ trees = 5
 [search]
 population = 6
 generations = 2
-constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1", "accuracy_drop <= 1"]
+constraints = ["flops <= 0.6x", "latency.sla(33ms) <= 1", "accuracy_drop <= 1",
+               "accuracy_drop.relative <= 1"]
 [finetune]
 candidates = 1
 images = 40
@@ -91,6 +92,8 @@ population = 6
 generations = 1
 objectives = ["latency.mean", "flops"]
 """
+
+NCS_STATE = ["/algorithm/" + name for name in ["parents", "rates", "deviations", "successes"]]
 
 PLAN = """
 [ablation]
@@ -380,8 +383,9 @@ class FileFormats(unittest.TestCase):
         sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
         for name in ["fleet.h5", "profile.h5", "results.h5"]:
             self.check_file(name, sizes)
-        for name in ["clusters.h5", "surrogates.h5", "search.h5"]:
+        for name in ["clusters.h5", "surrogates.h5"]:
             self.check_file(name, sizes, lacks=[])
+        self.check_file("search.h5", sizes, lacks=NCS_STATE)
         for name in sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
         self.check_file("search.prev.h5", {"groups": sizes["groups"]})
@@ -415,7 +419,8 @@ class FileFormats(unittest.TestCase):
             self.assertEqual(list(results["bounds/networks"].asstr()), [r[0] for r in rows[1:]])
             self.assertEqual(list(results["bounds/holds"].asstr()), [r[holds] for r in rows[1:]])
             found = results["bounds/found"][:]
-        for column, name in {1: "latency_sla_33ms_on_devices", 2: "accuracy_drop_final"}.items():
+        for column, name in {1: "latency_sla_33ms_on_devices", 2: "accuracy_drop_final",
+                             3: "accuracy_drop_relative_final"}.items():
             self.assertEqual([float(row[rows[0].index(name)]) for row in rows[1:]],
                              list(found[:, column]))
 
@@ -450,18 +455,28 @@ class FileFormats(unittest.TestCase):
         for name in ["fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "results.h5"]:
             self.check_file(folder / name, sizes)
         self.check_file(folder / "search.h5", sizes, lacks=[
-            "/log/accuracy", "/log/accuracy_drop", "/log/given_up_after", "/log/failed",
-            "/log/latency_sla_33ms", "/algorithm/population"])
+            "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
+            "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
+            "/algorithm/population"] + NCS_STATE)
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],
-                         ["accuracy_drop", "latency_sla_33ms", "latency_fleet_ms", "accuracy",
-                          "test_accuracy", "keep_GROUP", "holds_on_devices", "broken",
-                          "latency_sla_33ms_on_devices", "accuracy_drop_final"])
+                         ["accuracy_drop", "latency_sla_33ms", "accuracy_drop_relative",
+                          "latency_fleet_ms", "accuracy", "test_accuracy", "keep_GROUP",
+                          "holds_on_devices", "broken", "latency_sla_33ms_on_devices",
+                          "accuracy_drop_final", "accuracy_drop_relative_final"])
         self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet", "--set",
                   "search.generations=2")
         moved = re.findall(r"generations-12/ +(.+)", self.document.read_text())[0].split()
         self.assertEqual({path.name for path in (folder / "generations-1").iterdir()},
                          {name.rstrip("/") for name in moved})
+
+    def test_the_checkpoint_of_ncs_is_laid_out_as_documented(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        self.hdap("run", "study.toml", "--out", "ncs", "--quiet", "--set", "search.algorithm=ncs",
+                  "--set", 'search.objectives=["latency.mean"]', "--set", "finetune.candidates=0")
+        self.check_file("ncs/search.h5", {"devices": 60, "processes": 6, "generations": 3},
+                        lacks=["/algorithm/population"])
 
     def test_files_of_other_commands_are_laid_out_as_documented(self):
         self.check_file(self.folder / "fleet.h5", {"devices": 30, "benchmarks": 2})

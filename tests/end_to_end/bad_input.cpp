@@ -106,6 +106,8 @@ TEST_CASE("a mistake in the configuration ends with 2 and names the line, the ke
          mistake(0, "type.toml", "[clusters]\neps = \"wide\"\n", {"clusters.eps", "wide"}),
          mistake(0, "range.toml", "[clusters]\nrepresentatives = 0\n",
                  {"clusters.representatives", "0", "1"}),
+         mistake(0, "preset.toml", "preset = \"paper\"\n",
+                 {"run.preset", "'preset' above all sections"}),
          mistake(0, "twice.toml", "[clusters]\neps = 0.1\neps = 0.2\n", {"eps"})});
 }
 
@@ -116,11 +118,15 @@ TEST_CASE("a mistake on the command line ends with 2, and with one message for a
     check_refusals(
         study, 2,
         {{2, with({"--set", "search.populaton=8"}), {"search.populaton", "search.population"}},
+         {0, with({"--set", "preset=papper"}), {"--set preset=papper", "'paper'?"}},
          {2, {"rum", study.config()}, {"rum", "'run'"}},
          {2, {"run"}, {"CONFIG is missing"}},
          {0, with({"--set", "search.population"}), {"search.population", "="}},
          {0, with({"--set", "search.constraints=[\"flops < 1\"]"}), {"flops < 1", "<="}},
          {0, with({"--set", "data.held_out=490"}), {"data.held_out", "500"}},
+         {2,
+          with({"--set", "search.algorithm=ncs"}),
+          {"ncs minimises one objective", "accuracy_drop"}},
          {0, with({"--threads", "0"}), {"--threads", "0", "1 to 4096"}}});
 }
 
@@ -132,6 +138,15 @@ TEST_CASE("a configuration may stand behind an overriding setting") {
     INFO(outcome.errors);
     CHECK(outcome.exit_code == 0);
     CHECK_THAT(outcome.output, Catch::Contains("seed = 7"));
+}
+
+TEST_CASE("a preset can be looked at without a configuration") {
+    Process process({HDAP_PROGRAM, "run", "--print-config", "--set", "preset=paper"});
+    const Outcome outcome = process.wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK_THAT(outcome.output,
+               Catch::Contains("\npreset = \"paper\"\n") && Catch::Contains("\n# paper: "));
 }
 
 TEST_CASE("tasks of Slurm that see one rank each are stopped before they all run the same job",

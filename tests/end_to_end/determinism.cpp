@@ -42,6 +42,28 @@ TEST_CASE(
     CHECK(differences(study / "alone", study / "killed") == std::vector<std::string>{});
 }
 
+TEST_CASE("a search by ncs for blocks has the same bits on any number of ranks, and after a kill",
+          "[mpi]") {
+    const TinyStudy study;
+    const Arguments ncs{"--set", "search.algorithm=ncs",
+                        "--set", "search.objectives=[\"latency.mean\"]",
+                        "--set", "search.constraints=[\"accuracy_drop.relative <= 0.3\"]",
+                        "--set", "search.genes=block",
+                        "--set", "search.max_step=0.5",
+                        "--set", "search.generations=12",
+                        "--set", "search.ncs.epoch=2"};
+    const Outcome alone = study.run({.ranks = 0, .threads = 1}, "alone", ncs);
+    INFO(alone.errors);
+    REQUIRE(alone.exit_code == 0);
+    Process job = study.start_run({.ranks = 2}, "killed", ncs);
+    job.wait_until([&] { return std::filesystem::exists(study / "killed/search.h5"); });
+    job.kill_all();
+    const Outcome killed = study.run({.ranks = 3, .threads = 2}, "killed", ncs);
+    INFO(killed.errors);
+    REQUIRE(killed.exit_code == 0);
+    CHECK(differences(study / "alone", study / "killed") == std::vector<std::string>{});
+}
+
 TEST_CASE("a study that searches in bfloat16 has the same bits on 1 and 3 ranks, or the processor "
           "that lacks it is "
           "named",

@@ -46,6 +46,25 @@ TEST_CASE("fewer generations than a search has done are refused, and nothing is 
     CHECK(file_listing(study / "run") == before);
 }
 
+TEST_CASE("a search by ncs is not lengthened, and nothing is touched", "[mpi]") {
+    const TinyStudy study;
+    const auto ncs = [](int count) {
+        Arguments arguments = generations(count);
+        arguments.insert(arguments.end(), {"--set", "search.algorithm=ncs", "--set",
+                                           "search.objectives=[\"latency.mean\"]", "--set",
+                                           "finetune.candidates=0"});
+        return arguments;
+    };
+    REQUIRE(study.run({.ranks = 2}, "run", ncs(2)).exit_code == 0);
+    const std::string before = file_listing(study / "run");
+    const Outcome longer = study.run({.ranks = 2}, "run", ncs(5));
+    INFO(longer.errors);
+    CHECK(longer.exit_code == 2);
+    CHECK_THAT(longer.errors, Catch::Contains("search.generations = 2, and now it is 5") &&
+                                  Catch::Contains("--out"));
+    CHECK(file_listing(study / "run") == before);
+}
+
 TEST_CASE("a study can be lengthened, shortened to what it had done, and lengthened again",
           "[mpi]") {
     const TinyStudy study;

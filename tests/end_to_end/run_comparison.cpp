@@ -91,31 +91,45 @@ void compare_hdf5(const std::string& name, const fs::path& path, const fs::path&
     }
 }
 
-std::set<std::string> network_files(const fs::path& run) {
+/// The results in a run directory, of all its rounds, by their paths in it. What a shorter search
+/// came to, and checkpoints that were damaged or followed by others, are none.
+std::set<std::string> results_in(const fs::path& run) {
+    const std::set<std::string> kinds{".h5", ".onnx", ".pt", ".csv"};
     std::set<std::string> names;
-    for (const fs::directory_entry& entry : fs::directory_iterator(run / "networks"))
-        names.insert("networks/" + entry.path().filename().string());
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run)) {
+        const std::string name = fs::relative(entry.path(), run).string();
+        if (kinds.contains(entry.path().extension()) && !name.ends_with(".prev.h5") &&
+            !name.starts_with("generations-"))
+            names.insert(name);
+    }
     return names;
+}
+
+/// The files that every complete study has; where there are rounds, in their folders.
+Lines missing_in(const std::set<std::string>& names) {
+    Lines missing;
+    for (const char* name : {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5",
+                             "networks", "results.h5", "front.csv"})
+        if (std::ranges::none_of(names, [&](const std::string& path) {
+                return path.find(name) != std::string::npos;
+            }))
+            missing.push_back(std::string(name) + ": missing");
+    return missing;
 }
 
 } // namespace
 
 Lines differences(const fs::path& run, const fs::path& other) {
-    Lines result;
-    std::set<std::string> names = network_files(run);
-    if (names.empty() || names != network_files(other)) result.push_back("other networks");
-    names.insert(
-        {"fleet.h5", "clusters.h5", "profile.h5", "surrogates.h5", "search.h5", "results.h5"});
+    const std::set<std::string> names = results_in(run);
+    Lines result = missing_in(names);
+    if (names != results_in(other)) result.push_back("other files");
     for (const std::string& name : names)
-        if (!fs::exists(run / name) || !fs::exists(other / name))
+        if (!fs::exists(other / name))
             result.push_back(name + ": missing");
         else if (name.ends_with(".h5"))
             compare_hdf5(name, run / name, other / name, result);
         else if (text_of(run / name) != text_of(other / name))
             result.push_back(name + ": other bytes");
-    const std::string front = text_of(run / "front.csv");
-    if (front.empty() || front != text_of(other / "front.csv"))
-        result.push_back("front.csv: other text, or none");
     return result;
 }
 

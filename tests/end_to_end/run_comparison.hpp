@@ -7,8 +7,8 @@
 namespace hdap::test {
 
 /// Everything in which the results of two run directories differ, in words; empty when their
-/// fleet, clusters, profile, surrogates, search, networks, results and front.csv are
-/// equal bit for bit.
+/// fleet, clusters, profile, surrogates, search, networks, results and front.csv, of every
+/// round, are equal bit for bit.
 /// What says when and where a file was made, and how long that took, does not count.
 std::vector<std::string> differences(const std::filesystem::path& run,
                                      const std::filesystem::path& other);

@@ -112,6 +112,37 @@ TEST_CASE("nearest_allowed is the nearest of allowed_counts, the larger of two")
     }
 }
 
+TEST_CASE("a step drops at most a share of the present channels, as near as the divisor allows") {
+    const SearchSpace space(zoo("mobilenet_v1"), {.min_keep = 0.25, .divisor = 8});
+    Genome genome = space.unpruned();
+    for (int step = 0; step < 12; ++step) {
+        const Genome least = space.step_below(genome, 0.2);
+        for (std::size_t g = 0; g < genome.size(); ++g) {
+            CHECK(least[g] == space.nearest_allowed(g, 0.8 * genome[g]));
+            CHECK(least[g] <= genome[g]);
+        }
+        genome = least;
+    }
+    CHECK(space.step_below(space.unpruned(), 1.0) == space.smallest());
+    CHECK_THROWS_AS(space.step_below({1, 2}, 0.2), core::DataError);
+}
+
+TEST_CASE("a space from a genome on has the counts of the whole one that are no smaller") {
+    const SearchSpace whole(zoo("mobilenet_v1"), {.min_keep = 0.25, .divisor = 8});
+    const Genome least = whole.uniform(0.6);
+    const SearchSpace space = whole.from(least);
+    CHECK(space.smallest() == least);
+    CHECK(space.unpruned() == whole.unpruned());
+    for (std::size_t g = 0; g < least.size(); ++g) {
+        auto expected = whole.allowed_counts(g);
+        std::erase_if(expected, [&](std::int32_t count) { return count < least[g]; });
+        CHECK(space.allowed_counts(g) == expected);
+    }
+    CHECK_THROWS_AS(space.validate(whole.smallest()), core::DataError);
+    CHECK_THROWS_AS(space.from(whole.smallest()), core::DataError);
+    CHECK(whole.from(whole.unpruned()).allowed_counts(1).size() == 1);
+}
+
 TEST_CASE("uniform scales every group and keep_ratios gives the shares back") {
     const SearchSpace space(zoo("mobilenet_v1"), {.min_keep = 0.2, .divisor = 8});
     const Genome half = space.uniform(0.5);

@@ -115,6 +115,11 @@ TEST_CASE("front_csv writes one line per network, and nothing for what is not kn
           "11,22\n");
 }
 
+TEST_CASE("front_csv has a line for what each round chose") {
+    const std::string csv = front_csv(test::with_rounds(test::small_report()));
+    CHECK_THAT(csv, Catch::Contains("\nround-01,round,") && Catch::Contains("\nround-02,round,"));
+}
+
 TEST_CASE("front_csv has no column for accuracies that nothing measured") {
     CHECK_THAT(front_csv(test::without_accuracy(test::small_report())),
                Catch::StartsWith(

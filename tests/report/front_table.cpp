@@ -51,6 +51,15 @@ on test images after it.
 )");
 }
 
+TEST_CASE("front_table shows what rounds chose, in their order, before the front") {
+    const std::string table = front_table(test::with_rounds(test::small_report()));
+    const auto at = [&](const char* text) { return table.find(text); };
+    CHECK(at("rounds, each from the one before") < at("round-01"));
+    CHECK(at("round-01") < at("round-02"));
+    CHECK(at("round-02") < at("front, fine-tuned"));
+    CHECK(at("uniform-01") != std::string::npos);
+}
+
 TEST_CASE("front_table says how many devices of a large fleet were simulated") {
     StudyReport report = test::small_report();
     report.devices = 1'000'000;

@@ -209,6 +209,16 @@ TEST_CASE("report_html has charts, or says which command brings them") {
     CHECK(count_of(html, "<th scope=\"row\">") == 1 + 57 + 3 + 6);
 }
 
+TEST_CASE("report_html draws rounds where there are some, and names the best of them") {
+    const std::string html = report_html(test::with_rounds(test::small_report()));
+    const std::string without = report_html(test::small_report());
+    if (html.find("<script id=\"echarts\">") != std::string::npos)
+        CHECK_THAT(html, Catch::Contains("id=\"chart-rounds\""));
+    CHECK_THAT(without, !Catch::Contains("id=\"chart-rounds\""));
+    CHECK_THAT(html, Catch::Contains("<p class=\"lead\">round-02: "));
+    CHECK_THAT(without, Catch::Contains("<p class=\"lead\">front-01: "));
+}
+
 TEST_CASE("chart_axes are latency and accuracy, or else the first two objectives") {
     StudyReport report = test::small_report();
     const auto axes = [&](const std::vector<std::string>& objectives) {

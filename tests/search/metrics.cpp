@@ -128,6 +128,8 @@ TEST_CASE("a malformed constraint is refused with its text and the position") {
         {"flops <= 1e999", "position 10: the bound is out of range"},
         {"accuracy_drop <= 0.5x", "position 18: accuracy_drop cannot be relative"},
         {"accuracy_drop <= 5", "position 18: accuracy_drop is at most 1"},
+        {"accuracy_drop.relative <= 10", "position 27: accuracy_drop.relative is at most 1"},
+        {"accuracy_drop.relative <= 0.1x", "position 27: accuracy_drop.relative cannot be"},
         {"latency.sla(33ms) <= 0.5x", "position 22: latency.sla(33ms) cannot be relative"},
         {"latency.sla(33ms) <= 5", "position 22: latency.sla(33ms) is at most 1"},
         {"latency.sla <= 5", "position 13: latency.sla needs a latency"},
@@ -159,7 +161,8 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(std::ranges::none_of(metrics, [](const Metric& metric) {
         return metric.name().find('(') != std::string::npos;
     }));
-    for (const std::string text : {"latency.sla(33ms)", "latency.sla(33.5ms)"})
+    for (const std::string text :
+         {"accuracy_drop.relative", "latency.sla(33ms)", "latency.sla(33.5ms)"})
         metrics.push_back(parse_metric(text));
     std::vector<std::string> names;
     std::vector<std::string> columns;
@@ -173,16 +176,17 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     }
     CHECK(names == std::vector<std::string>{"latency.mean", "latency.worst_cluster", "latency.p50",
                                             "latency.p95", "latency.p99", "accuracy_drop", "flops",
-                                            "params", "memory.peak", "latency.sla(33ms)",
-                                            "latency.sla(33.5ms)"});
+                                            "params", "memory.peak", "accuracy_drop.relative",
+                                            "latency.sla(33ms)", "latency.sla(33.5ms)"});
     CHECK(columns == std::vector<std::string>{"latency_mean_ms", "latency_worst_cluster_ms",
                                               "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
                                               "accuracy_drop", "flops", "params", "memory_peak",
-                                              "latency_sla_33ms", "latency_sla_33.5ms"});
+                                              "accuracy_drop_relative", "latency_sla_33ms",
+                                              "latency_sla_33.5ms"});
     CHECK(units == std::vector<std::string>{"ms", "ms", "ms", "ms", "ms", "1", "MACs", "parameters",
-                                            "elements", "1", "1"});
+                                            "elements", "1", "1", "1"});
     CHECK(parse_metric(" latency.sla ( 33.50 ms )") == metrics.back());
-    CHECK_FALSE(metrics[9] == metrics[10]);
+    CHECK_FALSE(metrics[10] == metrics[11]);
 }
 
 TEST_CASE("metrics tell what they need") {
@@ -190,15 +194,17 @@ TEST_CASE("metrics tell what they need") {
     std::set<std::string> costs;
     std::set<std::string> absolute;
     std::vector<Metric> metrics = plain_metrics();
+    metrics.push_back(parse_metric("accuracy_drop.relative"));
     metrics.push_back(parse_metric("latency.sla(1ms)"));
     for (const Metric& metric : metrics) {
         if (metric.needs_accuracy()) accuracy.insert(metric.name());
         if (metric.follows_from_costs()) costs.insert(metric.name());
         if (!metric.can_be_relative()) absolute.insert(metric.name());
     }
-    CHECK(accuracy == std::set<std::string>{"accuracy_drop"});
+    CHECK(accuracy == std::set<std::string>{"accuracy_drop", "accuracy_drop.relative"});
     CHECK(costs == std::set<std::string>{"flops", "params", "memory.peak"});
-    CHECK(absolute == std::set<std::string>{"accuracy_drop", "latency.sla(1ms)"});
+    CHECK(absolute ==
+          std::set<std::string>{"accuracy_drop", "accuracy_drop.relative", "latency.sla(1ms)"});
 }
 
 TEST_CASE("metrics of costs and accuracy are as the facts") {
@@ -207,6 +213,29 @@ TEST_CASE("metrics of costs and accuracy are as the facts") {
     CHECK(value_of("memory.peak") == 32);
     CHECK(value_of("accuracy_drop") == 0.9 - 0.65);
     CHECK(value_of("accuracy_drop", unpruned) == 0);
+}
+
+TEST_CASE("a relative accuracy drop is the share of the reference's accuracy that is lost") {
+    const auto drop = [](double accuracy, double reference) {
+        CandidateFacts facts = pruned;
+        CandidateFacts whole = unpruned;
+        facts.accuracy = accuracy;
+        whole.accuracy = reference;
+        return parse_metric("accuracy_drop.relative").value(facts, whole, small_fleet());
+    };
+    CHECK(drop(0.81, 0.9) == Approx(0.1));
+    CHECK(drop(0.9, 0.9) == 0);
+    CHECK(drop(0, 0.9) == 1);
+    CHECK(drop(0.95, 0.9) < 0);
+    // Of nothing there is nothing to lose.
+    CHECK(drop(0, 0) == 0);
+    CHECK(drop(0.5, 0) == 0);
+    CHECK(std::isnan(drop(not_a_number, 0.9)));
+    CHECK(std::isnan(drop(not_a_number, not_a_number)));
+    // As the paper has it: at least 0.9 of the unpruned network's accuracy.
+    const Constraint paper = parse_constraint("accuracy_drop.relative <= 0.1");
+    CHECK(violation(paper, drop(0.82, 0.9), 0) == 0);
+    CHECK(1 + violation(paper, drop(0.6, 0.9), 0) == Approx((1 - 0.6 / 0.9) / (1 - 0.9)));
 }
 
 TEST_CASE("latency metrics are those of the devices one by one") {
@@ -293,6 +322,12 @@ TEST_CASE("the hypervolume's axes end at the reference, at guessing, or where al
     const Metric drop = parse_metric("accuracy_drop");
     CHECK(drop.worst(unpruned, small_fleet(), 0.1) == 0.9 - 0.1);
     CHECK(drop.worst(unpruned, small_fleet(), 0.9) == 0.01);
+    const Metric relative = parse_metric("accuracy_drop.relative");
+    CHECK(relative.worst(unpruned, small_fleet(), 0.1) == Approx(1 - 0.1 / 0.9));
+    CHECK(relative.worst(unpruned, small_fleet(), 0.9) == 0.01);
+    CandidateFacts useless = unpruned;
+    useless.accuracy = 0;
+    CHECK(relative.worst(useless, small_fleet(), 0.1) == 0.01);
     CHECK(parse_metric("latency.sla(33ms)").worst(unpruned, small_fleet(), 0.1) == 1);
 }
 

@@ -119,18 +119,22 @@ Goal goal_of(const std::vector<std::string>& objectives,
 }
 
 const Goal usual_goal = goal_of({"latency.mean", "accuracy_drop"}, {"flops <= 0.8x"});
+const Goal single_goal = goal_of({"latency.mean"}, {"accuracy_drop.relative <= 0.1"});
 const AlgorithmParameters algorithm_parameters{.population = 10, .seed = 3};
+constexpr std::int64_t length = 6; ///< of the longest search, in generations
 
 /// A search on this rank, from the beginning or from a checkpoint.
 struct Search {
     explicit Search(const accuracy::CandidateEvaluator* evaluator, Goal goal = usual_goal,
                     const std::string& name = "nsga2")
-        : problem{.network = network,
+        : problem{.space = network.space,
+                  .costs = network.costs,
                   .surrogate = std::make_unique<FakeSurrogate>(),
                   .evaluator = evaluator,
                   .fleet = small_fleet(),
                   .goal = std::move(goal)},
-          algorithm(make_algorithm(name, algorithm_parameters, {network.space, problem.goal})),
+          algorithm(make_algorithm(name, algorithm_parameters,
+                                   {network.network, network.space, problem.goal, length})),
           state(study_metrics(problem.goal, evaluator != nullptr)) {}
 
     SearchOutcome run(std::int64_t generations, int threads = 1, SearchHooks hooks = {},
@@ -182,9 +186,10 @@ struct Search {
     int checkpoints = 0;               ///< root
 };
 
-std::string hash_of_run(std::int64_t generations, const Goal& goal = usual_goal) {
+std::string hash_of_run(std::int64_t generations, const Goal& goal = usual_goal,
+                        const std::string& algorithm = "nsga2") {
     const FakeEvaluator evaluator;
-    Search search(&evaluator, goal);
+    Search search(&evaluator, goal, algorithm);
     CHECK(search.run(generations) == SearchOutcome::complete);
     return search.hash();
 }
@@ -461,13 +466,68 @@ TEST_CASE("a search is that of a plain one on any number of ranks") {
     CHECK(search.state.reference->accuracy == 0.9);
 }
 
+TEST_CASE("a search by ncs is that of one candidate after the other on any number of ranks") {
+    const FakeEvaluator evaluator;
+    Search search(&evaluator, single_goal, "ncs");
+    CHECK(search.run(length) == SearchOutcome::complete);
+    if (!search.ranks.is_root()) return;
+    const PlainSearch plain;
+    const auto algorithm =
+        make_algorithm("ncs", algorithm_parameters,
+                       {plain.network.network, plain.network.space, single_goal, length});
+    EvaluationLog log({parse_metric("latency.mean"), parse_metric("accuracy_drop.relative")});
+    const PlainSearch::Candidate unpruned = plain.evaluated(plain.network.space.unpruned());
+    log.set_reference({unpruned.latency_ms, 0});
+    for (std::int64_t generation = 0; generation <= length; ++generation) {
+        std::vector<std::int32_t> entries;
+        for (const Genome& genome : algorithm->ask(generation, log)) {
+            if (!log.index_of(genome))
+                log.append({.genome = genome,
+                            .accuracy = accuracy_of(genome),
+                            .values = {plain.evaluated(genome).latency_ms,
+                                       1 - accuracy_of(genome) / accuracy_of(unpruned.genome)},
+                            .generation = static_cast<std::int32_t>(generation)});
+            entries.push_back(static_cast<std::int32_t>(log.index_of(genome).value()));
+        }
+        algorithm->tell(entries, log);
+    }
+    REQUIRE(search.state.log.size() == log.size());
+    for (std::size_t i = 0; i < log.size(); ++i) {
+        CHECK(search.state.log[i].genome == log[i].genome);
+        CHECK(search.state.log[i].generation == log[i].generation);
+    }
+    CHECK(current_front(search.problem, search.state).size() == 1);
+    CHECK(search.state.history.back().hypervolume > search.state.history.front().hypervolume);
+}
+
 TEST_CASE("the state has the same bits for any number of threads") {
-    const std::string expected = hash_of_run(4);
-    for (const int threads : {2, 3, 5}) {
-        const FakeEvaluator evaluator;
-        Search search(&evaluator);
-        CHECK(search.run(4, threads) == SearchOutcome::complete);
-        CHECK(search.hash() == expected);
+    for (const auto& [algorithm, goal] :
+         {std::pair("nsga2", usual_goal), std::pair("ncs", single_goal)}) {
+        INFO(algorithm);
+        const std::string expected = hash_of_run(4, goal, algorithm);
+        for (const int threads : {2, 3, 5}) {
+            const FakeEvaluator evaluator;
+            Search search(&evaluator, goal, algorithm);
+            CHECK(search.run(4, threads) == SearchOutcome::complete);
+            CHECK(search.hash() == expected);
+        }
+    }
+}
+
+TEST_CASE("ncs that was stopped within a generation ends with the same bits") {
+    const std::string expected = hash_of_run(length, single_goal, "ncs");
+    for (const int evaluations_before : {1, 14, 35}) {
+        std::atomic<int> begun{0};
+        const FakeEvaluator evaluator([&](const Genome&) {
+            if (++begun == evaluations_before) std::raise(SIGTERM);
+        });
+        Search stopped(&evaluator, single_goal, "ncs");
+        stopped.run(length, 2);
+        const FakeEvaluator undisturbed;
+        Search continued(&undisturbed, single_goal, "ncs");
+        continued.go_on_from(stopped.checkpoint);
+        CHECK(continued.run(length) == SearchOutcome::complete);
+        if (continued.ranks.is_root()) CHECK(continued.hash() == expected);
     }
 }
 

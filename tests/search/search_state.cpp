@@ -38,7 +38,8 @@ SearchState sample_state() {
 
 SearchProblem problem_of(const hdap::network::Prunable& network,
                          const std::vector<std::string>& constraints) {
-    SearchProblem problem{.network = network,
+    SearchProblem problem{.space = network.space,
+                          .costs = network.costs,
                           .surrogate = nullptr,
                           .fleet = testing::small_fleet(),
                           .goal = {metrics, {}}};
@@ -56,8 +57,9 @@ hdap::network::Prunable prunable() {
 
 /// The file of a state, read again.
 SearchState written_and_read(const SearchState& state) {
-    const hdap::network::SearchSpace space = testing::small_space(2);
-    const auto algorithm = make_algorithm("random", {}, {space, {metrics, {}}});
+    const hdap::network::Prunable network = prunable();
+    const auto algorithm =
+        make_algorithm("random", {}, {network.network, network.space, {metrics, {}}, 0});
     Hdf5Writer file;
     write_search_state(file, state, 2, *algorithm);
     return read_search_state(Hdf5Reader::from_bytes(file.finish(), "search.h5"), metrics);

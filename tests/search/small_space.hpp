@@ -47,6 +47,35 @@ inline network::SearchSpace small_space(std::size_t genes) {
     return {chain_network(genes, 64), {.min_keep = 0.125, .divisor = 8}};
 }
 
+/// Bottlenecks of 48 and 64 inner channels between shortcuts of 32: of each one block, of all one
+/// pruning group in no block.
+inline network::Network bottleneck_network(std::size_t bottlenecks) {
+    network::Network network{"bottlenecks", {4, 4}, {}};
+    const auto append = [&](network::Operator op, const std::string& name,
+                            std::vector<std::size_t> inputs, std::int64_t channels) {
+        network::Node node;
+        node.name = name;
+        node.op = op;
+        node.inputs = std::move(inputs);
+        node.output_channels = channels;
+        network.nodes.push_back(std::move(node));
+        return network.nodes.size() - 1;
+    };
+    using network::Operator;
+    append(Operator::input, "input", {}, 3);
+    std::size_t last = append(Operator::conv2d, "stem", {0}, 32);
+    for (std::size_t i = 0; i < bottlenecks; ++i) {
+        const std::string name = "block" + std::to_string(i);
+        std::size_t inner = append(Operator::conv2d, name + ".first", {last}, 48);
+        inner = append(Operator::conv2d, name + ".second", {inner}, 64);
+        inner = append(Operator::conv2d, name + ".third", {inner}, 32);
+        last = append(Operator::add, name + ".add", {last, inner}, 0);
+    }
+    last = append(Operator::global_average_pool, "pool", {last}, 0);
+    append(Operator::linear, "classifier", {last}, 10);
+    return network;
+}
+
 inline network::SearchSpace mobilenet_space() {
     return {network::make_network({.name = "mobilenet_v1", .input_extent = {32, 32}}),
             {.min_keep = 0.2, .divisor = 8}};

@@ -46,7 +46,7 @@ std::vector<std::string> names_of(study::Settings& settings) {
     std::vector<std::string> names;
     for (const core::Section& section : study::configuration_of(settings))
         for (const core::Setting& setting : section.settings)
-            names.push_back(section.name + "." + setting.key);
+            names.push_back(core::name_of(section, setting));
     return names;
 }
 
@@ -112,6 +112,11 @@ TEST_CASE("settings that contradict each other are refused with both values") {
                       Contains("latency"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"search.constraints=[\"flops < 1\"]"}),
                       Contains("flops < 1"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"search.algorithm=ncs"}),
+                      Contains("search: ncs minimises one objective") &&
+                          Contains("(latency.mean, accuracy_drop)"));
+    CHECK_NOTHROW(
+        ConfigFolder("").load({"search.algorithm=ncs", "search.objectives=[\"latency.mean\"]"}));
     CHECK_THROWS_WITH(ConfigFolder("").load({"study.name=a/b"}), Contains("study.name"));
     CHECK_THROWS_WITH(ConfigFolder("").load({"fleet.source=recorded"}),
                       Contains("fleet.recorded.file"));
@@ -137,6 +142,28 @@ TEST_CASE("what measures accuracies must have what it needs, and be there where 
     CHECK_THROWS_WITH(bare({no_accuracy, "network.criterion=taylor"}), Contains("taylor"));
 }
 
+TEST_CASE("rounds must have a reachable kind of end, accuracies, and a bound on them") {
+    const auto rounds = [](std::vector<std::string> more) {
+        more.insert(more.begin(), "study.rounds=3");
+        return ConfigFolder("").load(more);
+    };
+    const std::string bound = R"(search.constraints=["accuracy_drop <= 0.1"])";
+    CHECK(rounds({bound}).rounds == 3);
+    CHECK(rounds({bound, "study.target=flops <= 0.25x"}).target == "flops <= 0.25x");
+    CHECK_THROWS_WITH(rounds({}), Contains("study.rounds = 3") && Contains("accuracy_drop <= 0.1"));
+    CHECK_THROWS_WITH(rounds({bound, "study.target=flops < 0.25x"}),
+                      Contains("study.target") && Contains("flops < 0.25x"));
+    CHECK_THROWS_WITH(rounds({bound, "study.target=accuracy_drop <= 0.1"}),
+                      Contains("rounds do not raise accuracies"));
+    CHECK_THROWS_WITH(rounds({no_accuracy, "accuracy.evaluator=none"}),
+                      Contains("study.rounds = 3 needs accuracies"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"study.target=flops <= 0.25x"}),
+                      Contains("study.rounds = 1"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"profile.every_round=true"}),
+                      Contains("several rounds"));
+    CHECK_THROWS_WITH(ConfigFolder("").load({"study.rounds=0"}), Contains("study.rounds"));
+}
+
 TEST_CASE("a study without accuracies needs neither images nor weights") {
     const auto settings = bare({no_accuracy});
     CHECK(settings.accuracy.evaluator == "none");
@@ -151,6 +178,27 @@ TEST_CASE("auto is the command where there is one, else the engine where there i
     CHECK(folder.load({"accuracy.command=\"eval {network}\"", "accuracy.evaluator=engine"})
               .accuracy.evaluator == "engine");
     CHECK(folder.load({"accuracy.evaluator=none", no_accuracy}).accuracy.evaluator == "none");
+}
+
+TEST_CASE("overrides win over the file, the file over the preset, whichever of them names that") {
+    const ConfigFolder folder("[profile]\ncandidates = 300\n");
+    const auto settings = folder.load({"preset=paper", "profile.runs=7"});
+    CHECK(settings.preset == "paper");
+    CHECK(settings.profile.candidates == 300);
+    CHECK(settings.profile.runs == 7);
+    CHECK(settings.surrogate.gbrt.trees == 100);
+    CHECK(settings.search.parameters.population == 10);
+    CHECK(settings.network.weights == (folder.path() / "w/weights.h5").string());
+    const ConfigFolder paper("", "preset = \"paper\"\n" + images_and_weights);
+    CHECK(paper.load().search.parameters.population == 10);
+    CHECK(paper.load({"preset="}).search.parameters.population == 32);
+    CHECK(paper.load({"preset="}).network.weights == (paper.path() / "w/weights.h5").string());
+}
+
+TEST_CASE("a preset is named above all sections") {
+    CHECK_THROWS_WITH(ConfigFolder("preset = \"paper\"\n").load(),
+                      Contains("study.toml:5: unknown key 'network.preset' (did you mean 'preset' "
+                               "above all sections or 'fleet.synthetic.preset'?)"));
 }
 
 TEST_CASE("paths in a file are relative to its folder, those of overrides to the current one") {
@@ -193,7 +241,7 @@ TEST_CASE("every setting holds another value through printing and loading, and i
         study::Settings changed;
         for (core::Section& section : study::configuration_of(changed))
             for (core::Setting& setting : section.settings)
-                if (section.name + "." + setting.key == name) std::visit(Change{}, setting.field);
+                if (core::name_of(section, setting) == name) std::visit(Change{}, setting.field);
         study::Settings copy;
         core::load_settings(study::configuration_of(copy), study::settings_text(changed), "a", {});
         CHECK(study::settings_lines(copy) == study::settings_lines(changed));
@@ -223,7 +271,7 @@ TEST_CASE("what shapes no output: how the job runs, its name, and where input fi
     for (const std::string& name :
          names_in(study::settings_lines(settings, core::Outputs::everything)))
         nothing.erase(name);
-    CHECK(nothing == std::set<std::string>{"study.name", "network.weights", "data.file",
+    CHECK(nothing == std::set<std::string>{"preset", "study.name", "network.weights", "data.file",
                                            "accuracy.timeout_seconds", "accuracy.retries",
                                            "search.max_failures", "run.checkpoint_seconds"});
 }
@@ -271,7 +319,8 @@ TEST_CASE("each output is shaped by the settings that its file is identified by"
     search.erase("search.max_failures"); // it ends a search, or does not
     CHECK(names(core::Outputs::search) == search);
     CHECK(names(core::Outputs::accuracies) == both(both(network, accuracy), {"search.precision"}));
-    CHECK(names(core::Outputs::networks) == below({"study.seed", "finetune."}));
+    CHECK(names(core::Outputs::networks) ==
+          below({"study.seed", "study.rounds", "study.target", "finetune."}));
     CHECK(names(core::Outputs::results) == below({"report."}));
 }
 

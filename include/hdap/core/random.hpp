@@ -27,6 +27,8 @@ enum class StreamId : std::uint32_t {
     random_importance = 17,
     image_order = 20,
     latency_ticks = 21,
+    gaussian_step = 22,
+    acceptance = 23,
     testing = 1000,
 };
 

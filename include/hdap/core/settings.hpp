@@ -95,6 +95,7 @@ struct Setting {
         field;
     std::string comment;
     Outputs shapes = Outputs::nothing;
+    std::string remark = {}; ///< a second comment: of its value, where there is something to say
 };
 
 Setting integer(std::string key, std::int64_t& value, Range<std::int64_t> range,
@@ -102,7 +103,7 @@ Setting integer(std::string key, std::int64_t& value, Range<std::int64_t> range,
 Setting real(std::string key, double& value, Range<double> range, std::string comment,
              Outputs shapes);
 Setting boolean(std::string key, bool& value, std::string comment, Outputs shapes);
-/// `choices` empty: any text.
+/// `choices` empty: any text. The empty text may be one of them.
 Setting text(std::string key, std::string& value, std::vector<std::string> choices,
              std::string comment, Outputs shapes);
 Setting path(std::string key, std::string& value, std::string comment, Outputs shapes);
@@ -129,28 +130,35 @@ Setting choice(std::string key, Enumeration& value,
     return {std::move(key), std::move(field), std::move(comment), shapes};
 }
 
-/// A table of TOML.
+/// A table of TOML, or the keys above all tables.
 struct Section {
-    std::string name; ///< "fleet" or "fleet.synthetic"
+    std::string name; ///< "fleet" or "fleet.synthetic"; empty: above all tables
     std::string comment;
     std::vector<Setting> settings;
 };
 
-/// All settings of a program, in the order in which they are printed. No two have one name
-/// ("section.key").
+/// All settings of a program, in the order in which they are printed: those above all tables come
+/// first. No two have one name.
 using Configuration = std::vector<Section>;
 
+/// "section.key", or the key alone above all tables.
+std::string name_of(const Section& section, const Setting& setting);
+
+/// A setting's value as TOML writes it.
+std::string value_text(const Setting& setting);
+
 /// Reads `toml_text` into the settings; one that is absent keeps its value. `overrides` are
-/// "section.key=value" texts from the command line; they win.
+/// "name=value" texts from the command line; they win.
 /// Throws ConfigError for a syntax error, an unknown key (names the nearest), a wrong type or a
 /// value out of range: with file, line, key, value and what is allowed.
 void load_settings(const Configuration& configuration, const std::string& toml_text,
                    const std::string& file_name, const std::vector<std::string>& overrides);
 
-/// All settings as TOML with their comments and ranges. The text reads back to the same settings.
+/// All settings as TOML with their comments, ranges and remarks. The text reads back to the same
+/// settings.
 std::string settings_as_toml(const Configuration& configuration);
 
-/// All settings as lines, "section.key = value".
+/// All settings as lines, "name = value".
 std::string setting_lines(const Configuration& configuration);
 
 /// The lines of the settings that shape any of `outputs`: what their configuration hashes are made
@@ -162,7 +170,7 @@ std::string canonical_lines(const Configuration& configuration, Outputs outputs)
 std::vector<std::string> setting_differences(const Configuration& there, const Configuration& here,
                                              Outputs outputs);
 
-/// The names ("section.key") of the settings that are paths, and what holds them.
+/// The names of the settings that are paths, and what holds them.
 std::vector<std::pair<std::string, std::string*>> path_settings(const Configuration& configuration);
 
 } // namespace hdap::core

@@ -49,6 +49,15 @@ class SearchSpace {
     /// Throws DataError when `genome` has the wrong length.
     [[nodiscard]] std::vector<double> keep_ratios(const Genome& genome) const;
 
+    /// The least counts of a pruning step that starts at `from`, a genome of this space: the
+    /// nearest allowed to (1 − max_step) · from. `max_step`: the largest share of a group's present
+    /// channels that the step drops; (0, 1].
+    [[nodiscard]] Genome step_below(const Genome& from, double max_step) const;
+
+    /// The same space without the genomes below `least`, which is one of them.
+    /// Throws DataError as `validate`.
+    [[nodiscard]] SearchSpace from(const Genome& least) const;
+
     /// Throws DataError when `genome` has the wrong length or a count that is not allowed: names
     /// the group, the count and what is allowed.
     void validate(const Genome& genome) const;

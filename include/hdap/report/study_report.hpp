@@ -14,6 +14,7 @@ enum class NetworkKind {
     unpruned, ///< the network that the study began with
     front,    ///< a candidate of the search's front
     uniform,  ///< uniform width scaling, the baseline
+    round,    ///< what a round of pruning and fine-tuning chose, for the next one to start from
 };
 
 /// A metric of the study: what networks are judged by. The rows hold their values in the order of
@@ -45,7 +46,7 @@ struct Bound {
 
 /// One network, with all that is known of it; NaN where a number is not known.
 struct NetworkRow {
-    std::string id; ///< "unpruned", "front-03", "uniform-03"
+    std::string id; ///< "unpruned", "front-03", "uniform-03", "round-03"
     NetworkKind kind = NetworkKind::front;
     std::vector<std::int32_t> genome; ///< channels kept, per pruning group
     /// In the order of StudyReport::metrics and in their units: a share is in [0, 1], flops are
@@ -152,8 +153,8 @@ ChartAxes chart_axes(const StudyReport& report);
 ///   finetuned
 ///   keep_GROUP for each pruning group
 ///   where a bound is doubtful: holds_on_devices (yes, no, unknown); broken (the constraints that
-///   it breaks, joined by "; "); for each such bound the metric's column with _on_devices, of the
-///   accuracy drop with _final behind it
+///   it breaks, joined by "; "); for each such bound the metric's column with _on_devices, of
+///   accuracy drops with _final behind it
 std::string front_csv(const StudyReport& report);
 
 /// The table for a terminal: the unpruned network, what was fine-tuned and the uniform baselines;

@@ -44,11 +44,28 @@ struct Nsga2Parameters {
     double mutation_eta = 20;           ///< larger: smaller steps; [0, 1000]
 };
 
+/// What NCS alone is set by. The defaults are those of public code, perhaps not the paper's.
+struct NcsParameters {
+    double sigma = 0.05;    ///< standard deviation of the first steps, in pruning rates; (0, 1]
+    double r = 0.95;        ///< factor of the 1/5 rule; (0, 1], 1 turns it off
+    std::int64_t epoch = 5; ///< generations between two uses of that rule; [1, 1000000]
+};
+
+/// What a gene stands for.
+enum class GeneLayout {
+    group, ///< the channels kept in one pruning group
+    block, ///< the share kept in all groups of a block, as network::find_blocks has them; groups in
+           ///< no block keep all channels
+};
+
 /// What algorithms are set by; each reads what it needs.
 struct AlgorithmParameters {
     std::int64_t population = 32; ///< candidates per generation; [2, 1000000]
     std::uint64_t seed = 1;
+    GeneLayout genes = GeneLayout::group;
+    double max_step = 1; ///< largest share of a group's channels that one round prunes; (0, 1]
     Nsga2Parameters nsga2 = {};
+    NcsParameters ncs = {};
 };
 
 /// Throws ConfigError for a parameter out of its range: names it, its value and the range.
@@ -56,22 +73,29 @@ void validate(const AlgorithmParameters& parameters);
 
 /// What an algorithm is to solve.
 struct AlgorithmProblem {
-    const network::SearchSpace& space; ///< outlives the algorithm
+    const network::Network& network;   ///< outlives the algorithm
+    const network::SearchSpace& space; ///< of that network; outlives the algorithm
     Goal goal;
+    std::int64_t generations; ///< after the first, of the whole search
 };
 
 /// The names of all algorithms, the default first.
 std::vector<std::string> algorithm_names();
 
-/// The setting that all algorithms read. `parameters` must outlive it.
-core::Setting population_setting(AlgorithmParameters& parameters);
+/// The settings that are not of one algorithm alone. `parameters` must outlive them.
+std::vector<core::Setting> settings_of(AlgorithmParameters& parameters);
+
+/// Throws ConfigError for an algorithm that minimises one objective and a goal that has several,
+/// and for a name that is none of algorithm_names().
+void check_objectives(const std::string& name, const Goal& goal);
 
 /// A section of settings, "search.NAME", for each algorithm that has some. `parameters` must
 /// outlive them.
 std::vector<core::Section> algorithm_sections(AlgorithmParameters& parameters);
 
 /// A new algorithm, which nothing was asked of.
-/// Throws ConfigError for a name that is none of algorithm_names(), and as `validate`.
+/// Throws ConfigError as `validate` and `check_objectives`, and for a gene layout that the network
+/// does not have.
 std::unique_ptr<Algorithm> make_algorithm(const std::string& name,
                                           const AlgorithmParameters& parameters,
                                           const AlgorithmProblem& problem);

@@ -34,8 +34,8 @@ struct Goal {
     [[nodiscard]] std::vector<std::size_t> front(const EvaluationLog& log) const;
 };
 
-/// The metrics that a study logs: those without arguments, but where nothing measures accuracies
-/// without those that need them, and the others that the goal names.
+/// The metrics that a study logs: plain_metrics(), but where nothing measures accuracies without
+/// those that need them, and the others that the goal names.
 /// Throws ConfigError when the goal needs accuracies and nothing measures them.
 std::vector<Metric> study_metrics(const Goal& goal, bool has_accuracy);
 

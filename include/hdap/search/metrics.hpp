@@ -80,7 +80,8 @@ class Metric {
     double argument_; ///< 0 where the row takes none
 };
 
-/// The metrics without arguments, in the order of the table.
+/// The metrics that every study logs, in the order of the table: those without arguments, but for
+/// those that are logged only where a goal names them.
 std::vector<Metric> plain_metrics();
 
 /// The names of all metrics, with an example where one takes an argument: "latency.sla(33ms)".

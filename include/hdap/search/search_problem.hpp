@@ -16,14 +16,16 @@ namespace hdap::search {
 
 /// What is searched: the same on every rank.
 struct SearchProblem {
-    const network::Prunable& network;
+    const network::SearchSpace& space; ///< what candidates are chosen from
+    /// Of the study's own network, whatever part of its genomes is searched.
+    const network::CostModel& costs;
     std::unique_ptr<const surrogate::Surrogate> surrogate;
     /// Null: nothing measures accuracies, and no metric of the goal needs them.
     const accuracy::CandidateEvaluator* evaluator = nullptr;
     fleet::FleetDistribution fleet; ///< of as many clusters as the surrogate's
     Goal goal;
-    /// What metrics are relative to, where that is not the unpruned network of this search: the one
-    /// that an earlier round of pruning began with.
+    /// What metrics are relative to, where that is not the largest genome of the space: the study's
+    /// own network, where an earlier round pruned it already.
     std::optional<CandidateFacts> reference = {};
 };
 

@@ -32,6 +32,8 @@ std::vector<core::Setting> settings_of(SearchParameters& parameters);
 
 /// What the search asks of its surroundings, on the root. Empty functions are not called.
 struct SearchHooks {
+    /// What the progress calls the search.
+    std::string name = "search";
     /// An accuracy that is known already, from another study of the same network and images. Not
     /// asked where candidates are given up early, as results would depend on what is known.
     std::function<std::optional<double>(const network::Genome&)> known_accuracy = {};

@@ -19,7 +19,7 @@ struct ResultMetric {
     bool operator==(const ResultMetric&) const = default;
 };
 
-/// A column of the history, one value per generation.
+/// A column of the history, one value per generation, or of the rounds, one value each.
 struct ResultSeries {
     std::string name;
     std::string unit;
@@ -45,14 +45,15 @@ struct Results {
     std::vector<ResultMetric> costs;         ///< what it took: seconds, evaluations, measurements
     std::vector<ResultSeries> history;       ///< all of one length
     ResultBounds bounds = {};                ///< for people: not compared
+    std::vector<ResultSeries> rounds = {};   ///< what each round chose; for people
 };
 
 /// Layout: /final/{name,unit,value}, /cost/{name,unit,value}, /history/<name> with attribute
-/// `unit`, and where there are constraints /bounds/<field of ResultBounds>. The caller adds the
-/// file's identity.
+/// `unit`, where there are constraints /bounds/<field of ResultBounds>, and where there are rounds
+/// /rounds/<name> as the history. The caller adds the file's identity.
 void write_results(storage::Hdf5Writer& file, const Results& results);
 
-/// All but the bounds. Throws DataError when columns are missing or of different lengths.
+/// All but bounds and rounds. Throws DataError when columns are missing or of different lengths.
 Results read_results(const storage::Hdf5Reader& file);
 
 } // namespace hdap::study

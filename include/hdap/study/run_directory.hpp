@@ -28,6 +28,10 @@ class RunDirectory {
         return path_ / name;
     }
 
+    /// Makes `folder`, it or one in it, with one for networks, where they are not there; removes
+    /// what jobs that were killed left unfinished in it. Throws DataError when it cannot be made.
+    void make_folder(const std::filesystem::path& folder) const;
+
     /// Whether its file system has locks.
     [[nodiscard]] bool has_locks() const { return lock_->weakness().empty(); }
 

@@ -16,16 +16,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace hdap::study {
 
-/// Everything that a study's configuration says, with the defaults. One member per TOML section.
+/// Everything that a study's configuration says, with the defaults: the preset, then one member per
+/// TOML section.
 /// Seeds inside the parameter structs of other modules are set from `seed`.
 struct Settings {
+    std::string preset; ///< one of preset_names(); empty: none
+
     std::string name = "study";
     std::int64_t seed = 1;
+    std::int64_t rounds = 1; ///< of searching, pruning and fine-tuning
+    std::string target;      ///< "METRIC <= BOUND" that ends the rounds; empty: none
 
     fleet::LatencySourceParameters fleet;
     fleet::ClusteringParameters clusters;
@@ -57,6 +63,7 @@ struct Settings {
     struct Profile {
         std::int64_t candidates = 400;
         std::int64_t runs = 10;
+        bool every_round = false;
     } profile;
 
     surrogate::SurrogateParameters surrogate;
@@ -98,11 +105,22 @@ std::string evaluator_of(const Settings& settings);
 /// The objectives and constraints. Throws ConfigError when one of them cannot be parsed.
 search::Goal goal_of(const Settings& settings);
 
+/// What the rounds are to reach, if anything. Throws ConfigError when it cannot be parsed.
+std::optional<search::Constraint> target_of(const Settings& settings);
+
 /// Whether an objective or a constraint needs accuracies. Throws as goal_of.
 bool needs_accuracy(const Settings& settings);
 
 /// Whether the setting is the path of a file: relative ones are relative to where they are written.
 bool is_path_setting(const std::string& name);
+
+/// What a configuration's text says, over what the preset that it names sets, over the defaults.
+/// Paths stay as they are, and values may contradict each other. Throws ConfigError.
+Settings parse_settings(const std::string& text, const std::string& file_name);
+
+/// What `overrides` ("key=value") make of the defaults, or of the preset that they name, to look
+/// at: values may contradict each other. Paths are as in load_settings_file. Throws ConfigError.
+Settings default_settings(const std::vector<std::string>& overrides);
 
 /// A configuration file that several studies begin with: read once.
 class BaseSettings {
@@ -114,18 +132,21 @@ class BaseSettings {
     [[nodiscard]] Settings with(const std::vector<std::string>& overrides) const;
 
   private:
-    std::string file_;
+    std::filesystem::path file_;
+    std::string text_;
     Settings settings_;
 };
 
-/// Reads a configuration file. Relative paths in it are relative to its folder; those in
-/// `overrides` ("key=value") to the current folder. In the result all paths are absolute, all
-/// values are consistent, and accuracy.evaluator is what "auto" stands for.
+/// Reads a configuration file. `overrides` ("key=value") win over its keys, these over the preset,
+/// which overrides may name, too, and that over the defaults. Relative paths in the file are
+/// relative to its folder; those in `overrides` to the current folder. In the result all paths are
+/// absolute, all values are consistent, and accuracy.evaluator is what "auto" stands for.
 /// Throws ConfigError.
 Settings load_settings_file(const std::filesystem::path& file,
                             const std::vector<std::string>& overrides);
 
-/// The settings as commented TOML: what `--print-config` and the run directory's config.toml hold.
+/// The settings as commented TOML, with what the preset says of them: what `--print-config` and the
+/// run directory's config.toml hold.
 std::string settings_text(const Settings& settings);
 
 /// All settings as lines, "key = value".

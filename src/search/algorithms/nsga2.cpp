@@ -22,7 +22,6 @@ namespace {
 using core::RandomStream;
 using core::StreamId;
 using network::Genome;
-using network::SearchSpace;
 
 /// Binary tournaments among the parents.
 struct Contest {
@@ -58,11 +57,13 @@ double cross_ratio(double a, double b, double lowest, double eta, RandomStream& 
 Genome crossover(const Genes& genes, const Genome& a, const Genome& b, double eta,
                  RandomStream& random) {
     Genome child = a;
-    for (std::size_t g = 0; g < child.size(); ++g) {
-        if (random.uniform() >= 0.5 || a[g] == b[g]) continue;
-        const double ratio = cross_ratio(genes.ratio(g, a[g]), genes.ratio(g, b[g]),
-                                         genes.lowest_ratio(g), eta, random);
-        child[g] = genes.nearest(g, ratio);
+    for (std::size_t g = 0; g < genes.count(); ++g) {
+        const std::int32_t of_a = genes.value(a, g);
+        const std::int32_t of_b = genes.value(b, g);
+        if (random.uniform() >= 0.5 || of_a == of_b) continue;
+        genes.keep(child, g,
+                   cross_ratio(genes.ratio(g, of_a), genes.ratio(g, of_b), genes.lowest_ratio(g),
+                               eta, random));
     }
     return child;
 }
@@ -88,13 +89,14 @@ void mutate(const Genes& genes, const Nsga2Parameters& parameters, Genome& genom
     const double probability = parameters.mutation_probability > 0
                                    ? parameters.mutation_probability
                                    : 1 / static_cast<double>(genes.count());
-    for (std::size_t g = 0; g < genome.size(); ++g) {
-        if (random.uniform() >= probability || genes.smallest[g] == genes.unpruned[g]) continue;
-        const double ratio = genes.ratio(g, genome[g]);
+    for (std::size_t g = 0; g < genes.count(); ++g) {
+        if (random.uniform() >= probability || genes.is_fixed(g)) continue;
+        const std::int32_t value = genes.value(genome, g);
+        const double ratio = genes.ratio(g, value);
         const double lowest = genes.lowest_ratio(g);
         const double step = mutation_step(ratio, lowest, parameters.mutation_eta, random);
         const std::int32_t moved = genes.nearest(g, std::clamp(ratio + step, lowest, 1.0));
-        genome[g] = moved != genome[g] ? moved : genes.neighbour(g, moved, step > 0);
+        genes.set(genome, g, moved != value ? moved : genes.neighbour(g, moved, step > 0));
     }
 }
 
@@ -106,9 +108,9 @@ void check_parents(const Genes& genes, const std::vector<Genome>& parents, std::
     if (generation < 0 || generation > std::numeric_limits<std::uint32_t>::max())
         throw core::InternalError(fmt::format("generation {} is out of range", generation));
     for (const Genome& parent : parents)
-        if (parent.size() != genes.count())
-            throw core::InternalError(
-                fmt::format("a parent has {} genes instead of {}", parent.size(), genes.count()));
+        if (parent.size() != genes.unpruned.size())
+            throw core::InternalError(fmt::format("a parent has {} counts instead of {}",
+                                                  parent.size(), genes.unpruned.size()));
 }
 
 constexpr const char* population_path = "/algorithm/population";
@@ -117,17 +119,17 @@ constexpr const char* population_path = "/algorithm/population";
 class Nsga2 final : public Algorithm {
   public:
     Nsga2(const AlgorithmParameters& parameters, const AlgorithmProblem& problem)
-        : parameters_(parameters), space_(problem.space), goal_(problem.goal) {}
+        : parameters_(parameters), genes_(genes_of(parameters, problem)), goal_(problem.goal) {}
 
     std::vector<Genome> ask(std::int64_t generation, const EvaluationLog& log) override {
-        if (generation == 0) return initial_population(space_, parameters_);
+        if (generation == 0) return initial_population(genes_, parameters_);
         std::vector<Genome> parents;
         for (const std::int32_t entry : population_)
             parents.push_back(log[static_cast<std::size_t>(entry)].genome);
         const std::vector<double> objectives = goal_.objectives_of(log, population_);
         const std::size_t m = goal_.objectives.size();
         const auto ranks = non_dominated_rank(objectives, m, goal_.violations_of(log, population_));
-        return offspring(space_, parents, ranks, crowding_distance_by_rank(objectives, m, ranks),
+        return offspring(genes_, parents, ranks, crowding_distance_by_rank(objectives, m, ranks),
                          generation, parameters_,
                          [&](const Genome& genome) { return log.index_of(genome).has_value(); });
     }
@@ -166,19 +168,18 @@ class Nsga2 final : public Algorithm {
 
   private:
     AlgorithmParameters parameters_;
-    const SearchSpace& space_;
+    Genes genes_;
     Goal goal_;
     std::vector<std::int32_t> population_;
 };
 
 } // namespace
 
-std::vector<Genome> offspring(const SearchSpace& space, const std::vector<Genome>& parents,
+std::vector<Genome> offspring(const Genes& genes, const std::vector<Genome>& parents,
                               std::span<const std::int32_t> ranks, std::span<const double> crowding,
                               std::int64_t generation, const AlgorithmParameters& parameters,
                               const Taken& seen) {
     validate(parameters);
-    const Genes genes(space);
     check_parents(genes, parents, ranks.size(), crowding.size(), generation);
     const Nsga2Parameters& nsga2 = parameters.nsga2;
     const Contest contest{ranks, crowding};

@@ -31,7 +31,7 @@ namespace hdap::search {
 /// @param generation from 1; less than 2³²
 /// @param seen whether a genome was evaluated before; may be empty
 /// Throws ConfigError as `validate`, InternalError when sizes do not fit or there is no parent.
-std::vector<network::Genome> offspring(const network::SearchSpace& space,
+std::vector<network::Genome> offspring(const Genes& genes,
                                        const std::vector<network::Genome>& parents,
                                        std::span<const std::int32_t> ranks,
                                        std::span<const double> crowding, std::int64_t generation,

@@ -14,18 +14,17 @@ namespace {
 using core::RandomStream;
 using core::StreamId;
 using network::Genome;
-using network::SearchSpace;
 
 /// Costs go with the square of the width, so levels evenly spread in cost are dense near full
 /// width.
 Genome random_around_level(const Genes& genes, double cost_level, RandomStream& random) {
     constexpr double spread = 0.3;
-    Genome genome(genes.count());
-    for (std::size_t g = 0; g < genome.size(); ++g) {
+    Genome genome = genes.unpruned;
+    for (std::size_t g = 0; g < genes.count(); ++g) {
         const double lowest = genes.lowest_ratio(g);
         const double level = std::sqrt(lowest * lowest + (1 - lowest * lowest) * cost_level);
         const double ratio = level + spread * (2 * random.uniform() - 1);
-        genome[g] = genes.nearest(g, std::clamp(ratio, lowest, 1.0));
+        genes.keep(genome, g, std::clamp(ratio, lowest, 1.0));
     }
     return genome;
 }
@@ -37,8 +36,7 @@ std::vector<Genome> uniform_widths(const Genes& genes, std::size_t count) {
     std::vector<Genome> widths;
     for (std::size_t k = 1; k <= count; ++k) {
         const double share = static_cast<double>(k) / static_cast<double>(count);
-        widths.push_back(k == count ? genes.smallest
-                                    : genes.space.uniform(1 - (1 - lowest) * share));
+        widths.push_back(k == count ? genes.smallest : genes.uniform(1 - (1 - lowest) * share));
     }
     return widths;
 }
@@ -61,11 +59,11 @@ Genome free_around_level(const Genes& genes, double level, const Taken& taken, s
 class RandomSearch final : public Algorithm {
   public:
     RandomSearch(const AlgorithmParameters& parameters, const AlgorithmProblem& problem)
-        : parameters_(parameters), space_(problem.space) {}
+        : parameters_(parameters), genes_(genes_of(parameters, problem)) {}
 
     std::vector<Genome> ask(std::int64_t generation, const EvaluationLog& log) override {
-        if (generation == 0) return initial_population(space_, parameters_);
-        return random_candidates(space_, generation, parameters_, [&](const Genome& genome) {
+        if (generation == 0) return initial_population(genes_, parameters_);
+        return random_candidates(genes_, generation, parameters_, [&](const Genome& genome) {
             return log.index_of(genome).has_value();
         });
     }
@@ -77,15 +75,13 @@ class RandomSearch final : public Algorithm {
 
   private:
     AlgorithmParameters parameters_;
-    const SearchSpace& space_;
+    Genes genes_;
 };
 
 } // namespace
 
-std::vector<Genome> initial_population(const SearchSpace& space,
-                                       const AlgorithmParameters& parameters) {
+std::vector<Genome> initial_population(const Genes& genes, const AlgorithmParameters& parameters) {
     validate(parameters);
-    const Genes genes(space);
     const auto n = static_cast<std::size_t>(parameters.population);
     std::vector<Genome> population{genes.unpruned};
     std::set<Genome> present{genes.unpruned};
@@ -103,10 +99,9 @@ std::vector<Genome> initial_population(const SearchSpace& space,
     return population;
 }
 
-std::vector<Genome> random_candidates(const SearchSpace& space, std::int64_t generation,
+std::vector<Genome> random_candidates(const Genes& genes, std::int64_t generation,
                                       const AlgorithmParameters& parameters, const Taken& seen) {
     validate(parameters);
-    const Genes genes(space);
     const auto n = static_cast<std::size_t>(parameters.population);
     std::vector<Genome> candidates;
     std::set<Genome> present;

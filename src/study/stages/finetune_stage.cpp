@@ -6,18 +6,20 @@
 #include "hdap/network/network_file.hpp"
 #include "hdap/parallel/dispatch.hpp"
 #include "hdap/study/training_run.hpp"
-#include "study_run.hpp"
+#include "rounds.hpp"
+#include "stage_table.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace hdap::study {
 namespace {
 
-std::filesystem::path network_file(const std::filesystem::path& folder, const std::string& id) {
-    return folder / "networks" / (id + ".h5");
+std::filesystem::path network_file(const StudyRun& run, const std::string& id) {
+    return run.output(Stage::finetune) / (id + ".h5");
 }
 
 void write_network(const std::filesystem::path& file, const storage::FileIdentity& identity,
@@ -45,15 +47,12 @@ FinetunedNetwork read_network(const std::filesystem::path& file) {
             .test_accuracy = reader.attribute_double("/", "test_accuracy")};
 }
 
-/// Writes the fine-tuned networks in the formats that other tools load, where they are not there
-/// yet.
-void export_networks(const std::filesystem::path& folder,
-                     const std::vector<FinetunedNetwork>& networks,
-                     const std::vector<std::string>& formats) {
+/// Writes the networks in the formats that other tools load, where they are not there yet.
+void export_networks(const StudyRun& run) {
     namespace fs = std::filesystem;
-    for (const FinetunedNetwork& result : networks)
-        for (const std::string& format : formats) {
-            const fs::path source = network_file(folder, result.id);
+    for (const FinetunedNetwork& result : run.finetuned)
+        for (const std::string& format : run.settings().report.formats) {
+            const fs::path source = network_file(run, result.id);
             const fs::path file = fs::path(source).replace_extension("." + format);
             if (fs::exists(file) && fs::last_write_time(file) >= fs::last_write_time(source))
                 continue;
@@ -64,8 +63,8 @@ void export_networks(const std::filesystem::path& folder,
 }
 
 /// A file in which the training of a network stands until it is done.
-std::filesystem::path checkpoint_file(const std::filesystem::path& folder, const std::string& id) {
-    return folder / "networks" / (id + ".training.h5");
+std::filesystem::path checkpoint_file(const StudyRun& run, const std::string& id) {
+    return run.output(Stage::finetune) / (id + ".training.h5");
 }
 
 /// What every fine-tuning of a study needs, on each rank.
@@ -73,14 +72,14 @@ class Finetuner {
   public:
     explicit Finetuner(const StudyRun& run)
         : run_(run), training_(run.settings().finetune.training),
-          evaluation_(run.settings().data.evaluation), images_(run.accuracy.images),
+          evaluation_(run.settings().data.evaluation), images_(run.images()),
           first_images_(run.settings().finetune.images == 0
                             ? accuracy::ImageData()
                             : accuracy::slice(images_.train, 0, run.settings().finetune.images)),
           training_images_(first_images_.count == 0 ? images_.train : first_images_),
           recalibration_(
               accuracy::slice(images_.train, 0, run.settings().data.recalibration_images)) {
-        if (training_.distillation > 0.0) teacher_ = {run.network.network, *run.network.weights};
+        if (training_.distillation > 0.0) teacher_ = {run.own().network, *run.own().weights};
     }
 
     /// Trains one network in this thread. Its result travels to the root as numbers, as only the
@@ -125,7 +124,7 @@ class Finetuner {
         const parallel::Communicator& communicator = run_.communicator();
         network::PrunedNetwork start;
         communicator.on_every_rank([&] { start = candidate(selection.genome); });
-        const auto checkpoint = checkpoint_file(run_.request.run_directory, selection.id);
+        const auto checkpoint = checkpoint_file(run_, selection.id);
         storage::FileIdentity training;
         communicator.on_root(
             [&] { training = training_identity(start, teacher_, training_images_, training_); });
@@ -166,8 +165,7 @@ class Finetuner {
     /// The accuracies are those on held-out images before and after the training, and on test ones.
     void write(const Selection& selection, const std::array<double, 3>& accuracies,
                const network::PrunedNetwork& network) const {
-        write_network(network_file(run_.directory->path(), selection.id),
-                      network_identity(run_, selection.genome),
+        write_network(network_file(run_, selection.id), network_identity(run_, selection.genome),
                       {.id = selection.id,
                        .genome = selection.genome,
                        .held_out_accuracy = accuracies[0],
@@ -277,35 +275,80 @@ bool finetune(const StudyRun& run, const std::vector<Selection>& remaining) {
 std::vector<Selection> missing_of(const StudyRun& run, const std::vector<Selection>& selection) {
     std::vector<Selection> missing;
     for (const Selection& entry : selection)
-        if (!is_up_to_date(network_file(run.directory->path(), entry.id),
-                           network_identity(run, entry.genome), run.job.log))
+        if (!is_up_to_date(network_file(run, entry.id), network_identity(run, entry.genome),
+                           run.job.log))
             missing.push_back(entry);
     return missing;
+}
+
+/// What is written of this round: what it chose, and after the last one the front. Notes how the
+/// round ends. On the root.
+std::vector<Selection> selection_of(StudyRun& run) {
+    if (run.settings().rounds == 1) return select_networks(run);
+    const auto chosen = choose_network(run);
+    run.end = end_of_round(run, chosen);
+    if (!chosen) return {};
+    const Selection choice{round_name(run.round), run.found.log[*chosen].genome};
+    std::vector<Selection> selection;
+    if (run.end != RoundEnd::goes_on) selection = select_networks(run);
+    std::erase_if(selection, [&](const Selection& entry) { return entry.genome == choice.genome; });
+    selection.insert(selection.begin(), choice);
+    return selection;
+}
+
+/// Gives every rank the root's end of the round. Collective.
+void broadcast_end(StudyRun& run) {
+    std::vector<RoundEnd> end{run.end};
+    run.communicator().broadcast(end);
+    run.end = end.front();
+}
+
+/// Without images nothing is trained, but rounds go on from what they chose as it was pruned. On
+/// the root.
+void write_without_training(StudyRun& run, const std::vector<Selection>& selection,
+                            const std::vector<Selection>& missing) {
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    const Settings& settings = run.settings();
+    const std::string chosen = round_name(run.round);
+    if (settings.rounds > 1 || settings.finetune.candidates > 0)
+        run.job.log.info(settings.data.file.empty()
+                             ? "fine-tune: nothing, as the study has no images (data.file)"
+                             : "fine-tune: nothing, as accuracies play no part "
+                               "(accuracy.evaluator)");
+    for (const Selection& entry : missing)
+        if (entry.id == chosen)
+            write_network(network_file(run, entry.id), network_identity(run, entry.genome),
+                          {.id = entry.id,
+                           .genome = entry.genome,
+                           .held_out_accuracy = unknown,
+                           .finetuned_held_out_accuracy = unknown,
+                           .test_accuracy = unknown},
+                          run.network.prune(entry.genome), run.network.normalisation);
+    for (const Selection& entry : selection)
+        if (entry.id == chosen) run.finetuned.push_back(read_network(network_file(run, entry.id)));
+    export_networks(run);
 }
 
 } // namespace
 
 bool make_networks(StudyRun& run) {
-    if (run.accuracy.images.train.count == 0) {
-        if (run.communicator().is_root() && run.settings().finetune.candidates > 0)
-            run.job.log.info(
-                run.settings().data.file.empty()
-                    ? "fine-tune: nothing, as the study has no images (data.file)"
-                    : "fine-tune: nothing, as accuracies play no part (accuracy.evaluator)");
-        return true;
-    }
     std::vector<Selection> selection;
     std::vector<Selection> missing;
     run.communicator().on_root([&] {
-        selection = select_networks(run);
+        selection = selection_of(run);
         missing = missing_of(run, selection);
     });
+    broadcast_end(run);
+    if (run.images().train.count == 0) {
+        run.communicator().on_root([&] { write_without_training(run, selection, missing); });
+        return true;
+    }
     const auto remaining = broadcast_selection(run.communicator(), missing);
     if (!finetune(run, remaining)) return false;
     run.communicator().on_root([&] {
         for (const Selection& entry : selection)
-            run.finetuned.push_back(read_network(network_file(run.directory->path(), entry.id)));
-        export_networks(run.directory->path(), run.finetuned, run.settings().report.formats);
+            run.finetuned.push_back(read_network(network_file(run, entry.id)));
+        export_networks(run);
         if (!remaining.empty())
             run.job.log.info(
                 fmt::format("fine-tune: {}", core::counted(run.finetuned.size(), "network")));

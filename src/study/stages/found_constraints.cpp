@@ -15,14 +15,15 @@ bool is_of_latencies(const search::Constraint& constraint) {
 
 } // namespace
 
-FoundConstraints::FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth)
+FoundConstraints::FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth,
+                                   const network::Genome& unpruned)
     : problem_(problem), truth_(truth),
       bounds_latencies_(std::ranges::any_of(problem.goal.constraints, is_of_latencies)) {
-    // No drop, whatever its accuracy is: no bound is relative to one.
-    const std::vector<double> unpruned = found(problem.network.space.unpruned(), 0.0);
+    // Whatever its accuracy is: no bound is relative to one.
+    const std::vector<double> whole = found(unpruned, {1.0, 1.0});
     for (std::size_t i = 0; i < constraints().size(); ++i)
-        limits_.push_back(std::isnan(unpruned[i]) ? unknown
-                                                  : search::limit(constraints()[i], unpruned[i]));
+        limits_.push_back(std::isnan(whole[i]) ? unknown
+                                               : search::limit(constraints()[i], whole[i]));
 }
 
 bool FoundConstraints::is_doubtful(const search::Constraint& constraint) {
@@ -30,16 +31,16 @@ bool FoundConstraints::is_doubtful(const search::Constraint& constraint) {
 }
 
 std::vector<double> FoundConstraints::found(const network::Genome& genome,
-                                            double accuracy_drop) const {
+                                            const FinalAccuracy& accuracy) const {
     const auto latencies = bounds_latencies_ ? truth_.found_latencies(genome) : std::nullopt;
-    const search::CandidateFacts costs = search::facts_of(problem_, genome, {}, unknown);
+    const search::CandidateFacts facts = search::facts_of(problem_, genome, {}, accuracy.value);
+    search::CandidateFacts unpruned = facts;
+    unpruned.accuracy = accuracy.unpruned;
     std::vector<double> values;
     for (const search::Constraint& constraint : constraints()) {
         const search::Metric& metric = constraint.metric;
-        if (metric.follows_from_costs())
-            values.push_back(metric.value(costs, costs, problem_.fleet));
-        else if (!metric.follows_from_latencies())
-            values.push_back(accuracy_drop);
+        if (!metric.follows_from_latencies())
+            values.push_back(metric.value(facts, unpruned, problem_.fleet));
         else
             values.push_back(latencies ? metric.value_on_devices(*latencies) : unknown);
     }
@@ -48,7 +49,7 @@ std::vector<double> FoundConstraints::found(const network::Genome& genome,
 
 bool FoundConstraints::breaks(const network::Genome& genome) const {
     if (!bounds_latencies_) return false;
-    const std::vector<double> values = found(genome, unknown);
+    const std::vector<double> values = found(genome, {unknown, unknown});
     for (std::size_t i = 0; i < values.size(); ++i)
         if (values[i] > limits_[i]) return true;
     return false;

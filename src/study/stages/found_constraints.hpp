@@ -7,14 +7,22 @@
 
 namespace hdap::study {
 
+/// What a network gets right in the end, and the unpruned one on the same images; [0, 1], NaN where
+/// not known.
+struct FinalAccuracy {
+    double value;
+    double unpruned;
+};
+
 /// The constraints of a study held against what is found of networks beyond the predictions that
 /// the search went by: latencies on the devices, and what follows from the costs. "0.7x" is 0.7 of
 /// what the unpruned network is found to take on the same devices: predicted and found latencies
 /// are never divided by each other.
 class FoundConstraints {
   public:
-    /// `problem` and `truth` must stay where they are.
-    FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth);
+    /// `problem` and `truth` must stay where they are. `unpruned`: the study's own network.
+    FoundConstraints(const search::SearchProblem& problem, const FleetTruth& truth,
+                     const network::Genome& unpruned);
 
     [[nodiscard]] const std::vector<search::Constraint>& constraints() const noexcept {
         return problem_.goal.constraints;
@@ -26,9 +34,9 @@ class FoundConstraints {
     /// [constraint] the bound in the metric's unit; NaN where what it is relative to is not known.
     [[nodiscard]] const std::vector<double>& limits() const noexcept { return limits_; }
 
-    /// [constraint] the metrics of a network; NaN where not known. `accuracy_drop`: the final one.
+    /// [constraint] the metrics of a network; NaN where not known.
     [[nodiscard]] std::vector<double> found(const network::Genome& genome,
-                                            double accuracy_drop) const;
+                                            const FinalAccuracy& accuracy) const;
 
     /// Whether a network is found to break a constraint, whatever its accuracy. Costs nothing where
     /// no constraint is on latencies.

@@ -7,6 +7,7 @@
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/fleet/ticks.hpp"
 #include "hdap/surrogate/surrogate.hpp"
+#include "rounds.hpp"
 #include "stage_table.hpp"
 
 #include <fmt/format.h>
@@ -19,11 +20,11 @@ namespace {
 /// Writes a stage's output. On the root.
 void write_output(const StudyRun& run, Stage stage,
                   const std::function<void(storage::Hdf5Writer&)>& content) {
-    write_stage(run.file(std::string(row_of(stage).file)), identity_of(run, stage), content);
+    write_stage(run.output(stage), identity_of(run, stage), content);
 }
 
 fleet::Clustering read_clusters(const StudyRun& run) {
-    return fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema));
+    return fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema));
 }
 
 /// Who is measured: thousands of ranks need not know the whole fleet for that. Collective.
@@ -46,6 +47,19 @@ fleet::Representatives representatives_on_every_rank(const StudyRun& run) {
         first = end;
     }
     return representatives;
+}
+
+/// Random candidates of the study, or of the round where each measures its own; before them the
+/// study's own network, which all latencies are compared with.
+std::vector<network::Genome> genomes_to_profile(const StudyRun& run) {
+    const Settings& settings = run.settings();
+    const bool is_of_round = is_of_each_round(settings, Stage::profile);
+    auto genomes = fleet::profile_genomes(is_of_round ? run.space : run.own().space,
+                                          round_seed(settings, is_of_round ? run.round : 1),
+                                          settings.profile.candidates);
+    if (genomes.front() != run.own().space.unpruned())
+        genomes.insert(genomes.begin(), run.own().space.unpruned());
+    return genomes;
 }
 
 void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering) {
@@ -83,7 +97,7 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
 } // namespace
 
 bool make_fleet(StudyRun& run) {
-    const auto devices = run.source->fleet(run.job);
+    const auto devices = run.inputs.source->fleet(run.job);
     if (!devices) return false;
     run.communicator().on_root([&] {
         write_output(run, Stage::fleet, [&](storage::Hdf5Writer& file) {
@@ -108,7 +122,7 @@ bool make_fleet(StudyRun& run) {
 bool make_clusters(StudyRun& run) {
     run.communicator().on_root([&] {
         const auto devices =
-            fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema));
+            fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema));
         const auto clustering = fleet::cluster_devices(devices, run.settings().clusters);
         write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
             fleet::write_clustering(file, clustering);
@@ -124,10 +138,8 @@ bool make_clusters(StudyRun& run) {
 bool make_profile(StudyRun& run) {
     const Settings& settings = run.settings();
     const auto measured = fleet::measure_profile(
-        *run.source, representatives_on_every_rank(run), run.network.space,
-        fleet::profile_genomes(run.network.space, static_cast<std::uint64_t>(settings.seed),
-                               settings.profile.candidates),
-        settings.profile.runs, run.job);
+        *run.inputs.source, representatives_on_every_rank(run), run.own().space,
+        genomes_to_profile(run), settings.profile.runs, run.job);
     if (!measured) return false;
     run.communicator().on_root([&] {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
@@ -146,7 +158,7 @@ bool make_profile(StudyRun& run) {
 bool make_surrogates(StudyRun& run) {
     run.communicator().on_root([&] {
         const auto profile =
-            fleet::read_profile(open_stage(run.file("profile.h5"), fleet::profile_schema));
+            fleet::read_profile(open_stage(run.output(Stage::profile), fleet::profile_schema));
         const auto surrogate = surrogate::fit_surrogate(profile, run.settings().surrogate, 0);
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);

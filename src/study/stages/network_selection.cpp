@@ -18,7 +18,7 @@ double mean_latency_ms(const search::SearchProblem& problem, const network::Geno
 
 /// The uniform width whose predicted latency is nearest to `latency_ms`.
 network::Genome uniform_of_latency(const search::SearchProblem& problem, double latency_ms) {
-    const network::SearchSpace& space = problem.network.space;
+    const network::SearchSpace& space = problem.space;
     network::Genome best = space.unpruned();
     double least = std::numeric_limits<double>::infinity();
     constexpr int steps = 200;
@@ -63,10 +63,10 @@ std::vector<std::size_t> broken_of(const StudyRun& run, const std::vector<std::s
         }))
         return {};
     const FleetTruth truth(
-        *run.source,
-        fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema)),
-        run.network.space.unpruned());
-    const FoundConstraints constraints(*run.problem, truth);
+        *run.inputs.source,
+        fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema)),
+        run.own().space.unpruned());
+    const FoundConstraints constraints(*run.problem, truth, run.own().space.unpruned());
     std::vector<std::size_t> broken;
     for (const std::size_t index : front)
         if (constraints.breaks(run.found.log[index].genome)) broken.push_back(index);

@@ -1,10 +1,12 @@
 #include "fleet_truth.hpp"
 #include "hdap/accuracy/evaluation.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/fleet/profile.hpp"
 #include "hdap/report/holds.hpp"
 #include "hdap/report/study_report.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "results.hpp"
+#include "rounds.hpp"
 #include "stage_table.hpp"
 
 #include <fmt/format.h>
@@ -21,12 +23,16 @@ namespace {
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
+/// The content of a file; empty where there is none.
+std::string text_of(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 /// Writes `text`, unless the file says the same already: the second call of a complete study
 /// changes nothing.
 void write_text(const std::filesystem::path& file, const std::string& text) {
-    std::ifstream stream(file, std::ios::binary);
-    const std::string present{std::istreambuf_iterator<char>(stream), {}};
-    if (stream && present == text) return;
+    if (std::filesystem::exists(file) && text_of(file) == text) return;
     storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
 }
 
@@ -72,7 +78,7 @@ class ReportBuilder {
     void add_headings() {
         report_.study_name = settings_.name;
         report_.sku = fleet_.devices.sku;
-        report_.network_name = run_.network.network.name;
+        report_.network_name = run_.own().network.name;
         report_.data_name = data_name();
         report_.devices = static_cast<std::int64_t>(fleet_.devices.devices());
         report_.simulated_devices =
@@ -92,7 +98,7 @@ class ReportBuilder {
                                        .column = metric.column(),
                                        .unit = std::string(metric.unit())});
         add_bounds();
-        for (const auto& group : run_.network.space.groups()) {
+        for (const auto& group : run_.own().space.groups()) {
             report_.group_names.push_back(group.name);
             report_.unpruned_channels.push_back(static_cast<std::int32_t>(group.channels));
         }
@@ -145,14 +151,15 @@ class ReportBuilder {
     }
 
     void add_networks() {
-        const network::Genome unpruned = run_.network.space.unpruned();
+        const network::Genome unpruned = run_.own().space.unpruned();
         report_.networks.push_back(
             row("unpruned", report::NetworkKind::unpruned, unpruned, *run_.found.reference));
-        const accuracy::ImageData& test = run_.accuracy.images.test;
+        const accuracy::ImageData& test = run_.images().test;
         if (test.count > 0)
             report_.networks.front().test_accuracy = accuracy::top1_accuracy(
-                run_.network.network, *run_.network.weights, test, settings_.data.evaluation);
-        report_.networks.front().found = fleet_.constraints.found(unpruned, 0.0);
+                run_.own().network, *run_.own().weights, test, settings_.data.evaluation);
+        report_.networks.front().found = fleet_.constraints.found(unpruned, {1.0, 1.0});
+        add_rounds();
         const auto front = search::current_front(problem_, run_.found);
         for (std::size_t i = 0; i < front.size(); ++i) {
             const search::Evaluation& entry = log_[front[i]];
@@ -166,6 +173,23 @@ class ReportBuilder {
             report_.networks.push_back(uniform_row(result));
             add_finetuned(report_.networks.back());
         }
+    }
+
+    /// What the rounds chose so far, this one too.
+    void add_rounds() {
+        const auto& before = run_.inputs.rounds;
+        report_.networks.insert(report_.networks.end(), before.begin(), before.end());
+        const std::string id = round_name(run_.round);
+        for (const FinetunedNetwork& result : run_.finetuned)
+            if (result.id == id) report_.networks.push_back(round_row(result));
+    }
+
+    [[nodiscard]] report::NetworkRow round_row(const FinetunedNetwork& result) const {
+        const search::Evaluation& entry = log_[log_.index_of(result.genome).value()];
+        auto chosen = row(result.id, report::NetworkKind::round, result.genome,
+                          search::facts_of(problem_, entry));
+        add_finetuned(chosen);
+        return chosen;
     }
 
     [[nodiscard]] report::NetworkRow uniform_row(const FinetunedNetwork& result) const {
@@ -184,30 +208,38 @@ class ReportBuilder {
         }
     }
 
+    /// Whether a row with its genome is that network: what a round chose is on its front, too.
+    [[nodiscard]] static bool is_row_of(const FinetunedNetwork& network,
+                                        const report::NetworkRow& row) {
+        return network.id == row.id ||
+               (network.id.starts_with("round") && row.kind == report::NetworkKind::front);
+    }
+
     /// What is known of the network after fine-tuning, and of how it keeps the constraints.
     void add_finetuned(report::NetworkRow& row) const {
         for (const FinetunedNetwork& result : run_.finetuned)
-            if (result.id == row.id) {
+            if (result.genome == row.genome && is_row_of(result, row)) {
                 row.test_accuracy = result.test_accuracy;
-                row.finetuned = true;
+                row.finetuned = std::isfinite(result.test_accuracy);
             }
-        row.found = fleet_.constraints.found(row.genome, final_accuracy_drop(row));
+        row.found = fleet_.constraints.found(row.genome, final_accuracy(row));
     }
 
     /// NaN where only a part of the images that are there was looked at. A program of the user's
     /// knows no other images, and measures nothing that hdap trains.
-    [[nodiscard]] double final_accuracy_drop(const report::NetworkRow& row) const {
+    [[nodiscard]] FinalAccuracy final_accuracy(const report::NetworkRow& row) const {
         if (settings_.accuracy.evaluator != "command") {
-            if (row.finetuned) return report_.networks.front().test_accuracy - row.test_accuracy;
-            if (settings_.data.evaluation_images < settings_.data.held_out) return unknown;
+            if (row.finetuned) return {row.test_accuracy, report_.networks.front().test_accuracy};
+            if (settings_.data.evaluation_images < settings_.data.held_out)
+                return {unknown, unknown};
         }
-        return run_.found.reference->accuracy - row.accuracy;
+        return {row.accuracy, run_.found.reference->accuracy};
     }
 
     void add_clusters() {
         const fleet::Clustering& clustering = fleet_.clustering;
         const auto profile =
-            fleet::read_profile(open_stage(run_.file("profile.h5"), fleet::profile_schema));
+            fleet::read_profile(open_stage(run_.output(Stage::profile), fleet::profile_schema));
         std::vector<std::int64_t> devices(clustering.clusters(), 0);
         for (const std::int32_t cluster : clustering.cluster_of_device)
             if (cluster >= 0) ++devices[static_cast<std::size_t>(cluster)];
@@ -304,6 +336,33 @@ class ReportBuilder {
     report::StudyReport report_;
 };
 
+/// Keeps what later rounds tell of this one.
+void note_round(StudyRun& run, const report::StudyReport& report) {
+    StudyInputs& inputs = run.inputs;
+    inputs.reported_round = run.round;
+    for (const search::GenerationCost& cost : run.found.costs) {
+        inputs.searched.wall_seconds += cost.wall_seconds;
+        inputs.searched.accuracy_seconds += cost.accuracy_seconds;
+        inputs.searched.accuracies_measured += cost.accuracies_measured;
+    }
+    inputs.rounds.clear();
+    for (const report::NetworkRow& row : report.networks)
+        if (row.kind == report::NetworkKind::round) inputs.rounds.push_back(row);
+}
+
+/// What a round came to that others follow. On the root.
+void describe_round(const StudyRun& run) {
+    const report::NetworkRow& chosen = run.inputs.rounds.back();
+    std::string text =
+        fmt::format("round {} of {}: chose a network {} times as fast, accuracy {} %", run.round,
+                    run.settings().rounds, core::significant(chosen.speedup, 3),
+                    core::significant(100.0 * chosen.accuracy));
+    if (chosen.finetuned)
+        text += fmt::format(", after fine-tuning {} % on the test images",
+                            core::significant(100.0 * chosen.test_accuracy));
+    run.job.log.info(text);
+}
+
 /// For those who read the log only.
 void warn_of_broken(const StudyRun& run, const report::StudyReport& report) {
     const std::int64_t broken = report::count_of(report, report::Holds::no);
@@ -319,25 +378,38 @@ void warn_of_broken(const StudyRun& run, const report::StudyReport& report) {
 } // namespace
 
 FleetOutputs::FleetOutputs(const StudyRun& run)
-    : devices(fleet::read_fleet(open_stage(run.file("fleet.h5"), fleet::fleet_schema))),
+    : devices(fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema))),
       clustering(
-          fleet::read_clustering(open_stage(run.file("clusters.h5"), fleet::clusters_schema))),
-      truth(*run.source, clustering, run.network.space.unpruned()),
-      constraints(*run.problem, truth) {}
+          fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema))),
+      truth(*run.inputs.source, clustering, run.own().space.unpruned()),
+      constraints(*run.problem, truth, run.own().space.unpruned()) {}
+
+void publish_report(const StudyInputs& inputs) {
+    const std::filesystem::path& top = inputs.request.run_directory;
+    const auto folder = round_folder(top, inputs.request.settings, inputs.reported_round);
+    if (folder == top || inputs.reported_round == 0) return;
+    for (const char* name : {"front.csv", "report.html", "results.h5"})
+        write_text(top / name, text_of(folder / name));
+}
 
 bool make_report(StudyRun& run) {
     run.communicator().on_root([&] {
+        if (search::current_front(*run.problem, run.found).empty()) return; // of a later round
         // Results that were made from something else are an error before anything is written.
         (void)is_up_to_date(run.file("results.h5"), identity_of(run, Stage::report), run.job.log);
         const FleetOutputs fleet(run);
         const report::StudyReport report = ReportBuilder(run, fleet).build();
+        note_round(run, report);
         write_text(run.file("front.csv"), report::front_csv(report));
         write_text(run.file("report.html"), report::report_html(report));
         ensure_results(run, fleet, report);
         warn_of_broken(run, report);
+        if (run.end == RoundEnd::goes_on) return describe_round(run);
+        publish_report(run.inputs);
+        const std::filesystem::path& folder = run.inputs.request.run_directory;
         std::fputs(report::front_table(report).c_str(), stdout);
         std::printf("\nstudy %s is complete: %s, %s\n", run.settings().name.c_str(),
-                    run.file("report.html").c_str(), run.file("front.csv").c_str());
+                    (folder / "report.html").c_str(), (folder / "front.csv").c_str());
         std::fflush(stdout);
     });
     return true;

@@ -12,8 +12,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace hdap::study {
 namespace {
@@ -38,6 +40,8 @@ class ResultsBuilder {
         }
         add_surrogates();
         add_finetuned();
+        add_finetuned_on_devices();
+        add_rounds();
         add_costs();
         add_history();
         add_bounds();
@@ -81,7 +85,7 @@ class ResultsBuilder {
     /// nobody knows how the devices see it.
     void add_front_on_devices() {
         if (!fleet_.truth.known()) return;
-        const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.network.space.unpruned());
+        const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.own().space.unpruned());
         const double accuracy_scale =
             std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
         std::array<double, accuracy_budgets.size()> speedup{};
@@ -237,17 +241,66 @@ class ResultsBuilder {
         }
     }
 
+    /// The fine-tuned networks as the devices and the test images see them, whichever round or
+    /// front they are of: unpruned ÷ the latency at an accuracy drop, linear between networks that
+    /// no other one dominates. Nothing where nobody knows how the devices see them.
+    void add_finetuned_on_devices() {
+        const report::NetworkRow& unpruned = report_.networks.front();
+        std::vector<std::pair<double, double>> points{{0.0, 1.0}}; // drop, share of the latency
+        for (const report::NetworkRow& row : report_.networks)
+            if (row.finetuned && std::isfinite(row.latency_fleet_ms))
+                points.emplace_back(std::max(0.0, unpruned.test_accuracy - row.test_accuracy),
+                                    row.latency_fleet_ms / unpruned.latency_fleet_ms);
+        if (points.size() == 1) return;
+        std::ranges::sort(points);
+        for (const double budget : accuracy_budgets)
+            add("finetuned_speedup_at_drop_" + core::shortest(budget), "1",
+                1.0 / latency_at(points, budget));
+    }
+
+    /// Of points that ascend by their drop, the first of which has none.
+    static double latency_at(const std::vector<std::pair<double, double>>& points, double budget) {
+        auto [least_drop, least] = points.front();
+        for (const auto& [drop, latency] : points) {
+            if (latency >= least) continue;
+            if (drop > budget)
+                return std::lerp(least, latency, (budget - least_drop) / (drop - least_drop));
+            least_drop = drop;
+            least = latency;
+        }
+        return least;
+    }
+
+    /// What the rounds chose.
+    void add_rounds() {
+        if (settings_.rounds == 1) return;
+        std::vector<const report::NetworkRow*> rounds;
+        for (const report::NetworkRow& row : report_.networks)
+            if (row.kind == report::NetworkKind::round) rounds.push_back(&row);
+        add("rounds", "1", static_cast<double>(rounds.size()));
+        if (rounds.empty()) return;
+        add("chosen_speedup", "1", rounds.back()->speedup);
+        add("chosen_test_accuracy", "1", rounds.back()->test_accuracy);
+        const auto add_series = [&](const std::string& name, const std::string& unit, auto value) {
+            results_.rounds.push_back({name, unit, {}});
+            for (const report::NetworkRow* row : rounds)
+                results_.rounds.back().values.push_back(value(*row));
+        };
+        for (std::size_t m = 0; m < report_.metrics.size(); ++m)
+            add_series(report_.metrics[m].column, report_.metrics[m].unit,
+                       [m](const report::NetworkRow& row) { return row.metrics[m]; });
+        add_series("latency_fleet_ms", "ms", std::mem_fn(&report::NetworkRow::latency_fleet_ms));
+        add_series("speedup", "1", std::mem_fn(&report::NetworkRow::speedup));
+        add_series("accuracy", "1", std::mem_fn(&report::NetworkRow::accuracy));
+        add_series("test_accuracy", "1", std::mem_fn(&report::NetworkRow::test_accuracy));
+    }
+
     void add_cost(const std::string& name, const std::string& unit, double value) {
         results_.costs.push_back({name, unit, value});
     }
 
     void add_costs() {
-        search::GenerationCost sum;
-        for (const search::GenerationCost& cost : found_.costs) {
-            sum.wall_seconds += cost.wall_seconds;
-            sum.accuracy_seconds += cost.accuracy_seconds;
-            sum.accuracies_measured += cost.accuracies_measured;
-        }
+        const search::GenerationCost& sum = run_.inputs.searched;
         std::size_t representatives = 0;
         for (const auto& devices : fleet_.clustering.representatives)
             representatives += devices.size();
@@ -259,7 +312,8 @@ class ResultsBuilder {
                      static_cast<double>(settings_.fleet.runs));
         add_cost("profile_runs", "1",
                  static_cast<double>(settings_.profile.candidates * settings_.profile.runs) *
-                     static_cast<double>(representatives));
+                     static_cast<double>(representatives) *
+                     static_cast<double>(settings_.profile.every_round ? run_.round : 1));
     }
 
     void add_history() {
@@ -309,7 +363,7 @@ void ensure_results(const StudyRun& run, const FleetOutputs& fleet,
     const Results results = ResultsBuilder(run, fleet, report).build();
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
         write_results(writer, results);
-        writer.attribute("/", "content_sha256", run.accuracy.content_key);
+        writer.attribute("/", "content_sha256", run.content_key);
     });
 }
 

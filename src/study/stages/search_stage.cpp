@@ -4,12 +4,14 @@
 #include "hdap/study/checkpoint.hpp"
 #include "hdap/study/on_every_rank.hpp"
 #include "hdap/surrogate/surrogate.hpp"
+#include "rounds.hpp"
 #include "stage_table.hpp"
 #include "study/failed_candidates.hpp"
 
 #include <fmt/format.h>
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -18,25 +20,36 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// The accuracy of the study's own network, which the first round measured. Collective.
+double unpruned_accuracy(const StudyRun& run) {
+    std::vector<double> accuracy;
+    if (run.communicator().is_root() && run.round > 1) accuracy = {*run.inputs.unpruned_accuracy};
+    run.communicator().broadcast(accuracy);
+    return accuracy.empty() ? std::numeric_limits<double>::quiet_NaN() : accuracy.front();
+}
+
 /// The search problem of a study. Every rank gets of the fleet what a search needs: not its
 /// devices. Collective.
 search::SearchProblem make_problem(const StudyRun& run) {
     const auto distribution =
         make_on_every_rank(run.communicator(), "clusters.h5", [&](storage::Hdf5Writer& writer) {
-            const auto file = open_stage(run.file("clusters.h5"), fleet::clusters_schema);
+            const auto file = open_stage(run.output(Stage::clusters), fleet::clusters_schema);
             fleet::write_distribution(writer, fleet::read_distribution(file));
         });
-    const std::string surrogates =
-        run.directory ? run.file("surrogates.h5").string() : "surrogates.h5";
-    const auto surrogate =
-        open_on_every_rank(run.communicator(), surrogates, storage::Seal::required);
+    const auto surrogate = open_on_every_rank(
+        run.communicator(), run.output(Stage::surrogates).string(), storage::Seal::required);
     std::optional<search::SearchProblem> problem;
+    const double accuracy = unpruned_accuracy(run);
     run.communicator().on_every_rank([&] {
-        problem.emplace(search::SearchProblem{.network = run.network,
+        problem.emplace(search::SearchProblem{.space = run.space,
+                                              .costs = run.own().costs,
                                               .surrogate = surrogate::read_surrogate(surrogate),
                                               .evaluator = run.evaluator.get(),
                                               .fleet = fleet::read_distribution(distribution),
                                               .goal = goal_of(run.settings())});
+        if (run.round == 1) return;
+        problem->reference = predicted_facts(*problem, run.own().space.unpruned());
+        problem->reference->accuracy = accuracy;
     });
     return std::move(*problem);
 }
@@ -58,7 +71,7 @@ search::SearchState resume(StudyRun& run, search::Algorithm& algorithm) {
             fmt::format("{}: has done {} already, and search.generations = {} asks for "
                         "fewer; choose another run directory with --out",
                         run.file("search.h5").string(), core::counted(done, "generation"), wanted));
-    run.directory->lengthen(run.settings(), done, run.job.log);
+    run.inputs.directory->lengthen(run.settings(), done, run.job.log);
     if (done >= 0 && done < wanted)
         run.job.log.info(fmt::format("search: continuing after generation {}", done));
     return state;
@@ -130,7 +143,7 @@ class Checkpoints {
         write_stage(
             run_.file("search.h5"), identity_of(run_, Stage::search),
             [&](storage::Hdf5Writer& file) {
-                search::write_search_state(file, run_.found, run_.network.space.groups().size(),
+                search::write_search_state(file, run_.found, run_.space.groups().size(),
                                            algorithm_);
                 // For those who look at the file: the search itself goes by its length.
                 const bool complete =
@@ -153,30 +166,45 @@ void finish(const StudyRun& run) {
     run.job.log.info(front_summary(*run.problem, run.found));
     warn_of_failures(run);
     warn_of_useless_command(run);
-    if (search::current_front(*run.problem, run.found).empty())
+    // A later round without a network ends the rounds with what there is.
+    if (run.round == 1 && search::current_front(*run.problem, run.found).empty())
         throw core::InfeasibleError(search::infeasibility_report(*run.problem, run.found));
 }
 
 } // namespace
 
+std::unique_ptr<search::Algorithm> make_algorithm(const StudyRun& run) {
+    const Settings::Search& settings = run.settings().search;
+    search::AlgorithmParameters parameters = settings.parameters;
+    parameters.seed = round_seed(run.settings(), run.round);
+    return search::make_algorithm(settings.algorithm, parameters,
+                                  {.network = run.network.network,
+                                   .space = run.space,
+                                   .goal = goal_of(run.settings()),
+                                   .generations = settings.length.generations});
+}
+
 bool make_search(StudyRun& run) {
     run.problem.emplace(make_problem(run));
     const Settings::Search& settings = run.settings().search;
-    const auto algorithm = search::make_algorithm(settings.algorithm, settings.parameters,
-                                                  {run.network.space, run.problem->goal});
+    const auto algorithm = make_algorithm(run);
     // Accuracies in the store need not be measured again; those that were measured are added.
-    const bool stores = run.store && run.evaluator;
+    const bool stores = run.inputs.store && run.evaluator;
     Accuracies known;
     std::optional<FailedCandidates> failures;
     run.communicator().on_root([&] {
+        refuse_unreachable_target(run);
         run.found = resume(run, *algorithm);
         failures.emplace(run.file("failed"), run.job.log);
         if (!search::is_complete(run.found, settings.length))
             failures->forget_from(run.found.log.size());
-        if (stores) known = run.store->accuracies(accuracies_identity(run));
+        if (stores) known = run.inputs.store->accuracies(accuracies_identity(run));
     });
     Checkpoints checkpoints(run, *algorithm);
     const search::SearchHooks hooks{
+        .name = run.settings().rounds == 1
+                    ? "search"
+                    : fmt::format("round {}/{} search", run.round, run.settings().rounds),
         .known_accuracy = [&](const network::Genome& genome) -> std::optional<double> {
             const auto found = known.find(genome);
             return found == known.end() ? std::nullopt : std::optional(found->second);
@@ -191,8 +219,11 @@ bool make_search(StudyRun& run) {
     const auto outcome =
         search::run_search(run.job, *run.problem, *algorithm, settings.length, run.found, hooks);
     run.communicator().on_root([&] {
-        if (stores) run.store->add_accuracies(accuracies_identity(run), accuracies_of(run.found));
-        if (outcome == search::SearchOutcome::complete) finish(run);
+        if (stores)
+            run.inputs.store->add_accuracies(accuracies_identity(run), accuracies_of(run.found));
+        if (outcome != search::SearchOutcome::complete) return;
+        if (run.round == 1) run.inputs.unpruned_accuracy = run.found.reference->accuracy;
+        finish(run);
     });
     return outcome == search::SearchOutcome::complete;
 }

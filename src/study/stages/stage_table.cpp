@@ -8,6 +8,7 @@
 #include "hdap/network/network_file.hpp"
 #include "hdap/study/results.hpp"
 #include "hdap/surrogate/surrogate.hpp"
+#include "rounds.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -49,14 +50,17 @@ std::string hash_of(const std::string& text) {
 }
 
 /// The settings that shape `outputs`, and the graph that they are about.
-std::string config_text(const StudyRun& run, Outputs outputs) {
-    return settings_lines(run.settings(), outputs) + run.graph_key;
+std::string config_text(const StudyRun& run, Outputs outputs, const std::string& graph_key) {
+    return settings_lines(run.settings(), outputs) + graph_key;
 }
 
 /// What a stage reads that no stage made.
 std::string outside_key(const StudyRun& run, Stage stage) {
-    if (stage == Stage::fleet) return run.source->identity();
-    if (stage == Stage::search) return run.accuracy.content_key;
+    if (stage == Stage::fleet) return run.inputs.source->identity();
+    if (stage == Stage::search) return run.content_key;
+    // A round may only choose a part of the genomes, and measures these.
+    if (stage == Stage::profile && is_of_each_round(run.settings(), stage))
+        return fmt::format("from {}", run.space.smallest());
     return "";
 }
 
@@ -79,7 +83,9 @@ storage::FileIdentity identity_of(const StudyRun& run, Stage stage) {
     std::string inputs = outside_key(run, stage);
     for (const Stage input : row.inputs)
         inputs += identity_key(identity_of(run, input));
-    return {row.schema, hash_of(config_text(run, row.output)),
+    const std::string& graph_key =
+        is_of_each_round(run.settings(), stage) ? run.graph_key : run.inputs.graph_key;
+    return {row.schema, hash_of(config_text(run, row.output, graph_key)),
             inputs.empty() ? "" : hash_of(inputs)};
 }
 
@@ -90,10 +96,11 @@ storage::FileIdentity network_identity(const StudyRun& run, const network::Genom
 }
 
 storage::FileIdentity accuracies_identity(const StudyRun& run) {
-    std::string text = config_text(run, Outputs::accuracies) + run.evaluator->identity();
+    std::string text =
+        config_text(run, Outputs::accuracies, run.graph_key) + run.evaluator->identity();
     if (run.settings().network.criterion == network::Criterion::random)
         text += fmt::format("study.seed = {}", run.settings().seed);
-    return {accuracies_schema, hash_of(text), run.accuracy.content_key};
+    return {accuracies_schema, hash_of(text), run.content_key};
 }
 
 } // namespace hdap::study

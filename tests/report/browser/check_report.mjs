@@ -223,6 +223,15 @@ try {
         await screenshot(page, "bounded-latency.png");
         await checkBroken(page, 15, 15);
     });
+    for (const [name, options] of [
+        ["rounds-light", {colorScheme: "light"}],
+        ["rounds-narrow", {viewport: {width: 390, height: 844}}],
+    ])
+        await withReport("rounds.html", options, async page => {
+            await checkCharts(page, hasCharts ? ["chart-rounds", ...allCharts] : []);
+            await noSidewaysScrolling(page);
+            await screenshot(page, `${name}.png`);
+        });
     await withReport("hostile.html", {}, async page => {
         await checkCharts(page, charts);
         assert.equal(await page.locator("img").count(), 0);

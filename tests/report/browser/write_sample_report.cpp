@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
     write("bounded.html", hdap::test::bounded(hdap::test::SampleReport::make()));
     write("bounded-latency.html",
           hdap::test::bounded(hdap::test::without_accuracy(hdap::test::SampleReport::make())));
+    write("rounds.html", hdap::test::with_rounds(hdap::test::SampleReport::make()));
     write("hostile.html", hostile_report());
     write("bare.html", bare_report());
     write("latency.html", hdap::test::latency_sample());

@@ -1,0 +1,106 @@
+#include "hdap/study/presets.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/study/settings.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+
+using namespace hdap;
+using Catch::Contains;
+
+namespace {
+
+/// The settings of a configuration by name.
+const core::Setting* find_setting(const core::Configuration& configuration, std::string_view name) {
+    for (const core::Section& section : configuration)
+        for (const core::Setting& setting : section.settings)
+            if (core::name_of(section, setting) == name) return &setting;
+    return nullptr;
+}
+
+} // namespace
+
+TEST_CASE("an unknown preset is a ConfigError that names the nearest and all") {
+    CHECK_THROWS_WITH(study::preset_rows("papper"),
+                      Contains("'papper' (did you mean 'paper'?); known: paper"));
+    CHECK_THROWS_AS(study::apply_preset("papper", {}), core::ConfigError);
+    CHECK_THROWS_WITH(study::parse_settings("\npreset = \"papper\"\n", "a.toml"),
+                      Contains("a.toml:2: preset = 'papper' is unknown (did you mean 'paper'?); "
+                               "known: \"\", paper"));
+}
+
+TEST_CASE("no preset sets nothing") {
+    CHECK(study::preset_rows("").empty());
+    CHECK(study::settings_text(study::parse_settings("", "a.toml")) ==
+          study::settings_text(study::Settings()));
+}
+
+TEST_CASE("every row of every preset is a setting once, its value as it is printed, and a reason") {
+    for (const std::string& name : study::preset_names()) {
+        study::Settings settings;
+        const core::Configuration configuration = study::configuration_of(settings);
+        REQUIRE_NOTHROW(study::apply_preset(name, configuration));
+        std::set<std::string_view> keys;
+        for (const study::PresetRow& row : study::preset_rows(name)) {
+            INFO(name << ": " << row.key);
+            const core::Setting* setting = find_setting(configuration, row.key);
+            REQUIRE(setting != nullptr);
+            CHECK(core::value_text(*setting) == row.value);
+            CHECK(setting->shapes != core::Outputs::nothing);
+            CHECK(keys.insert(row.key).second);
+            CHECK_FALSE(row.why.empty());
+            CHECK(row.why.find('\n') == std::string_view::npos);
+        }
+        CHECK_FALSE(keys.empty());
+    }
+}
+
+TEST_CASE("the printed settings list every preset and what it is") {
+    for (const std::string& name : study::preset_names())
+        CHECK_THAT(study::settings_text({}),
+                   Contains("; " + name + ": ") && Contains(" | " + name + "\npreset = \"\"\n"));
+}
+
+TEST_CASE("keys of the text win over the preset, and the preset over the defaults") {
+    const study::Settings settings =
+        study::parse_settings("preset = \"paper\"\n[profile]\ncandidates = 300\n", "a.toml");
+    CHECK(settings.preset == "paper");
+    CHECK(settings.profile.candidates == 300);
+    CHECK(settings.search.parameters.population == 10);
+    CHECK(settings.clusters.weighting == fleet::ClusterWeighting::equal);
+    CHECK(settings.fleet.benchmarks == study::Settings().fleet.benchmarks);
+}
+
+TEST_CASE("what a preset set is printed with its reason, and what it would have set elsewhere") {
+    const std::string text = study::settings_text(study::parse_settings(
+        "preset = \"paper\"\n[profile]\ncandidates = 300\n[search]\npopulation = 10\n", "a.toml"));
+    CHECK_THAT(text, Contains("preset = \"paper\"\n"));
+    CHECK_THAT(text, Contains("\n# paper: one gradient-boosted regression forest per cluster\n"
+                              "kind = \"gbrt\"\n"));
+    CHECK_THAT(text, Contains("\n# paper says 5000: default seen in public code, perhaps not the "
+                              "paper's\ncandidates = 300\n"));
+    CHECK_THAT(text, Contains("\n# paper: default seen in public code, perhaps not the paper's\n"
+                              "population = 10\n"));
+    CHECK_THAT(study::settings_text({}), !Contains("# paper"));
+}
+
+TEST_CASE("the printed settings of every preset read back the same, preset and remarks included") {
+    for (const std::string& name : study::preset_names()) {
+        const std::string text = study::settings_text(
+            study::parse_settings("preset = \"" + name + "\"\nstudy.seed = 3\n", "a.toml"));
+        CHECK_THAT(text, Contains("# " + name + ": "));
+        CHECK(study::settings_text(study::parse_settings(text, "b.toml")) == text);
+    }
+}
+
+TEST_CASE("the defaults can be looked at under a preset and overrides, though they are no study") {
+    const study::Settings settings =
+        study::default_settings({"preset=paper", "search.population=12"});
+    CHECK(settings.profile.candidates == 5000);
+    CHECK(settings.search.parameters.population == 12);
+    CHECK_THROWS_WITH(study::default_settings({"preset=papper"}),
+                      Contains("--set preset=papper") && Contains("did you mean 'paper'?"));
+}
