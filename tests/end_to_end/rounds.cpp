@@ -154,6 +154,32 @@ TEST_CASE("a target that rounds cannot reach is refused before the first one, wi
     CHECK_FALSE(fs::exists(study / "run/fleet.h5"));
 }
 
+TEST_CASE("a target on latencies that rounds cannot reach is refused before the first search",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const Outcome outcome =
+        study.run({.ranks = 2}, "run", rounds({"--set", "study.target=latency.mean <= 0.01x"}));
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 4);
+    CHECK_THAT(outcome.errors, Contains("'latency.mean <= 0.01x' is out of reach"));
+    CHECK(fs::exists(study / "run/surrogates.h5"));
+    CHECK_FALSE(fs::exists(study / "run/round-01/search.h5"));
+}
+
+TEST_CASE(
+    "a constraint that only later rounds could meet is refused, with the setting that is meant",
+    "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const Outcome outcome = study.run(
+        {.ranks = 2}, "run",
+        rounds({"--set", R"(search.constraints=["accuracy_drop <= 0.5", "flops <= 0.2x"])"}));
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 4);
+    CHECK_THAT(outcome.errors, Contains("'flops <= 0.2x' cannot be met in the first of 3 rounds") &&
+                                   Contains("study.target"));
+    CHECK_FALSE(fs::exists(study / "run/fleet.h5"));
+}
+
 TEST_CASE("a target that is missed ends with 4, and what there is stays", "[mpi]") {
     const TinyStudy study;
     const Outcome outcome =
