@@ -91,16 +91,21 @@ void compare_hdf5(const std::string& name, const fs::path& path, const fs::path&
     }
 }
 
-/// The results in a run directory, of all its rounds, by their paths in it. What a shorter search
-/// came to, and checkpoints that were damaged or followed by others, are none.
-std::set<std::string> results_in(const fs::path& run) {
+/// Whether a file of a run directory holds results: its own, or those of a round. What a shorter
+/// search came to, and checkpoints that were followed by others, are none.
+bool holds_results(const fs::path& file) {
     const std::set<std::string> kinds{".h5", ".onnx", ".pt", ".csv"};
+    const std::string folder = file.parent_path().string();
+    return kinds.contains(file.extension()) && !file.string().ends_with(".prev.h5") &&
+           (folder.empty() || folder == "networks" || folder.starts_with("round-"));
+}
+
+/// The results in a run directory, by their paths in it.
+std::set<std::string> results_in(const fs::path& run) {
     std::set<std::string> names;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run)) {
-        const std::string name = fs::relative(entry.path(), run).string();
-        if (kinds.contains(entry.path().extension()) && !name.ends_with(".prev.h5") &&
-            !name.starts_with("generations-"))
-            names.insert(name);
+        const fs::path file = fs::relative(entry.path(), run);
+        if (holds_results(file)) names.insert(file.string());
     }
     return names;
 }
