@@ -407,10 +407,31 @@ class FileFormats(unittest.TestCase):
                 for pattern in code(row[0]):
                     pattern = re.escape(pattern).replace("X", r"[0-9.]+").replace("N", "[0-9]+")
                     names = [name for name in found if re.fullmatch(pattern, name)]
+                    if "absent without rounds" in row[2]:
+                        self.assertFalse(names)
+                        continue
                     self.assertTrue(names, f"no {pattern}")
                     for name in names:
                         self.assertEqual(found.pop(name), row[1], name)
             self.assertEqual(found, {}, "not in the document")
+
+    def test_a_study_of_rounds_has_the_documented_folders_and_metrics(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        self.hdap("run", "study.toml", "--out", "rounds", "--quiet", "--set", "study.rounds=2",
+                  "--set", "search.max_step=0.3", "--set", "search.constraints=[\"accuracy_drop <= 1\"]")
+        sizes = {"devices": 60, "benchmarks": 3, "rounds": 2}
+        for name in ["search.h5", "results.h5", "networks/round-02.h5"]:
+            self.check_file(Path("rounds/round-02") / name, dict(sizes))
+        for name in ["fleet.h5", "surrogates.h5", "results.h5"]:
+            self.check_file(Path("rounds") / name, dict(sizes))
+        with h5py.File("rounds/results.h5") as results:
+            found = set(results["final/name"].asstr())
+            self.assertLessEqual({"latency_mean_ms", "test_accuracy"}, set(results["rounds"]))
+        for row in self.section("Results: ").tables["metric"]:
+            if "absent without rounds" in row[2]:
+                self.assertLessEqual(set(code(row[0])), found)
+        self.assertIn("round-02,round,", Path("rounds/front.csv").read_text())
 
     def test_results_say_who_keeps_the_constraints_as_front_csv_does(self):
         rows = [line.split(",") for line in Path("front.csv").read_text().splitlines()]
