@@ -72,8 +72,7 @@ TEST_CASE("a study can be lengthened, shortened to what it had done, and lengthe
     REQUIRE(study.run({.ranks = 2}, "fresh", generations(3)).exit_code == 0);
     // As a job that was lengthened and stopped before its first new generation leaves it.
     for (const char* product : {"networks", "results.h5", "front.csv", "report.html"})
-        std::filesystem::rename(study / "run" / product,
-                                study / "run" / (std::string("gone-") + product));
+        std::filesystem::rename(study / "run" / product, study / (std::string("gone-") + product));
     REQUIRE(study.run({.ranks = 2}, "run", generations(1)).exit_code == 0);
     std::filesystem::create_directory(study / "run/generations-1");
     const Outcome longer = study.run({.ranks = 2}, "run", generations(3));
