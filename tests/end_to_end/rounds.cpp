@@ -29,6 +29,12 @@ Arguments rounds(const Arguments& more = {}) {
     return arguments;
 }
 
+/// What results say that the study began with.
+std::string content(const fs::path& results) {
+    return storage::Hdf5Reader::from_bytes(storage::read_sealed(results), results.string())
+        .attribute_string("/", "content_sha256");
+}
+
 std::vector<std::int32_t> chosen(const fs::path& run, int round) {
     const std::string name = "round-0" + std::to_string(round);
     const fs::path file = run / name / "networks" / (name + ".h5");
@@ -58,6 +64,7 @@ TEST_CASE("rounds prune further and further, from each other's networks, with th
     }
     for (const char* name : {"front.csv", "results.h5", "report.html"})
         CHECK(text_of(study / "run" / name) == text_of(study / "run/round-03" / name));
+    CHECK(content(study / "run/results.h5") == content(study / "run/round-01/results.h5"));
     CHECK_THAT(text_of(study / "run/front.csv"),
                Contains("round-01,round,") && Contains("round-03,round,"));
 

@@ -363,7 +363,8 @@ void ensure_results(const StudyRun& run, const FleetOutputs& fleet,
     const Results results = ResultsBuilder(run, fleet, report).build();
     write_stage(file, identity, [&](storage::Hdf5Writer& writer) {
         write_results(writer, results);
-        writer.attribute("/", "content_sha256", run.content_key);
+        // Of what the study began with, in every round: by it ablations tell inputs that changed.
+        writer.attribute("/", "content_sha256", run.inputs.accuracy.content_key);
     });
 }
 
