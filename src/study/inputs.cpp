@@ -55,7 +55,7 @@ network::Network load_graph(const Settings& settings) {
 }
 
 void check_image_counts(const Settings& settings, std::int64_t train) {
-    const bool finetunes = settings.finetune.candidates > 0;
+    const bool finetunes = settings.finetune.candidates > 0 || settings.rounds > 1;
     const std::int64_t needed =
         settings.data.held_out +
         std::max(settings.data.recalibration_images, finetunes ? settings.finetune.images : 0);

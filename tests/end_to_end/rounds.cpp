@@ -187,6 +187,17 @@ TEST_CASE(
     CHECK_FALSE(fs::exists(study / "run/fleet.h5"));
 }
 
+TEST_CASE("rounds that ask for more training images than there are end with 2 before any stage",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    const Outcome outcome =
+        study.run({.ranks = 2}, "run", rounds({"--set", "finetune.images=100000"}));
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 2);
+    CHECK_THAT(outcome.errors, Contains("finetune.images ask for 100,200"));
+    CHECK_FALSE(fs::exists(study / "run/fleet.h5"));
+}
+
 TEST_CASE("a target that is missed ends with 4, and what there is stays", "[mpi]") {
     const TinyStudy study;
     const Outcome outcome =
