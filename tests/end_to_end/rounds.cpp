@@ -173,6 +173,19 @@ TEST_CASE("a target on latencies that rounds cannot reach is refused before the 
     CHECK_FALSE(fs::exists(study / "run/round-01/search.h5"));
 }
 
+TEST_CASE("a target on latencies is not refused by surrogates that know the first round only",
+          "[mpi]") {
+    const TinyStudy study;
+    const Outcome outcome =
+        study.run({.ranks = 2}, "run",
+                  rounds({"--set", "study.target=latency.mean <= 0.01x", "--set",
+                          "profile.every_round=true", "--set", "study.rounds=2"}));
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 4);
+    CHECK_THAT(outcome.errors, Contains("the target 'latency.mean <= 0.01x' was not met"));
+    CHECK(fs::exists(study / "run/front.csv"));
+}
+
 TEST_CASE(
     "a constraint that only later rounds could meet is refused, with the setting that is meant",
     "[mpi]") {

@@ -129,6 +129,8 @@ void refuse_unreachable(const StudyInputs& inputs) {
 void refuse_unreachable_target(const StudyRun& run) {
     const auto target = target_of(run.settings());
     if (!target || run.round > 1 || target->metric.follows_from_costs()) return;
+    // Surrogates of one round know nothing of what later ones reach.
+    if (run.settings().profile.every_round) return;
     const CandidateFacts unpruned = predicted_facts(*run.problem, run.own().space.unpruned());
     const CandidateFacts smallest =
         predicted_facts(*run.problem, smallest_after(run.inputs, run.settings().rounds));

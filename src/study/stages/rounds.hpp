@@ -32,7 +32,8 @@ network::SearchSpace round_space(const StudyInputs& inputs, const network::Pruna
 /// root.
 void refuse_unreachable(const StudyInputs& inputs);
 
-/// The same of a target on latencies, which the first round's surrogates predict. On the root.
+/// The same of a target on latencies, which the first round's surrogates predict, unless every
+/// round has its own. On the root.
 void refuse_unreachable_target(const StudyRun& run);
 
 /// The candidate that the next round starts from, as a row of the evaluation log: of those on the
