@@ -26,6 +26,9 @@ void add_bench_command(CLI::App& app, Action& action);
 void add_network_eval_command(CLI::App& network, Action& action);
 void add_network_prune_command(CLI::App& network, Action& action);
 
+/// Adds `import` to the commands of `hdap fleet`.
+void add_fleet_import_command(CLI::App& fleet, Action& action);
+
 /// Adds `collect` to the commands of `hdap ablate`.
 void add_ablate_collect_command(CLI::App& ablate, Action& action);
 

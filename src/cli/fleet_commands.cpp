@@ -5,7 +5,6 @@
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/fleet.hpp"
-#include "hdap/fleet/import_csv.hpp"
 #include "hdap/fleet/measured_fleet.hpp"
 #include "hdap/fleet/plausibility.hpp"
 #include "hdap/fleet/ticks.hpp"
@@ -23,14 +22,6 @@ namespace hdap::cli {
 namespace {
 
 using core::ExitCode;
-
-struct ImportOptions {
-    std::string source;
-    std::string output;
-    std::string sku;
-    std::vector<std::string> benchmarks;
-    std::string max_unusable = "1%";
-};
 
 struct ClusterOptions {
     std::string fleet;
@@ -54,45 +45,6 @@ void warn(const std::string& sentence) {
 void warn_of_doubts(const std::string& file, const fleet::Fleet& devices) {
     for (const std::string& doubt : fleet::doubts_about(devices))
         warn(file + ": " + doubt);
-}
-
-void print_import(const ImportOptions& options, const fleet::Fleet& imported,
-                  const fleet::CsvImportReport& report) {
-    std::printf("%s: %s × %s from %s\n", options.output.c_str(),
-                core::counted(imported.devices(), "device").c_str(),
-                core::counted(imported.benchmarks(), "benchmark").c_str(),
-                core::counted(report.rows, "measurement").c_str());
-    std::fflush(stdout);
-    for (const std::string& remark : report.remarks)
-        std::fprintf(stderr, "note: %s\n", remark.c_str());
-    for (const std::string& doubt : report.doubts)
-        warn(doubt);
-    if (report.unusable_lines > 0)
-        warn(options.source + ": left out " + core::counted(report.unusable_lines, "line") +
-             " that cannot be used: " + report.unusable_text);
-    if (report.dropped_devices > 0)
-        warn(core::counted(report.dropped_devices, "device lacks a benchmark and was left out",
-                           "devices lack a benchmark and were left out") +
-             ": " + core::join(report.dropped_examples) +
-             (report.dropped_devices > std::ssize(report.dropped_examples) ? ", …" : ""));
-    warn_of_doubts(options.output, imported);
-}
-
-ExitCode import(const ImportOptions& options) {
-    check_output_file("OUT", options.output, {options.source});
-    fleet::CsvImportReport report;
-    const auto imported =
-        fleet::import_csv(options.source, options.sku,
-                          {.benchmarks = options.benchmarks,
-                           .unusable = fleet::parse_unusable_limit(options.max_unusable)},
-                          &report);
-    storage::Hdf5Writer file;
-    storage::write_identity(
-        file, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
-    fleet::write_fleet(file, imported);
-    storage::write_sealed(options.output, file.finish());
-    print_import(options, imported, report);
-    return ExitCode::complete;
 }
 
 /// What a measured fleet says about its own latencies.
@@ -187,29 +139,6 @@ ExitCode cluster(const ClusterOptions& options) {
     return ExitCode::complete;
 }
 
-void add_import(CLI::App& group, Action& action) {
-    auto options = std::make_shared<ImportOptions>();
-    CLI::App* command =
-        add_command(group, "import",
-                    "Read measured latencies: a CSV with the columns device_id, benchmark, run and "
-                    "latency_ms.",
-                    "hdap fleet import measurements.csv fleet.h5 --sku 'Jetson Xavier NX'");
-    command->add_option("CSV", options->source, "Measurements")->required();
-    command->add_option("OUT", options->output, "HDF5 file to write (hdap-fleet/1)")->required();
-    command->add_option("--sku", options->sku, "What the label on the devices says")->required();
-    command
-        ->add_option("--benchmarks", options->benchmarks,
-                     "Read only these benchmarks, separated by commas")
-        ->delimiter(',');
-    command
-        ->add_option("--max-unusable", options->max_unusable,
-                     "Leave out up to so many lines that cannot be used, or such a share of all "
-                     "(5%), and count them; more are an error")
-        ->capture_default_str();
-    command->callback(
-        [options, &action] { action = [options](Arguments) { return import(*options); }; });
-}
-
 void add_cluster(CLI::App& group, Action& action) {
     auto options = std::make_shared<ClusterOptions>();
     CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies (DBSCAN).",
@@ -226,7 +155,7 @@ void add_cluster(CLI::App& group, Action& action) {
 void add_fleet_commands(CLI::App& app, Action& action) {
     CLI::App* group = app.add_subcommand("fleet", "Fleets of devices and their clusters");
     group->require_subcommand(1);
-    add_import(*group, action);
+    add_fleet_import_command(*group, action);
     add_cluster(*group, action);
     auto path = std::make_shared<std::string>();
     CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/import_csv.hpp"
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hdap::fleet {
@@ -22,16 +22,40 @@ class BadLine : public core::DataError {
     std::string reason_;
 };
 
-/// Counts the lines of a file that cannot be used, so that one message tells of all of them.
+/// Counts the lines of files that cannot be used, so that one message tells of all of them.
 class BadLines {
   public:
-    explicit BadLines(std::string file) : file_(std::move(file)) {}
+    /// A line of a file; files count from 0 in the order in which they are read.
+    struct Place {
+        std::size_t file = 0;
+        std::int64_t line = 0;
+        auto operator<=>(const Place&) const = default;
+    };
 
-    /// In any order of the lines.
+    /// Those of one reason.
+    struct Kind {
+        std::string reason;
+        std::int64_t count = 0;
+        std::vector<Place> first; ///< the first few
+    };
+
+    explicit BadLines(std::string file) { begin_file(std::move(file)); }
+    BadLines() = default;
+
+    /// Lines from here on are of this file.
+    void begin_file(std::string name) { files_.push_back(std::move(name)); }
+
+    /// In any order of a file's lines.
     void add(std::int64_t line, const BadLine& bad);
 
     [[nodiscard]] std::int64_t count() const noexcept { return count_; }
-    [[nodiscard]] const std::vector<UnusableLines>& kinds() const noexcept { return kinds_; }
+    [[nodiscard]] const std::vector<Kind>& kinds() const noexcept { return kinds_; }
+    /// "measurements.csv:17"
+    [[nodiscard]] std::string text_of(const Place& place) const;
+
+    /// "22 × too few fields (lines 17, 99, 300, …), 15 × latency_ms is no number (line 20)"; with
+    /// the files' names where there are several.
+    [[nodiscard]] std::string text() const;
 
     /// Throws DataError, which names all kinds of bad lines, when there are more than `allowed`
     /// among `lines`: "t.csv:7: …" for a single one, "t.csv: 37 of 80000 lines …" for several.
@@ -39,14 +63,11 @@ class BadLines {
     void check(std::int64_t lines, std::int64_t allowed, const std::string& remedy) const;
 
   private:
-    std::string file_;
+    std::vector<std::string> files_;
     std::int64_t count_ = 0;
-    std::int64_t first_line_ = 0;
+    Place first_;
     std::string first_message_;
-    std::vector<UnusableLines> kinds_;
+    std::vector<Kind> kinds_;
 };
-
-/// "22 × too few fields (lines 17, 99, 300, …), 15 × latency_ms is no number (lines 20, 21, 30, …)"
-std::string text_of(const std::vector<UnusableLines>& kinds);
 
 } // namespace hdap::fleet

@@ -110,7 +110,8 @@ CsvReader::CsvReader(std::istream& input, std::string name, std::string expected
     : input_(input), name_(std::move(name)), expected_(std::move(expected)) {
     if (!next_line(header_))
         throw core::DataError(name_ + ": the file is empty; expected a line of column names");
-    refuse_other_files();
+    const std::string other = other_kind_of(header_);
+    if (!other.empty()) throw core::DataError(fmt::format("{}: {}", name_, other));
     // Spreadsheets put a byte order mark in front.
     if (header_.starts_with("\xEF\xBB\xBF")) header_.erase(0, 3);
     // And some tell the others how they separate.
@@ -124,18 +125,6 @@ CsvReader::CsvReader(std::istream& input, std::string name, std::string expected
     }
     for (std::string& column : columns_)
         column = trimmed(column);
-}
-
-void CsvReader::refuse_other_files() const {
-    for (const OtherFile& other : other_files)
-        if (header_.starts_with(other.beginning))
-            throw core::DataError(fmt::format("{}: {}", name_, other.what));
-    if (header_.find('\0') == std::string::npos) return;
-    // Text in UTF-16 without a mark has a zero beside each of its letters.
-    const auto zeros = static_cast<std::size_t>(std::count(header_.begin(), header_.end(), '\0'));
-    const bool every_other = 2 * zeros + 2 >= header_.size();
-    throw core::DataError(fmt::format(
-        "{}: {}", name_, every_other ? utf16 : "holds zero bytes; is this a CSV file?"));
 }
 
 std::optional<std::size_t> CsvReader::find(const std::string& name) const {
@@ -162,11 +151,6 @@ std::size_t CsvReader::column(const std::string& name) const {
 
 /// What may have been meant where a column is missing.
 std::string CsvReader::hint_for(const std::string& missing) const {
-    if (missing == "latency_ms")
-        for (const char* const unit : {"latency_ns", "latency_us", "latency_s", "latency"})
-            if (find(unit))
-                return fmt::format("; convert {} to milliseconds and name the column latency_ms",
-                                   shown(unit));
     const bool has_number = std::any_of(columns_.begin(), columns_.end(), [](const auto& column) {
         return number_of<double>(column).has_value();
     });
@@ -201,6 +185,8 @@ void CsvReader::next_fields(const std::string& line, std::vector<std::string>& f
                                       ? " (a decimal comma is taken for a separator: write a point)"
                                       : ""));
     trim(fields);
+    if (fields == columns_)
+        throw BadLine("the line of column names again", "the line of column names again");
 }
 
 void CsvReader::trim(std::vector<std::string>& fields) {
@@ -240,29 +226,30 @@ std::int64_t CsvReader::integer(const std::string& field, std::string_view colum
     return *value;
 }
 
-double CsvReader::latency_ms(const std::string& field) {
-    if (field.empty()) throw BadLine("latency_ms is empty", "latency_ms is '', expected a number");
+double CsvReader::number(const std::string& field, std::string_view column) {
+    if (field.empty())
+        throw BadLine(fmt::format("{} is empty", column),
+                      fmt::format("{} is '', expected a number", column));
     const std::size_t mark = field.find_first_of(",.");
     const char its_mark = mark == std::string::npos ? decimal_mark_ : field[mark];
     // One mark for the file: with decimal commas, the point of 1.234 separates thousands.
     if ((decimal_mark_ != '\0' && its_mark != decimal_mark_) ||
         (its_mark == ',' && separator_ != ';'))
         throw BadLine(
-            "latency_ms has another decimal mark",
-            fmt::format("latency_ms is {}, expected a number with a decimal point", shown(field)));
+            fmt::format("{} has another decimal mark", column),
+            fmt::format("{} is {}, expected a number with a decimal point", column, shown(field)));
     std::string number = field;
     if (mark != std::string::npos) number[mark] = '.';
     const auto value = number_of<double>(number);
     if (!value)
-        throw BadLine("latency_ms is no number",
-                      fmt::format("latency_ms is {}, expected a number", shown(field)));
+        throw BadLine(fmt::format("{} is no number", column),
+                      fmt::format("{} is {}, expected a number", column, shown(field)));
     decimal_mark_ = its_mark;
-    // Written so that NaN fails too.
-    if (!(*value >= smallest_latency_ms && *value <= largest_latency_ms))
-        throw BadLine("latency_ms is not positive, or out of range",
-                      fmt::format("latency_ms is {}, expected a positive number, in milliseconds",
-                                  shown(field)));
     return *value;
+}
+
+double CsvReader::latency_ms(const std::string& field, std::string_view column, LatencyUnit unit) {
+    return checked_latency_ms(number(field, column), unit, column);
 }
 
 const std::string& CsvReader::name(const std::string& field, std::string_view column) const {
@@ -339,6 +326,17 @@ void CsvReader::split(const std::string& line, std::vector<std::string>& fields)
     }
 }
 
+std::string other_kind_of(std::string_view beginning) {
+    for (const OtherFile& other : other_files)
+        if (beginning.starts_with(other.beginning)) return other.what;
+    const std::string_view line = beginning.substr(0, beginning.find('\n'));
+    if (line.find('\0') == std::string_view::npos) return "";
+    // Text in UTF-16 without a mark has a zero beside each of its letters.
+    const auto zeros = static_cast<std::size_t>(std::count(line.begin(), line.end(), '\0'));
+    const bool every_other = 2 * zeros + 2 >= line.size();
+    return every_other ? utf16 : "holds zero bytes; is this a CSV file?";
+}
+
 std::ifstream open_csv(const std::filesystem::path& path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored))
@@ -354,6 +352,20 @@ std::string_view trimmed(std::string_view text) {
     while (const std::size_t bytes = trailing_blank(text))
         text.remove_suffix(bytes);
     return text;
+}
+
+double checked_latency_ms(double value, LatencyUnit unit, std::string_view what) {
+    const double latency_ms = in_ms(value, unit);
+    // Written so that NaN fails too.
+    if (!(latency_ms >= smallest_latency_ms && latency_ms <= largest_latency_ms))
+        throw BadLine(fmt::format("{} is not positive, or out of range", what),
+                      fmt::format("{} is {}, expected a positive number, in {}", what,
+                                  core::shortest(value), name_of(unit)));
+    return latency_ms;
+}
+
+std::optional<double> plain_number(const std::string& text) {
+    return number_of<double>(text);
 }
 
 std::string shown(std::string_view text) {

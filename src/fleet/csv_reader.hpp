@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fleet/bad_lines.hpp"
+#include "hdap/fleet/latency_unit.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +32,7 @@ class CsvReader {
 
     /// The place of a column, whatever the case of its letters. Throws when it is missing or there
     /// twice; `find` only when twice.
-    [[nodiscard]] std::size_t column(const std::string& name) const;
+    std::size_t column(const std::string& name) const;
     [[nodiscard]] std::optional<std::size_t> find(const std::string& name) const;
 
     /// Gives the fields of all lines, as many as there are columns, to `use`. Lines that are no
@@ -46,21 +47,22 @@ class CsvReader {
     /// The field as a number. `column` stands in the message.
     [[nodiscard]] std::int64_t integer(const std::string& field, std::string_view column) const;
     /// The field as a latency that a fleet may hold, in ms.
-    [[nodiscard]] double latency_ms(const std::string& field);
+    [[nodiscard]] double latency_ms(const std::string& field, std::string_view column,
+                                    LatencyUnit unit);
     /// The field, which must be a name by is_name.
-    [[nodiscard]] const std::string& name(const std::string& field, std::string_view column) const;
+    const std::string& name(const std::string& field, std::string_view column) const;
 
     /// What a user should know about how the file was read: separator, decimal commas, blanks.
     [[nodiscard]] std::vector<std::string> remarks() const;
 
   private:
-    void refuse_other_files() const;
     bool read_line(std::string& line);
     bool next_line(std::string& line);
     void next_fields(const std::string& line, std::vector<std::string>& fields);
     void split(const std::string& line, std::vector<std::string>& fields) const;
     std::string quoted_field(const std::string& line, std::size_t& at) const;
     void trim(std::vector<std::string>& fields);
+    double number(const std::string& field, std::string_view column);
     [[nodiscard]] std::string hint_for(const std::string& missing) const;
 
     std::istream& input_;
@@ -79,6 +81,10 @@ class CsvReader {
 /// Opens a CSV file. Throws DataError when it cannot be read.
 std::ifstream open_csv(const std::filesystem::path& path);
 
+/// What a file that begins so is, and what to do with it, when it is no CSV: "is compressed with
+/// gzip; unpack it". Empty for what may be CSV.
+std::string other_kind_of(std::string_view beginning);
+
 /// The text in quotes, cut and without control characters, so that a binary file cannot spoil the
 /// terminal.
 std::string shown(std::string_view text);
@@ -86,6 +92,13 @@ std::string shown(std::string_view text);
 /// `text` without the blanks around it, those of Unicode among them (a no-break space, a byte order
 /// mark).
 std::string_view trimmed(std::string_view text);
+
+/// `value`, in `unit`, as a latency that a fleet may hold, in ms. Throws BadLine, which names
+/// `what`, for one that is not.
+double checked_latency_ms(double value, LatencyUnit unit, std::string_view what);
+
+/// The number that is the whole text, with a decimal point; nothing for other text.
+std::optional<double> plain_number(const std::string& text);
 
 /// Numbers names in the order in which they come.
 class NameTable {

@@ -66,13 +66,48 @@ void check_attribute(const Fleet& fleet, const DeviceAttribute& attribute,
                                fleet.device_ids[i], attribute.values[i]));
 }
 
+void check_label(const Fleet& fleet, const DeviceLabel& label, const std::string& where) {
+    const auto refuse = [&](const std::string& what) {
+        throw core::DataError(fmt::format("{}: label '{}' {}", where, label.name, what));
+    };
+    if (label.name.find('/') != std::string::npos) refuse("has a slash in its name");
+    if (label.values.size() != fleet.devices())
+        refuse(fmt::format("has {} values for {} devices", label.values.size(), fleet.devices()));
+    for (std::size_t i = 0; i < label.values.size(); ++i)
+        if (!label.values[i].empty() && !is_name(label.values[i]))
+            refuse(fmt::format("of device '{}' is no text of at most 256 printable bytes",
+                               fleet.device_ids[i]));
+}
+
 void check_attributes(const Fleet& fleet, const std::string& where) {
     std::vector<std::string> names;
     for (const DeviceAttribute& attribute : fleet.attributes)
         names.push_back(attribute.name);
-    check_names(names, "attribute", where);
+    for (const DeviceLabel& label : fleet.labels)
+        names.push_back(label.name);
+    check_names(names, "attribute or label", where);
     for (const DeviceAttribute& attribute : fleet.attributes)
         check_attribute(fleet, attribute, where);
+    for (const DeviceLabel& label : fleet.labels)
+        check_label(fleet, label, where);
+}
+
+void check_spreads(const Fleet& fleet, const std::string& where) {
+    if (fleet.spreads.empty()) return;
+    if (fleet.spreads.size() != fleet.latency_ms.size())
+        throw core::DataError(fmt::format("{}: {} spreads for {} latencies", where,
+                                          fleet.spreads.size(), fleet.latency_ms.size()));
+    for (std::size_t i = 0; i < fleet.spreads.size(); ++i) {
+        const LatencySpread& spread = fleet.spreads[i];
+        const bool holds = spread.runs >= 0 &&
+                           std::all_of(spread.quantile_ms.begin(), spread.quantile_ms.end(),
+                                       [](float value) { return std::isnan(value) || value > 0; });
+        if (!holds)
+            throw core::DataError(fmt::format(
+                "{}: the runs of device '{}' on '{}' are {}, or a quantile of them is not positive",
+                where, fleet.device_ids[i / fleet.benchmarks()],
+                fleet.benchmark_names[i % fleet.benchmarks()], spread.runs));
+    }
 }
 
 void check_genomes(const Fleet& fleet, const std::string& where) {
@@ -97,7 +132,10 @@ void check_genomes(const Fleet& fleet, const std::string& where) {
 }
 
 const std::string attributes_group = "/attributes/";
+const std::string labels_group = "/labels/";
 const std::string genomes_path = "/benchmark_genomes";
+const std::string runs_path = "/spread/runs";
+const std::string quantiles_path = "/spread/latency_ms";
 
 void write_genomes(storage::Hdf5Writer& file, const std::vector<network::Genome>& genomes) {
     std::vector<std::int32_t> flat;
@@ -132,6 +170,79 @@ std::vector<DeviceAttribute> read_attributes(const storage::Hdf5Reader& file, st
     return attributes;
 }
 
+std::vector<DeviceLabel> read_labels(const storage::Hdf5Reader& file) {
+    std::vector<DeviceLabel> labels;
+    for (const storage::Entry& entry : file.list())
+        if (entry.path.starts_with(labels_group))
+            labels.push_back(
+                {entry.path.substr(labels_group.size()), file.read_strings(entry.path)});
+    return labels;
+}
+
+void write_spreads(storage::Hdf5Writer& file, const Fleet& fleet) {
+    std::vector<std::int64_t> runs;
+    std::vector<float> quantiles;
+    for (const LatencySpread& spread : fleet.spreads) {
+        runs.push_back(spread.runs);
+        quantiles.insert(quantiles.end(), spread.quantile_ms.begin(), spread.quantile_ms.end());
+    }
+    const storage::Shape table{fleet.devices(), fleet.benchmarks()};
+    file.write(runs_path, runs, table);
+    file.write(quantiles_path, quantiles, {table[0], table[1], kept_quantiles.size()});
+    file.attribute(quantiles_path, "unit", std::string("ms"));
+    file.write("/spread/quantile",
+               std::vector<double>(kept_quantiles.begin(), kept_quantiles.end()));
+}
+
+std::vector<LatencySpread> read_spreads(const storage::Hdf5Reader& file, const Fleet& fleet) {
+    const storage::Shape table{fleet.devices(), fleet.benchmarks()};
+    const auto runs = file.read<std::int64_t>(runs_path, table);
+    const auto quantiles =
+        file.read<float>(quantiles_path, {table[0], table[1], kept_quantiles.size()});
+    std::vector<LatencySpread> spreads(runs.size());
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        spreads[i].runs = runs[i];
+        std::copy_n(quantiles.begin() + static_cast<std::ptrdiff_t>(i * kept_quantiles.size()),
+                    kept_quantiles.size(), spreads[i].quantile_ms.begin());
+    }
+    return spreads;
+}
+
+void write_origins(storage::Hdf5Writer& file, const std::vector<LatencyOrigin>& origins) {
+    std::vector<std::string> tools;
+    std::vector<std::string> units;
+    std::vector<std::string> statistics;
+    std::vector<std::string> warm_ups;
+    std::vector<std::int64_t> files;
+    for (const LatencyOrigin& origin : origins) {
+        tools.push_back(origin.tool);
+        units.push_back(origin.unit);
+        statistics.push_back(origin.statistic);
+        warm_ups.push_back(origin.warm_up);
+        files.push_back(origin.files);
+    }
+    file.write_strings("/origin/tool", tools);
+    file.write_strings("/origin/unit", units);
+    file.write_strings("/origin/statistic", statistics);
+    file.write_strings("/origin/warm_up", warm_ups);
+    file.write("/origin/files", files);
+}
+
+std::vector<LatencyOrigin> read_origins(const storage::Hdf5Reader& file) {
+    const auto tools = file.read_strings("/origin/tool");
+    const auto units = file.read_strings("/origin/unit");
+    const auto statistics = file.read_strings("/origin/statistic");
+    const auto warm_ups = file.read_strings("/origin/warm_up");
+    const auto files = file.read<std::int64_t>("/origin/files", {tools.size()});
+    if (units.size() != tools.size() || statistics.size() != tools.size() ||
+        warm_ups.size() != tools.size())
+        throw core::DataError(file.name() + ": the data sets of /origin differ in length");
+    std::vector<LatencyOrigin> origins;
+    for (std::size_t i = 0; i < tools.size(); ++i)
+        origins.push_back({tools[i], units[i], statistics[i], warm_ups[i], files[i]});
+    return origins;
+}
+
 } // namespace
 
 bool is_name(const std::string& text) {
@@ -159,6 +270,7 @@ void check_fleet(const Fleet& fleet, const std::string& where) {
     check_latencies(fleet, where);
     check_attributes(fleet, where);
     check_genomes(fleet, where);
+    check_spreads(fleet, where);
 }
 
 void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {
@@ -172,7 +284,11 @@ void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {
         file.write(attributes_group + attribute.name, attribute.values);
         file.attribute(attributes_group + attribute.name, "unit", attribute.unit);
     }
+    for (const DeviceLabel& label : fleet.labels)
+        file.write_strings(labels_group + label.name, label.values);
     if (!fleet.benchmark_genomes.empty()) write_genomes(file, fleet.benchmark_genomes);
+    if (!fleet.spreads.empty()) write_spreads(file, fleet);
+    if (!fleet.origins.empty()) write_origins(file, fleet.origins);
 }
 
 Fleet read_fleet(const storage::Hdf5Reader& file) {
@@ -182,6 +298,9 @@ Fleet read_fleet(const storage::Hdf5Reader& file) {
     fleet.benchmark_names = file.read_strings("/benchmark");
     fleet.latency_ms = file.read<double>("/latency_ms", {fleet.devices(), fleet.benchmarks()});
     fleet.attributes = read_attributes(file, fleet.devices());
+    fleet.labels = read_labels(file);
+    if (file.contains(runs_path)) fleet.spreads = read_spreads(file, fleet);
+    if (file.contains("/origin/tool")) fleet.origins = read_origins(file);
     if (file.contains(genomes_path)) fleet.benchmark_genomes = read_genomes(file);
     check_fleet(fleet, file.name());
     return fleet;

@@ -85,6 +85,11 @@ double median_of(std::span<const double> values, std::span<const std::size_t> wh
     return core::median(std::move(chosen));
 }
 
+struct Doubt {
+    std::string sentence;
+    bool is_unit; ///< it names the unit that latencies seem to be in
+};
+
 /// Latencies of a fleet in log, and what is usual of them.
 class LogLatencies {
   public:
@@ -105,51 +110,63 @@ class LogLatencies {
         }
     }
 
-    void doubt_devices(std::vector<std::string>& doubts) const;
-    void doubt_benchmarks(std::vector<std::string>& doubts) const;
+    [[nodiscard]] std::vector<Doubt> doubts_of_groups() const {
+        std::vector<Doubt> doubts;
+        doubt_devices(doubts);
+        doubt_benchmarks(doubts);
+        return doubts;
+    }
     void doubt_cells(std::vector<std::string>& doubts) const;
     void doubt_magnitude(std::vector<std::string>& doubts) const;
 
   private:
+    void doubt_devices(std::vector<Doubt>& doubts) const;
+    void doubt_benchmarks(std::vector<Doubt>& doubts) const;
+
     const Fleet& fleet_;
     std::vector<double> log_;       ///< [device][benchmark]
     std::vector<double> benchmark_; ///< [benchmark] median over the devices
     std::vector<double> device_;    ///< [device] median over the benchmarks, relative to theirs
 };
 
-void LogLatencies::doubt_devices(std::vector<std::string>& doubts) const {
+void LogLatencies::doubt_devices(std::vector<Doubt>& doubts) const {
     const auto groups = groups_of(device_, device_gap);
     const double usual = median_of(device_, groups.front());
     for (std::size_t g = 1; g < std::min(groups.size(), groups_told + 1); ++g) {
         const double factor = median_of(device_, groups[g]) - usual;
         constexpr double slack = 0.4; // so much do devices of a SKU differ
         const std::string unit = unit_of(factor, slack);
-        doubts.push_back(fmt::format(
-            "{} of {} ({}) take {} times the latency of the rest: {}",
-            core::grouped(groups[g].size()), core::counted(fleet_.devices(), "device"),
-            examples(fleet_.device_ids, groups[g]), factor_text(factor),
-            unit.empty() ? "are they of another kind, or in another unit?"
-                         : fmt::format("are they in {} instead of milliseconds?", unit)));
+        doubts.push_back(
+            {fmt::format("{} of {} ({}) take {} times the latency of the rest: {}",
+                         core::grouped(groups[g].size()), core::counted(fleet_.devices(), "device"),
+                         examples(fleet_.device_ids, groups[g]), factor_text(factor),
+                         unit.empty()
+                             ? "are they of another kind, or in another unit?"
+                             : fmt::format("are they in {} instead of milliseconds?", unit)),
+             !unit.empty()});
     }
     if (groups.size() > groups_told + 1)
-        doubts.push_back(fmt::format("{} more groups of devices are as far from the rest",
-                                     groups.size() - groups_told - 1));
+        doubts.push_back({fmt::format("{} more groups of devices are as far from the rest",
+                                      groups.size() - groups_told - 1),
+                          false});
 }
 
-void LogLatencies::doubt_benchmarks(std::vector<std::string>& doubts) const {
+void LogLatencies::doubt_benchmarks(std::vector<Doubt>& doubts) const {
     const auto groups = groups_of(benchmark_, benchmark_gap);
     const double usual = median_of(benchmark_, groups.front());
     for (std::size_t g = 1; g < groups.size(); ++g) {
         const double level = median_of(benchmark_, groups[g]);
         constexpr double slack = 1.0; // so much do benchmarks differ
         const std::string unit = unit_of(level - usual, slack);
-        doubts.push_back(fmt::format(
-            "{} ({}) takes {} ms, {} times the latency of the others: {}",
-            groups[g].size() == 1 ? "a benchmark" : core::counted(groups[g].size(), "benchmark"),
-            examples(fleet_.benchmark_names, groups[g]), core::significant(std::exp(level), 3),
-            factor_text(level - usual),
-            unit.empty() ? "is it in another unit?"
-                         : fmt::format("is it in {} instead of milliseconds?", unit)));
+        doubts.push_back(
+            {fmt::format("{} ({}) takes {} ms, {} times the latency of the others: {}",
+                         groups[g].size() == 1 ? "a benchmark"
+                                               : core::counted(groups[g].size(), "benchmark"),
+                         examples(fleet_.benchmark_names, groups[g]),
+                         core::significant(std::exp(level), 3), factor_text(level - usual),
+                         unit.empty() ? "is it in another unit?"
+                                      : fmt::format("is it in {} instead of milliseconds?", unit)),
+             !unit.empty()});
     }
 }
 
@@ -296,8 +313,8 @@ bool is_rounded_number(const std::string& name) {
 std::vector<std::string> doubts_about(const Fleet& fleet) {
     std::vector<std::string> doubts;
     const LogLatencies latencies(fleet);
-    latencies.doubt_devices(doubts);
-    latencies.doubt_benchmarks(doubts);
+    for (const Doubt& doubt : latencies.doubts_of_groups())
+        doubts.push_back(doubt.sentence);
     latencies.doubt_cells(doubts);
     latencies.doubt_magnitude(doubts);
     doubt_constant_benchmarks(fleet, doubts);
@@ -307,6 +324,13 @@ std::vector<std::string> doubts_about(const Fleet& fleet) {
     doubt_encoding(fleet.device_ids, "device id", doubts);
     doubt_encoding(fleet.benchmark_names, "benchmark name", doubts);
     return doubts;
+}
+
+std::vector<std::string> other_units(const Fleet& fleet) {
+    std::vector<std::string> sentences;
+    for (const Doubt& doubt : LogLatencies(fleet).doubts_of_groups())
+        if (doubt.is_unit) sentences.push_back(doubt.sentence);
+    return sentences;
 }
 
 } // namespace hdap::fleet

@@ -1,6 +1,6 @@
 #include "hdap/core/error.hpp"
-#include "hdap/fleet/import_csv.hpp"
 #include "hdap/fleet/plausibility.hpp"
+#include "hdap/fleet/telemetry.hpp"
 #include "hdap/fleet/ticks.hpp"
 
 #include <sstream>
@@ -9,9 +9,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::istringstream text(std::string(reinterpret_cast<const char*>(data), size));
     try {
-        const auto fleet = hdap::fleet::parse_csv(
-            text, "fuzz.csv", "sku",
-            {.benchmarks = {}, .unusable = hdap::fleet::parse_unusable_limit("50%")});
+        hdap::fleet::ImportRequest request{.source = "fuzz.csv", .sku = "sku"};
+        request.format = "csv";
+        request.rejected = hdap::fleet::parse_reject_limit("50%");
+        const auto fleet = hdap::fleet::import_telemetry(text, request);
         hdap::fleet::check_fleet(fleet, "fuzz.csv");
         hdap::fleet::doubts_about(fleet);
         hdap::fleet::latency_ticks(fleet);

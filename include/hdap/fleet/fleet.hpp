@@ -3,7 +3,10 @@
 #include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,6 +28,39 @@ struct DeviceAttribute {
     bool operator==(const DeviceAttribute&) const = default;
 };
 
+/// Something that is known of every device in words: its power mode, its firmware.
+struct DeviceLabel {
+    std::string name;                ///< is_name, without a slash
+    std::vector<std::string> values; ///< [device] is_name; empty where it is not known
+    bool operator==(const DeviceLabel&) const = default;
+};
+
+/// The quantiles of a device's runs that a fleet keeps.
+inline constexpr std::array<double, 7> kept_quantiles{0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0};
+
+/// How the runs of a device on a benchmark spread.
+struct LatencySpread {
+    std::int64_t runs = 0; ///< 0: not measured, or nobody told
+    /// At kept_quantiles, in ms; not a number where the tool does not tell.
+    std::array<float, kept_quantiles.size()> quantile_ms = unknown_quantiles();
+
+    static constexpr std::array<float, kept_quantiles.size()> unknown_quantiles() {
+        std::array<float, kept_quantiles.size()> none{};
+        none.fill(std::numeric_limits<float>::quiet_NaN());
+        return none;
+    }
+};
+
+/// Where latencies come from: one kind of file that was imported.
+struct LatencyOrigin {
+    std::string tool;      ///< "trtexec --exportTimes"
+    std::string unit;      ///< that it counts in: "ms"
+    std::string statistic; ///< what a latency is: "median of the runs"
+    std::string warm_up;   ///< what was left out
+    std::int64_t files = 0;
+    bool operator==(const LatencyOrigin&) const = default;
+};
+
 /// The units of one SKU and their latencies on the benchmark networks.
 struct Fleet {
     std::string sku;
@@ -34,6 +70,9 @@ struct Fleet {
     /// [benchmark] the channels that are kept; empty where hdap does not know them.
     std::vector<network::Genome> benchmark_genomes;
     std::vector<DeviceAttribute> attributes; ///< names are unique
+    std::vector<DeviceLabel> labels;         ///< names are unique, among the attributes' too
+    std::vector<LatencySpread> spreads;      ///< [device][benchmark]; empty where nobody knows them
+    std::vector<LatencyOrigin> origins;      ///< of an imported fleet
 
     [[nodiscard]] std::size_t devices() const noexcept { return device_ids.size(); }
     [[nodiscard]] std::size_t benchmarks() const noexcept { return benchmark_names.size(); }

@@ -26,4 +26,8 @@ bool is_rounded_number(const std::string& name);
 /// Empty for a fleet that is plausible. Complexity: O(devices · (benchmarks + log devices)).
 std::vector<std::string> doubts_about(const Fleet& fleet);
 
+/// Those of the doubts that are of devices or benchmarks near a power of a thousand off the rest,
+/// which thus are in another unit.
+std::vector<std::string> other_units(const Fleet& fleet);
+
 } // namespace hdap::fleet

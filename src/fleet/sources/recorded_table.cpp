@@ -84,7 +84,8 @@ class TableReader {
     Measurement parse_row(std::span<const std::string> fields) {
         Measurement row;
         row.line = file_.line();
-        row.latency_ms = file_.latency_ms(fields[columns_.latency]);
+        row.latency_ms =
+            file_.latency_ms(fields[columns_.latency], "latency_ms", LatencyUnit::milliseconds);
         if (columns_.run) row.run = file_.integer(fields[*columns_.run], "run");
         network::Genome genome;
         for (std::size_t g = 0; g < columns_.keep.size(); ++g)

@@ -1,4 +1,4 @@
-#include "hdap/fleet/import_csv.hpp"
+#include "hdap/fleet/telemetry.hpp"
 
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
@@ -7,8 +7,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <sstream>
 
 using namespace hdap;
@@ -18,10 +20,41 @@ namespace {
 
 const std::string header = "device_id,benchmark,run,latency_ms\n";
 
-Fleet parsed(const std::string& text, const CsvSelection& selection = {},
-             CsvImportReport* report = nullptr) {
+Fleet parsed(const std::string& text, const ImportRequest& request = {},
+             ImportReport* report = nullptr) {
     std::istringstream input(text);
-    return parse_csv(input, "fleet.csv", "board", selection, report);
+    ImportRequest named = request;
+    named.source = "fleet.csv";
+    named.sku = "board";
+    return import_telemetry(input, named, report);
+}
+
+ImportRequest only(std::vector<std::string> benchmarks) {
+    ImportRequest request;
+    request.benchmarks = std::move(benchmarks);
+    return request;
+}
+
+ImportRequest rejecting(const std::string& limit) {
+    ImportRequest request;
+    request.rejected = parse_reject_limit(limit);
+    return request;
+}
+
+/// The devices of `fleet` that have all its benchmarks.
+Fleet with_all_benchmarks(const Fleet& fleet) {
+    Fleet full;
+    full.sku = fleet.sku;
+    full.benchmark_names = fleet.benchmark_names;
+    for (std::size_t i = 0; i < fleet.devices(); ++i) {
+        const auto row =
+            std::span(fleet.latency_ms).subspan(i * fleet.benchmarks(), fleet.benchmarks());
+        if (std::any_of(row.begin(), row.end(), [](double value) { return std::isnan(value); }))
+            continue;
+        full.device_ids.push_back(fleet.device_ids[i]);
+        full.latency_ms.insert(full.latency_ms.end(), row.begin(), row.end());
+    }
+    return full;
 }
 
 } // namespace
@@ -30,7 +63,7 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
     const std::vector<std::pair<std::string, std::string>> cases = {
         {"", "fleet.csv: the file is empty"},
         {"\n\n", "empty"},
-        {"device,benchmark,run,latency_ms\n", "fleet.csv:1: no column 'device_id'"},
+        {"dev,benchmark,run,latency_ms\n", "fleet.csv:1: no column 'device_id'"},
         {"device_id,benchmark,run,run,latency_ms\n", "fleet.csv:1: two columns 'run'"},
         {header, "no measurements"},
         {header + "a,r,0\n", "fleet.csv:2: 3 fields"},
@@ -38,10 +71,10 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {header + "a,r,0,1\n\na,r,1,fast\n", "fleet.csv:4: latency_ms is 'fast'"},
         {header + "a,r,0,1.5ms\n", "latency_ms is '1.5ms'"},
         {header + "a,r,0,\n", "latency_ms is ''"},
-        {header + "a,r,0,nan\n", "latency_ms is 'nan'"},
-        {header + "a,r,0,inf\n", "latency_ms is 'inf'"},
-        {header + "a,r,0,-3\n", "latency_ms is '-3'"},
-        {header + "a,r,0,0\n", "latency_ms is '0'"},
+        {header + "a,r,0,nan\n", "latency_ms is nan, expected a positive"},
+        {header + "a,r,0,inf\n", "latency_ms is inf, expected a positive"},
+        {header + "a,r,0,-3\n", "latency_ms is -3, expected a positive"},
+        {header + "a,r,0,0\n", "latency_ms is 0, expected a positive"},
         {header + "a,r,0,1e999\n", "latency_ms is '1e999'"},
         {header + "a,r,1.0,1\n", "run is '1.0', expected a whole number"},
         {header + "a,r,99999999999999999999,1\n", "run is"},
@@ -50,17 +83,18 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {header + "\"a,r,0,1\n", "fleet.csv:2: a quoted field does not end"},
         {header + "\"a\"b,r,0,1\n", "text after the quoted field 'a'"},
         {header + "a,r,0,1\nb,r,0,2\na,r,0,3\n", "fleet.csv:4: run 0 of device 'a'"},
-        {header + "a,r,0,1\nb,s,0,2\n", "only 1 of 2 devices have benchmark 'r'"},
+        {header + "a,r,0,1\n" + header + "b,r,0,1\n", "fleet.csv:3: the line of column names"},
         {header + std::string(100'000, 'x'), "fleet.csv:2: the line is longer"},
         {header + "a,r,0,1e400\n", "latency_ms is '1e400'"},
         {header + "a,r,0,0x1p3\n", "latency_ms is '0x1p3'"},
         {header + std::string("a,r,0,\0\n", 8), "the line holds zero bytes"},
         {header + "a,r,0,11,5\n", "a decimal comma is taken for a separator"},
         {header + "a,r,0,\"11,5\"\n", "expected a number with a decimal point"},
-        {header + "a,r,0,1\nb,r,0,2\na,r,0,3\n", "leave them out with --max-unusable 1"},
+        {header + "a,r,0,1\nb,r,0,2\na,r,0,3\n", "leave them out with --max-rejected 1"},
         {"a,r,0,1\n", "is the line of column names missing?"},
-        {"device_id,benchmark,run,latency_us\n", "convert 'latency_us' to milliseconds"},
-        {"device_id;benchmark;run;latency\n", "read with semicolons between the columns"},
+        {"device_id,benchmark,run,latency\n", "give --unit"},
+        {"device_id,benchmark,latency_us,latency_ms\n", "are both latencies"},
+        {"device_id;benchmark;run;speed\n", "read with semicolons between the columns"},
         {"device_id,Run,benchmark,RUN ,run,run,latency_ms\n", "two columns 'run'"},
         {"device_id,Run,benchmark,RUN ,latency_ms\n", "two columns 'run'"},
         {"\xFF\xFE"
@@ -70,7 +104,8 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {std::string("device\0_id", 10), "holds zero bytes"},
         {"PK\x03\x04", "zip archive"},
         {"\x1F\x8B\x08", "gzip"},
-        {"[{\"device_id\": 1}]", "JSON"},
+        {"[{\"device_id\": 1}]", "fleet.csv: in no known format (csv"},
+        {"a\nb\n", "it begins with 'a'"},
         {"sep=;\n", "no line of column names"},
     };
     for (const auto& [text, message] : cases) {
@@ -90,64 +125,57 @@ TEST_CASE("all lines that cannot be used are told at once, by reason and with th
                                           "(lines 403, 404)") &&
                           Catch::Contains("1 × too few fields (line 406)") &&
                           Catch::Contains("line 402: latency_ms is ''") &&
-                          Catch::Contains("--max-unusable 9"));
-    CsvImportReport report;
-    CsvSelection selection;
+                          Catch::Contains("--max-rejected 9"));
+    ImportReport report;
     for (const char* limit : {"9", "2.3%", "100%"}) {
-        selection.unusable = parse_unusable_limit(limit);
-        const Fleet fleet = parsed(text, selection, &report);
+        const Fleet fleet = parsed(text, rejecting(limit), &report);
         CHECK(fleet.devices() == 400);
-        CHECK(report.rows == 400);
-        CHECK(report.unusable_lines == 9);
+        CHECK(report.runs == 400);
+        CHECK(report.rows == 409);
+        CHECK(report.rejected_rows == 9);
     }
-    for (const char* limit : {"8", "0", "2%", "0%"}) {
-        selection.unusable = parse_unusable_limit(limit);
-        CHECK_THROWS_AS(parsed(text, selection), core::DataError);
-    }
+    for (const char* limit : {"8", "0", "2%", "0%"})
+        CHECK_THROWS_AS(parsed(text, rejecting(limit)), core::DataError);
 }
 
 TEST_CASE("by default one line in a hundred may be unusable, and a file of nothing else has none") {
     std::string text = header;
     for (int i = 0; i < 99; ++i)
         text += "d" + std::to_string(i) + ",r,0,1.5\n";
-    CsvImportReport report;
+    ImportReport report;
     CHECK(parsed(text + "x,r,0,-\n", {}, &report).devices() == 99);
-    REQUIRE(report.unusable.size() == 1);
-    CHECK(report.unusable[0].reason == "latency_ms is no number");
-    CHECK(report.unusable[0].first_lines == std::vector<std::int64_t>{101});
+    REQUIRE(report.rejected.size() == 1);
+    CHECK(report.rejected[0].reason == "latency_ms is no number");
+    CHECK(report.rejected[0].first_places == std::vector<std::string>{"fleet.csv:101"});
     CHECK_THROWS_AS(parsed(text + "x,r,0,-\ny,r,0,-\n"), core::DataError);
-    const CsvSelection all{.benchmarks = {}, .unusable = parse_unusable_limit("100%")};
-    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", all), Catch::Contains("no measurements"));
+    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", rejecting("100%")), Catch::Contains("no measurements"));
 }
 
-TEST_CASE("a device whose lines are all unusable is told, as is a benchmark that hardly any has") {
+TEST_CASE("a device whose lines are all unusable is told") {
     std::string text = header;
     for (int i = 0; i < 198; ++i)
         text += "d" + std::to_string(i) + ",r,0,1.5\n";
-    CsvImportReport report;
-    CHECK(parsed(text + "d1,r,1,0\nlost,r,0,0\n", {}, &report).devices() == 198);
-    CHECK(report.dropped_examples == std::vector<std::string>{"lost"});
-    CHECK(report.doubts.empty());
-    CHECK(parsed(text + "d1,rr,0,1.5\n", {}, &report).devices() == 1);
+    ImportReport report;
+    CHECK(parsed(text + "d1,r,1,0\nlost,r,0,0\n", rejecting("2"), &report).devices() == 198);
     REQUIRE(report.doubts.size() == 1);
-    CHECK_THAT(report.doubts[0], Catch::Contains("only 1 of 198 devices have benchmark 'rr'"));
+    CHECK_THAT(report.doubts[0], Catch::Contains("1 device has no usable row ('lost')"));
 }
 
-TEST_CASE("a limit of unusable lines is a number or a share") {
+TEST_CASE("a limit of rejected rows is a number or a share") {
     for (const char* text : {"", "%", "-1", "101%", "-1%", "nan%", "1.5", "5 %", "many"})
-        CHECK_THROWS_AS(parse_unusable_limit(text), core::UsageError);
-    CHECK(parse_unusable_limit("37").of(10) == 37);
-    CHECK(parse_unusable_limit("2.5%").of(1000) == 25);
-    CHECK(parse_unusable_limit("29%").of(100) == 29);
-    CHECK(UnusableLimit{}.of(199) == 1);
+        CHECK_THROWS_AS(parse_reject_limit(text), core::UsageError);
+    CHECK(parse_reject_limit("37").of(10) == 37);
+    CHECK(parse_reject_limit("2.5%").of(1000) == 25);
+    CHECK(parse_reject_limit("29%").of(100) == 29);
+    CHECK(RejectLimit{}.of(199) == 1);
 }
 
 TEST_CASE("repeated runs are counted, and the first of them stays") {
     const std::string once = "a,r,0,1\nb,r,0,2\na,r,1,3\nb,r,1,4\n";
     CHECK_THROWS_WITH(parsed(header + once + once),
                       Catch::Contains("4 of 8 lines") && Catch::Contains("run 0 of device 'a'"));
-    CsvImportReport report;
-    const CsvSelection half{.benchmarks = {}, .unusable = parse_unusable_limit("50%")};
+    ImportReport report;
+    const ImportRequest half = rejecting("50%");
     CHECK(parsed(header + once + once, half, &report).latency_ms == std::vector<double>{2, 3});
     CHECK(parsed(header + "a,r,0,1\na,r,0,9\n", half).latency_ms == std::vector<double>{1});
 }
@@ -161,7 +189,7 @@ TEST_CASE("a file that was appended to itself with other run numbers is remarked
             once += start + std::to_string(1000 + 31 * i + run * run) + "\n";
             twice += start + std::to_string(1000 + 31 * i + run % 2) + "\n";
         }
-    CsvImportReport report;
+    ImportReport report;
     parsed(once, {}, &report);
     CHECK(report.doubts.empty());
     parsed(twice, {}, &report);
@@ -179,7 +207,7 @@ TEST_CASE("separators, decimal commas, line ends and the case of columns are rea
              "\xEF\xBB\xBF device_id , benchmark,run,latency_ms\n a ,r,0 ,11.5\nb, r,0, 12.25 \n",
          }) {
         CAPTURE(text);
-        CsvImportReport report;
+        ImportReport report;
         const Fleet fleet = parsed(text, {}, &report);
         CHECK(fleet.device_ids == std::vector<std::string>{"a", "b"});
         CHECK(fleet.latency_ms == expected);
@@ -193,7 +221,7 @@ TEST_CASE("separators, decimal commas, line ends and the case of columns are rea
 }
 
 TEST_CASE("names lose the blanks around them, those of Unicode among them, and it is told") {
-    CsvImportReport report;
+    ImportReport report;
     const Fleet fleet = parsed(header + "a,r,0,1\n\xC2\xA0"
                                         "a ,r,1,3\n\"a\t\" ,r ,2,8\n",
                                {}, &report);
@@ -235,38 +263,36 @@ TEST_CASE("latencies are medians over runs, whatever the order of columns and ro
     CHECK(fleet.latency_ms == std::vector<double>{2.0, 4.0, 3.75, 7.0});
 }
 
-TEST_CASE("devices that lack a benchmark are dropped and counted") {
-    const std::string text = header + "a,r,0,1\na,s,0,2\nb,r,0,1\nc,s,0,3\nc,r,0,4\n";
-    CsvImportReport report;
-    const Fleet fleet = parsed(text, {}, &report);
-    CHECK(fleet.device_ids == std::vector<std::string>{"a", "c"});
-    CHECK(report.rows == 5);
-    CHECK(report.dropped_devices == 1);
-    CHECK(report.dropped_examples == std::vector<std::string>{"b"});
-    const Fleet selected = parsed(text, {.benchmarks = {"s"}, .unusable = {}}, &report);
+TEST_CASE("benchmarks are those that are selected, in that order") {
+    const std::string text = header + "a,r,0,1\na,s,0,2\nc,s,0,3\nc,r,0,4\n";
+    ImportReport report;
+    const Fleet selected = parsed(text, only({"s"}), &report);
     CHECK(selected.device_ids == std::vector<std::string>{"a", "c"});
     CHECK(selected.latency_ms == std::vector<double>{2.0, 3.0});
     CHECK(report.rows == 2);
-    CHECK(report.dropped_devices == 0);
-    CHECK(parsed(text, {.benchmarks = {"s", "r"}, .unusable = {}}).benchmark_names ==
-          std::vector<std::string>{"s", "r"});
-    CHECK_THROWS_WITH(parsed(text, {.benchmarks = {"r", "t"}, .unusable = {}}),
+    CHECK(parsed(text, only({"s", "r"})).latency_ms == std::vector<double>{2, 1, 3, 4});
+    CHECK_THROWS_WITH(parsed(text, only({"r", "t"})),
                       Catch::Contains("no measurement of benchmark 't'"));
+    CHECK_THROWS_WITH(parsed(text, only({"r", "r"})), Catch::Contains("selected twice"));
 }
 
 TEST_CASE("a file of distinct devices and benchmarks needs no table of their product") {
     std::string text = header;
     for (int i = 0; i < 20'000; ++i)
         text += "d" + std::to_string(i) + ",b" + std::to_string(i) + ",0,1\n";
-    CHECK_THROWS_WITH(parsed(text), Catch::Contains("none of the 20,000 devices"));
+    CHECK_THROWS_WITH(parsed(text), Catch::Contains("20,000 devices and 20,000 benchmarks, but "
+                                                    "only 20,000 pairs"));
 }
 
 TEST_CASE("a file that cannot be read is a DataError that names it") {
     const test::TemporaryFolder folder;
-    CHECK_THROWS_WITH(import_csv(folder / "missing.csv", "board"), Catch::Contains("missing.csv"));
-    CHECK_THROWS_AS(import_csv(folder.path(), "board"), core::DataError);
+    const auto import = [&](const std::string& source) {
+        return import_telemetry({.source = source, .sku = "board"});
+    };
+    CHECK_THROWS_WITH(import(folder / "missing.csv"), Catch::Contains("missing.csv"));
+    CHECK_THROWS_AS(import(folder.path()), core::DataError);
     std::ofstream(folder / "one.csv") << header << "a,r,0,1.25\n";
-    CHECK(import_csv(folder / "one.csv", "board").latency_ms == std::vector<double>{1.25});
+    CHECK(import(folder / "one.csv").latency_ms == std::vector<double>{1.25});
 }
 
 TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
@@ -277,12 +303,11 @@ TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
         WARN("skipped: HDAP_SHARED_DATA names no folder with fleets/frontera-rtx5000.csv");
         return;
     }
-    CsvImportReport report;
-    const Fleet fleet = import_csv(
-        path, "quadro-rtx-5000",
-        {.benchmarks = {"resnet50_train_iter", "bert_train_iter"}, .unusable = {}}, &report);
+    ImportRequest request = only({"resnet50_train_iter", "bert_train_iter"});
+    request.source = path;
+    request.sku = "quadro-rtx-5000";
+    const Fleet fleet = with_all_benchmarks(import_telemetry(request));
     CHECK(fleet.devices() == 276);
-    CHECK(report.dropped_devices == 20);
     ClusteringParameters parameters;
     parameters.eps = 0.01;
     parameters.min_points = 4;
