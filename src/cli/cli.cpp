@@ -30,10 +30,18 @@ constexpr const char* examples =
     "Exit codes: 0 complete, 1 internal error, 2 wrong usage or configuration, 3 bad data or "
     "damaged file,\n"
     "4 constraints cannot be met, 75 stopped early with a checkpoint (run the same command "
-    "again).";
+    "again),\n"
+    "76 waiting for measurements (run it again when they are there).";
 
 void print_error(const std::string& message) {
     std::fprintf(stderr, "hdap: error: %s\n", message.c_str());
+}
+
+void print_error(const core::Error& error) {
+    if (error.kind() == core::ErrorKind::waiting) // nothing is wrong
+        std::fprintf(stderr, "hdap: %s\n", error.what());
+    else
+        print_error(std::string(error.what()));
 }
 
 /// Runs `work` and turns what it throws into a message and an exit code.
@@ -41,7 +49,7 @@ ExitCode reported(const std::function<ExitCode()>& work) {
     try {
         return work();
     } catch (const core::Error& error) {
-        print_error(error.what());
+        print_error(error);
         return error.exit_code();
     } catch (const std::bad_alloc&) {
         print_error("out of memory");
@@ -75,7 +83,7 @@ std::string parse_error_message(const CLI::App& app, const CLI::ParseError& erro
             names.push_back(subcommand->get_name());
             if (word == names.back()) found = subcommand;
         }
-        if (names.empty()) break;
+        if (names.empty() || command->get_require_subcommand_min() == 0) break;
         if (found == nullptr)
             return fmt::format("unknown subcommand '{}'{}", word, core::did_you_mean(word, names));
         command = found;
@@ -100,7 +108,7 @@ ExitCode run_on_all_ranks(Arguments arguments,
     try {
         return body(world);
     } catch (const parallel::AgreedError& error) {
-        if (world.is_root()) print_error(error.what());
+        if (world.is_root()) print_error(error);
         return error.exit_code();
     } catch (...) {
         const ExitCode code = reported([]() -> ExitCode { throw; });
@@ -118,8 +126,8 @@ int run(int argc, char** argv) {
     Action action;
     for (const auto add :
          {add_run_command, add_fleet_commands, add_fleet_measure_command, add_stage_commands,
-          add_network_commands, add_data_commands, add_train_command, add_inspect_command,
-          add_ablate_commands, add_bench_command})
+          add_profile_commands, add_network_commands, add_data_commands, add_train_command,
+          add_inspect_command, add_ablate_commands, add_bench_command})
         add(app, action);
     try {
         app.parse(argc, argv);

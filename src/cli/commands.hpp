@@ -15,6 +15,7 @@ void add_run_command(CLI::App& app, Action& action);
 void add_stage_commands(CLI::App& app, Action& action);
 void add_fleet_commands(CLI::App& app, Action& action);
 void add_fleet_measure_command(CLI::App& app, Action& action); // after add_fleet_commands
+void add_profile_commands(CLI::App& app, Action& action);      // after add_stage_commands
 void add_network_commands(CLI::App& app, Action& action);
 void add_data_commands(CLI::App& app, Action& action);
 void add_train_command(CLI::App& app, Action& action);

@@ -1,7 +1,6 @@
 #include "commands.hpp"
 #include "hdap/core/progress.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/core/unknown_name.hpp"
 #include "hdap/fleet/plausibility.hpp"
 #include "hdap/fleet/telemetry.hpp"
 #include "hdap/storage/schema.hpp"
@@ -29,11 +28,7 @@ struct ImportOptions {
 fleet::ImportRequest request_of(const ImportOptions& options) {
     fleet::ImportRequest request = options.request;
     request.rejected = fleet::parse_reject_limit(options.max_rejected);
-    if (!options.unit.empty()) {
-        request.unit = fleet::unit_named(options.unit);
-        const std::vector<std::string> known{"s", "ms", "us", "ns"};
-        if (!request.unit) throw core::UsageError(core::unknown_name("unit", options.unit, known));
-    }
+    if (!options.unit.empty()) request.unit = unit_option(options.unit);
     if (!options.device.empty()) request.device = options.device;
     if (!options.benchmark.empty()) request.benchmark = options.benchmark;
     if (!options.warm_up.empty()) request.warm_up = fleet::parse_warm_up(options.warm_up);

@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/core/unknown_name.hpp"
 
 #include <fmt/core.h>
 
@@ -50,6 +51,13 @@ void check_output_file(const std::string& option, const std::string& file,
                 fmt::format("{} {}: would destroy {}, which is read; write to another file", option,
                             file, input));
     }
+}
+
+fleet::LatencyUnit unit_option(const std::string& text) {
+    const auto unit = fleet::unit_named(text);
+    const std::vector<std::string> known{"s", "ms", "us", "ns"};
+    if (!unit) throw core::UsageError(core::unknown_name("unit", text, known));
+    return *unit;
 }
 
 } // namespace hdap::cli

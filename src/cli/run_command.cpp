@@ -126,10 +126,12 @@ void add_stage_command(CLI::App& app, Action& action, const std::string& name,
     CLI::App* command = add_command(
         app, name, description + " Stages before it are run when their output is missing.",
         example);
-    command->add_option("CONFIG", options->config, "The study's configuration (TOML)")->required();
+    command->add_option("CONFIG", options->config, "The study's configuration (TOML)");
     add_override_option(*command, options->overrides);
     add_run_options(*command, *options);
-    command->callback([options, last, &action] {
+    command->callback([options, last, command, &action] {
+        if (!command->get_subcommands().empty()) return; // which has an action of its own
+        if (options->config.empty()) throw CLI::RequiredError("CONFIG");
         action = [options, last](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {
                 return run_stages(world, *options, last);

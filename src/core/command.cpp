@@ -3,9 +3,11 @@
 #include "hdap/core/child_process.hpp"
 #include "hdap/core/descriptor.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
+#include <string_view>
 #include <unistd.h>
 
 namespace hdap::core {
@@ -111,6 +114,52 @@ CommandOutcome run_command(const std::vector<std::string>& command, double timeo
 
 CommandOutcome run_job_command(const std::vector<std::string>& command, double timeout_seconds) {
     return run(command, Started::job, timeout_seconds, {});
+}
+
+std::string shell_word(const std::string& text) {
+    std::string result = "'";
+    for (const char c : text)
+        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return result + "'";
+}
+
+std::string with_word(std::string command, const std::string& placeholder,
+                      const std::string& value) {
+    const std::string word = shell_word(value);
+    for (std::size_t at = command.find(placeholder); at != std::string::npos;
+         at = command.find(placeholder, at + word.size()))
+        command.replace(at, placeholder.size(), word);
+    return command;
+}
+
+std::string last_line(const std::string& text) {
+    constexpr const char* blanks = " \t\r\n";
+    const std::size_t last = text.find_last_not_of(blanks);
+    if (last == std::string::npos) return "";
+    const std::size_t before = text.find_last_of('\n', last);
+    const std::size_t first =
+        text.find_first_not_of(blanks, before == std::string::npos ? 0 : before);
+    return text.substr(first, last - first + 1);
+}
+
+std::string quotable(const std::string& line) {
+    constexpr std::size_t most_bytes = 200;
+    std::string text;
+    for (std::size_t at = 0; at < line.size() && text.size() < most_bytes;) {
+        const std::size_t length = character_bytes(std::string_view(line).substr(at));
+        text += length == 0 ? "?" : line.substr(at, length);
+        at += std::max<std::size_t>(length, 1);
+    }
+    return printable(text);
+}
+
+std::string printed_by(const CommandOutcome& outcome) {
+    constexpr std::size_t most = 64U << 10U;
+    const std::string& output = outcome.output;
+    const std::size_t skipped = output.size() - std::min(output.size(), most);
+    return fmt::format("stdout:{}\n{}\nstderr:\n{}\n",
+                       skipped == 0 ? "" : fmt::format(" (without its first {} bytes)", skipped),
+                       output.substr(skipped), outcome.errors);
 }
 
 } // namespace hdap::core

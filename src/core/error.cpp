@@ -12,6 +12,8 @@ ExitCode Error::exit_code() const noexcept {
         return ExitCode::bad_data;
     case ErrorKind::infeasible:
         return ExitCode::infeasible;
+    case ErrorKind::waiting:
+        return ExitCode::waiting;
     case ErrorKind::internal:
         break;
     }
@@ -30,6 +32,8 @@ void throw_error(ErrorKind kind, const std::string& message) {
         throw CorruptFileError(message);
     case ErrorKind::infeasible:
         throw InfeasibleError(message);
+    case ErrorKind::waiting:
+        throw WaitingError(message);
     case ErrorKind::internal:
         break;
     }

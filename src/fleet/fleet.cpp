@@ -85,7 +85,7 @@ void check_attributes(const Fleet& fleet, const std::string& where) {
         names.push_back(attribute.name);
     for (const DeviceLabel& label : fleet.labels)
         names.push_back(label.name);
-    check_names(names, "attribute or label", where);
+    check_names(names, "attribute", where);
     for (const DeviceAttribute& attribute : fleet.attributes)
         check_attribute(fleet, attribute, where);
     for (const DeviceLabel& label : fleet.labels)

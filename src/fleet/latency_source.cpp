@@ -1,5 +1,6 @@
 #include "hdap/fleet/latency_source.hpp"
 
+#include "fleet/sources/measured.hpp"
 #include "fleet/sources/recorded.hpp"
 #include "fleet/sources/simulated.hpp"
 #include "hdap/core/error.hpp"
@@ -29,6 +30,8 @@ constexpr SourceRow sources[] = {
      &simulated_settings, &make_simulated_source},
     {"recorded", "fleet.recorded", "Latencies that were measured elsewhere", &recorded_settings,
      &make_recorded_source},
+    {"command", "latency", "Latencies that are measured on the devices of fleet.file",
+     &measured_settings, &make_command_source},
 };
 
 const SourceRow& row_of(const std::string& name) {

@@ -54,7 +54,13 @@ Section fleet_section(Settings& s) {
     return {"fleet",
             "The devices and their latencies on the benchmark networks",
             {core::text("source", s.fleet.source, fleet::latency_source_names(),
-                        "simulated: from a device model; recorded: measured latencies", shapes),
+                        "simulated: from a device model; recorded: measured latencies; command: "
+                        "measured by a program of yours",
+                        shapes),
+             core::path("file", s.fleet.fleet_file,
+                        "Real devices: a fleet that hdap fleet import or measure made; with "
+                        "recorded, latencies of candidates are then asked of you",
+                        shapes),
              core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
                            "Benchmark networks: randomly pruned versions of the network", shapes),
              core::integer("batch", s.fleet.batch, {1, 4096},
@@ -216,8 +222,12 @@ bool has_weights(const Settings& s) {
 void check_study_and_fleet(const Settings& s) {
     if (s.name.empty() || s.name.find('/') != std::string::npos)
         fail(fmt::format("study.name = '{}' must be a file name, without '/'", s.name));
-    if (s.fleet.source == "recorded" && s.fleet.file.empty())
-        fail("fleet.source = \"recorded\" needs fleet.recorded.file");
+    if (s.fleet.source == "recorded" && s.fleet.file.empty() && s.fleet.fleet_file.empty())
+        fail("fleet.source = \"recorded\" needs fleet.recorded.file, a table of latencies, or "
+             "fleet.file, the devices that they will be measured on");
+    if (s.fleet.source == "simulated" && !s.fleet.fleet_file.empty())
+        fail("fleet.file names real devices, but fleet.source = \"simulated\" simulates others; "
+             "choose the source \"command\" or \"recorded\"");
 }
 
 void check_objectives(const Settings& s) {

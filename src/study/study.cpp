@@ -62,6 +62,14 @@ StudyInputs load_inputs(const parallel::Job& job, const StudyRequest& request, S
     return inputs;
 }
 
+/// What latencies come from; measurements lie in the run directory where no other folder is named.
+fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
+    fleet::LatencySourceParameters parameters = request.settings.fleet;
+    if (parameters.measurements.empty())
+        parameters.measurements = (request.run_directory / measurements_folder).string();
+    return parameters;
+}
+
 /// What measures candidates. `run` must stay where it is.
 std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run) {
     const Settings& settings = run.settings();
@@ -104,8 +112,8 @@ class Study {
         : job_(job), settings_(request.settings), inputs_(load_inputs(job, request, last)),
           last_(last) {
         begin_round(1, inputs_.network, inputs_.graph_key, inputs_.accuracy.content_key);
-        inputs_.source =
-            fleet::make_latency_source(request.settings.fleet, inputs_.network, job.communicator);
+        inputs_.source = fleet::make_latency_source(latency_parameters(request), inputs_.network,
+                                                    job.communicator);
         job.communicator.on_root([&] {
             inputs_.directory.emplace(request.run_directory, request.settings, job.log);
             job.log.open_file(*inputs_.directory / "log.jsonl");

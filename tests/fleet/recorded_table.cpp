@@ -43,8 +43,8 @@ TEST_CASE("a malformed table of recorded latencies is refused with file, line an
         {header, "t.csv: no measurements"},
         {header + "x,8,4\n", "t.csv:2: 3 fields"},
         {header + ",8,4,1\n", "device_id is ''"},
-        {header + "x,8,4,-1\n", "latency_ms is '-1'"},
-        {header + "x,8,4,nan\n", "latency_ms is 'nan'"},
+        {header + "x,8,4,-1\n", "latency_ms is -1"},
+        {header + "x,8,4,nan\n", "latency_ms is nan"},
         {header + "x,8,4,1\nx,8.0,4,1\n", "t.csv:3: keep_a is '8.0', expected a whole number"},
         {header + "x,8,4,1\nx,7,4,1\n", "t.csv:3: keep_a is 7, which the search space does not"},
         {header + "x,8,4,1\nx,8,1,1\n", "keep_b is 1, which the search space does not allow "

@@ -28,4 +28,20 @@ CommandOutcome run_command(const std::vector<std::string>& command,
 CommandOutcome run_job_command(const std::vector<std::string>& command,
                                double timeout_seconds = std::numeric_limits<double>::infinity());
 
+/// `text` as one word of the shell.
+std::string shell_word(const std::string& text);
+
+/// `command` with `value` as a word of the shell wherever it has `placeholder`.
+std::string with_word(std::string command, const std::string& placeholder,
+                      const std::string& value);
+
+/// The last line of `text` that is not blank, without blanks around it.
+std::string last_line(const std::string& text);
+
+/// A line as a message quotes it: not long, and of UTF-8 without control characters.
+std::string quotable(const std::string& line);
+
+/// The ends of both streams, as a text.
+std::string printed_by(const CommandOutcome& outcome);
+
 } // namespace hdap::core

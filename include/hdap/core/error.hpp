@@ -14,10 +14,12 @@ enum class ExitCode : int {
     infeasible = 4,
     /// Stopped early with a checkpoint: the same command continues (EX_TEMPFAIL of sysexits.h).
     stopped = 75,
+    /// Measurements from outside are missing: the same command continues when they are there.
+    waiting = 76,
 };
 
 /// The few kinds of errors that a user can meet.
-enum class ErrorKind { usage, config, data, corrupt_file, infeasible, internal };
+enum class ErrorKind { usage, config, data, corrupt_file, infeasible, waiting, internal };
 
 /// Base of every exception that hdap throws.
 ///
@@ -58,6 +60,11 @@ struct CorruptFileError : Error {
 /// No candidate meets the constraints.
 struct InfeasibleError : Error {
     explicit InfeasibleError(const std::string& message) : Error(ErrorKind::infeasible, message) {}
+};
+
+/// Nothing is wrong, but measurements are missing that somebody else makes.
+struct WaitingError : Error {
+    explicit WaitingError(const std::string& message) : Error(ErrorKind::waiting, message) {}
 };
 
 /// A defect of hdap, or a failing operating system (no memory, a full disk).

@@ -61,16 +61,29 @@ class LatencySource {
                           std::span<const std::int32_t> devices) const = 0;
 };
 
+/// A program of the user's that measures a candidate on a device.
+struct LatencyCommand {
+    std::string command;               ///< for the shell, with {device}, {network}, {batch}, {runs}
+    std::string format = "onnx";       ///< of the candidate's file: "onnx" or "pt"
+    double timeout_seconds = 600;      ///< a run that takes longer is killed; (0, 10^7]
+    std::int64_t retries = 1;          ///< runs more after one that failed; [0, 100]
+    std::int64_t devices_at_once = 32; ///< devices that measure side by side; [1, 1024]
+};
+
 /// What a latency source is made from.
 struct LatencySourceParameters {
     std::string source = "simulated"; ///< one of latency_source_names()
-    std::string file;                 ///< recorded: the table
-    std::string sku = "unknown";      ///< recorded: what the label on the devices says
-    std::int64_t benchmarks = 8;      ///< at most so many benchmark networks; at least 1
-    std::int64_t batch = 64;          ///< images per inference
-    std::int64_t runs = 10;           ///< simulated: of each benchmark on each device
-    SynthesisParameters synthesis;    ///< simulated; its seed is `seed`, whatever it says
-    std::uint64_t seed = 1;           ///< of the devices, the benchmarks and the noise
+    std::string fleet_file;           ///< the devices and their benchmarks, where these are real
+    LatencyCommand command;           ///< command: what measures
+    std::string measurements;         ///< command, recorded: folder of what was measured
+    double enough = 1.0; ///< recorded: the share of measurements that a study goes on with; (0, 1]
+    std::string file;    ///< recorded: the table
+    std::string sku = "unknown";   ///< recorded: what the label on the devices says
+    std::int64_t benchmarks = 8;   ///< at most so many benchmark networks; at least 1
+    std::int64_t batch = 64;       ///< images per inference
+    std::int64_t runs = 10;        ///< simulated: of each benchmark on each device
+    SynthesisParameters synthesis; ///< simulated; its seed is `seed`, whatever it says
+    std::uint64_t seed = 1;        ///< of the devices, the benchmarks and the noise
 };
 
 /// The names of the sources, the standard one first.

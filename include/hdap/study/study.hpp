@@ -16,6 +16,9 @@ enum class Stage { fleet, clusters, profile, surrogates, search, finetune, repor
 /// "fleet", "clusters", …
 std::string name_of(Stage stage);
 
+/// The folder in the run directory of what was measured on real devices.
+inline constexpr const char* measurements_folder = "measurements";
+
 /// What is asked of a study.
 struct StudyRequest {
     const Settings& settings;

@@ -3,19 +3,17 @@
 #include "evaluators.hpp"
 #include "hdap/accuracy/image_fit.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/core/scratch_folder.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/load.hpp"
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <string_view>
 #include <utility>
 
 namespace hdap::accuracy {
@@ -25,72 +23,9 @@ namespace fs = std::filesystem;
 
 const std::string placeholder = "{network}";
 
-/// A folder that is gone with this object.
-class ScratchFolder {
-  public:
-    ScratchFolder() {
-        std::string pattern = (fs::temp_directory_path() / "hdap-candidate-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw core::InternalError(
-                fmt::format("cannot make a folder in {}; set TMPDIR to one that can be written",
-                            fs::temp_directory_path().string()));
-        path_ = pattern;
-    }
-    ~ScratchFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-    [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
-  private:
-    fs::path path_;
-};
-
-/// `text` as one word of the shell.
-std::string quoted(const std::string& text) {
-    std::string result = "'";
-    for (const char c : text)
-        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return result + "'";
-}
-
-std::string with_file(std::string command, const fs::path& file) {
-    const std::string word = quoted(file.string());
-    for (std::size_t at = command.find(placeholder); at != std::string::npos;
-         at = command.find(placeholder, at + word.size()))
-        command.replace(at, placeholder.size(), word);
-    return command;
-}
-
 std::string content_of(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-/// The last line that is not blank, without blanks around it.
-std::string last_line(const std::string& text) {
-    constexpr const char* blanks = " \t\r\n";
-    const std::size_t last = text.find_last_not_of(blanks);
-    if (last == std::string::npos) return "";
-    const std::size_t before = text.find_last_of('\n', last);
-    const std::size_t first =
-        text.find_first_not_of(blanks, before == std::string::npos ? 0 : before);
-    return text.substr(first, last - first + 1);
-}
-
-/// A line as a message quotes it: not long, and of UTF-8 without control characters.
-std::string quotable(const std::string& line) {
-    constexpr std::size_t most_bytes = 200;
-    std::string text;
-    for (std::size_t at = 0; at < line.size() && text.size() < most_bytes;) {
-        const std::size_t length = core::character_bytes(std::string_view(line).substr(at));
-        text += length == 0 ? "?" : line.substr(at, length);
-        at += std::max<std::size_t>(length, 1);
-    }
-    return core::printable(text);
 }
 
 std::optional<double> number_from(const std::string& line) {
@@ -107,7 +42,7 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
         return fmt::format("did not end within {} s (accuracy.timeout_seconds)",
                            core::shortest(timeout_seconds));
     if (outcome.exit_code != 0) return fmt::format("ended with exit code {}", outcome.exit_code);
-    const std::string line = quotable(last_line(outcome.output));
+    const std::string line = core::quotable(core::last_line(outcome.output));
     if (line.empty()) return "printed nothing; its last line must be a number in [0, 1]";
     return fmt::format("printed '{}' last; expected a number in [0, 1], e.g. 0.761 for 76.1 %",
                        line);
@@ -115,21 +50,11 @@ std::string problem_of(const core::CommandOutcome& outcome, double timeout_secon
 
 /// What the program said last beside what `problem_of` quotes, to be appended to that.
 std::string last_words(const core::CommandOutcome& outcome) {
-    const std::string errors = quotable(last_line(outcome.errors));
+    const std::string errors = core::quotable(core::last_line(outcome.errors));
     if (!errors.empty()) return "; its stderr ends: " + errors;
     const bool quoted = outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0;
-    const std::string output = quotable(last_line(outcome.output));
+    const std::string output = core::quotable(core::last_line(outcome.output));
     return quoted || output.empty() ? "" : "; it printed last: " + output;
-}
-
-/// The ends of both streams, as a text.
-std::string printed_by(const core::CommandOutcome& outcome) {
-    constexpr std::size_t most = 64U << 10U;
-    const std::string& output = outcome.output;
-    const std::size_t skipped = output.size() - std::min(output.size(), most);
-    return fmt::format("stdout:{}\n{}\nstderr:\n{}\n",
-                       skipped == 0 ? "" : fmt::format(" (without its first {} bytes)", skipped),
-                       output.substr(skipped), outcome.errors);
 }
 
 /// Measures candidates by running a program: it gets the candidate as a file, and the last line
@@ -187,17 +112,17 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
                            const std::stop_token& cancelled) const {
     const auto pruned = candidate(genome, cancelled);
     if (!pruned) return std::nullopt;
-    const ScratchFolder folder;
+    const core::ScratchFolder folder("hdap-candidate");
     const fs::path file = folder.path() / ("candidate." + command_.format);
     network::save_network(file, *pruned, network_.normalisation);
-    const std::string command = with_file(command_.command, file);
+    const std::string command = core::with_word(command_.command, placeholder, file.string());
     core::CommandOutcome outcome;
     for (std::int64_t run = 0; run <= command_.retries; ++run) {
         outcome =
             core::run_command({"/bin/sh", "-c", command}, command_.timeout_seconds, cancelled);
         if (outcome.end == core::CommandOutcome::End::cancelled) return std::nullopt;
         if (outcome.end == core::CommandOutcome::End::exited && outcome.exit_code == 0)
-            if (const auto number = number_from(last_line(outcome.output)))
+            if (const auto number = number_from(core::last_line(outcome.output)))
                 return CandidateAccuracy{*number, 0};
     }
     throw CandidateFailure(
@@ -205,7 +130,7 @@ CommandEvaluator::accuracy(const network::Genome& genome, const EarlyStop& /*rul
              fmt::format("accuracy.command `{}` {}, in {}{}", command_.command,
                          problem_of(outcome, command_.timeout_seconds),
                          core::counted(command_.retries + 1, "try", "tries"), last_words(outcome)),
-         .output = printed_by(outcome),
+         .output = core::printed_by(outcome),
          .network = content_of(file),
          .format = command_.format});
 }

@@ -1,6 +1,7 @@
 #include "fleet/sources/recorded.hpp"
 
 #include "fleet/csv_reader.hpp"
+#include "fleet/sources/measured.hpp"
 #include "fleet/sources/recorded_table.hpp"
 #include "hdap/core/error.hpp"
 
@@ -134,7 +135,11 @@ RecordedSource::measured_latencies_ms(const network::Genome& genome,
 
 void check(const LatencySourceParameters& parameters) {
     if (parameters.file.empty())
-        throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them");
+        throw core::ConfigError("recorded latencies need fleet.recorded.file, a table of them, or "
+                                "fleet.file, the devices that candidates will be measured on");
+    if (!parameters.fleet_file.empty())
+        throw core::ConfigError("fleet.recorded.file and fleet.file both name devices; leave one "
+                                "of them empty");
     if (!is_name(parameters.sku))
         throw core::ConfigError(
             "recorded latencies need fleet.recorded.sku: what the label on the devices "
@@ -146,6 +151,8 @@ void check(const LatencySourceParameters& parameters) {
 std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameters& parameters,
                                                     const network::Prunable& prunable,
                                                     const parallel::Communicator& communicator) {
+    if (parameters.file.empty() && !parameters.fleet_file.empty())
+        return make_planned_source(parameters, prunable, communicator);
     RecordedTable table;
     std::vector<std::int32_t> flat;
     std::vector<char> identity;

@@ -109,7 +109,8 @@ bool make_fleet(StudyRun& run) {
                                      core::counted(devices->benchmarks(), "benchmark network")));
         for (const std::string& doubt : fleet::doubts_about(*devices))
             run.job.log.warning(doubt);
-        if (static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
+        if (run.settings().fleet.fleet_file.empty() &&
+            static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
             run.job.log.warning(fmt::format(
                 "only {} of {} benchmark networks (fleet.benchmarks) were measured on every "
                 "device, so that devices are told apart by few latencies; measure the same "

@@ -1,0 +1,291 @@
+#include "fleet/sources/device_commands.hpp"
+
+#include "fleet/sources/measurement_plan.hpp"
+#include "hdap/core/command.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/core/scratch_folder.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/fleet/latency_unit.hpp"
+#include "hdap/fleet/telemetry.hpp"
+#include "hdap/network/load.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "12.3 ms" at the end of a line, behind whatever text.
+std::optional<double> latency_in_line(const std::string& line) {
+    const std::size_t digit = line.find_last_of("0123456789");
+    if (digit == std::string::npos) return std::nullopt;
+    const std::size_t name = line.find_first_not_of(' ', digit + 1);
+    if (name == std::string::npos) return std::nullopt;
+    const auto unit = unit_named(line.substr(name));
+    const std::size_t before = line.find_last_not_of("0123456789.+-eE", digit);
+    const std::size_t first = before == std::string::npos ? 0 : before + 1;
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(line.data() + first, line.data() + digit + 1, value);
+    if (!unit || error != std::errc{} || end != line.data() + digit + 1) return std::nullopt;
+    return in_ms(value, *unit);
+}
+
+/// Why a command brought no latency; nothing when it ended well.
+std::string problem_of(const core::CommandOutcome& outcome, const LatencyCommand& command) {
+    std::string problem;
+    if (outcome.end == core::CommandOutcome::End::timed_out)
+        problem = fmt::format("did not end within {} s (latency.timeout_seconds)",
+                              core::shortest(command.timeout_seconds));
+    else if (outcome.exit_code != 0)
+        problem = fmt::format("ended with exit code {}", outcome.exit_code);
+    else
+        return "";
+    const std::string errors = core::quotable(core::last_line(outcome.errors));
+    return errors.empty() ? problem : problem + "; its stderr ends: " + errors;
+}
+
+/// The measuring of all queues.
+class Measuring {
+  public:
+    Measuring(const LatencyCommand& command, std::int64_t batch, std::int64_t runs,
+              const network::Prunable& network, MeasurementLog& log, fs::path folder,
+              const parallel::Job& job)
+        : command_(command), batch_(batch), runs_(runs), network_(network), log_(log),
+          folder_(std::move(folder)), job_(job) {}
+
+    CommandsOutcome run(const std::vector<DeviceQueue>& queues);
+
+  private:
+    /// What became of one candidate on one device.
+    enum class End { measured, failed, cancelled };
+
+    void work(const std::vector<DeviceQueue>& queues);
+    void measure_queue(const DeviceQueue& queue);
+    void give_up(const DeviceQueue& queue, const CandidateMeasurement& last);
+    void log_failures(std::vector<CandidateMeasurement>& failures);
+    End measure(const CandidateToMeasure& candidate, const std::string& device,
+                const fs::path& scratch, CandidateMeasurement& measurement);
+    void keep_printed(const CandidateMeasurement& measurement,
+                      const core::CommandOutcome& outcome) const;
+    [[nodiscard]] bool is_over() const { return job_.control.stop_requested() || broken_; }
+    void watch(std::int64_t total);
+
+    const LatencyCommand& command_;
+    std::int64_t batch_;
+    std::int64_t runs_;
+    const network::Prunable& network_;
+    MeasurementLog& log_;
+    fs::path folder_;
+    const parallel::Job& job_;
+
+    std::stop_source cancel_;
+    std::atomic<std::size_t> next_queue_ = 0;
+    std::atomic<std::int64_t> done_ = 0;
+    std::atomic<int> working_ = 0;
+    std::atomic<bool> broken_ = false; ///< by an error of ours
+    std::mutex mutex_;                 ///< of what follows
+    CommandsOutcome outcome_;
+    std::exception_ptr error_;
+};
+
+CommandsOutcome Measuring::run(const std::vector<DeviceQueue>& queues) {
+    std::int64_t total = 0;
+    for (const DeviceQueue& queue : queues)
+        total += std::ssize(queue.candidates);
+    const auto side_by_side =
+        std::min(queues.size(), static_cast<std::size_t>(command_.devices_at_once));
+    working_ = static_cast<int>(side_by_side);
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < side_by_side; ++i)
+            threads.emplace_back([&] { work(queues); });
+        watch(total);
+    }
+    if (error_) std::rethrow_exception(error_);
+    outcome_.stopped = job_.control.stop_requested();
+    return outcome_;
+}
+
+/// Shows how far it is, and passes on what the job is asked for, until all threads are done.
+void Measuring::watch(std::int64_t total) {
+    core::Progress progress(job_.log);
+    while (working_ > 0) {
+        if (job_.control.stop_now_requested()) cancel_.request_stop();
+        progress.show({.stage = "measure",
+                       .position = {},
+                       .done = done_,
+                       .total = total,
+                       .unit = "measurements",
+                       .detail = {}});
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+}
+
+/// Of one thread: takes devices until there are no more.
+void Measuring::work(const std::vector<DeviceQueue>& queues) {
+    try {
+        for (std::size_t i = next_queue_++; i < queues.size() && !is_over(); i = next_queue_++)
+            measure_queue(queues[i]);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        error_ = std::current_exception();
+        broken_ = true;
+    }
+    --working_;
+}
+
+void Measuring::measure_queue(const DeviceQueue& queue) {
+    constexpr std::size_t most_failures = 3;
+    const core::ScratchFolder scratch("hdap-candidate");
+    std::vector<CandidateMeasurement> failures; // since the device last answered
+    bool has_answered = false;
+    for (const CandidateToMeasure& candidate : queue.candidates) {
+        if (is_over()) break;
+        CandidateMeasurement measurement;
+        switch (measure(candidate, queue.device, scratch.path(), measurement)) {
+        case End::cancelled:
+            return;
+        case End::measured:
+            has_answered = true;
+            log_.append(measurement);
+            log_failures(failures);
+            break;
+        case End::failed:
+            failures.push_back(measurement);
+            if (failures.size() == most_failures) return give_up(queue, measurement);
+        }
+        ++done_;
+    }
+    if (has_answered) return log_failures(failures);
+    if (!failures.empty()) give_up(queue, failures.back());
+}
+
+void Measuring::give_up(const DeviceQueue& queue, const CandidateMeasurement& last) {
+    const std::lock_guard lock(mutex_);
+    outcome_.unreachable.push_back(
+        fmt::format("'{}' ({})", core::printable(queue.device), last.failure));
+}
+
+void Measuring::log_failures(std::vector<CandidateMeasurement>& failures) {
+    for (const CandidateMeasurement& failure : failures) {
+        log_.append(failure);
+        const std::lock_guard lock(mutex_);
+        if (outcome_.failed++ == 0)
+            outcome_.first_failure = fmt::format("{} on '{}' {}", failure.candidate,
+                                                 core::printable(failure.device), failure.failure);
+    }
+    failures.clear();
+}
+
+Measuring::End Measuring::measure(const CandidateToMeasure& candidate, const std::string& device,
+                                  const fs::path& scratch, CandidateMeasurement& measurement) {
+    const fs::path file = scratch / (candidate.name + "." + command_.format);
+    network::save_network(file, network_.prune(candidate.genome), network_.normalisation);
+    std::string text = core::with_word(command_.command, "{network}", file.string());
+    text = core::with_word(text, "{batch}", std::to_string(batch_));
+    text = core::with_word(text, "{runs}", std::to_string(runs_));
+    text = core::with_word(text, "{device}", device);
+    for (std::int64_t attempt = 0; attempt <= command_.retries; ++attempt) {
+        const core::CommandOutcome outcome = core::run_command(
+            {"/bin/sh", "-c", text}, command_.timeout_seconds, cancel_.get_token());
+        if (outcome.end == core::CommandOutcome::End::cancelled) return End::cancelled;
+        measurement = CandidateMeasurement();
+        measurement.candidate = candidate.name;
+        measurement.device = device;
+        measurement.failure = problem_of(outcome, command_);
+        if (measurement.failure.empty()) {
+            try {
+                const CandidateMeasurement printed = parse_printed_latency(outcome.output);
+                measurement.latency_ms = printed.latency_ms;
+                measurement.runs = printed.runs;
+                measurement.origin = printed.origin;
+            } catch (const core::DataError& error) {
+                measurement.failure = error.what();
+            }
+        }
+        keep_printed(measurement, outcome);
+        if (measurement.failure.empty()) break;
+    }
+    fs::remove(file);
+    if (measurement.failure.empty()) return End::measured;
+    measurement.origin = "latency.command";
+    return End::failed;
+}
+
+void Measuring::keep_printed(const CandidateMeasurement& measurement,
+                             const core::CommandOutcome& outcome) const {
+    const fs::path folder = folder_ / "printed" / as_file_name(measurement.device);
+    std::error_code ignored; // what is measured is in the log; this is for a user to look at
+    fs::create_directories(folder, ignored);
+    std::ofstream(folder / (measurement.candidate + ".txt")) << core::printed_by(outcome);
+}
+
+} // namespace
+
+void check_latency_command(const LatencyCommand& command) {
+    if (command.command.find("{network}") == std::string::npos)
+        throw core::ConfigError(
+            fmt::format("latency.command is '{}', but has no {{network}}, which "
+                        "stands for the candidate's file",
+                        command.command));
+}
+
+CandidateMeasurement parse_printed_latency(const std::string& output) {
+    const std::string line = core::last_line(output);
+    CandidateMeasurement measurement;
+    measurement.runs = 1;
+    measurement.origin = "latency.command";
+    if (const auto latency = latency_in_line(line)) {
+        if (!(*latency >= smallest_latency_ms && *latency <= largest_latency_ms))
+            throw core::DataError(fmt::format("printed '{}' last; expected a positive latency",
+                                              core::quotable(line)));
+        measurement.latency_ms = *latency;
+        return measurement;
+    }
+    if (line.empty())
+        throw core::DataError("printed nothing; expected a latency with its unit, '12.3 ms'");
+    try {
+        std::istringstream input(output);
+        ImportRequest request{.source = "its output", .sku = "one"};
+        request.device = "one";
+        request.benchmark = "one";
+        ImportReport report;
+        const Fleet fleet = import_telemetry(input, request, &report);
+        if (fleet.latency_ms.size() != 1)
+            throw core::DataError(fmt::format("its output has latencies of {} and {}",
+                                              core::counted(fleet.devices(), "device"),
+                                              core::counted(fleet.benchmarks(), "benchmark")));
+        measurement.latency_ms = fleet.latency_ms.front();
+        measurement.runs = report.runs;
+        measurement.origin = fleet.origins.front().tool;
+        return measurement;
+    } catch (const core::Error& error) {
+        throw core::DataError(fmt::format("printed '{}' last; expected a latency with its unit, "
+                                          "'12.3 ms', or a format of hdap fleet import ({})",
+                                          core::quotable(line), error.what()));
+    }
+}
+
+CommandsOutcome measure_by_command(const std::vector<DeviceQueue>& queues,
+                                   const LatencyCommand& command, std::int64_t batch,
+                                   std::int64_t runs, const network::Prunable& network,
+                                   MeasurementLog& log, const fs::path& folder,
+                                   const parallel::Job& job) {
+    return Measuring(command, batch, runs, network, log, folder, job).run(queues);
+}
+
+} // namespace hdap::fleet

@@ -1,0 +1,295 @@
+#include "fleet/sources/measured.hpp"
+
+#include "fleet/sources/device_commands.hpp"
+#include "fleet/sources/measurement_plan.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/hash.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/weights.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+namespace fs = std::filesystem;
+
+Fleet read_fleet_file(const std::string& file) {
+    const auto content =
+        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
+    storage::read_identity(content, fleet_schema);
+    return read_fleet(content);
+}
+
+/// Stands for devices and latencies, by content.
+std::string identity_of(const Fleet& fleet) {
+    storage::Hdf5Writer file;
+    std::string text = fleet.sku;
+    for (const std::string& device : fleet.device_ids)
+        text += "\n" + device;
+    for (const std::string& benchmark : fleet.benchmark_names)
+        text += "\n" + benchmark;
+    const auto* const bytes = reinterpret_cast<const char*>(fleet.latency_ms.data());
+    text.append(bytes, fleet.latency_ms.size() * sizeof(double));
+    return core::sha256_hex(std::string_view(text));
+}
+
+/// Devices of a file, and what is measured on them. The fleet lives on the root.
+class MeasuredSource final : public LatencySource {
+  public:
+    MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
+                   std::string identity, bool has_command)
+        : parameters_(std::move(parameters)), network_(std::move(network)),
+          fleet_(std::move(fleet)), identity_(std::move(identity)), has_command_(has_command) {}
+
+    [[nodiscard]] std::string identity() const override { return identity_; }
+
+    [[nodiscard]] std::optional<Fleet> fleet(const parallel::Job& job) override {
+        return job.communicator.is_root() ? fleet_ : Fleet();
+    }
+
+    [[nodiscard]] std::vector<network::Genome>
+    candidates(std::vector<network::Genome> wanted) const override {
+        return wanted;
+    }
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    true_latencies_ms(const network::Genome& /*genome*/,
+                      std::span<const std::int32_t> /*devices*/) const override {
+        return std::nullopt;
+    }
+
+    [[nodiscard]] std::optional<std::vector<double>>
+    measured_latencies_ms(const network::Genome& genome,
+                          std::span<const std::int32_t> devices) const override;
+
+  private:
+    MeasurementLog& log() const;
+    [[nodiscard]] fs::path folder() const { return parameters_.measurements; }
+    [[nodiscard]] const std::string& device(std::int32_t index) const;
+    [[nodiscard]] std::string name_of(const network::Genome& genome) const {
+        return candidate_name(network_.network, genome, parameters_.batch);
+    }
+    [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
+    bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
+                 const parallel::Job& job) const;
+    void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
+    [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
+
+    LatencySourceParameters parameters_;
+    network::Prunable network_; ///< with weights, so that it can be written
+    Fleet fleet_;               ///< root
+    std::string identity_;
+    bool has_command_;
+    mutable std::optional<MeasurementLog> log_; ///< root; opened when it is needed
+};
+
+/// The run directory that it mostly lies in is made after the source.
+MeasurementLog& MeasuredSource::log() const {
+    if (!log_) {
+        std::error_code error;
+        fs::create_directories(folder(), error);
+        if (error) throw core::DataError(fmt::format("{}: {}", folder().string(), error.message()));
+        log_.emplace(folder() / measurements_file);
+    }
+    return *log_;
+}
+
+const std::string& MeasuredSource::device(std::int32_t index) const {
+    if (index < 0 || static_cast<std::size_t>(index) >= fleet_.devices())
+        throw core::InternalError(
+            fmt::format("device {} of a fleet of {}", index, fleet_.devices()));
+    return fleet_.device_ids[static_cast<std::size_t>(index)];
+}
+
+MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) const {
+    std::vector<CandidateToMeasure> candidates;
+    for (const network::Genome& genome : request.genomes)
+        candidates.push_back({name_of(genome), genome});
+    MeasurementPlan plan;
+    std::set<std::int32_t> seen;
+    for (const std::int32_t index : request.devices) {
+        if (!seen.insert(index).second) continue;
+        DeviceQueue queue{device(index), {}};
+        std::set<std::string> names;
+        for (const CandidateToMeasure& candidate : candidates) {
+            if (!names.insert(candidate.name).second) continue;
+            using State = PlannedMeasurement::State;
+            const auto known = log().latency_ms(candidate.name, queue.device);
+            if (!known) queue.candidates.push_back(candidate);
+            plan.all.push_back({queue.device, candidate.name,
+                                !known               ? State::outstanding
+                                : std::isnan(*known) ? State::failed
+                                                     : State::measured});
+        }
+        if (!queue.candidates.empty()) plan.outstanding.push_back(std::move(queue));
+    }
+    return plan;
+}
+
+std::optional<std::vector<double>> MeasuredSource::latencies_ms(const MeasurementRequest& request,
+                                                                const parallel::Job& job) {
+    std::vector<double> latencies; // none: stopped
+    job.communicator.on_root([&] {
+        const MeasurementPlan plan = plan_for(request);
+        if (has_command_ && !plan.outstanding.empty() && !measure(plan, request, job)) return;
+        require_enough(request, job);
+        latencies = look_up(request);
+    });
+    job.communicator.broadcast(latencies);
+    if (latencies.empty()) return std::nullopt;
+    return latencies;
+}
+
+/// Runs the command for what is outstanding; false when it was asked to stop.
+bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementRequest& request,
+                             const parallel::Job& job) const {
+    const CommandsOutcome outcome =
+        measure_by_command(plan.outstanding, parameters_.command, parameters_.batch, request.runs,
+                           network_, log(), folder(), job);
+    if (outcome.failed > 0)
+        job.log.warning(fmt::format(
+            "{} could not be measured, the first: {}; what was printed is "
+            "in {}",
+            core::counted(outcome.failed, "candidate on a device", "candidates on devices"),
+            outcome.first_failure, (folder() / "printed").string()));
+    if (!outcome.unreachable.empty())
+        job.log.warning(fmt::format("given up, as nothing was measured three times in a row: {}",
+                                    core::join(outcome.unreachable)));
+    return !outcome.stopped;
+}
+
+/// Throws WaitingError, with all that is needed to measure written, while too little is measured.
+void MeasuredSource::require_enough(const MeasurementRequest& request,
+                                    const parallel::Job& job) const {
+    const MeasurementPlan plan = plan_for(request);
+    for (const std::string& contradiction : log().contradictions())
+        job.log.warning(contradiction);
+    const auto asked = static_cast<double>(plan.all.size());
+    if (static_cast<double>(plan.answered()) >= parameters_.enough * asked) return;
+    if (!has_command_)
+        write_plan(folder(), plan, network_, parameters_.command.format, parameters_.batch,
+                   request.runs);
+    throw core::WaitingError(fmt::format(
+        "waiting for measurements: {} of {}, {}", core::grouped(plan.answered()),
+        core::grouped(plan.all.size()),
+        has_command_ ? "the others are of devices that did not answer; the same command goes on "
+                       "when they do"
+                     : "see " + (folder() / "README.txt").string()));
+}
+
+std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
+    std::vector<std::string> names;
+    for (const network::Genome& genome : request.genomes)
+        names.push_back(name_of(genome));
+    std::vector<double> latencies;
+    for (const std::int32_t index : request.devices)
+        for (const std::string& name : names)
+            latencies.push_back(log()
+                                    .latency_ms(name, device(index))
+                                    .value_or(std::numeric_limits<double>::quiet_NaN()));
+    return latencies;
+}
+
+std::optional<std::vector<double>>
+MeasuredSource::measured_latencies_ms(const network::Genome& genome,
+                                      std::span<const std::int32_t> devices) const {
+    const std::string name = name_of(genome);
+    std::vector<double> latencies;
+    for (const std::int32_t index : devices) {
+        const auto latency = log().latency_ms(name, device(index));
+        if (!latency || std::isnan(*latency)) return std::nullopt;
+        latencies.push_back(*latency);
+    }
+    return latencies;
+}
+
+void check_devices(const Fleet& fleet) {
+    for (const std::string& device : fleet.device_ids)
+        if (device.starts_with('-'))
+            throw core::ConfigError(fmt::format("device '{}' begins with '-', so that a program "
+                                                "would take it for an option; rename it",
+                                                core::printable(device)));
+}
+
+std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameters& parameters,
+                                                    const network::Prunable& prunable,
+                                                    const parallel::Communicator& communicator,
+                                                    bool has_command) {
+    Fleet fleet;
+    std::vector<char> identity;
+    communicator.on_root([&] {
+        if (parameters.fleet_file.empty())
+            throw core::ConfigError(fmt::format("fleet.source = \"{}\" needs fleet.file, a fleet "
+                                                "that hdap fleet import or measure made",
+                                                parameters.source));
+        if (has_command) check_latency_command(parameters.command);
+        fleet = read_fleet_file(parameters.fleet_file);
+        if (has_command) check_devices(fleet);
+        const std::string text = identity_of(fleet);
+        identity.assign(text.begin(), text.end());
+    });
+    communicator.broadcast(identity);
+    std::unique_ptr<LatencySource> source;
+    communicator.on_every_rank([&] {
+        // Latencies hardly depend on weights, and stages that measure need not read any.
+        auto weights = network::initial_weights(prunable.network, parameters.seed);
+        source = std::make_unique<MeasuredSource>(
+            parameters, network::with_weights(prunable, std::move(weights)), std::move(fleet),
+            std::string(identity.begin(), identity.end()), has_command);
+    });
+    return source;
+}
+
+} // namespace
+
+std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, false);
+}
+
+std::unique_ptr<LatencySource> make_command_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, true);
+}
+
+std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {
+    constexpr auto nothing = core::Outputs::nothing;
+    LatencyCommand& command = parameters.command;
+    return {core::text("command", command.command, {},
+                       "E.g. \"ssh {device} ./measure {network}\", also with {batch} and {runs}; "
+                       "its last line is a latency with its unit, \"12.3 ms\", or it prints what "
+                       "hdap fleet import reads",
+                       core::Outputs::profile),
+            core::text("format", command.format, {"onnx", "pt"},
+                       "Of the candidate's file, {network}", core::Outputs::profile),
+            core::real("timeout_seconds", command.timeout_seconds, {0.0, 1e7, true},
+                       "A run of the command that takes longer is killed", nothing),
+            core::integer("retries", command.retries, {0, 100}, "Runs more after one that failed",
+                          nothing),
+            core::integer("devices_at_once", command.devices_at_once, {1, 1024},
+                          "Devices that measure side by side", nothing),
+            core::real("enough", parameters.enough, {0.0, 1.0, true},
+                       "The share of measurements that a study goes on with; it waits for them",
+                       nothing),
+            core::path("folder", parameters.measurements,
+                       "Folder of what was measured, which studies may share; empty: measurements/ "
+                       "in the run directory",
+                       nothing)};
+}
+
+} // namespace hdap::fleet

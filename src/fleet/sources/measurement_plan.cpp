@@ -1,0 +1,210 @@
+#include "fleet/sources/measurement_plan.hpp"
+
+#include "fleet/csv_reader.hpp"
+#include "hdap/core/csv.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
+#include "hdap/network/load.hpp"
+#include "hdap/storage/sealed_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+
+namespace hdap::fleet {
+namespace {
+
+namespace fs = std::filesystem;
+
+using State = PlannedMeasurement::State;
+
+constexpr std::string_view state_names[] = {"outstanding", "measured", "failed"};
+
+/// A tool that people measure with, and how it is called in a script.
+struct Tool {
+    std::string_view name;
+    std::string_view ending; ///< of what it writes
+    /// The shell's variables network and out stand for files; {shape}, {input}, … for numbers.
+    std::string_view command;
+};
+constexpr Tool tools[] = {
+    {"trtexec", "json",
+     "trtexec --onnx=\"$network\" --shapes={input}:{batch}x{channels}x{height}x{width} "
+     "--warmUp=500 --iterations={runs} --exportTimes=\"$out\""},
+    {"onnxruntime", "txt",
+     "onnxruntime_perf_test -m times -r {runs} -I -f N:{batch} \"$network\" \"$out\""},
+    {"openvino", "json",
+     "benchmark_app -m \"$network\" -shape \"[{batch},{channels},{height},{width}]\" -api sync "
+     "-niter {runs} -json_stats -report_type no_counters -report_folder \"$folder\" && mv "
+     "\"$folder/benchmark_report.json\" \"$out\""},
+    {"hdap", "csv", "hdap network time \"$network\" --batch {batch} --runs {runs} --csv \"$out\""},
+};
+
+void write_text(const fs::path& file, const std::string& text) {
+    storage::write_atomically(file, std::as_bytes(std::span(text)));
+}
+
+/// The script of a tool.
+std::string script_of(const Tool& tool, const network::Network& network, std::int64_t batch,
+                      std::int64_t runs) {
+    const network::Node& input = network.nodes.front();
+    const std::string command =
+        fmt::format(fmt::runtime(tool.command), fmt::arg("input", input.name),
+                    fmt::arg("batch", batch), fmt::arg("channels", input.output_channels),
+                    fmt::arg("height", network.input_extent.height),
+                    fmt::arg("width", network.input_extent.width), fmt::arg("runs", runs));
+    return fmt::format(R"sh(#!/bin/sh
+# Measures what a device lacks, with {0}. Copy this folder to the device and run there
+#   sh measure-{0}.sh DEVICE
+# DEVICE is a name in outstanding/, without .txt. It may be stopped and started again. Then copy
+# results/ back, and call `hdap profile import`.
+set -u
+device=${{1:?which device? one of those in outstanding/}}
+cd "$(dirname "$0")" || exit
+[ -f "outstanding/$device.txt" ] || {{ echo "outstanding/$device.txt is missing" >&2; exit 2; }}
+folder=results/$device
+mkdir -p "$folder" "printed/$device"
+while read -r candidate; do
+    network=networks/$candidate.onnx
+    out=$folder/$candidate.{1}
+    [ -s "$out" ] && continue
+    if {2} >"printed/$device/$candidate.log" 2>&1 </dev/null && [ -s "$out" ]; then
+        rm -f "$folder/$candidate.failed"
+        echo "$candidate"
+    else
+        rm -f "$out"
+        tail -n 1 "printed/$device/$candidate.log" >"$folder/$candidate.failed"
+        echo "$candidate failed, see printed/$device/$candidate.log" >&2
+    fi
+done <"outstanding/$device.txt"
+)sh",
+                       tool.name, tool.ending, command);
+}
+
+std::string manifest_of(const MeasurementPlan& plan, std::int64_t batch, std::int64_t runs) {
+    std::string text = "device,candidate,file,batch,runs,state\n";
+    for (const PlannedMeasurement& one : plan.all)
+        text += fmt::format("{},{},networks/{}.onnx,{},{},{}\n", core::csv_field(one.device),
+                            one.candidate, one.candidate, batch, runs,
+                            state_names[static_cast<std::size_t>(one.state)]);
+    return text;
+}
+
+std::string readme_of(const MeasurementPlan& plan) {
+    std::string text = fmt::format(
+        "{} of {} measurements of candidates are there.\n\n"
+        "On each device that outstanding/ has a list for, measure the networks in its list, by "
+        "one\n"
+        "of the scripts here (each says how) or by any other way, and write what the tool says to\n"
+        "results/DEVICE/CANDIDATE.ENDING. Then\n\n"
+        "    hdap profile import CONFIG\n\n"
+        "reads all of results/ and says what is still outstanding; `hdap run CONFIG` goes on once\n"
+        "enough is there. Networks have random weights, which do not change how long they take.\n"
+        "Measure all of them with the batch in manifest.csv, and on each device under the same\n"
+        "conditions.\n\nOutstanding:\n",
+        core::grouped(plan.answered()), core::grouped(plan.all.size()));
+    for (const DeviceQueue& queue : plan.outstanding)
+        text += fmt::format("  {}: {}\n", core::printable(queue.device),
+                            core::grouped(queue.candidates.size()));
+    return text;
+}
+
+/// The lists of what devices lack; those of devices that lack nothing are removed.
+void write_outstanding(const fs::path& folder, const MeasurementPlan& plan) {
+    std::map<std::string, std::string> lists;
+    for (const PlannedMeasurement& one : plan.all)
+        lists[as_file_name(one.device) + ".txt"];
+    for (const DeviceQueue& queue : plan.outstanding)
+        for (const CandidateToMeasure& candidate : queue.candidates)
+            lists[as_file_name(queue.device) + ".txt"] += candidate.name + "\n";
+    for (const auto& [name, text] : lists)
+        if (text.empty())
+            fs::remove(folder / name);
+        else
+            write_text(folder / name, text);
+}
+
+void write_networks(const fs::path& folder, const MeasurementPlan& plan,
+                    const network::Prunable& network, const std::string& format) {
+    std::set<std::string> written;
+    for (const DeviceQueue& queue : plan.outstanding)
+        for (const CandidateToMeasure& candidate : queue.candidates) {
+            if (!written.insert(candidate.name).second) continue;
+            for (const std::string& ending : {std::string("onnx"), format}) {
+                const fs::path file = folder / (candidate.name + "." + ending);
+                if (!fs::exists(file))
+                    network::save_network(file, network.prune(candidate.genome),
+                                          network.normalisation);
+            }
+        }
+}
+
+State state_named(const std::string& name) {
+    const auto found = std::find(std::begin(state_names), std::end(state_names), name);
+    if (found == std::end(state_names))
+        throw BadLine("no state", fmt::format("state is {}", shown(name)));
+    return static_cast<State>(found - std::begin(state_names));
+}
+
+} // namespace
+
+std::string as_file_name(const std::string& name) {
+    std::string text;
+    for (const char c : name) {
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                           (c >= 'A' && c <= 'Z') || c == '_' ||
+                           ((c == '.' || c == '-') && !text.empty());
+        text += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return text;
+}
+
+std::int64_t MeasurementPlan::answered() const {
+    return std::count_if(all.begin(), all.end(), [](const PlannedMeasurement& one) {
+        return one.state != State::outstanding;
+    });
+}
+
+void write_plan(const fs::path& folder, const MeasurementPlan& plan,
+                const network::Prunable& network, const std::string& format, std::int64_t batch,
+                std::int64_t runs) {
+    for (const char* const name : {"networks", "outstanding", "results"}) {
+        std::error_code error;
+        fs::create_directories(folder / name, error);
+        if (error)
+            throw core::InternalError(
+                fmt::format("{}: {}", (folder / name).string(), error.message()));
+    }
+    write_networks(folder / "networks", plan, network, format);
+    write_outstanding(folder / "outstanding", plan);
+    for (const Tool& tool : tools)
+        write_text(folder / fmt::format("measure-{}.sh", tool.name),
+                   script_of(tool, network.network, batch, runs));
+    write_text(folder / manifest_file, manifest_of(plan, batch, runs));
+    write_text(folder / "README.txt", readme_of(plan));
+}
+
+std::vector<PlannedMeasurement> read_manifest(const fs::path& folder) {
+    const fs::path file = folder / manifest_file;
+    if (!fs::exists(file))
+        throw core::DataError(file.string() +
+                              " is missing: `hdap profile plan CONFIG` makes it, and what devices "
+                              "are to measure");
+    std::ifstream input = open_csv(file);
+    CsvReader csv(input, file.string(), "device,candidate,state");
+    const std::size_t device = csv.column("device");
+    const std::size_t candidate = csv.column("candidate");
+    const std::size_t state = csv.column("state");
+    std::vector<PlannedMeasurement> all;
+    BadLines bad(file.string());
+    csv.read_lines(bad, [&](std::span<const std::string> fields) {
+        all.push_back({fields[device], fields[candidate], state_named(fields[state])});
+    });
+    bad.check(csv.lines(), 0, "make the plan again with `hdap profile plan`");
+    return all;
+}
+
+} // namespace hdap::fleet
