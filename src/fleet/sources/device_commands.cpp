@@ -40,7 +40,11 @@ std::optional<double> latency_in_line(const std::string& line) {
     const std::size_t first = before == std::string::npos ? 0 : before + 1;
     double value = 0.0;
     const auto [end, error] = std::from_chars(line.data() + first, line.data() + digit + 1, value);
-    if (!unit || error != std::errc{} || end != line.data() + digit + 1) return std::nullopt;
+    // A decimal comma would leave the decimals alone.
+    const bool is_whole = first == 0 || std::string_view(" \t=:(~").find(line[first - 1]) !=
+                                            std::string_view::npos;
+    if (!unit || !is_whole || error != std::errc{} || end != line.data() + digit + 1)
+        return std::nullopt;
     return in_ms(value, *unit);
 }
 

@@ -1,0 +1,216 @@
+// Fleets of real devices: a program of the user's, or the user, measures candidates on them.
+#include "end_to_end/tiny_study.hpp"
+#include "support/environment.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+using namespace hdap::test;
+
+namespace {
+
+/// Twelve devices of two kinds, on two benchmarks.
+std::string telemetry() {
+    std::string text = "device_id,benchmark,latency_us\n";
+    for (int d = 0; d < 12; ++d)
+        for (const auto& [benchmark, us] : {std::pair("large", 20000), std::pair("small", 3000)})
+            text += "unit-" + std::to_string(d) + "," + benchmark + "," +
+                    std::to_string(us * (d % 3 == 0 ? 1.4 : 1.0) * (1.0 + 1e-4 * d)) + "\n";
+    return text;
+}
+
+/// A device that takes as long as the candidate's file is large.
+const std::string stand_in = "size=$(wc -c <\"$2\"); case $1 in unit-0|unit-3|unit-6|unit-9) f=14;; "
+                             "*) f=10;; esac; echo \"latency: $((size * f)) ns\"\n";
+
+/// A study of these devices, each of which is `device`, a script that gets its name and a file.
+class RealStudy {
+  public:
+    RealStudy(const std::string& source, const std::string& device) {
+        std::ofstream(study_ / "telemetry.csv") << telemetry();
+        std::ofstream(study_ / "device.sh") << device;
+        std::ofstream(study_ / "real.toml")
+            << "[study]\nname = \"real\"\nseed = 3\n[fleet]\nsource = \"" << source
+            << "\"\nfile = \"fleet.h5\"\nbatch = 1\n"
+            << (source == "command" ? "[latency]\ncommand = \"sh " +
+                                          (study_ / "device.sh").string() +
+                                          " {device} {network}\"\nretries = 0\n"
+                                    : "")
+            << "[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n"
+               "[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 2\n"
+               "[profile]\ncandidates = 30\n[search]\npopulation = 8\ngenerations = 3\n"
+               "objectives = [\"latency.mean\", \"flops\"]\n";
+        const Outcome imported = study_.call({.ranks = 0}, {"fleet", "import", path("telemetry.csv"),
+                                                            path("fleet.h5"), "--sku", "board"});
+        INFO(imported.errors);
+        REQUIRE(imported.exit_code == 0);
+    }
+
+    [[nodiscard]] std::string path(const std::string& name) const { return study_ / name; }
+    [[nodiscard]] Arguments arguments(const std::string& out, const Arguments& more = {}) const {
+        Arguments all{"run", path("real.toml"), "--out", path(out)};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+    [[nodiscard]] Outcome run(const std::string& out, int ranks = 0,
+                              const Arguments& more = {}) const {
+        return study_.call({.ranks = ranks}, arguments(out, more));
+    }
+    [[nodiscard]] Outcome call(const Arguments& words) const {
+        return study_.call({.ranks = 0}, words);
+    }
+    [[nodiscard]] Process start(const std::string& out) const {
+        return study_.start({.ranks = 0}, arguments(out));
+    }
+    /// Of the measurements of a run.
+    [[nodiscard]] std::vector<std::string> lines(const std::string& out) const {
+        std::vector<std::string> lines;
+        std::istringstream text(text_of(path(out + "/measurements/measurements.jsonl")));
+        for (std::string line; std::getline(text, line);)
+            lines.push_back(line);
+        return lines;
+    }
+
+  private:
+    TinyStudy study_{TinyStudy::Weights::initial};
+};
+
+constexpr std::size_t asked = 4 * 30; // two representatives of two clusters
+
+} // namespace
+
+TEST_CASE("a command measures every candidate once on every representative, to the same front on 1 "
+          "and 3 ranks and after a stop",
+          "[mpi]") {
+    const RealStudy study("command", stand_in);
+    const Outcome one = study.run("one");
+    INFO(one.errors);
+    REQUIRE(one.exit_code == 0);
+    CHECK(study.lines("one").size() == asked);
+    CHECK_THAT(one.output, Catch::Contains("12 devices (board)"));
+    CHECK(study.run("three", 3).exit_code == 0);
+    CHECK(text_of(study.path("three/front.csv")) == text_of(study.path("one/front.csv")));
+
+    Process stopped = study.start("stopped");
+    REQUIRE(stopped.wait_until([&] { return study.lines("stopped").size() >= 3; }));
+    stopped.signal(SIGTERM);
+    const Outcome ended = stopped.wait();
+    // It may have been over before.
+    CHECK((ended.exit_code == 75 || ended.exit_code == 0));
+    const Outcome more = study.run("stopped");
+    INFO(more.errors);
+    CHECK(more.exit_code == 0);
+    const std::vector<std::string> lines = study.lines("stopped");
+    CHECK(std::set(lines.begin(), lines.end()).size() == asked);
+    CHECK(lines.size() == asked);
+    CHECK(text_of(study.path("stopped/front.csv")) == text_of(study.path("one/front.csv")));
+}
+
+TEST_CASE("a device that does not answer is given up and named, and measured when it is back") {
+    const RealStudy study("command", "test -f \"$(dirname \"$0\")/back\" || case $1 in unit-0|unit-3|"
+                                     "unit-6|unit-9) echo 'no route to host' >&2; exit 255;; esac\n" +
+                                         stand_in);
+    const Outcome waiting = study.run("run");
+    INFO(waiting.errors);
+    CHECK(waiting.exit_code == 76);
+    CHECK_THAT(waiting.errors, Catch::Contains("hdap: waiting for measurements: 60 of 120") &&
+                                   Catch::Contains("ended with exit code 255") &&
+                                   Catch::Contains("no route to host") &&
+                                   !Catch::Contains("error: waiting"));
+    CHECK(study.lines("run").size() == asked / 2); // nothing of it counts as failed
+    std::ofstream(study.path("back")) << "\n";
+    CHECK(study.run("run").exit_code == 0);
+    CHECK(study.lines("run").size() == asked);
+}
+
+TEST_CASE("a candidate that fails is left out and its output kept, and one that hangs is ended") {
+    const RealStudy study("command", "n=$(dirname \"$0\")/count-$1; echo x >>\"$n\"; "
+                                     "case $(wc -l <\"$n\") in 5) echo 'cannot compile'; exit 1;; "
+                                     "7) sleep 600;; 9) echo 12.5; exit 0;; esac\n" +
+                                         stand_in);
+    const Outcome outcome = study.run("run", 0, {"--set", "latency.timeout_seconds=1"});
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK_THAT(outcome.errors, Catch::Contains("12 candidates on devices could not be measured") &&
+                                   Catch::Contains("left out, as not measured on every cluster"));
+    std::size_t hung = 0;
+    std::size_t without_unit = 0;
+    for (const std::string& line : study.lines("run")) {
+        if (line.find("did not end within 1 s") != std::string::npos) ++hung;
+        if (line.find("printed '12.5' last; expected a latency with its unit") !=
+            std::string::npos)
+            ++without_unit;
+    }
+    CHECK(hung == 4);
+    CHECK(without_unit == 4);
+    std::size_t kept = 0;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(
+             study.path("run/measurements/printed")))
+        if (file.is_regular_file() &&
+            text_of(file.path()).find("cannot compile") != std::string::npos)
+            ++kept;
+    CHECK(kept == 4);
+}
+
+TEST_CASE("a recorded study asks for its measurements, waits for them, and goes on when they come") {
+    const RealStudy study("recorded", stand_in);
+    const Outcome waiting = study.run("run");
+    CHECK(waiting.exit_code == 76);
+    CHECK_THAT(waiting.errors, Catch::Contains("waiting for measurements: 0 of 120"));
+    const std::string config = study.path("real.toml");
+    CHECK(study.call({"profile", "plan", config, "--out", study.path("run")}).exit_code == 0);
+    const std::filesystem::path plan = study.path("run/measurements");
+    // What a plan's script does on a device, with the stand-in for its tool.
+    std::size_t first = 0;
+    for (const auto& list : std::filesystem::directory_iterator(plan / "outstanding")) {
+        const std::string device = list.path().stem();
+        const auto results = plan / "results" / device;
+        std::filesystem::create_directories(results);
+        std::ifstream candidates(list.path());
+        for (std::string name; std::getline(candidates, name);) {
+            if (first++ == 7) {
+                std::ofstream(results / (name + ".failed")) << "out of memory\n";
+                continue;
+            }
+            const auto bytes = std::filesystem::file_size(plan / "networks" / (name + ".onnx"));
+            std::ofstream(results / (name + ".csv")) << "latency_us\n" << bytes / 100 << "\n";
+        }
+    }
+    const Arguments import{"profile", "import", config, "--out", study.path("run")};
+    const Outcome imported = study.call(import);
+    INFO(imported.errors);
+    CHECK(imported.exit_code == 0);
+    CHECK_THAT(imported.output, Catch::Contains("119 measurements new, 1 failed") &&
+                                    Catch::Contains("120 of 120 are there"));
+    CHECK_THAT(study.call(import).output, Catch::Contains("0 measurements new, 119 known before"));
+    const Outcome complete = study.run("run");
+    INFO(complete.errors);
+    CHECK(complete.exit_code == 0);
+
+    std::filesystem::create_directories(study.path("other/unit-1"));
+    std::ofstream(study.path("other/unit-1/c-000000000000.csv")) << "latency_us\n1\n";
+    Arguments foreign = import;
+    foreign.insert(foreign.begin() + 3, study.path("other/{device}/{benchmark}.csv"));
+    const Outcome refused = study.call(foreign);
+    CHECK(refused.exit_code == 3);
+    CHECK_THAT(refused.errors, Catch::Contains("c-000000000000"));
+}
+
+TEST_CASE("what real devices cannot have is refused before anything is measured") {
+    const RealStudy study("command", stand_in);
+    const auto refusal = [&](const Arguments& more) {
+        const Outcome outcome = study.run("refused", 0, more);
+        CHECK(outcome.exit_code == 2);
+        return outcome.errors;
+    };
+    CHECK_THAT(refusal({"--set", "fleet.file="}), Catch::Contains("needs fleet.file"));
+    CHECK_THAT(refusal({"--set", "latency.command=measure"}), Catch::Contains("has no {network}"));
+    CHECK_THAT(refusal({"--set", "fleet.source=simulated"}),
+               Catch::Contains("fleet.file names real devices"));
+    CHECK_FALSE(std::filesystem::exists(study.path("refused/measurements")));
+}

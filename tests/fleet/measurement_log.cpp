@@ -1,0 +1,134 @@
+#include "hdap/fleet/measurement_log.hpp"
+
+#include "fleet/sources/device_commands.hpp"
+#include "hdap/core/error.hpp"
+#include "hdap/network/search_space.hpp"
+#include "hdap/network/zoo.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <fstream>
+#include <thread>
+
+using namespace hdap;
+using namespace hdap::fleet;
+
+namespace {
+
+CandidateMeasurement measurement(const std::string& device, double latency_ms) {
+    CandidateMeasurement one;
+    one.candidate = "c-0123456789ab";
+    one.device = device;
+    one.latency_ms = latency_ms;
+    one.runs = 3;
+    one.origin = "tool";
+    return one;
+}
+
+CandidateMeasurement failed(const std::string& device) {
+    CandidateMeasurement one = measurement(device, std::nan(""));
+    one.failure = "out of \"memory\"\n";
+    return one;
+}
+
+} // namespace
+
+TEST_CASE("what was measured is read again, whatever devices are called") {
+    const test::TemporaryFolder folder;
+    const auto file = folder / "log.jsonl";
+    const std::string odd = "b\xC3\xB6rd \"7\", 1";
+    {
+        MeasurementLog log(file);
+        CHECK(log.append(measurement(odd, 12.25)));
+        CHECK_FALSE(log.append(measurement(odd, 12.25)));
+        CHECK(log.append(measurement(odd, 14.0)));
+        CHECK(log.append(failed("other")));
+        CHECK_FALSE(log.append(failed("other")));
+    }
+    const MeasurementLog log(file);
+    CHECK(log.size() == 3);
+    CHECK(log.unreadable() == 0);
+    CHECK(log.latency_ms("c-0123456789ab", odd) == 13.125);
+    REQUIRE(log.latency_ms("c-0123456789ab", "other"));
+    CHECK(std::isnan(*log.latency_ms("c-0123456789ab", "other")));
+    CHECK_FALSE(log.latency_ms("c-0123456789ab", "third"));
+    CHECK(log.contradictions().empty());
+}
+
+TEST_CASE("a line that was cut is left out, and the next one begins on a line of its own") {
+    const test::TemporaryFolder folder;
+    const auto file = folder / "log.jsonl";
+    MeasurementLog(file).append(measurement("a", 1.0));
+    std::ofstream(file, std::ios::app) << R"({"candidate":"c-0123456789ab","device":"b","la)";
+    MeasurementLog(file).append(measurement("c", 2.0));
+    std::ofstream(file, std::ios::app) << R"({"candidate":1,"device":"b","runs":1,"origin":""})"
+                                       << "\n[1]\n"
+                                       << R"({"candidate":"x","device":"b","runs":1,"origin":"",)"
+                                       << R"("latency_ms":-1})"
+                                       << "\n";
+    const MeasurementLog log(file);
+    CHECK(log.size() == 2);
+    CHECK(log.unreadable() == 4);
+    CHECK(log.latency_ms("c-0123456789ab", "c") == 2.0);
+}
+
+TEST_CASE("measurements a factor of two apart are told, with what measured them") {
+    const test::TemporaryFolder folder;
+    MeasurementLog log(folder / "log.jsonl");
+    log.append(measurement("a", 10.0));
+    log.append(measurement("a", 19.0));
+    CHECK(log.contradictions().empty());
+    log.append(measurement("a", 20.0));
+    REQUIRE(log.contradictions().size() == 1);
+    CHECK_THAT(log.contradictions()[0],
+               Catch::Contains("10.00 ms (tool) and 20.00 ms (tool) on device 'a'"));
+}
+
+TEST_CASE("threads and programs append whole lines to one file") {
+    const test::TemporaryFolder folder;
+    const auto file = folder / "log.jsonl";
+    MeasurementLog first(file);
+    MeasurementLog second(file);
+    constexpr int lines = 50;
+    {
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 4; ++t)
+            threads.emplace_back([&, t] {
+                for (int i = 0; i < lines; ++i)
+                    (t % 2 == 0 ? first : second)
+                        .append(measurement("d" + std::to_string(t), 1.0 + i));
+            });
+    }
+    const MeasurementLog log(file);
+    CHECK(log.unreadable() == 0);
+    CHECK(log.size() == 4 * lines);
+}
+
+TEST_CASE("a candidate's name tells graph, genome and batch apart, and is the same every time") {
+    const network::Network narrow = network::make_network({.name = "mobilenet_v1", .width = 0.25});
+    const network::Network wide = network::make_network({.name = "mobilenet_v1", .width = 0.5});
+    network::Genome genome = network::SearchSpace(narrow, {}).unpruned();
+    const std::string name = candidate_name(narrow, genome, 1);
+    CHECK(name.size() == 14);
+    CHECK(name == candidate_name(narrow, genome, 1));
+    CHECK(name != candidate_name(narrow, genome, 2));
+    CHECK(name != candidate_name(wide, genome, 1));
+    --genome[0];
+    CHECK(name != candidate_name(narrow, genome, 1));
+}
+
+TEST_CASE("a latency is read from the last line that a program prints, with its unit") {
+    for (const char* text : {"", "\n\n", "12.5", "done", "latency: fast ms", "ms", "12,5 ms",
+                             "12.5 mb", "0 ms", "-3 ms", "nan ms", "1e999 ms", "12.5 ms\nbye"})
+        CHECK_THROWS_AS(parse_printed_latency(text), core::DataError);
+    CHECK(parse_printed_latency("12.5 ms").latency_ms == 12.5);
+    CHECK(parse_printed_latency("warming up\nmean latency: 12.5ms\n\n").latency_ms == 12.5);
+    CHECK(parse_printed_latency("1.5e3 us\r\n").latency_ms == 1.5);
+    CHECK(parse_printed_latency("x=0.5 s").latency_ms == 500.0);
+    const CandidateMeasurement table = parse_printed_latency("run,latency_us\n0,1\n1,3\n2,9\n");
+    CHECK(table.latency_ms == 0.003);
+    CHECK(table.runs == 3);
+    CHECK_THROWS_WITH(parse_printed_latency("12.5"), Catch::Contains("'12.5' last"));
+}
