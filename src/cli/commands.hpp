@@ -23,9 +23,10 @@ void add_inspect_command(CLI::App& app, Action& action);
 void add_ablate_commands(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
 
-/// Add `eval` and `prune` to the commands of `hdap network`.
+/// Add `eval`, `prune` and `time` to the commands of `hdap network`.
 void add_network_eval_command(CLI::App& network, Action& action);
 void add_network_prune_command(CLI::App& network, Action& action);
+void add_network_time_command(CLI::App& network, Action& action);
 
 /// Adds `import` to the commands of `hdap fleet`.
 void add_fleet_import_command(CLI::App& fleet, Action& action);

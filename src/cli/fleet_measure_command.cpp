@@ -1,9 +1,10 @@
 #include "commands.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/local_conditions.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/fleet_measurement.hpp"
-#include "option_checks.hpp"
 #include "print_document.hpp"
+#include "protocol_options.hpp"
 #include "study_options.hpp"
 
 #include <fmt/core.h>
@@ -26,6 +27,7 @@ struct MeasureOptions {
     study::MeasuredDevices devices;
     fleet::MeasurementParameters parameters;
     int threads = 0;
+    std::string conditions;
     bool json = false;
     bool quiet = false;
 };
@@ -90,8 +92,25 @@ void print_table(const fleet::MeasuredFleet& measured, const std::string& file) 
     }
 }
 
+/// The conditions that --conditions has for --device-id.
+std::optional<fleet::LocalCondition> condition_of(const MeasureOptions& options) {
+    if (options.conditions.empty()) return std::nullopt;
+    if (options.devices.device_id.empty())
+        throw core::UsageError("--conditions needs --device-id, which names one of them");
+    if (options.threads != 0)
+        throw core::UsageError("--threads and --conditions both say the number of threads");
+    return fleet::local_condition(options.conditions, options.devices.device_id);
+}
+
 ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
     parallel::RunControl control;
+    std::optional<fleet::ConditionInForce> condition;
+    world.on_every_rank([&] {
+        if (const auto chosen = condition_of(options)) {
+            options.threads = static_cast<int>(chosen->threads);
+            condition.emplace(*chosen);
+        }
+    });
     core::Log log(
         {.quiet = options.quiet || !world.is_root(), .terminal = core::Log::stderr_is_terminal()});
     const auto launch = parallel::inspect_launch(world, options.threads);
@@ -118,26 +137,6 @@ ExitCode measure(const parallel::Communicator& world, MeasureOptions options) {
     else
         print_table(*measured, file);
     return ExitCode::complete;
-}
-
-void add_protocol_options(CLI::App& command, fleet::MeasurementParameters& parameters) {
-    command.add_option("--rounds", parameters.rounds, "Rounds over all benchmark networks")
-        ->check(CLI::Range(2, 10'000))
-        ->capture_default_str();
-    command
-        .add_option("--runs", parameters.runs, "Runs of a network in a round; the fastest counts")
-        ->check(CLI::Range(1, 10'000))
-        ->capture_default_str();
-    command
-        .add_option("--warmup", parameters.warmup,
-                    "At most so many runs of a network before the first round")
-        ->check(CLI::Range(0, 10'000))
-        ->capture_default_str();
-    command
-        .add_option("--quantile", parameters.quantile,
-                    "A network's latency is this quantile of its rounds")
-        ->check(within(0.0, 1.0))
-        ->capture_default_str();
 }
 
 void add_device_options(CLI::App& command, study::MeasuredDevices& devices) {
@@ -169,6 +168,8 @@ void add_fleet_measure_command(CLI::App& app, Action& action) {
                      "Threads per inference (default: OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or the "
                      "cores each rank is bound to)")
         ->check(CLI::Range(1, 4096));
+    command->add_option("--conditions", options->conditions,
+                        "Measure under the conditions that this file (TOML) has for --device-id");
     command->add_flag("--json", options->json, "Print what was measured as JSON");
     command->add_flag("--quiet", options->quiet, "Print nothing but errors and the result");
     command->callback([options, &action] {

@@ -185,6 +185,7 @@ void add_network_commands(CLI::App& app, Action& action) {
     add_info_command(*group, action);
     add_network_eval_command(*group, action);
     add_network_prune_command(*group, action);
+    add_network_time_command(*group, action);
     add_convert_command(*group, "import", "Read a network from another tool's file.",
                         "hdap network import my-network.onnx --out my-network.h5", action);
     add_convert_command(*group, "export", "Write a network for other tools.",

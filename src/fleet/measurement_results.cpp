@@ -197,7 +197,7 @@ ImportedResults import_results(const fs::path& folder, ImportRequest request) {
     if (!files.empty() && results.added + results.repeated + results.failed == 0)
         throw core::DataError(fmt::format(
             "nothing of {} can be used; {}", core::counted(files.size(), "file"),
-            results.warnings.empty() ? std::string("no candidates") : results.warnings.front()));
+            core::join(results.warnings, "; ")));
     return results;
 }
 

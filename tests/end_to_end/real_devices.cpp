@@ -192,13 +192,13 @@ TEST_CASE("a recorded study asks for its measurements, waits for them, and goes 
     INFO(complete.errors);
     CHECK(complete.exit_code == 0);
 
-    std::filesystem::create_directories(study.path("other/unit-1"));
-    std::ofstream(study.path("other/unit-1/c-000000000000.csv")) << "latency_us\n1\n";
+    std::filesystem::create_directories(study.path("other/unit-99"));
+    std::ofstream(study.path("other/unit-99/c-000000000000.csv")) << "latency_us\n1\n";
     Arguments foreign = import;
     foreign.insert(foreign.begin() + 3, study.path("other/{device}/{benchmark}.csv"));
     const Outcome refused = study.call(foreign);
     CHECK(refused.exit_code == 3);
-    CHECK_THAT(refused.errors, Catch::Contains("c-000000000000"));
+    CHECK_THAT(refused.errors, Catch::Contains("c-000000000000") && Catch::Contains("'unit-99'"));
 }
 
 TEST_CASE("what real devices cannot have is refused before anything is measured") {
