@@ -156,6 +156,7 @@ void add_fleet_commands(CLI::App& app, Action& action) {
     CLI::App* group = app.add_subcommand("fleet", "Fleets of devices and their clusters");
     group->require_subcommand(1);
     add_fleet_import_command(*group, action);
+    add_fleet_verify_command(*group, action);
     add_cluster(*group, action);
     auto path = std::make_shared<std::string>();
     CLI::App* command = add_command(*group, "info", "How the latencies of a fleet spread.",

@@ -21,6 +21,8 @@ struct MeasurementRequest {
     std::span<const network::Genome> genomes;
     std::span<const std::int32_t> devices; ///< indices into the fleet
     std::int64_t runs = 1;                 ///< of each genome on each device, where it can choose
+    /// Whether devices that do not answer are done without, rather than waited for.
+    bool partial = false;
 };
 
 /// Where a fleet's latencies come from: the door between hdap and devices, simulated or real.

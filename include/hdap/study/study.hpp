@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace hdap::study {
@@ -19,6 +20,12 @@ std::string name_of(Stage stage);
 /// The folder in the run directory of what was measured on real devices.
 inline constexpr const char* measurements_folder = "measurements";
 
+/// What is to be measured of a study's networks on the devices of its fleet.
+struct VerifyRequest {
+    std::int64_t devices = 0; ///< so many, evenly spread; 0: all
+    bool whole_front = false; ///< all of the front, not only what was fine-tuned
+};
+
 /// What is asked of a study.
 struct StudyRequest {
     const Settings& settings;
@@ -27,6 +34,8 @@ struct StudyRequest {
     std::filesystem::path store;
     /// Ends with InternalError when the last so many attempts brought no progress; 0: never.
     std::int64_t give_up_after = 0;
+    /// Measure what the study ended with, too; its search must be complete.
+    std::optional<VerifyRequest> verify = std::nullopt;
 };
 
 /// Walks the stages from the first to `last`. A stage whose output is there and was made from the

@@ -179,6 +179,7 @@ void MeasuredSource::require_enough(const MeasurementRequest& request,
         job.log.warning(contradiction);
     const auto asked = static_cast<double>(plan.all.size());
     if (static_cast<double>(plan.answered()) >= parameters_.enough * asked) return;
+    if (has_command_ && request.partial && plan.answered() > 0) return;
     if (!has_command_)
         write_plan(folder(), plan, network_, parameters_.command.format, parameters_.batch,
                    request.runs);

@@ -8,6 +8,7 @@
 #include "results.hpp"
 #include "rounds.hpp"
 #include "stage_table.hpp"
+#include "verification.hpp"
 
 #include <fmt/format.h>
 
@@ -393,6 +394,8 @@ void publish_report(const StudyInputs& inputs) {
 }
 
 bool make_report(StudyRun& run) {
+    const bool is_last = !run.communicator().any(run.end == RoundEnd::goes_on);
+    if (run.inputs.request.verify && is_last && !verify_networks(run)) return false;
     run.communicator().on_root([&] {
         if (search::current_front(*run.problem, run.found).empty()) return; // of a later round
         // Results that were made from something else are an error before anything is written.
