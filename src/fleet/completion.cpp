@@ -1,0 +1,216 @@
+#include "hdap/fleet/completion.hpp"
+
+#include "hdap/core/statistics.hpp"
+
+// Its own threads would make sums depend on their number.
+#define EIGEN_DONT_PARALLELIZE
+#include <Eigen/Dense>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+namespace hdap::fleet {
+namespace {
+
+using Table = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Indices = std::vector<Eigen::Index>;
+
+constexpr double degrees_of_freedom = 4.0;
+constexpr double prior_devices = 4.0;
+constexpr double prior_correlation = 0.9;
+constexpr int most_iterations = 25;
+constexpr double tolerance = 1e-4; ///< of the scale's largest entry
+
+constexpr std::size_t most_devices = 20'000;
+constexpr std::size_t most_latencies = 1'000'000;
+constexpr std::size_t most_benchmarks = 500; ///< a step takes the third power of it
+
+/// Devices that lack the same benchmarks.
+struct Pattern {
+    Indices missing;
+    Indices devices;
+};
+
+std::vector<Pattern> patterns_of(const Table& log_latency) {
+    std::map<Indices, Indices> devices_lacking;
+    Indices missing;
+    for (Eigen::Index i = 0; i < log_latency.rows(); ++i) {
+        missing.clear();
+        for (Eigen::Index b = 0; b < log_latency.cols(); ++b)
+            if (std::isnan(log_latency(i, b))) missing.push_back(b);
+        devices_lacking[missing].push_back(i);
+    }
+    std::vector<Pattern> patterns;
+    for (auto& [lacking, devices] : devices_lacking)
+        patterns.push_back({.missing = lacking, .devices = std::move(devices)});
+    return patterns;
+}
+
+/// What the missing benchmarks of a pattern are expected at.
+struct Conditional {
+    /// `precision` is the inverse of the scale: of it, only the part of what is missing need be
+    /// inverted.
+    Conditional(const Table& precision, const Indices& missing)
+        : scale(inverse(precision(missing, missing))),
+          slope(-scale * precision(missing, Eigen::all)) {}
+
+    static Table inverse(const Table& positive_definite) {
+        return positive_definite.llt().solve(
+            Table::Identity(positive_definite.rows(), positive_definite.cols()));
+    }
+
+    Table scale; ///< of what is missing, around its expectation
+    Table slope; ///< [missing][benchmark] of what was measured; to be applied with 0 elsewhere
+};
+
+/// Fills in what devices lack, given latencies relative to the mean.
+void fill(Table& centred, const Pattern& pattern, const Conditional& expected) {
+    for (const Eigen::Index device : pattern.devices) {
+        auto row = centred.row(device);
+        for (const Eigen::Index b : pattern.missing)
+            row(b) = 0.0;
+        const Eigen::VectorXd estimate = expected.slope * row.transpose();
+        for (std::size_t i = 0; i < pattern.missing.size(); ++i)
+            row(pattern.missing[i]) = estimate(static_cast<Eigen::Index>(i));
+    }
+}
+
+/// [benchmark] a standard deviation that single odd devices hardly move: from mean absolute
+/// deviations. A benchmark of few devices takes after the others.
+Eigen::VectorXd spread_of(const Table& log_latency) {
+    const double normal = std::sqrt(std::acos(-1.0) / 2.0); // standard ÷ mean absolute deviation
+    constexpr double least = 1e-6;
+    const Eigen::Index benchmarks = log_latency.cols();
+    Eigen::VectorXd devices(benchmarks);
+    Eigen::VectorXd variance(benchmarks);
+    for (Eigen::Index b = 0; b < benchmarks; ++b) {
+        const auto column = log_latency.col(b).array();
+        const auto measured = !column.isNaN();
+        devices(b) = static_cast<double>(measured.count());
+        const double sum = measured.select(column.abs(), 0.0).sum();
+        variance(b) = std::pow(normal * sum / std::max(devices(b), 1.0), 2.0);
+    }
+    const double pooled = devices.dot(variance) / devices.sum() + least * least;
+    return ((devices.array() * variance.array() + pooled) / (devices.array() + 1.0)).sqrt();
+}
+
+/// The multivariate t distribution that log latencies are taken to follow.
+class LatencyModel {
+  public:
+    /// Learns from log latencies relative to the benchmarks' medians.
+    explicit LatencyModel(const Table& log_latency)
+        : mean_(Eigen::RowVectorXd::Zero(log_latency.cols())), prior_(prior_of(log_latency)),
+          scale_(prior_) {
+        const std::vector<Pattern> patterns = patterns_of(log_latency);
+        for (int i = 0; i < most_iterations && !improve(log_latency, patterns); ++i) {}
+    }
+
+    /// Fills in what is missing.
+    void complete(Table& log_latency) const {
+        const Table precision = Conditional::inverse(scale_);
+        log_latency.rowwise() -= mean_;
+        for (const Pattern& pattern : patterns_of(log_latency))
+            if (!pattern.missing.empty())
+                fill(log_latency, pattern, Conditional(precision, pattern.missing));
+        log_latency.rowwise() += mean_;
+    }
+
+  private:
+    static Table prior_of(const Table& log_latency) {
+        const Eigen::VectorXd spread = spread_of(log_latency);
+        Table prior = prior_correlation * spread * spread.transpose();
+        prior.diagonal() = spread.cwiseAbs2();
+        return prior;
+    }
+
+    /// One step of expectation-maximisation; true when it changed next to nothing.
+    bool improve(const Table& log_latency, const std::vector<Pattern>& patterns) {
+        const Table precision = Conditional::inverse(scale_);
+        Table centred = log_latency.rowwise() - mean_;
+        Table sum = prior_devices * prior_;
+        Eigen::VectorXd measured =
+            Eigen::VectorXd::Constant(centred.rows(), static_cast<double>(centred.cols()));
+        for (const auto& [missing, devices] : patterns) {
+            if (missing.empty()) continue;
+            const Conditional expected(precision, missing);
+            fill(centred, {missing, devices}, expected);
+            // Expectations scatter less than latencies.
+            sum(missing, missing) += static_cast<double>(devices.size()) * expected.scale;
+            for (const Eigen::Index device : devices)
+                measured(device) -= static_cast<double>(missing.size());
+        }
+        const Eigen::VectorXd distance =
+            (centred * precision).cwiseProduct(centred).rowwise().sum();
+        const Eigen::VectorXd weight = (degrees_of_freedom + measured.array()) /
+                                       (degrees_of_freedom + distance.array());
+        const Eigen::RowVectorXd shift = weight.transpose() * centred / weight.sum();
+        mean_ += shift;
+        centred.rowwise() -= shift;
+        sum += centred.transpose() * weight.asDiagonal() * centred;
+        sum /= static_cast<double>(centred.rows()) + prior_devices;
+        const double change = (sum - scale_).cwiseAbs().maxCoeff();
+        scale_ = std::move(sum);
+        return change <= tolerance * scale_.cwiseAbs().maxCoeff();
+    }
+
+    Eigen::RowVectorXd mean_;
+    Table prior_;
+    Table scale_;
+};
+
+/// Evenly spaced devices, no more than are learned from.
+Table sample_of(const Table& log_latency) {
+    const auto devices = static_cast<std::size_t>(log_latency.rows());
+    const auto benchmarks = static_cast<std::size_t>(log_latency.cols());
+    const std::size_t count = std::min({devices, most_devices, most_latencies / benchmarks});
+    Indices chosen;
+    for (std::size_t i = 0; i < count; ++i)
+        chosen.push_back(static_cast<Eigen::Index>(i * devices / count));
+    return log_latency(chosen, Eigen::all);
+}
+
+/// Fills in the median of what a device has.
+void complete_by_device(Table& log_latency) {
+    for (auto row : log_latency.rowwise()) {
+        std::vector<double> measured;
+        for (const double value : row)
+            if (!std::isnan(value)) measured.push_back(value);
+        const double median = core::median(std::move(measured));
+        row = row.array().isNaN().select(median, row);
+    }
+}
+
+/// [benchmark] the log of the median of what was measured.
+Eigen::RowVectorXd log_medians(const Fleet& fleet) {
+    Eigen::RowVectorXd medians(static_cast<Eigen::Index>(fleet.benchmarks()));
+    for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+        medians(static_cast<Eigen::Index>(b)) = std::log(core::median(measured_latencies(fleet, b)));
+    return medians;
+}
+
+} // namespace
+
+std::vector<double> completed_latencies(const Fleet& fleet) {
+    if (missing_latencies(fleet) == 0) return fleet.latency_ms;
+    const Eigen::RowVectorXd medians = log_medians(fleet);
+    Table table = Eigen::Map<const Table>(fleet.latency_ms.data(),
+                                          static_cast<Eigen::Index>(fleet.devices()),
+                                          static_cast<Eigen::Index>(fleet.benchmarks()));
+    table = table.array().log();
+    table.rowwise() -= medians;
+    if (fleet.benchmarks() > most_benchmarks)
+        complete_by_device(table);
+    else
+        LatencyModel(sample_of(table)).complete(table);
+    table.rowwise() += medians;
+    std::vector<double> latency_ms = fleet.latency_ms;
+    for (std::size_t i = 0; i < latency_ms.size(); ++i)
+        if (std::isnan(latency_ms[i]))
+            latency_ms[i] = std::clamp(std::exp(table.data()[i]), smallest_latency_ms,
+                                       largest_latency_ms);
+    return latency_ms;
+}
+
+} // namespace hdap::fleet
