@@ -1,6 +1,7 @@
 #include "hdap/fleet/completion.hpp"
 
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/fleet.hpp"
 
 // Its own threads would make sums depend on their number.
 #define EIGEN_DONT_PARALLELIZE
@@ -8,8 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
+#include <utility>
+#include <vector>
 
 namespace hdap::fleet {
 namespace {
@@ -104,7 +106,8 @@ class LatencyModel {
         : mean_(Eigen::RowVectorXd::Zero(log_latency.cols())), prior_(prior_of(log_latency)),
           scale_(prior_) {
         const std::vector<Pattern> patterns = patterns_of(log_latency);
-        for (int i = 0; i < most_iterations && !improve(log_latency, patterns); ++i) {}
+        for (int i = 0; i < most_iterations && !improve(log_latency, patterns); ++i) {
+        }
     }
 
     /// Fills in what is missing.
@@ -143,8 +146,8 @@ class LatencyModel {
         }
         const Eigen::VectorXd distance =
             (centred * precision).cwiseProduct(centred).rowwise().sum();
-        const Eigen::VectorXd weight = (degrees_of_freedom + measured.array()) /
-                                       (degrees_of_freedom + distance.array());
+        const Eigen::VectorXd weight =
+            (degrees_of_freedom + measured.array()) / (degrees_of_freedom + distance.array());
         const Eigen::RowVectorXd shift = weight.transpose() * centred / weight.sum();
         mean_ += shift;
         centred.rowwise() -= shift;
@@ -171,45 +174,51 @@ Table sample_of(const Table& log_latency) {
     return log_latency(chosen, Eigen::all);
 }
 
+/// What is measured in a row or a column.
+template <class Line>
+std::vector<double> measured_in(const Line& line) {
+    std::vector<double> measured;
+    for (const double value : line)
+        if (!std::isnan(value)) measured.push_back(value);
+    return measured;
+}
+
 /// Fills in the median of what a device has.
 void complete_by_device(Table& log_latency) {
     for (auto row : log_latency.rowwise()) {
-        std::vector<double> measured;
-        for (const double value : row)
-            if (!std::isnan(value)) measured.push_back(value);
-        const double median = core::median(std::move(measured));
+        const double median = core::median(measured_in(row));
         row = row.array().isNaN().select(median, row);
     }
 }
 
 /// [benchmark] the log of the median of what was measured.
-Eigen::RowVectorXd log_medians(const Fleet& fleet) {
-    Eigen::RowVectorXd medians(static_cast<Eigen::Index>(fleet.benchmarks()));
-    for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
-        medians(static_cast<Eigen::Index>(b)) = std::log(core::median(measured_latencies(fleet, b)));
+Eigen::RowVectorXd log_medians(const Eigen::Map<const Table>& latency_ms) {
+    Eigen::RowVectorXd medians(latency_ms.cols());
+    for (Eigen::Index b = 0; b < medians.size(); ++b)
+        medians(b) = std::log(core::median(measured_in(latency_ms.col(b))));
     return medians;
 }
 
 } // namespace
 
-std::vector<double> completed_latencies(const Fleet& fleet) {
-    if (missing_latencies(fleet) == 0) return fleet.latency_ms;
-    const Eigen::RowVectorXd medians = log_medians(fleet);
-    Table table = Eigen::Map<const Table>(fleet.latency_ms.data(),
-                                          static_cast<Eigen::Index>(fleet.devices()),
-                                          static_cast<Eigen::Index>(fleet.benchmarks()));
-    table = table.array().log();
+std::vector<double> completed_latencies(std::vector<double> latency_ms, std::size_t benchmarks) {
+    const auto is_missing = [](double value) { return std::isnan(value); };
+    if (std::none_of(latency_ms.begin(), latency_ms.end(), is_missing)) return latency_ms;
+    const Eigen::Map<const Table> measured(
+        latency_ms.data(), static_cast<Eigen::Index>(latency_ms.size() / benchmarks),
+        static_cast<Eigen::Index>(benchmarks));
+    const Eigen::RowVectorXd medians = log_medians(measured);
+    Table table = measured.array().log();
     table.rowwise() -= medians;
-    if (fleet.benchmarks() > most_benchmarks)
+    if (benchmarks > most_benchmarks)
         complete_by_device(table);
     else
         LatencyModel(sample_of(table)).complete(table);
     table.rowwise() += medians;
-    std::vector<double> latency_ms = fleet.latency_ms;
     for (std::size_t i = 0; i < latency_ms.size(); ++i)
-        if (std::isnan(latency_ms[i]))
-            latency_ms[i] = std::clamp(std::exp(table.data()[i]), smallest_latency_ms,
-                                       largest_latency_ms);
+        if (is_missing(latency_ms[i]))
+            latency_ms[i] =
+                std::clamp(std::exp(table.data()[i]), smallest_latency_ms, largest_latency_ms);
     return latency_ms;
 }
 

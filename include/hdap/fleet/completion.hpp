@@ -1,28 +1,28 @@
 #pragma once
 
-#include "hdap/fleet/fleet.hpp"
-
+#include <cstddef>
 #include <vector>
 
 namespace hdap::fleet {
 
-/// The latencies of `fleet` in ms, [device][benchmark], with an estimate in place of each that is
-/// missing; those that were measured keep their bits.
+/// Latencies in ms, [device][benchmark], with an estimate in place of each that is not a number;
+/// those that were measured keep their bits.
 ///
 /// The estimate is what is expected given the latencies that the device has, when log latencies
-/// relative to each benchmark's median follow a multivariate t distribution of 4 degrees of freedom:
-/// its tails keep a few odd devices from deciding for all. Its mean and scale come from
+/// relative to each benchmark's median follow a multivariate t distribution of 4 degrees of
+/// freedom: its tails keep a few odd devices from deciding for all. Its mean and scale come from
 /// expectation-maximisation over all that was measured (Little and Rubin, "Statistical Analysis
-/// with Missing Data", 3rd ed., 2019, section 8.4; Lange, Little and Taylor, Journal of the American
-/// Statistical Association 84, 1989), with four more devices that spread as the fleet does and whose
-/// benchmarks correlate by 0.9: where little was measured, a device that is slow on one benchmark
-/// is expected to be slow on all. At most 20,000 devices and a million latencies, evenly spaced, are
-/// learned from. Beyond 500 benchmarks a device is expected to be as slow on what it lacks as on
-/// its median benchmark.
+/// with Missing Data", 3rd ed., 2019, section 8.4; Lange, Little and Taylor, Journal of the
+/// American Statistical Association 84, 1989), with four more devices that spread as the fleet does
+/// and whose benchmarks correlate by 0.9: where little was measured, a device that is slow on one
+/// benchmark is expected to be slow on all. At most 20,000 devices and a million latencies, evenly
+/// spaced, are learned from. Beyond 500 benchmarks a device is expected to be as slow on what it
+/// lacks as on its median benchmark.
 ///
-/// `fleet` is valid (check_fleet). Deterministic; one thread. Complexity: O(devices · benchmarks²)
-/// for each of at most 25 iterations over the devices that are learned from, and
-/// O(benchmarks³ + missing³) for each, missing³ once per set of missing benchmarks.
-std::vector<double> completed_latencies(const Fleet& fleet);
+/// Every device and every benchmark has at least one latency, as in a fleet that check_fleet
+/// accepts. Deterministic; one thread. Complexity: O(devices · benchmarks²) for each of at most 25
+/// iterations over the devices that are learned from, and O(benchmarks³ + missing³) for each,
+/// missing³ once per set of missing benchmarks.
+std::vector<double> completed_latencies(std::vector<double> latency_ms, std::size_t benchmarks);
 
 } // namespace hdap::fleet

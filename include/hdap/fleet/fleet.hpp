@@ -44,10 +44,10 @@ struct Fleet {
 bool is_name(const std::string& text);
 
 /// Throws DataError when `fleet` breaks a rule: at least one device and one benchmark, names that
-/// is_name accepts and that are unique, sizes that fit, latencies in range or not a number, at least
-/// one of every device and one on every benchmark, attributes finite or not a number, genomes of one
-/// length that keep at least one channel. The message begins with `where`.
-/// Complexity: O(devices · (benchmarks + attributes + log devices)).
+/// is_name accepts and that are unique, sizes that fit, latencies in range or not a number, at
+/// least one of every device and one on every benchmark, attributes finite or not a number, genomes
+/// of one length that keep at least one channel. The message begins with `where`. Complexity:
+/// O(devices · (benchmarks + attributes + log devices)).
 void check_fleet(const Fleet& fleet, const std::string& where);
 
 /// How many latencies were not measured.
