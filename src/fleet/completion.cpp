@@ -183,12 +183,21 @@ std::vector<double> measured_in(const Line& line) {
     return measured;
 }
 
-/// Fills in the median of what a device has.
-void complete_by_device(Table& log_latency) {
-    for (auto row : log_latency.rowwise()) {
-        const double median = core::median(measured_in(row));
-        row = row.array().isNaN().select(median, row);
+/// Fills in what a device takes on all benchmarks plus what a benchmark takes on all devices, by
+/// medians in turn (Tukey, "Exploratory Data Analysis", 1977: median polish).
+void complete_by_effects(Table& log_latency) {
+    constexpr int sweeps = 5;
+    Eigen::VectorXd device(log_latency.rows());
+    Eigen::RowVectorXd benchmark = Eigen::RowVectorXd::Zero(log_latency.cols());
+    for (int sweep = 0; sweep < sweeps; ++sweep) {
+        for (Eigen::Index i = 0; i < device.size(); ++i)
+            device(i) = core::median(measured_in(log_latency.row(i) - benchmark));
+        for (Eigen::Index b = 0; b < benchmark.size(); ++b)
+            benchmark(b) = core::median(measured_in(log_latency.col(b) - device));
     }
+    for (Eigen::Index i = 0; i < device.size(); ++i)
+        for (Eigen::Index b = 0; b < benchmark.size(); ++b)
+            if (std::isnan(log_latency(i, b))) log_latency(i, b) = device(i) + benchmark(b);
 }
 
 /// [benchmark] the log of the median of what was measured.
@@ -211,7 +220,7 @@ std::vector<double> completed_latencies(std::vector<double> latency_ms, std::siz
     Table table = measured.array().log();
     table.rowwise() -= medians;
     if (benchmarks > most_benchmarks)
-        complete_by_device(table);
+        complete_by_effects(table);
     else
         LatencyModel(sample_of(table)).complete(table);
     table.rowwise() += medians;

@@ -138,14 +138,14 @@ double median_latency_ms(std::span<const Measurement> runs) {
     return core::median(std::move(values));
 }
 
-/// The medians of one device's rows, one per benchmark that it has.
-std::vector<double> device_medians(std::span<const Measurement> rows) {
-    std::vector<double> medians;
+/// [benchmark] the medians of one device's rows; not a number where it has none.
+std::vector<double> device_medians(std::span<const Measurement> rows, std::size_t benchmarks) {
+    std::vector<double> medians(benchmarks, std::numeric_limits<double>::quiet_NaN());
     for (std::size_t first = 0; first < rows.size();) {
         std::size_t last = first + 1;
         while (last < rows.size() && rows[last].benchmark == rows[first].benchmark)
             ++last;
-        medians.push_back(median_latency_ms(rows.subspan(first, last - first)));
+        medians[rows[first].benchmark] = median_latency_ms(rows.subspan(first, last - first));
         first = last;
     }
     return medians;
@@ -164,16 +164,13 @@ Fleet build_fleet(const Measurements& all, CsvImportReport& report) {
         std::size_t last = first + 1;
         while (last < rows.size() && rows[last].device == rows[first].device)
             ++last;
-        const std::vector<double> medians = device_medians(rows.subspan(first, last - first));
-        const std::string& device = all.devices.names()[rows[first].device];
-        if (medians.size() == fleet.benchmarks()) {
-            fleet.device_ids.push_back(device);
-            fleet.latency_ms.insert(fleet.latency_ms.end(), medians.begin(), medians.end());
-        } else {
-            drop(device, report);
-        }
+        const std::vector<double> medians =
+            device_medians(rows.subspan(first, last - first), fleet.benchmarks());
+        fleet.device_ids.push_back(all.devices.names()[rows[first].device]);
+        fleet.latency_ms.insert(fleet.latency_ms.end(), medians.begin(), medians.end());
         first = last;
     }
+    report.missing_latencies = static_cast<std::int64_t>(missing_latencies(fleet));
     for (const std::string& device : all.of_bad_lines.names())
         if (is_name(device) && !all.devices.contains(device)) drop(device, report);
     return fleet;
@@ -228,16 +225,32 @@ bool halves_are_copies(const Measurements& all) {
     return measured >= enough && 4 * values.size() >= measured;
 }
 
-/// "only 3 of 200 devices have benchmark 'resnt20'" of the rarest one.
+/// "fewest have benchmark 'resnt20': 3 of 200 devices".
 std::string rarest_benchmark(const Measurements& all) {
     std::vector<std::size_t> devices(all.benchmarks.names().size(), 0);
     for (const auto runs : runs_of(all))
         ++devices[runs.front().benchmark];
     const auto rarest = static_cast<std::size_t>(std::min_element(devices.begin(), devices.end()) -
                                                  devices.begin());
-    return fmt::format("only {} of {} have benchmark {}", core::grouped(devices[rarest]),
-                       core::counted(all.devices.names().size(), "device"),
-                       shown(all.benchmarks.names()[rarest]));
+    return fmt::format("fewest have benchmark {}: {} of {}", shown(all.benchmarks.names()[rarest]),
+                       core::grouped(devices[rarest]),
+                       core::counted(all.devices.names().size(), "device"));
+}
+
+/// Throws when next to nothing was measured: the table of all devices and benchmarks must not take
+/// far more memory than the file does.
+void check_filled(const Measurements& all, const std::string& name) {
+    constexpr std::size_t small = 1'000'000;
+    constexpr std::size_t most_per_measured = 100;
+    const std::size_t cells = all.devices.names().size() * all.benchmarks.names().size();
+    const std::size_t measured = runs_of(all).size();
+    if (cells <= small || cells / most_per_measured <= measured) return;
+    throw core::DataError(
+        fmt::format("{}: {} × {}, but only {} measured; {}; is the column benchmark right? "
+                    "--benchmarks selects fewer",
+                    name, core::counted(all.devices.names().size(), "device"),
+                    core::counted(all.benchmarks.names().size(), "benchmark"),
+                    core::counted(measured, "latency is", "latencies are"), rarest_benchmark(all)));
 }
 
 /// Throws when more lines are unusable than may be.
@@ -302,16 +315,14 @@ Fleet parse_csv(std::istream& input, const std::string& name, const std::string&
         outcome.doubts.push_back(name + ": the later half of all runs has the latencies of the "
                                         "earlier half, to the last digit; was the file appended "
                                         "to itself?");
+    check_filled(all, name);
     Fleet fleet = build_fleet(all, outcome);
     fleet.sku = sku;
-    if (outcome.dropped_devices > std::ssize(fleet.device_ids))
-        outcome.doubts.push_back(fmt::format(
-            "{}: {}; is its name right? --benchmarks selects others", name, rarest_benchmark(all)));
-    if (fleet.devices() == 0)
-        throw core::DataError(fmt::format("{}: none of the {} devices has measurements of all {} "
-                                          "benchmarks; {}; select fewer benchmarks",
-                                          name, core::grouped(outcome.dropped_devices),
-                                          fleet.benchmarks(), rarest_benchmark(all)));
+    if (outcome.missing_latencies > 0)
+        outcome.remarks.push_back(fmt::format("{}: {} of {} latencies are missing; {}", name,
+                                              core::grouped(outcome.missing_latencies),
+                                              core::grouped(fleet.latency_ms.size()),
+                                              rarest_benchmark(all)));
     check_fleet(fleet, name);
     if (report != nullptr) *report = outcome;
     return fleet;

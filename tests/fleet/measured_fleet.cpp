@@ -85,7 +85,7 @@ TEST_CASE("A fleet that hdap did not measure is told from one that it did", "[me
 TEST_CASE("Broken measured fleets are refused", "[measured_fleet]") {
     const auto refused = [](const std::function<void(MeasuredFleet&)>& break_it,
                             const std::string& message) {
-        MeasuredFleet measured = measured_fleet({"a"});
+        MeasuredFleet measured = measured_fleet({"a", "b"});
         break_it(measured);
         CHECK_THROWS_WITH(read_measured_fleet(written(measured)), Contains(message));
     };

@@ -16,8 +16,8 @@ namespace hdap::fleet {
 /// American Statistical Association 84, 1989), with four more devices that spread as the fleet does
 /// and whose benchmarks correlate by 0.9: where little was measured, a device that is slow on one
 /// benchmark is expected to be slow on all. At most 20,000 devices and a million latencies, evenly
-/// spaced, are learned from. Beyond 500 benchmarks a device is expected to be as slow on what it
-/// lacks as on its median benchmark.
+/// spaced, are learned from. Beyond 500 benchmarks an estimate is the sum of what the device and
+/// the benchmark take otherwise, by median polish.
 ///
 /// Every device and every benchmark has at least one latency, as in a fleet that check_fleet
 /// accepts. Deterministic; one thread. Complexity: O(devices · benchmarks²) for each of at most 25

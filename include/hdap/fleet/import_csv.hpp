@@ -41,7 +41,8 @@ struct UnusableLines {
 /// What an import left out, and what is odd about the file.
 struct CsvImportReport {
     std::int64_t rows = 0;                     ///< measurements used
-    std::int64_t dropped_devices = 0;          ///< devices that lack at least one benchmark
+    std::int64_t missing_latencies = 0;        ///< of a device on a benchmark: no measurement
+    std::int64_t dropped_devices = 0;          ///< devices of which no line can be used
     std::vector<std::string> dropped_examples; ///< the first few of them
     std::vector<UnusableLines> unusable;       ///< lines left out, by reason
     std::int64_t unusable_lines = 0;           ///< all of them
@@ -55,15 +56,16 @@ struct CsvImportReport {
 /// others are ignored. Semicolons, tabs or bars may stand for the commas, and behind semicolons a
 /// comma for the decimal point. Fields may be quoted as in RFC 4180, but not contain line breaks.
 /// Blank lines are skipped, blanks around a field dropped.
-/// A device's latency on a benchmark is the median over its runs. Devices that lack a benchmark
-/// are dropped. Devices keep the order of their first lines.
+/// A device's latency on a benchmark is the median over its runs, not a number without any; a
+/// remark counts these and names the benchmark of fewest devices. Devices keep the order of their
+/// first lines.
 ///
 /// Lines that cannot be used are left out up to `selection.unusable`: too few or too many fields,
 /// no number, a latency out of range, no name, a repeated (device, benchmark, run), of which the
 /// first line stays. Beyond it a DataError counts them by reason, with their first lines. DataError
-/// also when a column is missing, when the text is in another encoding or no text, when no device
-/// has all benchmarks, when a selected benchmark is not in the file, and when all lines are of one
-/// device whose name a spreadsheet made of a long number ("3.56938E+14").
+/// also when a column is missing, when the text is in another encoding or no text, when a selected
+/// benchmark is not in the file, when all lines are of one device whose name a spreadsheet made of
+/// a long number ("3.56938E+14"), and when more than a million latencies are missing, 99 % of all.
 /// Complexity: O(rows log rows) time, O(rows) memory whatever the file holds.
 Fleet parse_csv(std::istream& input, const std::string& name, const std::string& sku,
                 const CsvSelection& selection = {}, CsvImportReport* report = nullptr);
