@@ -20,14 +20,14 @@ using Table = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using Indices = std::vector<Eigen::Index>;
 
 constexpr double degrees_of_freedom = 4.0;
-constexpr double prior_devices = 4.0;
+constexpr double fewest_prior_devices = 4.0;
+constexpr double prior_devices_per_benchmark = 0.25;
 constexpr double prior_correlation = 0.9;
 constexpr int most_iterations = 25;
 constexpr double tolerance = 1e-4; ///< of the scale's largest entry
 
-constexpr std::size_t most_devices = 20'000;
-constexpr std::size_t most_latencies = 1'000'000;
-constexpr std::size_t most_benchmarks = 500; ///< a step takes the third power of it
+constexpr double most_devices = 20'000;
+constexpr double most_operations = 2e9; ///< in an iteration: a second, so that all take 20
 
 /// Devices that lack the same benchmarks.
 struct Pattern {
@@ -114,7 +114,9 @@ class LatencyModel {
     void complete(Table& log_latency) const {
         const Table precision = Conditional::inverse(scale_);
         log_latency.rowwise() -= mean_;
-        for (const Pattern& pattern : patterns_of(log_latency))
+        const std::vector<Pattern> patterns = patterns_of(log_latency);
+#pragma omp parallel for schedule(dynamic)
+        for (const Pattern& pattern : patterns) // each has devices of its own
             if (!pattern.missing.empty())
                 fill(log_latency, pattern, Conditional(precision, pattern.missing));
         log_latency.rowwise() += mean_;
@@ -132,17 +134,18 @@ class LatencyModel {
     bool improve(const Table& log_latency, const std::vector<Pattern>& patterns) {
         const Table precision = Conditional::inverse(scale_);
         Table centred = log_latency.rowwise() - mean_;
+        const double prior_devices =
+            std::max(fewest_prior_devices,
+                     prior_devices_per_benchmark * static_cast<double>(centred.cols()));
         Table sum = prior_devices * prior_;
-        Eigen::VectorXd measured =
-            Eigen::VectorXd::Constant(centred.rows(), static_cast<double>(centred.cols()));
-        for (const auto& [missing, devices] : patterns) {
-            if (missing.empty()) continue;
-            const Conditional expected(precision, missing);
-            fill(centred, {missing, devices}, expected);
+        const Eigen::VectorXd measured = (!centred.array().isNaN()).cast<double>().rowwise().sum();
+        for (const Pattern& pattern : patterns) {
+            if (pattern.missing.empty()) continue;
+            const Conditional expected(precision, pattern.missing);
+            fill(centred, pattern, expected);
             // Expectations scatter less than latencies.
-            sum(missing, missing) += static_cast<double>(devices.size()) * expected.scale;
-            for (const Eigen::Index device : devices)
-                measured(device) -= static_cast<double>(missing.size());
+            sum(pattern.missing, pattern.missing) +=
+                static_cast<double>(pattern.devices.size()) * expected.scale;
         }
         const Eigen::VectorXd distance =
             (centred * precision).cwiseProduct(centred).rowwise().sum();
@@ -163,11 +166,20 @@ class LatencyModel {
     Table scale_;
 };
 
-/// Evenly spaced devices, no more than are learned from.
-Table sample_of(const Table& log_latency) {
+/// How many devices can be learned from in time; fewer than benchmarks say too little.
+std::size_t devices_to_learn_from(const Table& log_latency) {
+    const auto devices = static_cast<double>(log_latency.rows());
+    const auto benchmarks = static_cast<double>(log_latency.cols());
+    const double missing = static_cast<double>(log_latency.array().isNaN().count()) / devices;
+    const double of_device = missing * missing * (missing + benchmarks) + benchmarks * benchmarks;
+    const double left = most_operations - 2.0 * benchmarks * benchmarks * benchmarks;
+    const double count = std::floor(std::min({devices, most_devices, left / of_device}));
+    return count < std::min(devices, benchmarks) ? 0 : static_cast<std::size_t>(count);
+}
+
+/// `count` devices, evenly spaced.
+Table sample_of(const Table& log_latency, std::size_t count) {
     const auto devices = static_cast<std::size_t>(log_latency.rows());
-    const auto benchmarks = static_cast<std::size_t>(log_latency.cols());
-    const std::size_t count = std::min({devices, most_devices, most_latencies / benchmarks});
     Indices chosen;
     for (std::size_t i = 0; i < count; ++i)
         chosen.push_back(static_cast<Eigen::Index>(i * devices / count));
@@ -219,10 +231,11 @@ std::vector<double> completed_latencies(std::vector<double> latency_ms, std::siz
     const Eigen::RowVectorXd medians = log_medians(measured);
     Table table = measured.array().log();
     table.rowwise() -= medians;
-    if (benchmarks > most_benchmarks)
+    const std::size_t count = devices_to_learn_from(table);
+    if (count == 0)
         complete_by_effects(table);
     else
-        LatencyModel(sample_of(table)).complete(table);
+        LatencyModel(sample_of(table, count)).complete(table);
     table.rowwise() += medians;
     for (std::size_t i = 0; i < latency_ms.size(); ++i)
         if (is_missing(latency_ms[i]))

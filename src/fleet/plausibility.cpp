@@ -211,11 +211,12 @@ void doubt_rare_benchmarks(const Fleet& fleet, std::vector<std::string>& doubts)
     }
     if (!rare.empty())
         doubts.push_back(fmt::format(
-            "{} of {} ({}) {} measured on fewer than half of the devices, down to {} of {}: is it "
-            "their name, or were few devices at hand? What the others take is estimated",
+            "{} of {} ({}) {} measured on fewer than half of the devices, down to {} of {}: do "
+            "devices name {} alike? What the others take is estimated",
             rare.size(), core::counted(fleet.benchmarks(), "benchmark"),
             examples(fleet.benchmark_names, rare), rare.size() == 1 ? "was" : "were",
-            core::grouped(fewest), core::grouped(fleet.devices())));
+            core::grouped(fewest), core::grouped(fleet.devices()),
+            rare.size() == 1 ? "it" : "them"));
 }
 
 /// A name without blanks, in lower case.
