@@ -65,7 +65,7 @@ struct CsvImportReport {
 /// first line stays. Beyond it a DataError counts them by reason, with their first lines. DataError
 /// also when a column is missing, when the text is in another encoding or no text, when a selected
 /// benchmark is not in the file, when all lines are of one device whose name a spreadsheet made of
-/// a long number ("3.56938E+14"), and when more than a million latencies are missing, 99 % of all.
+/// a long number ("3.56938E+14"), and when of more than a million latencies 99 % are missing.
 /// Complexity: O(rows log rows) time, O(rows) memory whatever the file holds.
 Fleet parse_csv(std::istream& input, const std::string& name, const std::string& sku,
                 const CsvSelection& selection = {}, CsvImportReport* report = nullptr);
