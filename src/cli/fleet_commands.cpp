@@ -65,24 +65,38 @@ void print_reliability(const fleet::MeasuredFleet& measured) {
                 100.0 * core::quantile(resolution, 0.5), 100.0 * core::quantile(resolution, 1.0));
 }
 
+/// How much is missing, where something is.
+void print_missing(const fleet::Fleet& devices) {
+    const std::size_t missing = fleet::missing_latencies(devices);
+    if (missing == 0) return;
+    const std::size_t all = devices.latency_ms.size();
+    std::printf("\n%s of %s latencies are missing (%.2g %%); clusters are found with estimates in "
+                "their place\n",
+                core::grouped(missing).c_str(), core::grouped(all).c_str(),
+                100.0 * static_cast<double>(missing) / static_cast<double>(all));
+}
+
 ExitCode info(const std::string& path) {
     const auto file = open_fleet(path);
     const auto devices = fleet::read_fleet(file);
     std::printf("%s: %s of %s%s\n\n", path.c_str(),
                 core::counted(devices.devices(), "device").c_str(), devices.sku.c_str(),
                 devices.attributes.empty() ? "" : ", with attributes");
-    std::printf("%-32s %10s %10s %10s %10s   %s\n", "latency (ms)", "p5", "median", "p95", "max",
-                "p95 / median");
+    const bool complete = fleet::missing_latencies(devices) == 0;
+    std::printf("%-32s %10s %10s %10s %10s   %s%s\n", "latency (ms)", "p5", "median", "p95", "max",
+                "p95 / median", complete ? "" : "  devices");
     for (std::size_t b = 0; b < devices.benchmarks(); ++b) {
-        std::vector<double> column;
-        for (std::size_t i = 0; i < devices.devices(); ++i)
-            column.push_back(devices.latency_ms[i * devices.benchmarks() + b]);
+        const std::vector<double> column = fleet::measured_latencies(devices, b);
         const double median = core::quantile(column, 0.5);
         const double p95 = core::quantile(column, 0.95);
-        std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   %.3f\n",
-                    devices.benchmark_names[b].c_str(), core::quantile(column, 0.05), median, p95,
-                    core::quantile(column, 1.0), p95 / median);
+        std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   ", devices.benchmark_names[b].c_str(),
+                    core::quantile(column, 0.05), median, p95, core::quantile(column, 1.0));
+        if (complete)
+            std::printf("%.3f\n", p95 / median);
+        else
+            std::printf("%-12.3f  %s\n", p95 / median, core::grouped(column.size()).c_str());
     }
+    print_missing(devices);
     const std::string ticks = fleet::ticks_text(devices, fleet::latency_ticks(devices));
     if (!ticks.empty()) std::printf("\n%s\n", ticks.c_str());
     warn_of_doubts(path, devices);
@@ -102,19 +116,27 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
     const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
     for (std::size_t k = 0; k < clustering.clusters(); ++k) {
         std::vector<double> sums(devices.benchmarks(), 0.0);
+        std::vector<double> measured(devices.benchmarks(), 0.0);
         std::size_t members = 0;
         for (std::size_t i = 0; i < devices.devices(); ++i) {
             if (clustering.cluster_of_device[i] != static_cast<std::int32_t>(k)) continue;
             ++members;
-            for (std::size_t b = 0; b < sums.size(); ++b)
-                sums[b] += signatures[i * sums.size() + b];
+            for (std::size_t b = 0; b < sums.size(); ++b) {
+                const double signature = signatures[i * sums.size() + b];
+                if (std::isnan(signature)) continue;
+                sums[b] += signature;
+                measured[b] += 1.0;
+            }
         }
         std::printf("%-8zu %8zu %9.2f%%  ", k, members, 100.0 * clustering.cluster_weight[k]);
-        for (const double sum : sums)
-            std::printf(" %.3f",
-                        std::exp(sum / static_cast<double>(std::max<std::size_t>(members, 1))));
+        for (std::size_t b = 0; b < sums.size(); ++b)
+            if (measured[b] > 0.0)
+                std::printf(" %.3f", std::exp(sums[b] / measured[b]));
+            else
+                std::printf(" %5s", "-"); // no device of it was measured there
         std::printf("\n");
     }
+    print_missing(devices);
 }
 
 ExitCode cluster(const ClusterOptions& options) {

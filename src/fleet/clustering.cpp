@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/completion.hpp"
 #include "hdap/fleet/dbscan.hpp"
 #include "hdap/fleet/ticks.hpp"
 
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -83,29 +85,74 @@ std::vector<std::vector<std::int32_t>> members_of(const std::vector<std::int32_t
     return members;
 }
 
-/// The `wanted` members nearest to the members' mean, nearest first, ties by index.
-std::vector<std::int32_t> nearest_to_centre(PointView signatures,
-                                            const std::vector<std::int32_t>& members,
-                                            std::size_t wanted) {
+/// [device] on how many benchmarks it was measured.
+std::vector<std::size_t> measured_benchmarks(const Fleet& fleet) {
+    std::vector<std::size_t> measured(fleet.devices(), 0);
+    for (std::size_t i = 0; i < fleet.latency_ms.size(); ++i)
+        if (!std::isnan(fleet.latency_ms[i])) ++measured[i / fleet.benchmarks()];
+    return measured;
+}
+
+/// Those of the members that were measured on most benchmarks: a quarter of them, at least
+/// `wanted`, and all that were measured on as many as the last of these. Estimates lie nearer to a
+/// cluster's centre than latencies do, so a device of which little is known would look typical.
+std::vector<std::int32_t> well_measured(const std::vector<std::int32_t>& members,
+                                        const std::vector<std::size_t>& measured,
+                                        std::size_t wanted) {
+    constexpr std::size_t part = 4;
+    const std::size_t count =
+        std::min(members.size(), std::max(wanted, (members.size() + part - 1) / part));
+    std::vector<std::size_t> counts;
+    for (const std::int32_t device : members)
+        counts.push_back(measured[static_cast<std::size_t>(device)]);
+    const auto last = counts.begin() + static_cast<std::ptrdiff_t>(count - 1);
+    std::nth_element(counts.begin(), last, counts.end(), std::greater<>());
+    std::vector<std::int32_t> chosen;
+    for (const std::int32_t device : members)
+        if (measured[static_cast<std::size_t>(device)] >= *last) chosen.push_back(device);
+    return chosen;
+}
+
+/// The mean of the members' signatures.
+std::vector<double> centre_of(PointView signatures, const std::vector<std::int32_t>& members) {
     std::vector<double> centre(signatures.dimension, 0.0);
     for (const std::int32_t device : members)
         for (std::size_t d = 0; d < centre.size(); ++d)
             centre[d] += signatures[static_cast<std::size_t>(device)][d];
     for (double& coordinate : centre)
         coordinate /= static_cast<double>(members.size());
+    return centre;
+}
+
+/// The `wanted` of `candidates` nearest to `centre`, nearest first, ties by index.
+std::vector<std::int32_t> nearest_to(const std::vector<double>& centre, PointView signatures,
+                                     const std::vector<std::int32_t>& candidates,
+                                     std::size_t wanted) {
     std::vector<std::pair<double, std::int32_t>> ranked;
-    ranked.reserve(members.size());
-    for (const std::int32_t device : members)
+    ranked.reserve(candidates.size());
+    for (const std::int32_t device : candidates)
         ranked.emplace_back(squared_distance(signatures[static_cast<std::size_t>(device)],
                                              centre.data(), centre.size()),
                             device);
-    const std::size_t count = std::min(wanted, members.size());
+    const std::size_t count = std::min(wanted, candidates.size());
     std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count),
                       ranked.end());
     std::vector<std::int32_t> nearest;
     for (std::size_t i = 0; i < count; ++i)
         nearest.push_back(ranked[i].second);
     return nearest;
+}
+
+/// [cluster] `wanted` devices to be measured on its behalf.
+std::vector<std::vector<std::int32_t>>
+central_devices(const Fleet& fleet, PointView signatures,
+                const std::vector<std::vector<std::int32_t>>& members, std::size_t wanted) {
+    const std::vector<std::size_t> measured = measured_benchmarks(fleet);
+    std::vector<std::vector<std::int32_t>> central;
+    for (const std::vector<std::int32_t>& devices : members)
+        central.push_back(nearest_to(centre_of(signatures, devices), signatures,
+                                     well_measured(devices, measured, wanted), wanted));
+    return central;
 }
 
 /// Assigns every noise device to the cluster of the clustered device nearest to it.
@@ -129,20 +176,19 @@ void assign_noise_to_nearest(PointView signatures, Clustering& clustering) {
 }
 
 /// [device] mean over the benchmarks of the log latency.
-std::vector<double> mean_log_latency(const Fleet& fleet) {
-    std::vector<double> mean(fleet.devices(), 0.0);
-    for (std::size_t i = 0; i < fleet.devices(); ++i) {
-        for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
-            mean[i] += std::log(fleet.latency_ms[i * fleet.benchmarks() + b]);
-        mean[i] /= static_cast<double>(fleet.benchmarks());
+std::vector<double> mean_log_latency(std::span<const double> latency_ms, std::size_t benchmarks) {
+    std::vector<double> mean(latency_ms.size() / benchmarks, 0.0);
+    for (std::size_t i = 0; i < mean.size(); ++i) {
+        for (std::size_t b = 0; b < benchmarks; ++b)
+            mean[i] += std::log(latency_ms[i * benchmarks + b]);
+        mean[i] /= static_cast<double>(benchmarks);
     }
     return mean;
 }
 
-/// Fills in cluster_weight, device_ratio and cluster_mean_ratio.
-void weigh(const Fleet& fleet, Clustering& clustering) {
+/// Fills in cluster_weight, device_ratio and cluster_mean_ratio; `mean_log` is [device].
+void weigh(const std::vector<double>& mean_log, Clustering& clustering) {
     const std::size_t clusters = clustering.representatives.size();
-    const std::vector<double> mean_log = mean_log_latency(fleet);
     std::vector<double> reference(clusters, 0.0);
     for (std::size_t c = 0; c < clusters; ++c) {
         for (const std::int32_t device : clustering.representatives[c])
@@ -151,9 +197,9 @@ void weigh(const Fleet& fleet, Clustering& clustering) {
     }
     std::vector<double> devices(clusters, 0.0);
     double all = 0.0;
-    clustering.device_ratio.assign(fleet.devices(), 0.0);
+    clustering.device_ratio.assign(mean_log.size(), 0.0);
     clustering.cluster_mean_ratio.assign(clusters, 0.0);
-    for (std::size_t i = 0; i < fleet.devices(); ++i) {
+    for (std::size_t i = 0; i < mean_log.size(); ++i) {
         if (clustering.assigned_cluster[i] < 0) continue;
         const auto c = static_cast<std::size_t>(clustering.assigned_cluster[i]);
         clustering.device_ratio[i] = std::exp(mean_log[i] - reference[c]);
@@ -178,36 +224,46 @@ const char* metric_name(SignatureMetric metric) {
     return metric == SignatureMetric::level ? "level" : "shape";
 }
 
+/// Subtracts from each row the mean of what it has.
+void subtract_row_means(std::vector<double>& signature, std::size_t benchmarks) {
+    for (std::size_t first = 0; first < signature.size(); first += benchmarks) {
+        double sum = 0.0;
+        double measured = 0.0;
+        for (const double value : std::span(signature).subspan(first, benchmarks)) {
+            if (std::isnan(value)) continue;
+            sum += value;
+            measured += 1.0;
+        }
+        for (double& value : std::span(signature).subspan(first, benchmarks))
+            value -= sum / measured;
+    }
+}
+
 std::vector<double> signatures_of(std::span<const double> latency_ms, std::size_t benchmarks,
                                   SignatureMetric metric) {
-    const std::size_t devices = latency_ms.size() / benchmarks;
-    std::vector<double> signature(devices * benchmarks);
-    std::vector<double> column(devices);
+    std::vector<double> signature(latency_ms.size());
+    std::vector<double> column;
     for (std::size_t b = 0; b < benchmarks; ++b) {
-        for (std::size_t i = 0; i < devices; ++i)
-            column[i] = latency_ms[i * benchmarks + b];
+        column.clear();
+        for (std::size_t i = b; i < latency_ms.size(); i += benchmarks)
+            if (!std::isnan(latency_ms[i])) column.push_back(latency_ms[i]);
         const double log_median = std::log(core::median(column));
-        for (std::size_t i = 0; i < devices; ++i)
-            signature[i * benchmarks + b] = std::log(column[i]) - log_median;
+        for (std::size_t i = b; i < latency_ms.size(); i += benchmarks)
+            signature[i] = std::log(latency_ms[i]) - log_median;
     }
-    if (metric == SignatureMetric::level) return signature;
-    for (std::size_t i = 0; i < devices; ++i) {
-        const auto row = std::span(signature).subspan(i * benchmarks, benchmarks);
-        const double mean =
-            std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(benchmarks);
-        for (double& value : row)
-            value -= mean;
-    }
+    if (metric == SignatureMetric::shape) subtract_row_means(signature, benchmarks);
     return signature;
 }
 
-/// Where DBSCAN sees the devices: at their signatures, with latencies that come in steps spread
-/// over the step. Steps below smallest_automatic_eps do not matter.
-std::vector<double> dbscan_signatures(const Fleet& fleet, SignatureMetric metric) {
+/// Where DBSCAN sees the devices: at their signatures, with estimates for what is missing, and with
+/// latencies that come in steps spread over the step. Steps below smallest_automatic_eps do not
+/// matter: `signatures` are without.
+std::vector<double> dbscan_signatures(const Fleet& fleet, SignatureMetric metric,
+                                      const std::vector<double>& signatures) {
     const std::vector<double> ticks = latency_ticks(fleet);
-    if (tick_distance(fleet, ticks, metric) < smallest_automatic_eps)
-        return latency_signatures(fleet, metric);
-    return signatures_of(spread_over_ticks(fleet, ticks), fleet.benchmarks(), metric);
+    if (tick_distance(fleet, ticks, metric) < smallest_automatic_eps) return signatures;
+    return signatures_of(completed_latencies(spread_over_ticks(fleet, ticks), fleet.benchmarks()),
+                         fleet.benchmarks(), metric);
 }
 
 } // namespace
@@ -223,12 +279,14 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
         throw core::ConfigError(
             "clustering: the metric 'shape' compares benchmarks with each other, "
             "but the fleet has only one; choose 'level'");
-    const std::vector<double> coordinates = latency_signatures(fleet, parameters.metric);
+    const std::vector<double> complete = completed_latencies(fleet.latency_ms, fleet.benchmarks());
+    const std::vector<double> coordinates =
+        signatures_of(complete, fleet.benchmarks(), parameters.metric);
     const PointView signatures{coordinates, fleet.benchmarks()};
     Clustering clustering;
     clustering.min_points =
         parameters.min_points > 0 ? parameters.min_points : automatic_min_points(fleet.devices());
-    const std::vector<double> spread = dbscan_signatures(fleet, parameters.metric);
+    const std::vector<double> spread = dbscan_signatures(fleet, parameters.metric, coordinates);
     const PointView places{spread, fleet.benchmarks()};
     const std::vector<double> curve =
         k_distance_curve(places, clustering.min_points - 1, curve_sample);
@@ -252,10 +310,10 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
     if (parameters.method == ClusteringMethod::single_device)
         clustering.representatives.push_back({drawn_device(fleet, parameters.seed)});
     else
-        for (const auto& devices : members_of(clustering.cluster_of_device, clusters))
-            clustering.representatives.push_back(nearest_to_centre(
-                signatures, devices, static_cast<std::size_t>(parameters.representatives)));
-    weigh(fleet, clustering);
+        clustering.representatives =
+            central_devices(fleet, signatures, members_of(clustering.cluster_of_device, clusters),
+                            static_cast<std::size_t>(parameters.representatives));
+    weigh(mean_log_latency(complete, fleet.benchmarks()), clustering);
     if (parameters.weighting == ClusterWeighting::equal)
         clustering.cluster_weight.assign(clusters, 1.0 / static_cast<double>(clusters));
     return clustering;

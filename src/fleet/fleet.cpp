@@ -38,14 +38,37 @@ void check_names(const std::vector<std::string>& names, const char* what,
 void check_latencies(const Fleet& fleet, const std::string& where) {
     for (std::size_t i = 0; i < fleet.latency_ms.size(); ++i) {
         const double value = fleet.latency_ms[i];
-        // Written so that NaN fails too.
-        if (!(value >= smallest_latency_ms && value <= largest_latency_ms))
+        if (std::isnan(value)) continue;
+        if (value < smallest_latency_ms || value > largest_latency_ms)
             throw core::DataError(fmt::format("{}: latency of device '{}' on '{}' is {:f} ms; "
-                                              "expected a positive number, in milliseconds",
+                                              "expected a positive number, in milliseconds, or "
+                                              "nan where it was not measured",
                                               where, fleet.device_ids[i / fleet.benchmarks()],
                                               fleet.benchmark_names[i % fleet.benchmarks()],
                                               value));
     }
+}
+
+/// Nothing is known of a device or a benchmark without a latency.
+void check_measured(const Fleet& fleet, const std::string& where) {
+    std::vector<bool> device(fleet.devices(), false);
+    std::vector<bool> benchmark(fleet.benchmarks(), false);
+    for (std::size_t i = 0; i < fleet.latency_ms.size(); ++i) {
+        if (std::isnan(fleet.latency_ms[i])) continue;
+        device[i / fleet.benchmarks()] = true;
+        benchmark[i % fleet.benchmarks()] = true;
+    }
+    const auto check = [&](const std::vector<bool>& measured, const std::vector<std::string>& names,
+                           const char* what) {
+        const auto without = std::find(measured.begin(), measured.end(), false);
+        if (without != measured.end())
+            throw core::DataError(fmt::format(
+                "{}: {} '{}' has no latency; expected at least one that is not nan, so leave it "
+                "out",
+                where, what, names[static_cast<std::size_t>(without - measured.begin())]));
+    };
+    check(device, fleet.device_ids, "device");
+    check(benchmark, fleet.benchmark_names, "benchmark");
 }
 
 void check_attribute(const Fleet& fleet, const DeviceAttribute& attribute,
@@ -268,9 +291,23 @@ void check_fleet(const Fleet& fleet, const std::string& where) {
                                           where, fleet.latency_ms.size(), fleet.devices(),
                                           fleet.benchmarks()));
     check_latencies(fleet, where);
+    check_measured(fleet, where);
     check_attributes(fleet, where);
     check_genomes(fleet, where);
     check_spreads(fleet, where);
+}
+
+std::size_t missing_latencies(const Fleet& fleet) {
+    return static_cast<std::size_t>(std::count_if(fleet.latency_ms.begin(), fleet.latency_ms.end(),
+                                                  [](double value) { return std::isnan(value); }));
+}
+
+std::vector<double> measured_latencies(const Fleet& fleet, std::size_t benchmark) {
+    std::vector<double> latencies;
+    latencies.reserve(fleet.devices());
+    for (std::size_t i = benchmark; i < fleet.latency_ms.size(); i += fleet.benchmarks())
+        if (!std::isnan(fleet.latency_ms[i])) latencies.push_back(fleet.latency_ms[i]);
+    return latencies;
 }
 
 void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {

@@ -232,6 +232,9 @@ MeasuredFleet read_measured_fleet(const storage::Hdf5Reader& file) {
     measured.round_latency_ms =
         file.read<double>("/rounds/latency_ms", {fleet.devices(), rounds, fleet.benchmarks()});
     check_rounds(measured, file.name());
+    if (missing_latencies(fleet) > 0)
+        throw core::DataError(file.name() + ": /latency_ms lacks latencies, though all rounds of "
+                                            "all benchmarks are there; measure the devices again");
     measured.conditions = read_conditions(file, fleet.devices());
     return measured;
 }

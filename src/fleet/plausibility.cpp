@@ -96,16 +96,18 @@ class LogLatencies {
     explicit LogLatencies(const Fleet& fleet) : fleet_(fleet), log_(fleet.latency_ms) {
         for (double& value : log_)
             value = std::log(value);
-        std::vector<double> column(fleet.devices());
+        std::vector<double> column;
         for (std::size_t b = 0; b < fleet.benchmarks(); ++b) {
-            for (std::size_t i = 0; i < column.size(); ++i)
-                column[i] = log_[i * fleet.benchmarks() + b];
+            column.clear();
+            for (std::size_t i = b; i < log_.size(); i += fleet.benchmarks())
+                if (!std::isnan(log_[i])) column.push_back(log_[i]);
             benchmark_.push_back(core::median(column));
         }
-        std::vector<double> row(fleet.benchmarks());
-        for (std::size_t i = 0; i < fleet.devices(); ++i) {
-            for (std::size_t b = 0; b < row.size(); ++b)
-                row[b] = log_[i * row.size() + b] - benchmark_[b];
+        std::vector<double> row;
+        for (std::size_t first = 0; first < log_.size(); first += fleet.benchmarks()) {
+            row.clear();
+            for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+                if (!std::isnan(log_[first + b])) row.push_back(log_[first + b] - benchmark_[b]);
             device_.push_back(core::median(row));
         }
     }
@@ -177,7 +179,7 @@ void LogLatencies::doubt_cells(std::vector<std::string>& doubts) const {
         const std::size_t device = i / benchmark_.size();
         const std::size_t benchmark = i % benchmark_.size();
         const double odd = log_[i] - benchmark_[benchmark] - device_[device];
-        if (std::abs(odd) <= cell_gap || cells++ > 0) continue;
+        if (!(std::abs(odd) > cell_gap) || cells++ > 0) continue; // nothing is odd about NaN
         first = fmt::format("{} on {} takes {} times", shown(fleet_.device_ids[device]),
                             shown(fleet_.benchmark_names[benchmark]), factor_text(odd));
     }
@@ -198,21 +200,40 @@ void LogLatencies::doubt_magnitude(std::vector<std::string>& doubts) const {
 
 void doubt_constant_benchmarks(const Fleet& fleet, std::vector<std::string>& doubts) {
     constexpr std::size_t fewest_devices = 10;
-    if (fleet.devices() < fewest_devices) return;
     std::vector<std::size_t> constant;
     for (std::size_t b = 0; b < fleet.benchmarks(); ++b) {
-        bool same = true;
-        for (std::size_t i = b; same && i < fleet.latency_ms.size(); i += fleet.benchmarks())
-            same = fleet.latency_ms[i] == fleet.latency_ms[b];
-        if (same) constant.push_back(b);
+        const std::vector<double> measured = measured_latencies(fleet, b);
+        if (measured.size() >= fewest_devices &&
+            std::all_of(measured.begin(), measured.end(),
+                        [&](double latency) { return latency == measured.front(); }))
+            constant.push_back(b);
     }
     if (!constant.empty())
         doubts.push_back(fmt::format(
             "all {} have the same latency on {} of {} ({}): is the timer too coarse, or was one "
             "device copied?",
-            core::counted(fleet.devices(), "device"), constant.size(),
-            core::counted(fleet.benchmarks(), "benchmark"),
+            missing_latencies(fleet) > 0 ? "devices that were measured"
+                                         : core::counted(fleet.devices(), "device"),
+            constant.size(), core::counted(fleet.benchmarks(), "benchmark"),
             examples(fleet.benchmark_names, constant)));
+}
+
+void doubt_rare_benchmarks(const Fleet& fleet, std::vector<std::string>& doubts) {
+    std::vector<std::size_t> rare;
+    std::size_t fewest = fleet.devices();
+    for (std::size_t b = 0; b < fleet.benchmarks(); ++b) {
+        const std::size_t measured = measured_latencies(fleet, b).size();
+        if (2 * measured < fleet.devices()) rare.push_back(b);
+        fewest = std::min(fewest, measured);
+    }
+    if (!rare.empty())
+        doubts.push_back(fmt::format(
+            "{} of {} ({}) {} measured on fewer than half of the devices, down to {} of {}: do "
+            "devices name {} alike? What the others take is estimated",
+            rare.size(), core::counted(fleet.benchmarks(), "benchmark"),
+            examples(fleet.benchmark_names, rare), rare.size() == 1 ? "was" : "were",
+            core::grouped(fewest), core::grouped(fleet.devices()),
+            rare.size() == 1 ? "it" : "them"));
 }
 
 /// A name without blanks, in lower case.
@@ -318,6 +339,7 @@ std::vector<std::string> doubts_about(const Fleet& fleet) {
     latencies.doubt_cells(doubts);
     latencies.doubt_magnitude(doubts);
     doubt_constant_benchmarks(fleet, doubts);
+    doubt_rare_benchmarks(fleet, doubts);
     doubt_alike(fleet.device_ids, "device id", doubts);
     doubt_alike(fleet.benchmark_names, "benchmark name", doubts);
     doubt_rounded_names(fleet, doubts);

@@ -60,6 +60,20 @@ const FormatRow& row_for(const std::string& name, std::string_view beginning,
                                       shown(beginning.substr(0, beginning.find('\n')))));
 }
 
+/// "fewest have benchmark 'resnt20': 3 of 200 devices".
+std::string rarest_benchmark(const Fleet& fleet) {
+    std::size_t rarest = 0;
+    std::size_t fewest = fleet.devices() + 1;
+    for (std::size_t b = 0; b < fleet.benchmarks(); ++b) {
+        const std::size_t devices = measured_latencies(fleet, b).size();
+        if (devices >= fewest) continue;
+        fewest = devices;
+        rarest = b;
+    }
+    return fmt::format("fewest have benchmark {}: {} of {}", shown(fleet.benchmark_names[rarest]),
+                       core::grouped(fewest), core::counted(fleet.devices(), "device"));
+}
+
 /// One import of one or more files.
 class Import {
   public:
@@ -219,8 +233,12 @@ void Import::check_units(const Fleet& fleet) const {
 
 void Import::fill_report(const Fleet& fleet) {
     report_.runs = samples_.runs();
-    report_.missing = std::count_if(fleet.latency_ms.begin(), fleet.latency_ms.end(),
-                                    [](double value) { return std::isnan(value); });
+    report_.missing = static_cast<std::int64_t>(missing_latencies(fleet));
+    if (report_.missing > 0)
+        report_.remarks.push_back(fmt::format(
+            "{}: {} of {} latencies are missing; {}", request_.source,
+            core::grouped(report_.missing), core::grouped(fleet.latency_ms.size()),
+            rarest_benchmark(fleet)));
     for (const BadLines::Kind& kind : rejected_.kinds()) {
         RejectedRows rows{.reason = kind.reason, .count = kind.count};
         for (const BadLines::Place& place : kind.first)

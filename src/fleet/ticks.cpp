@@ -116,18 +116,11 @@ double common_step(std::span<const double> values) {
     return 0.0;
 }
 
-std::vector<double> column_of(const Fleet& fleet, std::size_t benchmark) {
-    std::vector<double> column(fleet.devices());
-    for (std::size_t i = 0; i < column.size(); ++i)
-        column[i] = fleet.latency_ms[i * fleet.benchmarks() + benchmark];
-    return column;
-}
-
 /// [benchmark] tick ÷ median.
 std::vector<double> relative_ticks(const Fleet& fleet, const std::vector<double>& ticks) {
     std::vector<double> relative(ticks.size(), 0.0);
     for (std::size_t b = 0; b < ticks.size(); ++b)
-        if (ticks[b] > 0.0) relative[b] = ticks[b] / core::median(column_of(fleet, b));
+        if (ticks[b] > 0.0) relative[b] = ticks[b] / core::median(measured_latencies(fleet, b));
     return relative;
 }
 
@@ -159,7 +152,9 @@ std::vector<double> shown_ticks(const Fleet& fleet) {
     std::vector<double> together;
     std::vector<std::size_t> few_values;
     for (std::size_t b = 0; b < ticks.size(); ++b) {
-        const std::vector<double> values = shared_values(column_of(fleet, b));
+        std::vector<double> column = measured_latencies(fleet, b);
+        if (column.size() < fewest_devices) continue;
+        const std::vector<double> values = shared_values(std::move(column));
         if (values.size() < 2) continue; // one value has any step
         if (values.size() >= enough_values) ticks[b] = common_step(values);
         if (ticks[b] > 0.0) continue;
@@ -196,13 +191,13 @@ double share_of_multiples(std::span<const double> values, double step) {
 int steps_apart(const Fleet& fleet, double tick) {
     constexpr std::size_t fewest_values = 4; // devices of two groups may be two steps apart
     constexpr int most_runs = 10;
+    const std::size_t measured = fleet.latency_ms.size() - missing_latencies(fleet);
     for (int k = most_runs; k > 1; --k) {
         const double step = k * tick;
         std::vector<double> multiples;
         for (const double value : fleet.latency_ms)
             if (is_multiple(value, step)) multiples.push_back(value);
-        const double share =
-            static_cast<double>(multiples.size()) / static_cast<double>(fleet.latency_ms.size());
+        const double share = static_cast<double>(multiples.size()) / static_cast<double>(measured);
         if (share >= 0.5 * (1.0 + 1.0 / k) &&
             levels_of(std::move(multiples)).size() >= fewest_values)
             return k;
@@ -219,7 +214,8 @@ std::vector<double> latency_ticks(const Fleet& fleet) {
     if (tick == 0.0) return ticks;
     const double step = tick * steps_apart(fleet, tick);
     for (std::size_t b = 0; b < ticks.size(); ++b)
-        if (share_of_multiples(column_of(fleet, b), tick) >= share_on_ticks) ticks[b] = step;
+        if (share_of_multiples(measured_latencies(fleet, b), tick) >= share_on_ticks)
+            ticks[b] = step;
     return ticks;
 }
 

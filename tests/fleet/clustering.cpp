@@ -172,6 +172,72 @@ TEST_CASE("representatives are the devices nearest to the centre, the nearest fi
     CHECK(cluster_devices(fleet, parameters).representatives[0].size() == 9);
 }
 
+TEST_CASE("signatures of a fleet that lacks latencies are relative to what was measured") {
+    Fleet fleet = standard_fleet();
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    const auto before = latency_signatures(fleet, SignatureMetric::level);
+    fleet.latency_ms[2 * 102] = nan; // the slowest device is beyond the median, as is this one
+    fleet.latency_ms[2 * 50] = nan;
+    const auto level = latency_signatures(fleet, SignatureMetric::level);
+    CHECK(std::isnan(level[2 * 102]));
+    CHECK(level[2 * 102 + 1] == before[2 * 102 + 1]);
+    CHECK(level[0] == Approx(before[0]).margin(0.003));
+    const auto shape = latency_signatures(fleet, SignatureMetric::shape);
+    CHECK(shape[2 * 102 + 1] == 0.0); // relative to itself
+}
+
+TEST_CASE(
+    "representatives are among the quarter of a cluster that was measured on most benchmarks") {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    Fleet fleet = grouped_fleet({{40, {1.0, 1.0, 1.0, 1.0}}}, 0.003);
+    const Clustering full = cluster_devices(fleet, {});
+    REQUIRE(full.clusters() == 1);
+    // 30 devices are left with one benchmark; their estimates make them typical.
+    for (std::size_t i = 0; i < 30; ++i)
+        for (std::size_t b = 0; b < 4; ++b)
+            if (b != i % 4) fleet.latency_ms[4 * i + b] = nan;
+    ClusteringParameters parameters;
+    parameters.eps = 0.1;
+    const auto three = cluster_devices(fleet, parameters).representatives[0];
+    CHECK(three.size() == 3);
+    for (const std::int32_t device : three)
+        CHECK(device >= 30);
+    // Where more are wanted, the others join in.
+    parameters.representatives = 20;
+    const auto many = cluster_devices(fleet, parameters).representatives[0];
+    CHECK(many.size() == 20);
+    // A lone device of all benchmarks that lies at the edge is no better than the next of a
+    // quarter.
+    for (std::size_t i = 30; i < 39; ++i)
+        fleet.latency_ms[4 * i] = nan;
+    for (std::size_t b = 0; b < 4; ++b)
+        fleet.latency_ms[4 * 39 + b] *= 1.05;
+    parameters.representatives = 3;
+    const auto inner = cluster_devices(fleet, parameters).representatives[0];
+    CHECK(inner.size() == 3);
+    for (const std::int32_t device : inner) {
+        CHECK(device >= 30);
+        CHECK(device != 39);
+    }
+}
+
+TEST_CASE("devices of a fleet in two halves that share no benchmark get clusters and ratios") {
+    Fleet fleet = grouped_fleet({{60, {1.0, 1.0}}, {40, {1.3, 1.3}}}, 0.003);
+    for (std::size_t i = 0; i < 100; ++i)
+        fleet.latency_ms[2 * i + i % 2] = std::numeric_limits<double>::quiet_NaN();
+    const Clustering clustering = cluster_devices(fleet, {});
+    CHECK(std::none_of(clustering.assigned_cluster.begin(), clustering.assigned_cluster.end(),
+                       [](std::int32_t cluster) { return cluster < 0; }));
+    REQUIRE(clustering.clusters() >= 2);
+    for (std::size_t slow = 60; slow < 100; ++slow)
+        CHECK(std::count(clustering.assigned_cluster.begin(),
+                         clustering.assigned_cluster.begin() + 60,
+                         clustering.assigned_cluster[slow]) == 0);
+    for (const double ratio : clustering.device_ratio)
+        CHECK(ratio == Approx(1.0).margin(0.05));
+    check_equal(round_trip(clustering), clustering);
+}
+
 TEST_CASE("identical devices are one cluster, with the smallest automatic eps") {
     const Clustering clustering = cluster_devices(grouped_fleet({{50, {1.0, 1.0, 1.0}}}, 0.0), {});
     CHECK(clustering.eps == smallest_automatic_eps);

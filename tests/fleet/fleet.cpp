@@ -55,7 +55,10 @@ TEST_CASE("a fleet that breaks a rule is refused with place and value") {
         {[](Fleet& f) { f.benchmark_names[1] = "resnet"; }, "'resnet' occurs twice"},
         {[](Fleet& f) { f.sku.clear(); }, "sku"},
         {[](Fleet& f) { f.latency_ms[3] = 0.0; }, "device 'b' on 'bert' is 0"},
-        {[](Fleet& f) { f.latency_ms[3] = unknown; }, "nan"},
+        {[](Fleet& f) { f.latency_ms[2] = f.latency_ms[3] = unknown; }, "device 'b' has no"},
+        {[](Fleet& f) { f.latency_ms[1] = f.latency_ms[3] = f.latency_ms[5] = unknown; },
+         "benchmark 'bert' has no"},
+        {[](Fleet& f) { f.latency_ms.assign(6, unknown); }, "has no latency"},
         {[](Fleet& f) { f.latency_ms[3] = infinity; }, "inf"},
         {[](Fleet& f) { f.latency_ms[3] = 1e300; }, "in milliseconds"},
         {[](Fleet& f) { f.latency_ms.pop_back(); }, "5 latencies"},
@@ -99,6 +102,18 @@ TEST_CASE("a fleet survives a round trip, with and without attributes and genome
     fleet.benchmark_genomes.clear();
     CHECK(round_trip(fleet).attributes.empty());
     CHECK(round_trip(fleet).benchmark_genomes.empty());
+}
+
+TEST_CASE("a latency that is missing stays so in a file, and no other is changed") {
+    Fleet fleet = small_fleet();
+    CHECK(missing_latencies(fleet) == 0);
+    CHECK(measured_latencies(fleet, 1) == std::vector<double>{2.0, 2.2, 1.8});
+    fleet.latency_ms[3] = fleet.latency_ms[4] = unknown;
+    const Fleet read = round_trip(fleet);
+    CHECK(missing_latencies(read) == 2);
+    CHECK(measured_latencies(read, 0) == std::vector<double>{1.0, 1.1});
+    CHECK(measured_latencies(read, 1) == std::vector<double>{2.0, 1.8});
+    CHECK(std::isnan(read.latency_ms[3]));
 }
 
 TEST_CASE("a file that is no fleet is a DataError that names it") {

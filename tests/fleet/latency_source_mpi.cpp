@@ -277,6 +277,18 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
         CHECK_NOTHROW(fleet::check_fleet(*made, "recorded"));
     }
 
+    auto more = parameters;
+    more.benchmarks = static_cast<std::int64_t>(genomes.size());
+    const auto with_missing =
+        fleet::make_latency_source(more, prunable, world.communicator)->fleet(world.job);
+    if (world.communicator.is_root()) {
+        CHECK(with_missing->benchmarks() == genomes.size());
+        CHECK(with_missing->benchmark_names[1] == "candidate-2"); // rather than 1, which d2 lacks
+        CHECK(with_missing->benchmark_genomes.back() == genomes[genomes.size() - 1]);
+        CHECK(fleet::missing_latencies(*with_missing) == genomes.size() / 2);
+        CHECK_NOTHROW(fleet::check_fleet(*with_missing, "recorded"));
+    }
+
     const std::vector<network::Genome> some{genomes[3], prunable.space.smallest(), genomes[4]};
     const auto measured = source->latencies_ms({some, devices, 1}, world.job);
     REQUIRE(measured.has_value());

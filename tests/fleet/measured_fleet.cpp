@@ -85,11 +85,12 @@ TEST_CASE("A fleet that hdap did not measure is told from one that it did", "[me
 TEST_CASE("Broken measured fleets are refused", "[measured_fleet]") {
     const auto refused = [](const std::function<void(MeasuredFleet&)>& break_it,
                             const std::string& message) {
-        MeasuredFleet measured = measured_fleet({"a"});
+        MeasuredFleet measured = measured_fleet({"a", "b"});
         break_it(measured);
         CHECK_THROWS_WITH(read_measured_fleet(written(measured)), Contains(message));
     };
     refused([](auto& m) { m.round_latency_ms[5] = -1.0; }, "/rounds/latency_ms holds -1");
+    refused([](auto& m) { m.fleet.latency_ms[0] = std::nan(""); }, "/latency_ms lacks latencies");
     refused([](auto& m) { m.fleet.benchmark_genomes.clear(); }, "lacks /benchmark_genomes");
     refused([](auto& m) { m.parameters.runs = 0; }, "fleet.h5: runs is 0");
     refused([](auto& m) { m.conditions.clear(); }, "/measurement/host");

@@ -80,6 +80,24 @@ TEST_CASE("what is odd about a fleet is told with names and the likely unit") {
                  cell(f, i, 0) = 2.0;
          },
          "all 40 devices have the same latency on 1 of 4 benchmarks ('small')"},
+        {[](Fleet& f) {
+             for (std::size_t i = 0; i < 40; ++i)
+                 cell(f, i, 0) = i % 2 == 0 ? std::nan("") : 2.0;
+         },
+         "all devices that were measured have the same latency on 1 of 4 benchmarks ('small')"},
+        {[](Fleet& f) {
+             for (std::size_t i = 0; i < 21; ++i)
+                 cell(f, i, 2) = std::nan("");
+         },
+         "1 of 4 benchmarks ('large') was measured on fewer than half of the devices, down to 19 "
+         "of "
+         "40"},
+        {[](Fleet& f) {
+             for (std::size_t b = 1; b < 4; ++b)
+                 cell(f, 3, b) = std::nan("");
+             cell(f, 3, 0) *= 1000.0;
+         },
+         "are they in microseconds"},
         {[](Fleet& f) { f.device_ids[4] = "NX-5"; }, "1 device id differs"},
         {[](Fleet& f) { f.device_ids[4] = "nx -5"; }, "('nx -5' and 'nx-5')"},
         {[](Fleet& f) {

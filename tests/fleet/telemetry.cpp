@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <span>
 #include <sstream>
 
@@ -39,22 +40,6 @@ ImportRequest rejecting(const std::string& limit) {
     ImportRequest request;
     request.rejected = parse_reject_limit(limit);
     return request;
-}
-
-/// The devices of `fleet` that have all its benchmarks.
-Fleet with_all_benchmarks(const Fleet& fleet) {
-    Fleet full;
-    full.sku = fleet.sku;
-    full.benchmark_names = fleet.benchmark_names;
-    for (std::size_t i = 0; i < fleet.devices(); ++i) {
-        const auto row =
-            std::span(fleet.latency_ms).subspan(i * fleet.benchmarks(), fleet.benchmarks());
-        if (std::any_of(row.begin(), row.end(), [](double value) { return std::isnan(value); }))
-            continue;
-        full.device_ids.push_back(fleet.device_ids[i]);
-        full.latency_ms.insert(full.latency_ms.end(), row.begin(), row.end());
-    }
-    return full;
 }
 
 } // namespace
@@ -263,6 +248,21 @@ TEST_CASE("latencies are medians over runs, whatever the order of columns and ro
     CHECK(fleet.latency_ms == std::vector<double>{2.0, 4.0, 3.75, 7.0});
 }
 
+TEST_CASE("devices that lack a benchmark are kept, and what is missing is counted") {
+    ImportReport report;
+    const Fleet fleet =
+        parsed(header + "a,r,0,1\na,s,0,2\nb,r,0,1\nc,s,0,3\nc,r,0,4\n", {}, &report);
+    CHECK(fleet.device_ids == std::vector<std::string>{"a", "b", "c"});
+    CHECK(measured_latencies(fleet, 0) == std::vector<double>{1.0, 1.0, 4.0});
+    CHECK(measured_latencies(fleet, 1) == std::vector<double>{2.0, 3.0});
+    CHECK(std::isnan(fleet.latency_ms[3]));
+    CHECK(report.runs == 5);
+    CHECK(report.missing == 1);
+    REQUIRE(report.remarks.size() == 1);
+    CHECK_THAT(report.remarks[0], Catch::Contains("1 of 6 latencies are missing") &&
+                                      Catch::Contains("fewest have benchmark 's': 2 of 3 devices"));
+}
+
 TEST_CASE("benchmarks are those that are selected, in that order") {
     const std::string text = header + "a,r,0,1\na,s,0,2\nc,s,0,3\nc,r,0,4\n";
     ImportReport report;
@@ -295,19 +295,76 @@ TEST_CASE("a file that cannot be read is a DataError that names it") {
     CHECK(import(folder / "one.csv").latency_ms == std::vector<double>{1.25});
 }
 
-TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
+namespace {
+
+/// The GPUs of a supercomputer, if they are there.
+std::optional<std::filesystem::path> shared_fleet() {
     const char* const shared = std::getenv("HDAP_SHARED_DATA");
     const std::filesystem::path path =
         std::filesystem::path(shared == nullptr ? "" : shared) / "fleets" / "frontera-rtx5000.csv";
-    if (shared == nullptr || !std::filesystem::exists(path)) {
+    if (shared == nullptr || !std::filesystem::exists(path)) return std::nullopt;
+    return path;
+}
+
+/// The devices that were measured on all benchmarks.
+Fleet fully_measured(const Fleet& all) {
+    Fleet fleet;
+    fleet.sku = all.sku;
+    fleet.benchmark_names = all.benchmark_names;
+    for (std::size_t i = 0; i < all.devices(); ++i) {
+        const auto row = std::span(all.latency_ms).subspan(i * all.benchmarks(), all.benchmarks());
+        if (std::any_of(row.begin(), row.end(), [](double value) { return std::isnan(value); }))
+            continue;
+        fleet.device_ids.push_back(all.device_ids[i]);
+        fleet.latency_ms.insert(fleet.latency_ms.end(), row.begin(), row.end());
+    }
+    return fleet;
+}
+
+} // namespace
+
+TEST_CASE("all 296 GPUs of a SKU are clustered, though a quarter lacks a benchmark") {
+    const auto path = shared_fleet();
+    if (!path) {
+        WARN("skipped: HDAP_SHARED_DATA names no folder with fleets/frontera-rtx5000.csv");
+        return;
+    }
+    ImportRequest request;
+    request.source = *path;
+    request.sku = "quadro-rtx-5000";
+    ImportReport report;
+    const Fleet fleet = import_telemetry(request, &report);
+    CHECK(fleet.devices() == 296);
+    CHECK(fleet.benchmarks() == 3);
+    CHECK(report.missing == 68);
+    REQUIRE(report.remarks.size() == 1);
+    CHECK_THAT(report.remarks[0], Catch::Contains("'pagerank': 248 of 296 devices"));
+    const Clustering clustering = cluster_devices(fleet, {});
+    CHECK(clustering.clusters() >= 2);
+    CHECK(clustering.clusters() <= 6);
+    CHECK(clustering.cluster_weight[0] > 0.75);
+    for (const auto& devices : clustering.representatives)
+        for (const std::int32_t device : devices)
+            CHECK(std::none_of(fleet.latency_ms.begin() + 3 * device,
+                               fleet.latency_ms.begin() + 3 * device + 3,
+                               [](double value) { return std::isnan(value); }));
+}
+
+TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
+    const auto path = shared_fleet();
+    if (!path) {
         WARN("skipped: HDAP_SHARED_DATA names no folder with fleets/frontera-rtx5000.csv");
         return;
     }
     ImportRequest request = only({"resnet50_train_iter", "bert_train_iter"});
-    request.source = path;
+    request.source = *path;
     request.sku = "quadro-rtx-5000";
-    const Fleet fleet = with_all_benchmarks(import_telemetry(request));
-    CHECK(fleet.devices() == 276);
+    ImportReport report;
+    const Fleet all = import_telemetry(request, &report);
+    CHECK(all.devices() == 296);
+    CHECK(report.missing == 20);
+    const Fleet fleet = fully_measured(all);
+    REQUIRE(fleet.devices() == 276);
     ClusteringParameters parameters;
     parameters.eps = 0.01;
     parameters.min_points = 4;

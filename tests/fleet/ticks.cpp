@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -141,6 +142,26 @@ TEST_CASE(
     CHECK(std::abs(sum) < 0.01 * 0.5 * static_cast<double>(spread.size()));
     CHECK(spread == spread_over_ticks(fleet, ticks));
     CHECK(spread_over_ticks(one_benchmark({0.01, 0.5}), {1.0}) == std::vector<double>{0.01, 0.5});
+}
+
+TEST_CASE("what is missing neither shows nor hides a timer's steps, and is not spread over them") {
+    Fleet fleet = timed_fleet(0.1);
+    for (std::size_t i = 0; i < fleet.latency_ms.size(); i += 5)
+        fleet.latency_ms[i] = std::numeric_limits<double>::quiet_NaN();
+    for (std::size_t i = 5; i < fleet.devices(); ++i) // 5 devices are too few
+        fleet.latency_ms[8 * i + 7] = std::numeric_limits<double>::quiet_NaN();
+    const std::vector<double> ticks = latency_ticks(fleet);
+    for (std::size_t b = 0; b < 7; ++b)
+        CHECK(ticks[b] == Approx(0.1));
+    const std::vector<double> spread = spread_over_ticks(fleet, ticks);
+    for (std::size_t i = 0; i < spread.size(); ++i)
+        CHECK(std::isnan(spread[i]) == std::isnan(fleet.latency_ms[i]));
+    CHECK(std::isfinite(tick_distance(fleet, ticks, SignatureMetric::level)));
+    CHECK(finds_groups(cluster_devices(fleet, {})));
+    const Fleet exact = timed_fleet(0.0);
+    fleet.latency_ms = exact.latency_ms;
+    fleet.latency_ms[3] = std::numeric_limits<double>::quiet_NaN();
+    CHECK(latency_ticks(fleet) == std::vector<double>(8, 0.0));
 }
 
 TEST_CASE("the distance of equal devices is that of half a tick squared per benchmark") {

@@ -69,11 +69,12 @@ struct Clustering {
     /// [cluster] share of the assigned devices, or equal shares; sums to 1.
     std::vector<double> cluster_weight;
     /// [device] its latency ÷ that of its assigned cluster's representatives, geometric means over
-    /// benchmarks and representatives; 0 for a dropped device.
+    /// benchmarks, those estimated among them, and representatives; 0 for a dropped device.
     std::vector<double> device_ratio;
     std::vector<double> cluster_mean_ratio; ///< [cluster] mean device_ratio of assigned devices
     /// [cluster] the devices nearest to the mean signature of the cluster's own devices, nearest
-    /// first.
+    /// first, among the quarter of them that were measured on most benchmarks (at least as many as
+    /// are wanted, and all that were measured on as many as the last of these).
     std::vector<std::vector<std::int32_t>> representatives;
     double eps = 0.0;            ///< the radius used
     std::int64_t min_points = 0; ///< the number used
@@ -87,13 +88,15 @@ struct Clustering {
     [[nodiscard]] std::size_t clusters() const noexcept { return cluster_weight.size(); }
 };
 
-/// The latency signatures that `metric` compares, [device][benchmark], row-major.
-/// Complexity: O(devices · benchmarks).
+/// The latency signatures that `metric` compares, [device][benchmark], row-major; not a number
+/// where a latency is missing, medians and means over the others. Complexity: O(devices ·
+/// benchmarks).
 std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric);
 
 /// Clusters the devices of a fleet with DBSCAN on their latency signatures (see dbscan.hpp for the
 /// rules that make the result unique). Latencies that come in steps are spread over them first
-/// (spread_over_ticks), for DBSCAN alone. Uses OpenMP; the result does not depend on the threads.
+/// (spread_over_ticks), for DBSCAN alone. What is missing is estimated (completed_latencies). Uses
+/// OpenMP; the result does not depend on the threads.
 /// Throws ConfigError for eps < 0 or above 1000, min_points < 0, representatives < 1; DataError
 /// when the fleet is invalid (check_fleet). Complexity: O(n log n) typically, O(n · benchmarks)
 /// memory.

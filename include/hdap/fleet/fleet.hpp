@@ -66,7 +66,8 @@ struct Fleet {
     std::string sku;
     std::vector<std::string> device_ids;      ///< unique
     std::vector<std::string> benchmark_names; ///< unique
-    std::vector<double> latency_ms;           ///< [device][benchmark], row-major
+    /// [device][benchmark], row-major; not a number where a device was not measured on a benchmark.
+    std::vector<double> latency_ms;
     /// [benchmark] the channels that are kept; empty where hdap does not know them.
     std::vector<network::Genome> benchmark_genomes;
     std::vector<DeviceAttribute> attributes; ///< names are unique
@@ -82,10 +83,17 @@ struct Fleet {
 bool is_name(const std::string& text);
 
 /// Throws DataError when `fleet` breaks a rule: at least one device and one benchmark, names that
-/// is_name accepts and that are unique, sizes that fit, latencies finite and in range, attributes
-/// finite or not a number, genomes of one length that keep at least one channel. The message begins
-/// with `where`. Complexity: O(devices · (benchmarks + attributes + log devices)).
+/// is_name accepts and that are unique, sizes that fit, latencies in range or not a number, at
+/// least one of every device and one on every benchmark, attributes finite or not a number, genomes
+/// of one length that keep at least one channel. The message begins with `where`. Complexity:
+/// O(devices · (benchmarks + attributes + log devices)).
 void check_fleet(const Fleet& fleet, const std::string& where);
+
+/// How many latencies were not measured.
+std::size_t missing_latencies(const Fleet& fleet);
+
+/// The latencies of `benchmark` in ms, of the devices that were measured on it, in their order.
+std::vector<double> measured_latencies(const Fleet& fleet, std::size_t benchmark);
 
 /// Writes /device_id, /benchmark (strings), /latency_ms (float64 [device, benchmark]),
 /// /attributes/<name> (float64 [device], with its `unit`), where they are known /benchmark_genomes

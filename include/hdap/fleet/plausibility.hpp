@@ -20,6 +20,7 @@ bool is_rounded_number(const std::string& name);
 /// - single latencies a hundred times off what their device and benchmark take otherwise;
 /// - medians below 0.02 ms or above a minute throughout;
 /// - benchmarks on which ten or more devices have one latency;
+/// - benchmarks that fewer than half of the devices were measured on;
 /// - names that differ by blanks or by the case of letters only, rounded numbers, names that are
 ///   not in UTF-8.
 ///

@@ -9,11 +9,12 @@
 namespace hdap::fleet {
 
 /// [benchmark] the step in ms in which latencies come, because a timer or whoever wrote them
-/// rounded them; 0 where none is seen. A step is seen when at least 10 devices share at most half
-/// as many values, 95 % of the devices have multiples of it, and most neighbours among the values
-/// are one step apart; benchmarks that show too few values are looked at together. Means of k runs
-/// have steps of a k-th, which count where runs differ: where more latencies than not are multiples
-/// of the timer's own step, that one does. Complexity: O(benchmarks · devices · log devices).
+/// rounded them; 0 where none is seen. A step is seen when at least 10 devices that were measured
+/// share at most half as many values, 95 % of the devices have multiples of it, and most neighbours
+/// among the values are one step apart; benchmarks that show too few values are looked at together.
+/// Means of k runs have steps of a k-th, which count where runs differ: where more latencies than
+/// not are multiples of the timer's own step, that one does. Complexity: O(benchmarks · devices ·
+/// log devices).
 std::vector<double> latency_ticks(const Fleet& fleet);
 
 /// How far apart, in log latency, the signatures of two devices of the same exact latencies are
@@ -23,8 +24,9 @@ std::vector<double> latency_ticks(const Fleet& fleet);
 double tick_distance(const Fleet& fleet, const std::vector<double>& ticks, SignatureMetric metric);
 
 /// The latencies of `fleet`, [device][benchmark], each moved to a random place within half a tick
-/// of it. A step has no neighbours nearer than the next step, so distances between devices say
-/// nothing of how dense they lie; spread, they do. The same fleet gives the same bits.
+/// of it; those that are missing stay so. A step has no neighbours nearer than the next step, so
+/// distances between devices say nothing of how dense they lie; spread, they do. The same fleet
+/// gives the same bits.
 std::vector<double> spread_over_ticks(const Fleet& fleet, const std::vector<double>& ticks);
 
 /// "latencies come in steps of 0.1 ms, 1.1 % to 4.2 % of a benchmark's median", or nothing where

@@ -69,14 +69,19 @@ class RecordedSource final : public LatencySource {
     std::string identity_;
 };
 
-/// The genomes that were measured on all devices, the unpruned one first, as many as wanted.
+/// The genomes that were measured on most devices, on half of them at least, and of those on as
+/// many devices the first ones; as many as wanted. The unpruned one, which all devices have, comes
+/// first.
 std::vector<std::size_t> RecordedSource::benchmark_genomes() const {
     std::vector<std::size_t> devices(table_.genomes.size(), 0);
     for (const std::uint32_t genome : table_.genome)
         ++devices[genome];
     std::vector<std::size_t> chosen;
     for (std::size_t i = 0; i < devices.size(); ++i)
-        if (devices[i] == table_.devices() && std::ssize(chosen) < benchmarks_) chosen.push_back(i);
+        if (2 * devices[i] >= table_.devices()) chosen.push_back(i);
+    std::stable_sort(chosen.begin(), chosen.end(),
+                     [&](std::size_t a, std::size_t b) { return devices[a] > devices[b]; });
+    chosen.resize(std::min(chosen.size(), static_cast<std::size_t>(benchmarks_)));
     return chosen;
 }
 

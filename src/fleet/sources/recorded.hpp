@@ -9,7 +9,7 @@ namespace hdap::fleet {
 
 /// The devices of a table of latencies that somebody has measured (RecordedTable). Nothing else can
 /// be measured, and nobody knows latencies without noise. Benchmark networks are the first
-/// candidates that were measured on all devices.
+/// candidates that were measured on most devices.
 std::unique_ptr<LatencySource> make_recorded_source(const LatencySourceParameters& parameters,
                                                     const network::Prunable& prunable,
                                                     const parallel::Communicator& communicator);

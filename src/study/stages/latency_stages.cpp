@@ -107,14 +107,20 @@ bool make_fleet(StudyRun& run) {
         run.job.log.info(fmt::format("fleet: {} ({}), each measured on {}",
                                      core::counted(devices->devices(), "device"), devices->sku,
                                      core::counted(devices->benchmarks(), "benchmark network")));
+        const std::size_t missing = fleet::missing_latencies(*devices);
+        if (missing > 0)
+            run.job.log.info(fmt::format("{} of {} latencies of the fleet are missing; clusters "
+                                         "are found with estimates in their place",
+                                         core::grouped(missing),
+                                         core::grouped(devices->latency_ms.size())));
         for (const std::string& doubt : fleet::doubts_about(*devices))
             run.job.log.warning(doubt);
         if (run.settings().fleet.fleet_file.empty() &&
             static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
             run.job.log.warning(fmt::format(
-                "only {} of {} benchmark networks (fleet.benchmarks) were measured on every "
-                "device, so that devices are told apart by few latencies; measure the same "
-                "candidates on all of them",
+                "only {} of {} benchmark networks (fleet.benchmarks) were measured on half of the "
+                "devices or more, so that devices are told apart by few latencies; measure the "
+                "same candidates on all of them",
                 devices->benchmarks(), run.settings().fleet.benchmarks));
     });
     return true;

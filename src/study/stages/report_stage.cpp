@@ -307,10 +307,12 @@ class ReportBuilder {
         const fleet::Fleet& devices = fleet_.devices;
         const std::size_t b = devices.benchmarks();
         const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
-        for (const std::size_t i : spread_indices(devices.devices(), most_points))
+        for (const std::size_t i : spread_indices(devices.devices(), most_points)) {
+            if (std::isnan(signatures[i * b]) || std::isnan(signatures[i * b + b - 1])) continue;
             report_.device_points.push_back({.x = std::exp(signatures[i * b]),
                                              .y = std::exp(signatures[i * b + b - 1]),
                                              .cluster = fleet_.clustering.cluster_of_device[i]});
+        }
         report_.device_axis_names = {devices.benchmark_names.front(),
                                      devices.benchmark_names.back()};
     }
