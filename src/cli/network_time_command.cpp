@@ -66,8 +66,8 @@ std::string csv_of(const TimeOptions& options, std::span<const double> rounds) {
 void print_latencies(const TimeOptions& options, const fleet::RoundLatencies& rounds) {
     const std::vector<double> latencies =
         fleet::latency_estimates(rounds, options.networks.size(), options.parameters.quantile);
-    const auto reliability = fleet::split_half_reliability(rounds, options.networks.size(),
-                                                           options.parameters.quantile);
+    const auto reliability =
+        fleet::split_half_reliability(rounds, options.networks.size(), options.parameters.quantile);
     if (!options.quiet)
         std::printf("differences below %.2g %% are not known to be any\n",
                     100.0 * reliability.resolution());

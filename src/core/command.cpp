@@ -123,13 +123,17 @@ std::string shell_word(const std::string& text) {
     return result + "'";
 }
 
+std::string with_text(std::string command, const std::string& placeholder,
+                      const std::string& text) {
+    for (std::size_t at = command.find(placeholder); at != std::string::npos;
+         at = command.find(placeholder, at + text.size()))
+        command.replace(at, placeholder.size(), text);
+    return command;
+}
+
 std::string with_word(std::string command, const std::string& placeholder,
                       const std::string& value) {
-    const std::string word = shell_word(value);
-    for (std::size_t at = command.find(placeholder); at != std::string::npos;
-         at = command.find(placeholder, at + word.size()))
-        command.replace(at, placeholder.size(), word);
-    return command;
+    return with_text(std::move(command), placeholder, shell_word(value));
 }
 
 std::string last_line(const std::string& text) {

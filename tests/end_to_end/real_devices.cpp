@@ -1,6 +1,5 @@
 // Fleets of real devices: a program of the user's, or the user, measures candidates on them.
 #include "end_to_end/tiny_study.hpp"
-#include "support/environment.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -25,28 +24,31 @@ std::string telemetry() {
 }
 
 /// A device that takes as long as the candidate's file is large.
-const std::string stand_in = "size=$(wc -c <\"$2\"); case $1 in unit-0|unit-3|unit-6|unit-9) f=14;; "
-                             "*) f=10;; esac; echo \"latency: $((size * f)) ns\"\n";
+const std::string stand_in =
+    "size=$(wc -c <\"$2\"); case $1 in unit-0|unit-3|unit-6|unit-9) f=14;; "
+    "*) f=10;; esac; echo \"latency: $((size * f)) ns\"\n";
 
 /// A study of these devices, each of which is `device`, a script that gets its name and a file.
 class RealStudy {
   public:
-    RealStudy(const std::string& source, const std::string& device) {
+    RealStudy(const std::string& source, const std::string& device,
+              const std::string& files = "{network}") {
         std::ofstream(study_ / "telemetry.csv") << telemetry();
         std::ofstream(study_ / "device.sh") << device;
         std::ofstream(study_ / "real.toml")
             << "[study]\nname = \"real\"\nseed = 3\n[fleet]\nsource = \"" << source
             << "\"\nfile = \"fleet.h5\"\nbatch = 1\n"
-            << (source == "command" ? "[latency]\ncommand = \"sh " +
-                                          (study_ / "device.sh").string() +
-                                          " {device} {network}\"\nretries = 0\n"
-                                    : "")
+            << (source == "command"
+                    ? "[latency]\ncommand = \"sh " + (study_ / "device.sh").string() +
+                          " {device} " + files + "\"\nretries = 0\n"
+                    : "")
             << "[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n"
                "[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 2\n"
                "[profile]\ncandidates = 30\n[search]\npopulation = 8\ngenerations = 3\n"
                "objectives = [\"latency.mean\", \"flops\"]\n";
-        const Outcome imported = study_.call({.ranks = 0}, {"fleet", "import", path("telemetry.csv"),
-                                                            path("fleet.h5"), "--sku", "board"});
+        const Outcome imported =
+            study_.call({.ranks = 0}, {"fleet", "import", path("telemetry.csv"), path("fleet.h5"),
+                                       "--sku", "board"});
         INFO(imported.errors);
         REQUIRE(imported.exit_code == 0);
     }
@@ -111,10 +113,29 @@ TEST_CASE("a command measures every candidate once on every representative, to t
     CHECK(text_of(study.path("stopped/front.csv")) == text_of(study.path("one/front.csv")));
 }
 
+TEST_CASE("a call that measures several candidates brings the same as one for each, and when it "
+          "fails they are measured one by one") {
+    const RealStudy single("command", stand_in);
+    CHECK(single.run("run").exit_code == 0);
+    const RealStudy several(
+        "command",
+        "d=$1; shift; test $# -gt 1 && test $d = unit-0 && exit 1\n"
+        "case $d in unit-0|unit-3|unit-6|unit-9) f=14;; *) f=10;; esac\n"
+        "echo benchmark,latency_ns\n"
+        "for n; do echo \"$(basename \"$n\"),$(($(wc -c <\"$n\") * f))\"; done\n",
+        "{networks}");
+    const Outcome outcome = several.run("run");
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK(several.lines("run").size() == asked);
+    CHECK(text_of(several.path("run/front.csv")) == text_of(single.path("run/front.csv")));
+}
+
 TEST_CASE("a device that does not answer is given up and named, and measured when it is back") {
-    const RealStudy study("command", "test -f \"$(dirname \"$0\")/back\" || case $1 in unit-0|unit-3|"
-                                     "unit-6|unit-9) echo 'no route to host' >&2; exit 255;; esac\n" +
-                                         stand_in);
+    const RealStudy study("command",
+                          "test -f \"$(dirname \"$0\")/back\" || case $1 in unit-0|unit-3|"
+                          "unit-6|unit-9) echo 'no route to host' >&2; exit 255;; esac\n" +
+                              stand_in);
     const Outcome waiting = study.run("run");
     INFO(waiting.errors);
     CHECK(waiting.exit_code == 76);
@@ -142,22 +163,22 @@ TEST_CASE("a candidate that fails is left out and its output kept, and one that 
     std::size_t without_unit = 0;
     for (const std::string& line : study.lines("run")) {
         if (line.find("did not end within 1 s") != std::string::npos) ++hung;
-        if (line.find("printed '12.5' last; expected a latency with its unit") !=
-            std::string::npos)
+        if (line.find("printed '12.5' last; expected a latency with its unit") != std::string::npos)
             ++without_unit;
     }
     CHECK(hung == 4);
     CHECK(without_unit == 4);
     std::size_t kept = 0;
-    for (const auto& file : std::filesystem::recursive_directory_iterator(
-             study.path("run/measurements/printed")))
+    for (const auto& file :
+         std::filesystem::recursive_directory_iterator(study.path("run/measurements/printed")))
         if (file.is_regular_file() &&
             text_of(file.path()).find("cannot compile") != std::string::npos)
             ++kept;
     CHECK(kept == 4);
 }
 
-TEST_CASE("a recorded study asks for its measurements, waits for them, and goes on when they come") {
+TEST_CASE(
+    "a recorded study asks for its measurements, waits for them, and goes on when they come") {
     const RealStudy study("recorded", stand_in);
     const Outcome waiting = study.run("run");
     CHECK(waiting.exit_code == 76);
@@ -199,6 +220,38 @@ TEST_CASE("a recorded study asks for its measurements, waits for them, and goes 
     const Outcome refused = study.call(foreign);
     CHECK(refused.exit_code == 3);
     CHECK_THAT(refused.errors, Catch::Contains("c-000000000000") && Catch::Contains("'unit-99'"));
+}
+
+TEST_CASE("what a study ended with is measured on its devices and held against the predictions") {
+    const RealStudy study("command", "test -f \"$(dirname \"$0\")/gone\" && test $1 = unit-1 && "
+                                     "exit 255\n" +
+                                         stand_in);
+    CHECK(study.call({"fleet", "verify", study.path("run")}).exit_code == 2);
+    REQUIRE(
+        study.run("run", 0, {"--set", "search.constraints=[\"latency.p95 <= 0.5x\"]"}).exit_code ==
+        0);
+    std::ofstream(study.path("gone")) << "\n";
+    const Outcome partly = study.call({"fleet", "verify", study.path("run")});
+    INFO(partly.errors);
+    CHECK(partly.exit_code == 0);
+    CHECK_THAT(partly.output, Catch::Contains("measured on 12 devices"));
+    CHECK_THAT(text_of(study.path("run/front.csv")), Catch::Contains(",unknown,"));
+    std::filesystem::remove(study.path("gone"));
+    CHECK(study.call({"fleet", "verify", study.path("run")}).exit_code == 0);
+    // Now all devices have measured, and the report knows whether the bound holds on them.
+    CHECK_THAT(text_of(study.path("run/front.csv")),
+               !Catch::Contains(",unknown,") && Catch::Contains(",yes,"));
+    std::istringstream pairs(text_of(study.path("run/verification.csv")));
+    std::string line;
+    std::getline(pairs, line);
+    CHECK(line == "network,device_id,predicted_ms,measured_ms");
+    std::size_t rows = 0;
+    while (std::getline(pairs, line)) {
+        ++rows;
+        CHECK(line.back() != ',');
+    }
+    CHECK(rows % 12 == 0);
+    CHECK(rows >= 24);
 }
 
 TEST_CASE("what real devices cannot have is refused before anything is measured") {

@@ -1,6 +1,5 @@
 #include "hdap/fleet/measurement_log.hpp"
 
-#include "fleet/sources/device_commands.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
@@ -117,18 +116,4 @@ TEST_CASE("a candidate's name tells graph, genome and batch apart, and is the sa
     CHECK(name != candidate_name(wide, genome, 1));
     --genome[0];
     CHECK(name != candidate_name(narrow, genome, 1));
-}
-
-TEST_CASE("a latency is read from the last line that a program prints, with its unit") {
-    for (const char* text : {"", "\n\n", "12.5", "done", "latency: fast ms", "ms", "12,5 ms",
-                             "12.5 mb", "0 ms", "-3 ms", "nan ms", "1e999 ms", "12.5 ms\nbye"})
-        CHECK_THROWS_AS(parse_printed_latency(text), core::DataError);
-    CHECK(parse_printed_latency("12.5 ms").latency_ms == 12.5);
-    CHECK(parse_printed_latency("warming up\nmean latency: 12.5ms\n\n").latency_ms == 12.5);
-    CHECK(parse_printed_latency("1.5e3 us\r\n").latency_ms == 1.5);
-    CHECK(parse_printed_latency("x=0.5 s").latency_ms == 500.0);
-    const CandidateMeasurement table = parse_printed_latency("run,latency_us\n0,1\n1,3\n2,9\n");
-    CHECK(table.latency_ms == 0.003);
-    CHECK(table.runs == 3);
-    CHECK_THROWS_WITH(parse_printed_latency("12.5"), Catch::Contains("'12.5' last"));
 }

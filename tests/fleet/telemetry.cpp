@@ -133,7 +133,8 @@ TEST_CASE("by default one line in a hundred may be unusable, and a file of nothi
     CHECK(report.rejected[0].reason == "latency_ms is no number");
     CHECK(report.rejected[0].first_places == std::vector<std::string>{"fleet.csv:101"});
     CHECK_THROWS_AS(parsed(text + "x,r,0,-\ny,r,0,-\n"), core::DataError);
-    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", rejecting("100%")), Catch::Contains("no measurements"));
+    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", rejecting("100%")),
+                      Catch::Contains("no measurements"));
 }
 
 TEST_CASE("a device whose lines are all unusable is told") {

@@ -31,6 +31,9 @@ CommandOutcome run_job_command(const std::vector<std::string>& command,
 /// `text` as one word of the shell.
 std::string shell_word(const std::string& text);
 
+/// `command` with `text` as it is wherever it has `placeholder`.
+std::string with_text(std::string command, const std::string& placeholder, const std::string& text);
+
 /// `command` with `value` as a word of the shell wherever it has `placeholder`.
 std::string with_word(std::string command, const std::string& placeholder,
                       const std::string& value);

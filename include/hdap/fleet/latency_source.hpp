@@ -69,7 +69,8 @@ struct LatencyCommand {
     std::string format = "onnx";       ///< of the candidate's file: "onnx" or "pt"
     double timeout_seconds = 600;      ///< a run that takes longer is killed; (0, 10^7]
     std::int64_t retries = 1;          ///< runs more after one that failed; [0, 100]
-    std::int64_t devices_at_once = 32; ///< devices that measure side by side; [1, 1024]
+    std::int64_t devices_at_once = 32;  ///< devices that measure side by side; [1, 1024]
+    std::int64_t networks_at_once = 16; ///< candidates for {networks}; [1, 1024]
 };
 
 /// What a latency source is made from.

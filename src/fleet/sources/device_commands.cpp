@@ -16,10 +16,12 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <fstream>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -41,8 +43,8 @@ std::optional<double> latency_in_line(const std::string& line) {
     double value = 0.0;
     const auto [end, error] = std::from_chars(line.data() + first, line.data() + digit + 1, value);
     // A decimal comma would leave the decimals alone.
-    const bool is_whole = first == 0 || std::string_view(" \t=:(~").find(line[first - 1]) !=
-                                            std::string_view::npos;
+    const bool is_whole =
+        first == 0 || std::string_view(" \t=:(~").find(line[first - 1]) != std::string_view::npos;
     if (!unit || !is_whole || error != std::errc{} || end != line.data() + digit + 1)
         return std::nullopt;
     return in_ms(value, *unit);
@@ -62,6 +64,28 @@ std::string problem_of(const core::CommandOutcome& outcome, const LatencyCommand
     return errors.empty() ? problem : problem + "; its stderr ends: " + errors;
 }
 
+/// What a command printed in a format of hdap fleet import, of one device.
+Fleet fleet_in(const std::string& output) {
+    std::istringstream input(output);
+    ImportRequest request;
+    request.source = "its output";
+    request.sku = "one";
+    request.device = "one";
+    request.benchmark = "one";
+    request.any_unit = true; // candidates differ by orders of magnitude
+    return import_telemetry(input, request);
+}
+
+void take(const Fleet& fleet, std::size_t benchmark, CandidateMeasurement& measurement) {
+    measurement.latency_ms = fleet.latency_ms[benchmark];
+    measurement.runs = fleet.spreads.empty() ? 1 : fleet.spreads[benchmark].runs;
+    measurement.origin = fleet.origins.front().tool;
+}
+
+bool takes_several(const LatencyCommand& command) {
+    return command.command.find("{networks}") != std::string::npos;
+}
+
 /// The measuring of all queues.
 class Measuring {
   public:
@@ -69,21 +93,29 @@ class Measuring {
               const network::Prunable& network, MeasurementLog& log, fs::path folder,
               const parallel::Job& job)
         : command_(command), batch_(batch), runs_(runs), network_(network), log_(log),
-          folder_(std::move(folder)), job_(job) {}
+          folder_(std::move(folder)), job_(job),
+          at_once_(takes_several(command) ? static_cast<std::size_t>(command.networks_at_once)
+                                          : 1) {}
 
     CommandsOutcome run(const std::vector<DeviceQueue>& queues);
 
   private:
-    /// What became of one candidate on one device.
-    enum class End { measured, failed, cancelled };
+    using Candidates = std::span<const CandidateToMeasure>;
 
     void work(const std::vector<DeviceQueue>& queues);
     void measure_queue(const DeviceQueue& queue);
     void give_up(const DeviceQueue& queue, const CandidateMeasurement& last);
     void log_failures(std::vector<CandidateMeasurement>& failures);
-    End measure(const CandidateToMeasure& candidate, const std::string& device,
-                const fs::path& scratch, CandidateMeasurement& measurement);
-    void keep_printed(const CandidateMeasurement& measurement,
+    /// What became of the candidates, which one call of the command measures; nothing when it was
+    /// cancelled.
+    std::optional<std::vector<CandidateMeasurement>>
+    measure(Candidates candidates, const std::string& device, const fs::path& scratch);
+    [[nodiscard]] std::string command_for(Candidates candidates, const std::string& device,
+                                          const fs::path& scratch) const;
+    [[nodiscard]] std::vector<CandidateMeasurement>
+    read_outcome(Candidates candidates, const std::string& device,
+                 const core::CommandOutcome& outcome) const;
+    void keep_printed(Candidates candidates, const std::string& device,
                       const core::CommandOutcome& outcome) const;
     [[nodiscard]] bool is_over() const { return job_.control.stop_requested() || broken_; }
     void watch(std::int64_t total);
@@ -95,6 +127,7 @@ class Measuring {
     MeasurementLog& log_;
     fs::path folder_;
     const parallel::Job& job_;
+    std::size_t at_once_; ///< candidates that one call measures
 
     std::stop_source cancel_;
     std::atomic<std::size_t> next_queue_ = 0;
@@ -155,24 +188,30 @@ void Measuring::work(const std::vector<DeviceQueue>& queues) {
 void Measuring::measure_queue(const DeviceQueue& queue) {
     constexpr std::size_t most_failures = 3;
     const core::ScratchFolder scratch("hdap-candidate");
+    const Candidates all = queue.candidates;
     std::vector<CandidateMeasurement> failures; // since the device last answered
     bool has_answered = false;
-    for (const CandidateToMeasure& candidate : queue.candidates) {
-        if (is_over()) break;
-        CandidateMeasurement measurement;
-        switch (measure(candidate, queue.device, scratch.path(), measurement)) {
-        case End::cancelled:
-            return;
-        case End::measured:
-            has_answered = true;
-            log_.append(measurement);
-            log_failures(failures);
-            break;
-        case End::failed:
-            failures.push_back(measurement);
-            if (failures.size() == most_failures) return give_up(queue, measurement);
+    std::size_t at_once = at_once_;
+    for (std::size_t first = 0; first < all.size() && !is_over();) {
+        const Candidates some = all.subspan(first, std::min(at_once, all.size() - first));
+        const auto measured = measure(some, queue.device, scratch.path());
+        if (!measured) return;
+        if (some.size() > 1 && std::isnan(measured->front().latency_ms)) {
+            at_once = 1; // one of them may be at fault
+            continue;
         }
-        ++done_;
+        for (const CandidateMeasurement& one : *measured) {
+            if (std::isnan(one.latency_ms)) {
+                failures.push_back(one);
+                continue;
+            }
+            has_answered = true;
+            log_.append(one);
+        }
+        if (!std::isnan(measured->front().latency_ms)) log_failures(failures);
+        if (failures.size() >= most_failures) return give_up(queue, failures.back());
+        first += some.size();
+        done_ += std::ssize(some);
     }
     if (has_answered) return log_failures(failures);
     if (!failures.empty()) give_up(queue, failures.back());
@@ -195,92 +234,124 @@ void Measuring::log_failures(std::vector<CandidateMeasurement>& failures) {
     failures.clear();
 }
 
-Measuring::End Measuring::measure(const CandidateToMeasure& candidate, const std::string& device,
-                                  const fs::path& scratch, CandidateMeasurement& measurement) {
-    const fs::path file = scratch / (candidate.name + "." + command_.format);
-    network::save_network(file, network_.prune(candidate.genome), network_.normalisation);
-    std::string text = core::with_word(command_.command, "{network}", file.string());
+std::string Measuring::command_for(Candidates candidates, const std::string& device,
+                                   const fs::path& scratch) const {
+    std::string files;
+    for (const CandidateToMeasure& candidate : candidates) {
+        const fs::path file = scratch / (candidate.name + "." + command_.format);
+        network::save_network(file, network_.prune(candidate.genome), network_.normalisation);
+        files += (files.empty() ? "" : " ") + core::shell_word(file.string());
+    }
+    std::string text = core::with_text(command_.command, "{networks}", files);
+    text = core::with_text(text, "{network}", files);
     text = core::with_word(text, "{batch}", std::to_string(batch_));
     text = core::with_word(text, "{runs}", std::to_string(runs_));
-    text = core::with_word(text, "{device}", device);
+    return core::with_word(text, "{device}", device);
+}
+
+std::optional<std::vector<CandidateMeasurement>>
+Measuring::measure(Candidates candidates, const std::string& device, const fs::path& scratch) {
+    const std::string text = command_for(candidates, device, scratch);
+    std::vector<CandidateMeasurement> measured;
     for (std::int64_t attempt = 0; attempt <= command_.retries; ++attempt) {
         const core::CommandOutcome outcome = core::run_command(
             {"/bin/sh", "-c", text}, command_.timeout_seconds, cancel_.get_token());
-        if (outcome.end == core::CommandOutcome::End::cancelled) return End::cancelled;
-        measurement = CandidateMeasurement();
-        measurement.candidate = candidate.name;
-        measurement.device = device;
-        measurement.failure = problem_of(outcome, command_);
-        if (measurement.failure.empty()) {
-            try {
-                const CandidateMeasurement printed = parse_printed_latency(outcome.output);
-                measurement.latency_ms = printed.latency_ms;
-                measurement.runs = printed.runs;
-                measurement.origin = printed.origin;
-            } catch (const core::DataError& error) {
-                measurement.failure = error.what();
-            }
-        }
-        keep_printed(measurement, outcome);
-        if (measurement.failure.empty()) break;
+        if (outcome.end == core::CommandOutcome::End::cancelled) return std::nullopt;
+        measured = read_outcome(candidates, device, outcome);
+        keep_printed(candidates, device, outcome);
+        if (measured.front().failure.empty()) break;
     }
-    fs::remove(file);
-    if (measurement.failure.empty()) return End::measured;
-    measurement.origin = "latency.command";
-    return End::failed;
+    for (const CandidateToMeasure& candidate : candidates)
+        fs::remove(scratch / (candidate.name + "." + command_.format));
+    return measured;
 }
 
-void Measuring::keep_printed(const CandidateMeasurement& measurement,
+std::vector<CandidateMeasurement>
+Measuring::read_outcome(Candidates candidates, const std::string& device,
+                        const core::CommandOutcome& outcome) const {
+    std::vector<CandidateMeasurement> measured;
+    for (const CandidateToMeasure& candidate : candidates) {
+        CandidateMeasurement& one = measured.emplace_back();
+        one.candidate = candidate.name;
+        one.device = device;
+        one.origin = "latency.command";
+        one.failure = problem_of(outcome, command_);
+    }
+    if (!measured.front().failure.empty()) return measured;
+    try {
+        if (at_once_ > 1)
+            read_printed_table(outcome.output, measured);
+        else
+            read_printed_latency(outcome.output, measured.front());
+    } catch (const core::DataError& error) {
+        for (CandidateMeasurement& one : measured)
+            one.failure = error.what();
+    }
+    return measured;
+}
+
+void Measuring::keep_printed(Candidates candidates, const std::string& device,
                              const core::CommandOutcome& outcome) const {
-    const fs::path folder = folder_ / "printed" / as_file_name(measurement.device);
+    const fs::path folder = folder_ / "printed" / as_file_name(device);
     std::error_code ignored; // what is measured is in the log; this is for a user to look at
     fs::create_directories(folder, ignored);
-    std::ofstream(folder / (measurement.candidate + ".txt")) << core::printed_by(outcome);
+    for (const CandidateToMeasure& candidate : candidates)
+        std::ofstream(folder / (candidate.name + ".txt")) << core::printed_by(outcome);
 }
 
 } // namespace
 
 void check_latency_command(const LatencyCommand& command) {
-    if (command.command.find("{network}") == std::string::npos)
-        throw core::ConfigError(
-            fmt::format("latency.command is '{}', but has no {{network}}, which "
-                        "stands for the candidate's file",
-                        command.command));
+    if (command.command.find("{network}") == std::string::npos && !takes_several(command))
+        throw core::ConfigError(fmt::format(
+            "latency.command is '{}', but has no {{network}}, which stands for the candidate's "
+            "file, and no {{networks}}, which stands for several",
+            command.command));
 }
 
-CandidateMeasurement parse_printed_latency(const std::string& output) {
+void read_printed_latency(const std::string& output, CandidateMeasurement& measurement) {
     const std::string line = core::last_line(output);
-    CandidateMeasurement measurement;
-    measurement.runs = 1;
-    measurement.origin = "latency.command";
+    if (line.empty())
+        throw core::DataError("printed nothing; expected a latency with its unit, '12.3 ms'");
     if (const auto latency = latency_in_line(line)) {
         if (!(*latency >= smallest_latency_ms && *latency <= largest_latency_ms))
             throw core::DataError(fmt::format("printed '{}' last; expected a positive latency",
                                               core::quotable(line)));
         measurement.latency_ms = *latency;
-        return measurement;
+        measurement.runs = 1;
+        return;
     }
-    if (line.empty())
-        throw core::DataError("printed nothing; expected a latency with its unit, '12.3 ms'");
     try {
-        std::istringstream input(output);
-        ImportRequest request{.source = "its output", .sku = "one"};
-        request.device = "one";
-        request.benchmark = "one";
-        ImportReport report;
-        const Fleet fleet = import_telemetry(input, request, &report);
+        const Fleet fleet = fleet_in(output);
         if (fleet.latency_ms.size() != 1)
-            throw core::DataError(fmt::format("its output has latencies of {} and {}",
+            throw core::DataError(fmt::format("it has latencies of {} and {}",
                                               core::counted(fleet.devices(), "device"),
                                               core::counted(fleet.benchmarks(), "benchmark")));
-        measurement.latency_ms = fleet.latency_ms.front();
-        measurement.runs = report.runs;
-        measurement.origin = fleet.origins.front().tool;
-        return measurement;
+        take(fleet, 0, measurement);
     } catch (const core::Error& error) {
         throw core::DataError(fmt::format("printed '{}' last; expected a latency with its unit, "
                                           "'12.3 ms', or a format of hdap fleet import ({})",
                                           core::quotable(line), error.what()));
+    }
+}
+
+void read_printed_table(const std::string& output, std::span<CandidateMeasurement> measurements) {
+    Fleet fleet;
+    try {
+        fleet = fleet_in(output);
+    } catch (const core::Error& error) {
+        throw core::DataError(fmt::format("printed '{}' last; expected a table with the columns "
+                                          "benchmark and latency_ms, or the like ({})",
+                                          core::quotable(core::last_line(output)), error.what()));
+    }
+    for (CandidateMeasurement& one : measurements) {
+        const auto found = std::find_if(
+            fleet.benchmark_names.begin(), fleet.benchmark_names.end(),
+            [&](const std::string& name) { return name.find(one.candidate) != std::string::npos; });
+        if (fleet.devices() == 1 && found != fleet.benchmark_names.end())
+            take(fleet, static_cast<std::size_t>(found - fleet.benchmark_names.begin()), one);
+        else
+            one.failure = "is not in the table that was printed";
     }
 }
 

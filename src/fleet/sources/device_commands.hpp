@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,13 +34,19 @@ struct CommandsOutcome {
 /// Throws ConfigError when the command lacks {network}, or a value is out of its range.
 void check_latency_command(const LatencyCommand& command);
 
-/// The latency in what a command printed: its last line is a number with its unit ("12.3 ms"), or
-/// the whole text is in a format that hdap fleet import reads. Throws DataError that says what was
-/// printed instead.
-CandidateMeasurement parse_printed_latency(const std::string& output);
+/// Takes the latency from what a command printed: its last line ends in a number with its unit
+/// ("12.3 ms"), or the whole text is in a format that hdap fleet import reads. Throws DataError that
+/// says what was printed instead.
+void read_printed_latency(const std::string& output, CandidateMeasurement& measurement);
 
-/// Has every device measure its queue by the command: one candidate at a time on a device, devices
-/// side by side. What is measured is in `log` at once, what was printed in files in `folder`.
+/// Takes the latencies of several candidates from a table that hdap fleet import reads, whose
+/// benchmarks have the candidates' names in theirs; what is not there has failed. Throws DataError
+/// when there is no table.
+void read_printed_table(const std::string& output, std::span<CandidateMeasurement> measurements);
+
+/// Has every device measure its queue by the command: one call at a time on a device, devices side
+/// by side. A command with {networks} gets several candidates in a call; when it fails, the device's
+/// are measured one by one. What is measured is in `log` at once, what was printed in files in `folder`.
 ///
 /// A candidate that fails after its retries is logged as failed once its device has measured
 /// another; a device that fails three times in a row is given up and nothing of it is logged. No

@@ -284,6 +284,10 @@ std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters
                           nothing),
             core::integer("devices_at_once", command.devices_at_once, {1, 1024},
                           "Devices that measure side by side", nothing),
+            core::integer("networks_at_once", command.networks_at_once, {1, 1024},
+                          "Candidates that a command with {networks} gets; it prints a table, as "
+                          "hdap network time --csv does",
+                          nothing),
             core::real("enough", parameters.enough, {0.0, 1.0, true},
                        "The share of measurements that a study goes on with; it waits for them",
                        nothing),

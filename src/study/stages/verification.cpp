@@ -101,10 +101,10 @@ std::string pairs_csv(const std::vector<VerifiedNetwork>& networks, const fleet:
     };
     for (const VerifiedNetwork& one : networks)
         for (std::size_t i = 0; i < devices.size(); ++i)
-            text += fmt::format(
-                "{},{},{},{}\n", one.network.id,
-                core::csv_field(fleet.device_ids[static_cast<std::size_t>(devices[i])]),
-                number(one.predicted_ms[i]), number(one.measured_ms[i]));
+            text +=
+                fmt::format("{},{},{},{}\n", one.network.id,
+                            core::csv_field(fleet.device_ids[static_cast<std::size_t>(devices[i])]),
+                            number(one.predicted_ms[i]), number(one.measured_ms[i]));
     return text;
 }
 
@@ -113,8 +113,8 @@ struct Summary {
     std::string id;
     std::size_t devices = 0; ///< that measured it
     double predicted_mean_ms, measured_mean_ms, predicted_p95_ms, measured_p95_ms;
-    double speedup = 0.0;        ///< measured, of the mean
-    double median_error = 0.0;   ///< |predicted ÷ measured − 1| of a device
+    double speedup = 0.0;      ///< measured, of the mean
+    double median_error = 0.0; ///< |predicted ÷ measured − 1| of a device
 };
 
 std::vector<Summary> summaries_of(const std::vector<VerifiedNetwork>& networks) {
@@ -126,8 +126,8 @@ std::vector<Summary> summaries_of(const std::vector<VerifiedNetwork>& networks) 
         for (std::size_t i = 0; i < one.measured_ms.size(); ++i)
             if (!std::isnan(one.measured_ms[i]))
                 errors.push_back(std::abs(one.predicted_ms[i] / one.measured_ms[i] - 1.0));
-        Summary summary{one.network.id, errors.size(), predicted_mean, measured_mean,
-                        predicted_p95,  measured_p95};
+        Summary summary{one.network.id, errors.size(), predicted_mean,
+                        measured_mean,  predicted_p95, measured_p95};
         summary.median_error = errors.empty() ? std::nan("") : core::median(std::move(errors));
         const double unpruned =
             summaries.empty() ? measured_mean : summaries.front().measured_mean_ms;
@@ -204,9 +204,8 @@ bool verify_networks(StudyRun& run) {
     run.communicator().on_root([&] {
         std::vector<VerifiedNetwork> verified;
         for (std::size_t n = 0; n < networks.size(); ++n) {
-            VerifiedNetwork one{networks[n],
-                                predictions(run, fleet->clustering, networks[n].genome, devices),
-                                {}};
+            VerifiedNetwork one{
+                networks[n], predictions(run, fleet->clustering, networks[n].genome, devices), {}};
             for (std::size_t i = 0; i < devices.size(); ++i)
                 one.measured_ms.push_back((*measured)[i * networks.size() + n]);
             verified.push_back(std::move(one));
