@@ -77,7 +77,8 @@ void print_latencies(const TimeOptions& options, const fleet::RoundLatencies& ro
 }
 
 ExitCode measure(TimeOptions options) {
-    if (!options.csv.empty()) check_output_file("--csv", options.csv, options.networks);
+    if (!options.csv.empty() && options.csv != "-")
+        check_output_file("--csv", options.csv, options.networks);
     if (options.conditions.empty() != options.device.empty() && !options.conditions.empty())
         throw core::UsageError("--conditions needs --device, which names one of them");
     std::optional<fleet::ConditionInForce> condition;
@@ -101,6 +102,10 @@ ExitCode measure(TimeOptions options) {
         std::fprintf(stderr, "warning: %s: latencies may be too long\n", what.c_str());
     if (!options.csv.empty()) {
         const std::string text = csv_of(options, *rounds);
+        if (options.csv == "-") {
+            std::fputs(text.c_str(), stdout);
+            return ExitCode::complete;
+        }
         storage::write_atomically(options.csv, std::as_bytes(std::span(text)));
     }
     print_latencies(options, *rounds);
@@ -125,7 +130,8 @@ void add_network_time_command(CLI::App& group, Action& action) {
         ->capture_default_str();
     add_protocol_options(*command, options->parameters);
     command->add_option("--csv", options->csv,
-                        "File of all rounds, as hdap fleet import and profile import read it");
+                        "File of all rounds, as hdap fleet import and profile import read it; -: stdout, "
+                        "and nothing else there");
     command->add_option("--device", options->device, "Name of this device");
     command->add_option("--conditions", options->conditions,
                         "Measure under the conditions that this file (TOML) has for --device");
