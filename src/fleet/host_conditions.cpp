@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sched.h>
 #include <sstream>
 #include <sys/resource.h>
@@ -141,6 +142,21 @@ ConditionWatch::Times ConditionWatch::times() const {
     if (::getrusage(RUSAGE_SELF, &usage) == 0)
         result.own = seconds(usage.ru_utime) + seconds(usage.ru_stime);
     return result;
+}
+
+std::vector<std::string> device_of_each_rank(const parallel::Communicator& communicator,
+                                             const HostConditions& here) {
+    std::vector<std::string> names =
+        communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node);
+    std::map<std::string, int> ranks_of_node;
+    for (const std::string& name : names)
+        ++ranks_of_node[name];
+    std::map<std::string, int> named;
+    for (std::string& name : names) {
+        const std::string node = name;
+        if (ranks_of_node[node] > 1) name += fmt::format("-{}", named[node]++);
+    }
+    return names;
 }
 
 std::string disturbance(const HostConditions& conditions) {

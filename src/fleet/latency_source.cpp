@@ -15,7 +15,7 @@ namespace {
 
 struct SourceRow {
     std::string_view name;
-    std::string_view section; ///< of its settings
+    std::string_view section; ///< of its settings; empty: none of its own
     std::string_view comment; ///< of that section
     std::vector<core::Setting> (*settings)(LatencySourceParameters& parameters);
     /// Collective; throws AgreedErrors.
@@ -30,6 +30,7 @@ constexpr SourceRow sources[] = {
      &simulated_settings, &make_simulated_source},
     {"recorded", "fleet.recorded", "Latencies that were measured elsewhere", &recorded_settings,
      &make_recorded_source},
+    {"live", "", "", nullptr, &make_live_source},
     {"command", "latency", "Latencies that are measured on the devices of fleet.file",
      &measured_settings, &make_command_source},
 };
@@ -52,8 +53,9 @@ std::vector<std::string> latency_source_names() {
 std::vector<core::Section> latency_source_sections(LatencySourceParameters& parameters) {
     std::vector<core::Section> sections;
     for (const SourceRow& row : sources)
-        sections.push_back(
-            {std::string(row.section), std::string(row.comment), row.settings(parameters)});
+        if (!row.section.empty())
+            sections.push_back(
+                {std::string(row.section), std::string(row.comment), row.settings(parameters)});
     return sections;
 }
 

@@ -65,32 +65,33 @@ Benchmarks make_benchmarks(const Settings& settings, const network::Prunable& ne
     return benchmarks;
 }
 
+/// Collective.
+void warn_of_shared_nodes(const parallel::Job& job, const fleet::HostConditions& here) {
+    std::map<std::string, int> ranks_of_node;
+    for (const std::string& node :
+         job.communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node))
+        ++ranks_of_node[node];
+    for (const auto& [node, ranks] : ranks_of_node)
+        if (ranks > 1)
+            job.log.warning(fmt::format("{} ranks measure {} at the same time and slow each "
+                                        "other; start one rank per node",
+                                        ranks, node));
+}
+
 /// Every rank's device by name: --device-id, or the node's name, numbered where ranks share one.
 /// Collective.
 std::vector<std::string> name_devices(const parallel::Job& job, const MeasuredDevices& devices,
                                       const fleet::HostConditions& here) {
     const auto& communicator = job.communicator;
-    auto names = communicator.gather_texts(here.slurm_node.empty() ? here.host : here.slurm_node);
+    auto names = fleet::device_of_each_rank(communicator, here);
     communicator.on_root([&] {
         if (!devices.device_id.empty() && communicator.size() > 1)
             throw core::UsageError(fmt::format("--device-id names one device, but {} ranks measure "
                                                "one each; leave it out, or start one rank",
                                                communicator.size()));
         if (!devices.device_id.empty()) names = {devices.device_id};
-        std::map<std::string, int> ranks_of_node;
-        for (const std::string& name : names)
-            ++ranks_of_node[name];
-        std::map<std::string, int> named;
-        for (std::string& name : names) {
-            const std::string node = name;
-            if (ranks_of_node[node] > 1) name += fmt::format("-{}", named[node]++);
-        }
-        for (const auto& [node, ranks] : ranks_of_node)
-            if (ranks > 1)
-                job.log.warning(fmt::format("{} ranks measure {} at the same time and slow each "
-                                            "other; start one rank per node",
-                                            ranks, node));
     });
+    warn_of_shared_nodes(job, here);
     return names;
 }
 

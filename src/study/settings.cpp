@@ -55,7 +55,7 @@ Section fleet_section(Settings& s) {
             "The devices and their latencies on the benchmark networks",
             {core::text("source", s.fleet.source, fleet::latency_source_names(),
                         "simulated: from a device model; recorded: measured latencies; command: "
-                        "measured by a program of yours",
+                        "measured by a program of yours; live: each rank is a device",
                         shapes),
              core::path("file", s.fleet.fleet_file,
                         "Real devices: a fleet that hdap fleet import or measure made; with "

@@ -1,5 +1,6 @@
 #include "hdap/study/study.hpp"
 
+#include "hdap/accuracy/inference.hpp"
 #include "hdap/accuracy/input_check.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/provenance.hpp"
@@ -67,6 +68,11 @@ fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
     fleet::LatencySourceParameters parameters = request.settings.fleet;
     if (parameters.measurements.empty())
         parameters.measurements = (request.run_directory / measurements_folder).string();
+    parameters.runner = [](const network::PrunedNetwork& network, std::int64_t batch, int threads) {
+        const std::shared_ptr<accuracy::Inference> inference =
+            accuracy::make_inference(network.network, network.weights, batch, threads);
+        return [inference] { inference->run(); };
+    };
     return parameters;
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "hdap/parallel/communicator.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace hdap::fleet {
 
@@ -53,6 +56,11 @@ class ConditionWatch {
     HostConditions start_;
     Times start_times_;
 };
+
+/// [rank] the name of the device that its machine is, on the root: the node's or the host's name,
+/// numbered where ranks share a machine. Collective.
+std::vector<std::string> device_of_each_rank(const parallel::Communicator& communicator,
+                                             const HostConditions& here);
 
 /// Empty when the machine was `conditions`'s device alone; otherwise a sentence that says what
 /// disturbed it. More than a tenth of a core is a disturbance.

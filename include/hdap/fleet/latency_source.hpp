@@ -8,6 +8,7 @@
 #include "hdap/parallel/job.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,16 +70,22 @@ struct LatencyCommand {
     std::string format = "onnx";       ///< of the candidate's file: "onnx" or "pt"
     double timeout_seconds = 600;      ///< a run that takes longer is killed; (0, 10^7]
     std::int64_t retries = 1;          ///< runs more after one that failed; [0, 100]
-    std::int64_t devices_at_once = 32;  ///< devices that measure side by side; [1, 1024]
+    std::int64_t devices_at_once = 32; ///< devices that measure side by side; [1, 1024]
     std::int64_t networks_at_once = 16; ///< candidates for {networks}; [1, 1024]
 };
+
+/// Prepares a network for batches of so many images on so many threads of this machine; what it
+/// gives runs one batch.
+using NetworkRunner = std::function<std::function<void()>(const network::PrunedNetwork& network,
+                                                          std::int64_t batch, int threads)>;
 
 /// What a latency source is made from.
 struct LatencySourceParameters {
     std::string source = "simulated"; ///< one of latency_source_names()
     std::string fleet_file;           ///< the devices and their benchmarks, where these are real
     LatencyCommand command;           ///< command: what measures
-    std::string measurements;         ///< command, recorded: folder of what was measured
+    NetworkRunner runner;             ///< live: runs networks
+    std::string measurements;         ///< command, recorded, live: folder of what was measured
     double enough = 1.0; ///< recorded: the share of measurements that a study goes on with; (0, 1]
     std::string file;    ///< recorded: the table
     std::string sku = "unknown";   ///< recorded: what the label on the devices says

@@ -1,6 +1,7 @@
 #include "fleet/sources/measured.hpp"
 
 #include "fleet/sources/device_commands.hpp"
+#include "fleet/sources/live.hpp"
 #include "fleet/sources/measurement_plan.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
@@ -43,13 +44,28 @@ std::string identity_of(const Fleet& fleet) {
     return core::sha256_hex(std::string_view(text));
 }
 
+/// Who measures candidates.
+enum class MeasuredBy { user, command, ranks };
+
+/// "'a', 'b', 'c' and 4 more devices"
+std::string devices_of(const std::vector<DeviceQueue>& queues) {
+    constexpr std::size_t most = 3;
+    std::vector<std::string> names;
+    for (const DeviceQueue& queue : queues)
+        if (names.size() < most)
+            names.push_back(fmt::format("'{}'", core::printable(queue.device)));
+    const std::size_t more = queues.size() - names.size();
+    return core::join(names) +
+           (more == 0 ? "" : fmt::format(" and {}", core::counted(more, "more device")));
+}
+
 /// Devices of a file, and what is measured on them. The fleet lives on the root.
 class MeasuredSource final : public LatencySource {
   public:
     MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
-                   std::string identity, bool has_command)
+                   std::string identity, MeasuredBy by)
         : parameters_(std::move(parameters)), network_(std::move(network)),
-          fleet_(std::move(fleet)), identity_(std::move(identity)), has_command_(has_command) {}
+          fleet_(std::move(fleet)), identity_(std::move(identity)), by_(by) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
 
@@ -92,7 +108,7 @@ class MeasuredSource final : public LatencySource {
     network::Prunable network_; ///< with weights, so that it can be written
     Fleet fleet_;               ///< root
     std::string identity_;
-    bool has_command_;
+    MeasuredBy by_;
     mutable std::optional<MeasurementLog> log_; ///< root; opened when it is needed
 };
 
@@ -142,9 +158,18 @@ MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) cons
 std::optional<std::vector<double>> MeasuredSource::latencies_ms(const MeasurementRequest& request,
                                                                 const parallel::Job& job) {
     std::vector<double> latencies; // none: stopped
+    MeasurementPlan plan;
+    bool goes_on = true;
     job.communicator.on_root([&] {
-        const MeasurementPlan plan = plan_for(request);
-        if (has_command_ && !plan.outstanding.empty() && !measure(plan, request, job)) return;
+        plan = plan_for(request);
+        if (by_ == MeasuredBy::command && !plan.outstanding.empty())
+            goes_on = measure(plan, request, job);
+    });
+    if (by_ == MeasuredBy::ranks)
+        goes_on = measure_live(plan.outstanding, parameters_, request.runs, network_,
+                               job.communicator.is_root() ? &log() : nullptr, job);
+    job.communicator.on_root([&] {
+        if (!goes_on) return;
         require_enough(request, job);
         latencies = look_up(request);
     });
@@ -179,16 +204,20 @@ void MeasuredSource::require_enough(const MeasurementRequest& request,
         job.log.warning(contradiction);
     const auto asked = static_cast<double>(plan.all.size());
     if (static_cast<double>(plan.answered()) >= parameters_.enough * asked) return;
-    if (has_command_ && request.partial && plan.answered() > 0) return;
-    if (!has_command_)
+    const bool by_user = by_ == MeasuredBy::user;
+    if (!by_user && request.partial && plan.answered() > 0) return;
+    if (by_user)
         write_plan(folder(), plan, network_, parameters_.command.format, parameters_.batch,
                    request.runs);
     throw core::WaitingError(fmt::format(
         "waiting for measurements: {} of {}, {}", core::grouped(plan.answered()),
         core::grouped(plan.all.size()),
-        has_command_ ? "the others are of devices that did not answer; the same command goes on "
-                       "when they do"
-                     : "see " + (folder() / "README.txt").string()));
+        by_user
+            ? "see " + (folder() / "README.txt").string()
+            : fmt::format("the others are of {}, {}", devices_of(plan.outstanding),
+                          by_ == MeasuredBy::ranks
+                              ? "which no rank of this job is"
+                              : "which did not answer; the same command goes on when they do")));
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
@@ -228,7 +257,7 @@ void check_devices(const Fleet& fleet) {
 std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameters& parameters,
                                                     const network::Prunable& prunable,
                                                     const parallel::Communicator& communicator,
-                                                    bool has_command) {
+                                                    MeasuredBy by) {
     Fleet fleet;
     std::vector<char> identity;
     communicator.on_root([&] {
@@ -236,9 +265,9 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
             throw core::ConfigError(fmt::format("fleet.source = \"{}\" needs fleet.file, a fleet "
                                                 "that hdap fleet import or measure made",
                                                 parameters.source));
-        if (has_command) check_latency_command(parameters.command);
+        if (by == MeasuredBy::command) check_latency_command(parameters.command);
         fleet = read_fleet_file(parameters.fleet_file);
-        if (has_command) check_devices(fleet);
+        if (by == MeasuredBy::command) check_devices(fleet);
         const std::string text = identity_of(fleet);
         identity.assign(text.begin(), text.end());
     });
@@ -249,7 +278,7 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
         auto weights = network::initial_weights(prunable.network, parameters.seed);
         source = std::make_unique<MeasuredSource>(
             parameters, network::with_weights(prunable, std::move(weights)), std::move(fleet),
-            std::string(identity.begin(), identity.end()), has_command);
+            std::string(identity.begin(), identity.end()), by);
     });
     return source;
 }
@@ -259,13 +288,19 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
 std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters& parameters,
                                                    const network::Prunable& prunable,
                                                    const parallel::Communicator& communicator) {
-    return make_measured_source(parameters, prunable, communicator, false);
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::user);
 }
 
 std::unique_ptr<LatencySource> make_command_source(const LatencySourceParameters& parameters,
                                                    const network::Prunable& prunable,
                                                    const parallel::Communicator& communicator) {
-    return make_measured_source(parameters, prunable, communicator, true);
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::command);
+}
+
+std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& parameters,
+                                                const network::Prunable& prunable,
+                                                const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::ranks);
 }
 
 std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {

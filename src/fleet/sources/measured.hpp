@@ -7,7 +7,8 @@
 #include <vector>
 
 /// Real devices: their fleet comes from a file, and candidates are measured on them, by a program
-/// that hdap starts (`command`) or by the user (`recorded` without a table).
+/// that hdap starts (`command`), by its own ranks (`live`), or by the user (`recorded` without a
+/// table).
 namespace hdap::fleet {
 
 /// The settings of section "latency".
@@ -21,5 +22,8 @@ std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters
 std::unique_ptr<LatencySource> make_command_source(const LatencySourceParameters& parameters,
                                                    const network::Prunable& prunable,
                                                    const parallel::Communicator& communicator);
+std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& parameters,
+                                                const network::Prunable& prunable,
+                                                const parallel::Communicator& communicator);
 
 } // namespace hdap::fleet

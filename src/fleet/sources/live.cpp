@@ -1,0 +1,139 @@
+#include "fleet/sources/live.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/progress.hpp"
+#include "hdap/fleet/host_conditions.hpp"
+#include "hdap/fleet/measurement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+
+namespace hdap::fleet {
+namespace {
+
+/// The candidates that each rank measures, as all ranks know them: those of rank r are
+/// [first[r], first[r + 1]) of `genes`, in genomes.
+struct Share {
+    std::vector<std::uint64_t> first;
+    std::vector<std::int32_t> genes;
+};
+
+/// On the root; `queue_of_rank`: null for a rank whose device lacks nothing.
+Share share_of(std::span<const DeviceQueue* const> queue_of_rank) {
+    Share share;
+    for (const DeviceQueue* const queue : queue_of_rank) {
+        share.first.push_back(share.genes.size());
+        if (queue == nullptr) continue;
+        for (const CandidateToMeasure& candidate : queue->candidates)
+            share.genes.insert(share.genes.end(), candidate.genome.begin(), candidate.genome.end());
+    }
+    share.first.push_back(share.genes.size());
+    return share;
+}
+
+/// The genomes of a rank.
+std::vector<network::Genome> genomes_of(const Share& share, int rank, std::size_t genes) {
+    const auto r = static_cast<std::size_t>(rank);
+    std::vector<network::Genome> genomes;
+    for (std::size_t at = share.first[r]; at < share.first[r + 1]; at += genes) {
+        const auto row = std::span(share.genes).subspan(at, genes);
+        genomes.emplace_back(row.begin(), row.end());
+    }
+    return genomes;
+}
+
+/// The latencies of some candidates on this machine, in ms; NaN where it was asked to stop.
+std::vector<double> measure_here(std::span<const network::Genome> genomes,
+                                 const LatencySourceParameters& parameters, std::int64_t runs,
+                                 const network::Prunable& network, const parallel::Job& job) {
+    if (genomes.empty()) return {};
+    std::vector<std::function<void()>> inferences;
+    for (const network::Genome& genome : genomes)
+        inferences.push_back(
+            parameters.runner(network.prune(genome), parameters.batch, job.threads));
+    MeasurementParameters protocol;
+    protocol.rounds = std::max<std::int64_t>(2, runs);
+    protocol.seed = parameters.seed;
+    const auto rounds = measure_rounds(
+        {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i](); }}, protocol,
+        [&](const MeasurementProgress&) { return !job.control.stop_requested(); });
+    if (!rounds) return std::vector(genomes.size(), std::numeric_limits<double>::quiet_NaN());
+    return latency_estimates(*rounds, genomes.size(), protocol.quantile);
+}
+
+/// Logs what all ranks measured of one lot, `latencies` in the order of the ranks. On the root.
+void log_lot(std::span<const DeviceQueue* const> queue_of_rank, std::size_t first, std::size_t most,
+             std::span<const double> latencies, std::int64_t runs, MeasurementLog& log) {
+    std::size_t at = 0;
+    for (const DeviceQueue* const queue : queue_of_rank) {
+        if (queue == nullptr) continue;
+        const std::size_t end = std::min(first + most, queue->candidates.size());
+        for (std::size_t i = first; i < end; ++i, ++at) {
+            if (std::isnan(latencies[at])) continue;
+            CandidateMeasurement measurement;
+            measurement.candidate = queue->candidates[i].name;
+            measurement.device = queue->device;
+            measurement.latency_ms = latencies[at];
+            measurement.runs = runs;
+            measurement.origin = "live";
+            log.append(measurement);
+        }
+    }
+}
+
+} // namespace
+
+bool measure_live(const std::vector<DeviceQueue>& queues, const LatencySourceParameters& parameters,
+                  std::int64_t runs, const network::Prunable& network, MeasurementLog* log,
+                  const parallel::Job& job) {
+    const parallel::Communicator& communicator = job.communicator;
+    const std::vector<std::string> devices =
+        device_of_each_rank(communicator, ConditionWatch().conditions());
+    std::vector<const DeviceQueue*> queue_of_rank;
+    Share share;
+    communicator.on_root([&] {
+        for (const std::string& device : devices) {
+            const auto its = std::find_if(queues.begin(), queues.end(), [&](const auto& queue) {
+                return queue.device == device;
+            });
+            queue_of_rank.push_back(its == queues.end() ? nullptr : &*its);
+        }
+        share = share_of(queue_of_rank);
+    });
+    communicator.broadcast(share.first);
+    communicator.broadcast(share.genes);
+    const std::size_t genes = network.space.groups().size();
+    const auto mine = genomes_of(share, communicator.rank(), genes);
+    std::size_t longest = 0;
+    for (std::size_t r = 0; r + 1 < share.first.size(); ++r)
+        longest = std::max(longest, (share.first[r + 1] - share.first[r]) / genes);
+    const auto most = static_cast<std::size_t>(parameters.command.networks_at_once);
+    core::Progress progress(job.log);
+    for (std::size_t first = 0; first < longest; first += most) {
+        if (communicator.any(job.control.stop_requested())) return false;
+        progress.show({.stage = "measure",
+                       .position = {},
+                       .done = static_cast<std::int64_t>(first),
+                       .total = static_cast<std::int64_t>(longest),
+                       .unit = "candidates on each rank",
+                       .detail = {}});
+        std::vector<double> latencies;
+        communicator.on_every_rank([&] {
+            const auto begin = std::min(first, mine.size());
+            latencies =
+                measure_here(std::span(mine).subspan(begin, std::min(most, mine.size() - begin)),
+                             parameters, runs, network, job);
+        });
+        const std::vector<double> all = communicator.all_gather(latencies);
+        communicator.on_root([&] { log_lot(queue_of_rank, first, most, all, runs, *log); });
+    }
+    return !communicator.any(job.control.stop_requested());
+}
+
+} // namespace hdap::fleet
