@@ -20,6 +20,9 @@
 namespace hdap::fleet {
 namespace {
 
+/// What --warm-up may say of a format.
+enum class WarmUpBy { nothing, runs, runs_or_time };
+
 struct FormatRow {
     std::string_view name;
     std::string_view what;
@@ -28,12 +31,15 @@ struct FormatRow {
     /// Whether a file that begins so is in this format.
     bool (*recognises)(std::string_view beginning);
     void (*read)(TelemetryFile& file, Samples& samples);
+    WarmUpBy warm_up_by = WarmUpBy::nothing;
 };
+
+constexpr std::string_view by_name = "as the name says";
+constexpr std::string_view in_tool = "the tool's own warm-up, which it leaves out";
 
 /// Another format is a line here. The first that recognises a file reads it.
 constexpr FormatRow formats[] = {
-    {"csv", "a table with a line of column names", "as the column says", "nothing", &is_csv,
-     &read_csv},
+    {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},
 };
 
 const FormatRow& row_named(const std::string& name) {
@@ -45,9 +51,7 @@ const FormatRow& row_named(const std::string& name) {
 }
 
 /// The format of a file that begins so.
-const FormatRow& row_for(const std::string& name, std::string_view beginning,
-                         const ImportRequest& request) {
-    if (request.format != "auto") return row_named(request.format);
+const FormatRow& row_for(const std::string& name, std::string_view beginning) {
     for (const FormatRow& row : formats)
         if (row.recognises(beginning)) return row;
     if (beginning.find_first_not_of(" \t\r\n") == std::string_view::npos)
@@ -59,6 +63,27 @@ const FormatRow& row_for(const std::string& name, std::string_view beginning,
                                       core::join(telemetry_format_names()),
                                       shown(beginning.substr(0, beginning.find('\n')))));
 }
+
+/// Throws UsageError for options that a file in this format has no use for.
+void check_options(const FormatRow& row, const std::string& name, const ImportRequest& request) {
+    const auto unit = unit_named(row.unit);
+    if (request.unit && unit && *unit != *request.unit)
+        throw core::UsageError(fmt::format("{}: {} counts in {}, but --unit says {}", name,
+                                           row.name, row.unit, name_of(*request.unit)));
+    const bool takes_runs = row.warm_up_by != WarmUpBy::nothing;
+    const bool takes_time = row.warm_up_by == WarmUpBy::runs_or_time;
+    if ((request.warm_up.runs && !takes_runs) || (request.warm_up.ms && !takes_time))
+        throw core::UsageError(fmt::format(
+            "{}: {} has no use for --warm-up{}", name, row.name,
+            takes_runs ? " as a time; give a number of inferences, such as --warm-up 10" : ""));
+}
+
+/// A file to import.
+struct SourceFile {
+    MatchedFile matched;
+    bool is_on_disk = false;
+    bool is_conditions = false; ///< to which the options about latencies do not apply
+};
 
 /// One import of one or more files.
 class Import {
@@ -73,10 +98,10 @@ class Import {
         if (request.format != "auto") row_named(request.format);
     }
 
-    void read(std::streambuf& input, const MatchedFile& matched,
+    void read(std::streambuf& input, const SourceFile& source,
               const std::function<void(std::int64_t)>& observer = {});
     /// Of several files, one that cannot be used is counted.
-    void read_all(const std::vector<MatchedFile>& files, const ImportObserver& observer);
+    void read_all(const std::vector<SourceFile>& files, const ImportObserver& observer);
     Fleet finish();
 
   private:
@@ -100,21 +125,31 @@ std::optional<std::string> name_from(const std::optional<std::string>& path,
     return path ? path : option;
 }
 
-void Import::read(std::streambuf& input, const MatchedFile& matched,
+void Import::read(std::streambuf& input, const SourceFile& source,
                   const std::function<void(std::int64_t)>& observer) {
     BlockBuffer blocks(input, observer);
     std::istream stream(&blocks);
+    const MatchedFile& matched = source.matched;
     const std::string name = matched.path.string();
-    const FormatRow& row = row_for(name, blocks.beginning(), request_);
+    const bool is_told = request_.format != "auto" && !source.is_conditions;
+    const FormatRow& row = is_told ? row_named(request_.format) : row_for(name, blocks.beginning());
+    if (!source.is_conditions) check_options(row, name, request_);
     rejected_.begin_file(name);
     TelemetryFile file{.input = stream,
                        .name = name,
+                       .path = source.is_on_disk ? matched.path : std::filesystem::path(),
                        .device = name_from(matched.device, request_.device),
                        .benchmark = name_from(matched.benchmark, request_.benchmark),
-                       .unit = request_.unit,
-                       .warm_up = request_.warm_up,
+                       .unit = source.is_conditions ? std::nullopt : request_.unit,
+                       .warm_up = source.is_conditions ? WarmUp{} : request_.warm_up,
+                       .metric = request_.metric,
                        .rejected = rejected_};
-    row.read(file, samples_);
+    try {
+        row.read(file, samples_);
+    } catch (const core::DataError&) {
+        report_.rows += file.rows; // of which some may be among the rejected
+        throw;
+    }
     ++report_.files;
     report_.rows += file.rows;
     std::move(file.remarks.begin(), file.remarks.end(), std::back_inserter(report_.remarks));
@@ -143,14 +178,14 @@ std::int64_t bytes_of(const std::filesystem::path& path) {
     return error ? 0 : static_cast<std::int64_t>(bytes);
 }
 
-void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserver& observer) {
+void Import::read_all(const std::vector<SourceFile>& files, const ImportObserver& observer) {
     std::int64_t total = 0;
-    for (const MatchedFile& file : files)
-        total += bytes_of(file.path);
+    for (const SourceFile& file : files)
+        total += bytes_of(file.matched.path);
     std::int64_t before = 0;
-    for (const MatchedFile& file : files) {
+    for (const SourceFile& file : files) {
         try {
-            std::ifstream input = open_csv(file.path);
+            std::ifstream input = open_csv(file.matched.path);
             read(*input.rdbuf(), file, [&](std::int64_t bytes) {
                 if (observer) observer(before + bytes, total);
             });
@@ -158,7 +193,7 @@ void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserve
             if (files.size() == 1) throw;
             bad_files_.emplace_back(error.what());
         }
-        before += bytes_of(file.path);
+        before += bytes_of(file.matched.path);
     }
     if (std::ssize(bad_files_) > request_.rejected.of(std::ssize(files)))
         throw core::DataError(fmt::format(
@@ -170,6 +205,7 @@ void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserve
 }
 
 Fleet Import::finish() {
+    samples_.settle();
     check_rounded_names();
     check_rejected();
     if (samples_.empty()) throw core::DataError(request_.source + ": no measurements");
@@ -244,18 +280,6 @@ std::optional<Number> whole_number(std::string_view text) {
 
 } // namespace
 
-const std::string& TelemetryFile::its_device() const {
-    if (device) return *device;
-    throw core::DataError(name + ": does not tell its device; name it by {device} in the path, "
-                                 "'logs/{device}/{benchmark}.json', or by --device");
-}
-
-const std::string& TelemetryFile::its_benchmark() const {
-    if (benchmark) return *benchmark;
-    throw core::DataError(name + ": does not tell its benchmark; name it by {benchmark} in the "
-                                 "path, 'logs/{device}/{benchmark}.json', or by --benchmark");
-}
-
 std::int64_t RejectLimit::of(std::int64_t all) const {
     // 29 % of 100 lines are 29, though 0.29 · 100 is less.
     constexpr double rounding = 1e-9;
@@ -316,10 +340,13 @@ Fleet import_telemetry(const ImportRequest& request, ImportReport* report,
                        const ImportObserver& observer) {
     ImportReport outcome;
     Import import(request, outcome);
-    std::vector<MatchedFile> files = matched_files(request.source);
+    std::vector<SourceFile> files;
+    for (MatchedFile& file : matched_files(request.source))
+        files.push_back({.matched = std::move(file), .is_on_disk = true});
     if (!request.conditions.empty())
         for (MatchedFile& file : matched_files(request.conditions))
-            files.push_back(std::move(file));
+            files.push_back(
+                {.matched = std::move(file), .is_on_disk = true, .is_conditions = true});
     import.read_all(files, observer);
     Fleet fleet = import.finish();
     if (report != nullptr) *report = std::move(outcome);
@@ -329,7 +356,7 @@ Fleet import_telemetry(const ImportRequest& request, ImportReport* report,
 Fleet import_telemetry(std::istream& input, const ImportRequest& request, ImportReport* report) {
     ImportReport outcome;
     Import import(request, outcome);
-    import.read(*input.rdbuf(), {request.source, {}, {}});
+    import.read(*input.rdbuf(), {.matched = { request.source, {}, {} }});
     Fleet fleet = import.finish();
     if (report != nullptr) *report = std::move(outcome);
     return fleet;

@@ -6,6 +6,8 @@
 #include "hdap/fleet/telemetry.hpp"
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <istream>
 #include <optional>
 #include <string>
@@ -19,10 +21,12 @@ namespace hdap::fleet {
 struct TelemetryFile {
     std::istream& input;
     std::string name;                     ///< for messages
+    std::filesystem::path path;           ///< empty where the input is no file on the disk
     std::optional<std::string> device;    ///< that the path or an option names
     std::optional<std::string> benchmark; ///< likewise
     std::optional<LatencyUnit> unit;      ///< that an option names
-    WarmUp warm_up;                       ///< that an option names
+    WarmUp warm_up;                       ///< that an option names; of kinds that the row takes
+    std::string metric;                   ///< that an option names; empty: the format's own
     BadLines& rejected;                   ///< for rows that cannot be used; of this file
     std::int64_t rows = 0;                ///< read so far, used or not; for the reader to count
     std::vector<std::string> remarks{};   ///< for the reader to add to: sentences about the file
@@ -34,7 +38,34 @@ struct TelemetryFile {
     /// says how to name it.
     [[nodiscard]] const std::string& its_device() const;
     [[nodiscard]] const std::string& its_benchmark() const;
+
+    /// Counts a row, and does `use` with it; when that throws BadLine, the row is one that cannot
+    /// be used.
+    void take_row(std::int64_t line, const std::function<void()>& use);
+
+    /// Throws DataError that begins with the name.
+    [[noreturn]] void fail(const std::string& message) const;
 };
+
+/// A file's latencies, of its device on its benchmark, or on another that it names itself.
+/// Nothing happens for a benchmark that is not wanted.
+void add_log(const TelemetryFile& file, Samples& samples, const std::string& benchmark,
+             const LatencyAccumulator& log);
+/// The same of what a tool tells of its runs. The file's statistic becomes that of the summary.
+void add_summary(TelemetryFile& file, Samples& samples, const std::string& benchmark,
+                 const LatencySummary& summary);
+
+/// What is left out at the beginning of a log. One of the two is set.
+struct WarmUpRule {
+    double ms = 0.0;
+    std::int64_t runs = 0;
+};
+
+/// `usual`, unless an option says another one; then `file.warm_up_used` tells it.
+WarmUpRule warm_up_rule(TelemetryFile& file, const WarmUpRule& usual);
+
+// The formats. `is_X` tells whether a file that begins so may be one; `read_X` reads it, and throws
+// DataError when nothing in it is a measurement.
 
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);

@@ -1,7 +1,6 @@
-#include "hdap/fleet/telemetry.hpp"
-
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/telemetry.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -104,7 +103,6 @@ TEST_CASE("malformed CSV is refused with file, line and value") {
         {std::string("device\0_id", 10), "holds zero bytes"},
         {"PK\x03\x04", "zip archive"},
         {"\x1F\x8B\x08", "gzip"},
-        {"[{\"device_id\": 1}]", "fleet.csv: in no known format (csv"},
         {"a\nb\n", "it begins with 'a'"},
         {"sep=;\n", "no line of column names"},
     };
@@ -148,7 +146,8 @@ TEST_CASE("by default one line in a hundred may be unusable, and a file of nothi
     CHECK(report.rejected[0].reason == "latency_ms is no number");
     CHECK(report.rejected[0].first_places == std::vector<std::string>{"fleet.csv:101"});
     CHECK_THROWS_AS(parsed(text + "x,r,0,-\ny,r,0,-\n"), core::DataError);
-    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", rejecting("100%")), Catch::Contains("no measurements"));
+    CHECK_THROWS_WITH(parsed(header + "x,r,0,-\n", rejecting("100%")),
+                      Catch::Contains("no measurements"));
 }
 
 TEST_CASE("a device whose lines are all unusable is told") {
@@ -159,15 +158,6 @@ TEST_CASE("a device whose lines are all unusable is told") {
     CHECK(parsed(text + "d1,r,1,0\nlost,r,0,0\n", rejecting("2"), &report).devices() == 198);
     REQUIRE(report.doubts.size() == 1);
     CHECK_THAT(report.doubts[0], Catch::Contains("1 device has no usable row ('lost')"));
-}
-
-TEST_CASE("a limit of rejected rows is a number or a share") {
-    for (const char* text : {"", "%", "-1", "101%", "-1%", "nan%", "1.5", "5 %", "many"})
-        CHECK_THROWS_AS(parse_reject_limit(text), core::UsageError);
-    CHECK(parse_reject_limit("37").of(10) == 37);
-    CHECK(parse_reject_limit("2.5%").of(1000) == 25);
-    CHECK(parse_reject_limit("29%").of(100) == 29);
-    CHECK(RejectLimit{}.of(199) == 1);
 }
 
 TEST_CASE("repeated runs are counted, and the first of them stays") {
@@ -274,6 +264,29 @@ TEST_CASE("benchmarks are those that are selected, in that order") {
     CHECK_THROWS_WITH(parsed(text, only({"r", "t"})),
                       Catch::Contains("no measurement of benchmark 't'"));
     CHECK_THROWS_WITH(parsed(text, only({"r", "r"})), Catch::Contains("selected twice"));
+}
+
+TEST_CASE("a line per minute of a run under load: comments before the names, medians in a column") {
+    const std::string text = "# device,Pixel 7\n# app,1.2\n\nminute,frames,fps,median_ms,p90_ms,"
+                             "battery_temp_c\n0,900,30,11.5,12,31\n1,870,29,12.5,14,33\n";
+    ImportRequest request;
+    request.device = "pixel";
+    request.benchmark = "net";
+    ImportReport report;
+    const Fleet fleet = parsed(text, request, &report);
+    CHECK(fleet.latency_ms == std::vector<double>{12.0});
+    CHECK(fleet.origins.at(0).statistic == "median of the medians in column median_ms");
+    REQUIRE(report.remarks.size() == 1);
+    CHECK_THAT(report.remarks[0], Catch::Contains("2 lines that begin with # before the names"));
+    REQUIRE(fleet.attributes.size() == 5);
+    CHECK(fleet.attributes[3].name == "p90_ms");
+    CHECK(fleet.attributes[3].unit == "ms");
+    CHECK(fleet.attributes[4].values[0] == 32.0);
+    request.format = "csv";
+    CHECK_THROWS_WITH(parsed("# a,b\n# c,d\n", request),
+                      Catch::Contains("no line of column names"));
+    // Only before the names: this is a device.
+    CHECK(parsed(header + "#7,r,0,1\n").device_ids[0] == "#7");
 }
 
 TEST_CASE("a file of distinct devices and benchmarks needs no table of their product") {
