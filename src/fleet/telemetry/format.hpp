@@ -67,6 +67,10 @@ WarmUpRule warm_up_rule(TelemetryFile& file, const WarmUpRule& usual);
 // The formats. `is_X` tells whether a file that begins so may be one; `read_X` reads it, and throws
 // DataError when nothing in it is a measurement.
 
+/// A JSON object per line, or a list of objects, with the keys of the table's columns.
+bool is_json_lines(std::string_view beginning);
+void read_json_lines(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
