@@ -39,6 +39,8 @@ constexpr std::string_view in_tool = "the tool's own warm-up, which it leaves ou
 
 /// Another format is a line here. The first that recognises a file reads it.
 constexpr FormatRow formats[] = {
+    {"hdf5", "HDF5 with device_id, benchmark and latencies", by_name, "nothing", &is_hdf5_table,
+     &read_hdf5_table},
     {"json-lines", "a JSON object per line, or a list of them", by_name, "nothing", &is_json_lines,
      &read_json_lines},
     {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},

@@ -67,6 +67,10 @@ WarmUpRule warm_up_rule(TelemetryFile& file, const WarmUpRule& usual);
 // The formats. `is_X` tells whether a file that begins so may be one; `read_X` reads it, and throws
 // DataError when nothing in it is a measurement.
 
+/// HDF5: a matrix of devices and benchmarks, or columns of equal length.
+bool is_hdf5_table(std::string_view beginning);
+void read_hdf5_table(TelemetryFile& file, Samples& samples);
+
 /// A JSON object per line, or a list of objects, with the keys of the table's columns.
 bool is_json_lines(std::string_view beginning);
 void read_json_lines(TelemetryFile& file, Samples& samples);
