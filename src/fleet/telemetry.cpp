@@ -41,8 +41,13 @@ constexpr std::string_view in_tool = "the tool's own warm-up, which it leaves ou
 constexpr FormatRow formats[] = {
     {"hdf5", "HDF5 with device_id, benchmark and latencies", by_name, "nothing", &is_hdf5_table,
      &read_hdf5_table},
+    {"trtexec-times", "trtexec --exportTimes", "ms", "inferences that began before 200 ms",
+     &is_trtexec_times, &read_trtexec_times, WarmUpBy::runs_or_time},
+    {"trtexec-profile", "trtexec --exportProfile", "ms", in_tool, &is_trtexec_profile,
+     &read_trtexec_profile},
     {"json-lines", "a JSON object per line, or a list of them", by_name, "nothing", &is_json_lines,
      &read_json_lines},
+    {"trtexec-log", "what trtexec prints", "ms", in_tool, &is_trtexec_log, &read_trtexec_log},
     {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},
 };
 

@@ -75,6 +75,14 @@ void read_hdf5_table(TelemetryFile& file, Samples& samples);
 bool is_json_lines(std::string_view beginning);
 void read_json_lines(TelemetryFile& file, Samples& samples);
 
+/// trtexec --exportTimes, --exportProfile, and what it prints.
+bool is_trtexec_times(std::string_view beginning);
+void read_trtexec_times(TelemetryFile& file, Samples& samples);
+bool is_trtexec_profile(std::string_view beginning);
+void read_trtexec_profile(TelemetryFile& file, Samples& samples);
+bool is_trtexec_log(std::string_view beginning);
+void read_trtexec_log(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
