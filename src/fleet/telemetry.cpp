@@ -48,6 +48,8 @@ constexpr FormatRow formats[] = {
     {"json-lines", "a JSON object per line, or a list of them", by_name, "nothing", &is_json_lines,
      &read_json_lines},
     {"trtexec-log", "what trtexec prints", "ms", in_tool, &is_trtexec_log, &read_trtexec_log},
+    {"tflite-benchmark", "what TensorFlow Lite's benchmark_model prints", "us", in_tool,
+     &is_tflite_benchmark, &read_tflite_benchmark},
     {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},
 };
 

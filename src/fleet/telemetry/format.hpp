@@ -83,6 +83,10 @@ void read_trtexec_profile(TelemetryFile& file, Samples& samples);
 bool is_trtexec_log(std::string_view beginning);
 void read_trtexec_log(TelemetryFile& file, Samples& samples);
 
+/// What TensorFlow Lite's benchmark_model prints.
+bool is_tflite_benchmark(std::string_view beginning);
+void read_tflite_benchmark(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
