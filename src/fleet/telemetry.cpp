@@ -45,11 +45,15 @@ constexpr FormatRow formats[] = {
      &is_trtexec_times, &read_trtexec_times, WarmUpBy::runs_or_time},
     {"trtexec-profile", "trtexec --exportProfile", "ms", in_tool, &is_trtexec_profile,
      &read_trtexec_profile},
+    {"onnxruntime-profile", "ONNX Runtime's profile", "us", "the first inference",
+     &is_onnxruntime_profile, &read_onnxruntime_profile, WarmUpBy::runs},
     {"json-lines", "a JSON object per line, or a list of them", by_name, "nothing", &is_json_lines,
      &read_json_lines},
     {"trtexec-log", "what trtexec prints", "ms", in_tool, &is_trtexec_log, &read_trtexec_log},
     {"tflite-benchmark", "what TensorFlow Lite's benchmark_model prints", "us", in_tool,
      &is_tflite_benchmark, &read_tflite_benchmark},
+    {"onnxruntime-perf", "onnxruntime_perf_test, result file", "s", in_tool, &is_onnxruntime_perf,
+     &read_onnxruntime_perf, WarmUpBy::runs},
     {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},
 };
 

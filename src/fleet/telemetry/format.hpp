@@ -87,6 +87,12 @@ void read_trtexec_log(TelemetryFile& file, Samples& samples);
 bool is_tflite_benchmark(std::string_view beginning);
 void read_tflite_benchmark(TelemetryFile& file, Samples& samples);
 
+/// The result file of onnxruntime_perf_test, and ONNX Runtime's profile.
+bool is_onnxruntime_perf(std::string_view beginning);
+void read_onnxruntime_perf(TelemetryFile& file, Samples& samples);
+bool is_onnxruntime_profile(std::string_view beginning);
+void read_onnxruntime_profile(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
