@@ -93,6 +93,14 @@ void read_onnxruntime_perf(TelemetryFile& file, Samples& samples);
 bool is_onnxruntime_profile(std::string_view beginning);
 void read_onnxruntime_profile(TelemetryFile& file, Samples& samples);
 
+/// The reports of OpenVINO's benchmark_app: statistics as CSV and JSON, counters as CSV.
+bool is_openvino_csv(std::string_view beginning);
+void read_openvino_csv(TelemetryFile& file, Samples& samples);
+bool is_openvino_json(std::string_view beginning);
+void read_openvino_json(TelemetryFile& file, Samples& samples);
+bool is_openvino_counters(std::string_view beginning);
+void read_openvino_counters(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
