@@ -54,6 +54,8 @@ constexpr FormatRow formats[] = {
     {"trtexec-log", "what trtexec prints", "ms", in_tool, &is_trtexec_log, &read_trtexec_log},
     {"tflite-benchmark", "what TensorFlow Lite's benchmark_model prints", "us", in_tool,
      &is_tflite_benchmark, &read_tflite_benchmark},
+    {"loadgen", "mlperf_log_detail.txt of MLPerf LoadGen", "ns", "nothing", &is_loadgen,
+     &read_loadgen},
     {"openvino-csv", "OpenVINO benchmark_app, benchmark_report.csv", "ms", in_tool,
      &is_openvino_csv, &read_openvino_csv},
     {"openvino-counters", "OpenVINO benchmark_app, counters as CSV", "ms", in_tool,

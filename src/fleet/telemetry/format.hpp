@@ -101,6 +101,10 @@ void read_openvino_json(TelemetryFile& file, Samples& samples);
 bool is_openvino_counters(std::string_view beginning);
 void read_openvino_counters(TelemetryFile& file, Samples& samples);
 
+/// mlperf_log_detail.txt of MLPerf's LoadGen.
+bool is_loadgen(std::string_view beginning);
+void read_loadgen(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
