@@ -56,6 +56,8 @@ constexpr FormatRow formats[] = {
      &is_tflite_benchmark, &read_tflite_benchmark},
     {"loadgen", "mlperf_log_detail.txt of MLPerf LoadGen", "ns", "nothing", &is_loadgen,
      &read_loadgen},
+    {"prometheus", "Prometheus text: Triton's counters, a histogram, DCGM", by_name,
+     "what was before the first of several scrapes", &is_prometheus, &read_prometheus},
     {"openvino-csv", "OpenVINO benchmark_app, benchmark_report.csv", "ms", in_tool,
      &is_openvino_csv, &read_openvino_csv},
     {"openvino-counters", "OpenVINO benchmark_app, counters as CSV", "ms", in_tool,
@@ -99,6 +101,8 @@ void check_options(const FormatRow& row, const std::string& name, const ImportRe
         throw core::UsageError(fmt::format(
             "{}: {} has no use for --warm-up{}", name, row.name,
             takes_runs ? " as a time; give a number of inferences, such as --warm-up 10" : ""));
+    if (!request.metric.empty() && row.read != &read_prometheus)
+        throw core::UsageError(fmt::format("{}: {} has no use for --metric", name, row.name));
 }
 
 /// A file to import.

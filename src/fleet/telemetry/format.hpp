@@ -105,6 +105,10 @@ void read_openvino_counters(TelemetryFile& file, Samples& samples);
 bool is_loadgen(std::string_view beginning);
 void read_loadgen(TelemetryFile& file, Samples& samples);
 
+/// Prometheus' text format: counters of Triton or of a histogram, DCGM's gauges.
+bool is_prometheus(std::string_view beginning);
+void read_prometheus(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
