@@ -56,6 +56,8 @@ constexpr FormatRow formats[] = {
      &is_tflite_benchmark, &read_tflite_benchmark},
     {"loadgen", "mlperf_log_detail.txt of MLPerf LoadGen", "ns", "nothing", &is_loadgen,
      &read_loadgen},
+    {"tegrastats", "what tegrastats prints (conditions)", "none", "nothing", &is_tegrastats,
+     &read_tegrastats},
     {"prometheus", "Prometheus text: Triton's counters, a histogram, DCGM", by_name,
      "what was before the first of several scrapes", &is_prometheus, &read_prometheus},
     {"openvino-csv", "OpenVINO benchmark_app, benchmark_report.csv", "ms", in_tool,

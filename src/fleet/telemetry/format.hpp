@@ -109,6 +109,10 @@ void read_loadgen(TelemetryFile& file, Samples& samples);
 bool is_prometheus(std::string_view beginning);
 void read_prometheus(TelemetryFile& file, Samples& samples);
 
+/// What tegrastats prints: conditions, no latencies.
+bool is_tegrastats(std::string_view beginning);
+void read_tegrastats(TelemetryFile& file, Samples& samples);
+
 /// Tables with a line of column names: a line per inference, or a line per device.
 bool is_csv(std::string_view beginning);
 void read_csv(TelemetryFile& file, Samples& samples);
