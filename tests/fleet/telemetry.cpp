@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -58,6 +59,13 @@ TEST_CASE("every format has a name of its own and says what it reads") {
         CHECK(!format.warm_up.empty());
     }
     CHECK(names.size() >= 15);
+}
+
+TEST_CASE("the page on telemetry has a row for every format") {
+    std::ifstream page(std::filesystem::path(HDAP_SOURCE_DIR) / "docs/telemetry.md");
+    const std::string text{std::istreambuf_iterator<char>(page), std::istreambuf_iterator<char>()};
+    for (const std::string& format : telemetry_format_names())
+        CHECK_THAT(text, Catch::Contains("\n| `" + format + "` | "));
 }
 
 TEST_CASE("files in no known format are refused, whatever they are") {
