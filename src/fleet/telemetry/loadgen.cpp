@@ -43,8 +43,7 @@ class LogReader {
         if (*key == "result_validity") take_validity(entry.text("value").value_or(""));
         if (*key == "requested_scenario" || *key == "effective_scenario")
             take_scenario(entry.text("value").value_or(""));
-        if (*key == "result_query_count" || *key == "generated_query_count")
-            take_count(entry.number("value"));
+        if (*key == "result_query_count") take_count(entry.number("value"));
         if (*key == "result_mean_latency_ns") summary_.mean_ms = latency_ms(entry, *key);
         for (const QuantileKey& quantile : quantile_keys)
             if (*key == quantile.key) summary_.set_quantile(quantile.q, latency_ms(entry, *key));

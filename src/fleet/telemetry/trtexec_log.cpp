@@ -32,6 +32,26 @@ LatencySummary summary_of(std::string_view list) {
     return summary;
 }
 
+/// A number of TensorRT 7, on a line of its own: "median: 2.5 ms (end to end 2.6 ms)".
+bool take_old_line(std::string_view message, LatencySummary& summary) {
+    constexpr std::pair<std::string_view, double> quantiles[] = {
+        {"min: ", 0.0}, {"median: ", 0.5}, {"max: ", 1.0}, {"percentile: ", 0.99}};
+    const auto number = [&](std::string_view mark) -> std::optional<double> {
+        if (!message.starts_with(mark) || message.find(" ms") == std::string_view::npos)
+            return std::nullopt;
+        const auto value = number_behind(message, mark);
+        return value ? std::optional(checked_latency_ms(*value, LatencyUnit::milliseconds,
+                                                        mark.substr(0, mark.size() - 2)))
+                     : std::nullopt;
+    };
+    if (const auto mean = number("mean: ")) summary.mean_ms = mean;
+    for (const auto& [mark, q] : quantiles)
+        if (const auto value = number(mark))
+            if (q != 0.99 || message.find("at 99%") != std::string_view::npos)
+                summary.set_quantile(q, *value);
+    return summary.mean_ms || summary.median_ms;
+}
+
 class LogReader {
   public:
     LogReader(TelemetryFile& file, Samples& samples)
@@ -40,6 +60,7 @@ class LogReader {
     void take(std::int64_t line, std::string_view text) {
         if (text.find("=== Performance summary ===") != std::string_view::npos) finish();
         if (text.find("Timing trace has ") != std::string_view::npos) {
+            finish();
             const auto runs = number_behind(text, "Timing trace has ");
             constexpr double most = 1e15;
             if (runs && *runs >= 1.0 && *runs <= most) runs_ = static_cast<std::int64_t>(*runs);
@@ -50,6 +71,7 @@ class LogReader {
             file_.doubts.push_back(
                 file_.name + ": trtexec says that the GPU's compute time is unstable; lock its "
                              "clocks or measure for longer");
+        take_old(line, text);
         if (const auto list = list_of(text, "Latency: ")) take_summary(line, *list, latency_);
         if (const auto list = list_of(text, "GPU Compute Time: ")) take_summary(line, *list, gpu_);
     }
@@ -79,6 +101,33 @@ class LogReader {
         return list.find("min = ") == std::string_view::npos ? std::nullopt : std::optional(list);
     }
 
+    /// TensorRT 7 and before: a line names what the lines behind it are of.
+    void take_old(std::int64_t line, std::string_view text) {
+        const std::size_t prefix = text.find("] ");
+        const std::size_t last = text.rfind("] ");
+        const std::string_view message =
+            trimmed(prefix == std::string_view::npos ? text : text.substr(last + 2));
+        if (message == "Host Latency") finish();
+        if (message.find(':') == std::string_view::npos) {
+            of_old_ = message == "Host Latency"  ? &latency_
+                      : message == "GPU Compute" ? &gpu_
+                                                 : nullptr;
+            old_ = {};
+            return;
+        }
+        if (of_old_ == nullptr) return;
+        try {
+            const bool is_new = !*of_old_;
+            if (!take_old_line(message, old_)) return;
+            *of_old_ = old_;
+            if (is_new) ++file_.rows;
+        } catch (const BadLine& bad) {
+            ++file_.rows;
+            file_.rejected.add(line, bad);
+            of_old_ = nullptr;
+        }
+    }
+
     void take_summary(std::int64_t line, std::string_view list,
                       std::optional<LatencySummary>& summary) {
         file_.take_row(line, [&] { summary = summary_of(list); });
@@ -96,14 +145,17 @@ class LogReader {
     std::string benchmark_;
     std::optional<LatencySummary> latency_;
     std::optional<LatencySummary> gpu_;
+    std::optional<LatencySummary>* of_old_ = nullptr; ///< what old lines are of
+    LatencySummary old_;                              ///< what they told so far
     std::int64_t runs_ = 1;
 };
 
 } // namespace
 
 bool is_trtexec_log(std::string_view beginning) {
-    constexpr std::string_view marks[] = {"TensorRT.trtexec", "=== Performance summary ===",
-                                          "GPU Compute Time: min = ", " Latency: min = "};
+    constexpr std::string_view marks[] = {"TensorRT.trtexec",
+                                          "=== Performance summary ===", "GPU Compute Time: min = ",
+                                          " Latency: min = ", "[I] Host Latency"};
     return has_any(beginning, marks);
 }
 

@@ -77,6 +77,33 @@ TEST_CASE("trtexec: older logs, instability and the GPU's time where there is no
     CHECK(gpu.report.remarks.size() == 1);
 }
 
+TEST_CASE("trtexec: a log of TensorRT 7, a number per line") {
+    const std::string log = "[01/02/2021-03:04:05] [I] Timing trace has 204 queries over 3.0 s\n"
+                            "[01/02/2021-03:04:05] [I] Host Latency\n"
+                            "[01/02/2021-03:04:05] [I] min: 4 ms (end to end 8 ms)\n"
+                            "[01/02/2021-03:04:05] [I] max: 7 ms (end to end 8 ms)\n"
+                            "[01/02/2021-03:04:05] [I] mean: 5 ms (end to end 8 ms)\n"
+                            "[01/02/2021-03:04:05] [I] median: 4.5 ms (end to end 8 ms)\n"
+                            "[01/02/2021-03:04:05] [I] percentile: 6 ms at 99% (end to end 8 ms)\n"
+                            "[01/02/2021-03:04:05] [I] throughput: 0 qps\n"
+                            "[01/02/2021-03:04:05] [I] Enqueue Time\n"
+                            "[01/02/2021-03:04:05] [I] median: 1 ms\n"
+                            "[01/02/2021-03:04:05] [I] GPU Compute\n"
+                            "[01/02/2021-03:04:05] [I] median: 2 ms\n";
+    const Imported old = imported(log);
+    CHECK(old.latency_ms() == 4.5);
+    CHECK(old.report.runs == 204);
+    CHECK(old.fleet.spreads[0].quantile_ms[0] == 4.0F);
+    CHECK(old.fleet.spreads[0].quantile_ms[5] == 6.0F);
+    CHECK(old.fleet.spreads[0].quantile_ms[6] == 7.0F);
+    CHECK(imported(log + log).report.runs == 408);
+    std::string bad = log;
+    bad.replace(bad.find("4.5 ms"), 3, "nan");
+    const Imported mean = imported(bad);
+    CHECK(mean.latency_ms() == 5.0);
+    CHECK(mean.report.rejected[0].reason == "median is not positive, or out of range");
+}
+
 TEST_CASE("trtexec: several summaries in a log are several measurements") {
     const Imported both = imported(summary + "[I] === Performance summary ===\n[I] Latency: min = "
                                              "1 ms, max = 9 ms, mean = 3 ms, median = 3.5 ms\n");
