@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <span>
 
 namespace hdap::fleet {
 namespace {
@@ -20,12 +19,32 @@ constexpr AttributeUnit attribute_units[] = {
     {"_pct", "%"},  {"_mb", "MB"},     {"_gb", "GB"},        {"_ms", "ms"},
 };
 
-/// Whether `name`, without a unit at its end, is one of `stems`.
-bool has_stem(const std::string& name, std::span<const std::string_view> stems) {
-    std::string stem = in_lower_case(name);
+/// A word for latencies, and how sure it is; the most sure are first.
+struct Word {
+    std::string_view stem;
+    int rank;
+};
+constexpr int median_rank = 2;
+constexpr Word words[] = {
+    {"latency", 0},
+    {"latencies", 0},
+    {"inference_time", 0},
+    {"time", 1},
+    {"duration", 1},
+    {"elapsed_time", 1},
+    {"median", median_rank},
+    {"median_latency", median_rank},
+    {"latency_median", median_rank},
+};
+
+/// The rank of the word that `name` is without a unit at its end.
+std::optional<int> rank_of(std::string_view name) {
+    std::string stem = in_lower_case(std::string(name));
     stem = stem.substr(0, stem.find_first_of(" (["));
     if (unit_at_end_of(stem)) stem.erase(stem.find_last_of('_'));
-    return std::find(stems.begin(), stems.end(), stem) != stems.end();
+    for (const Word& word : words)
+        if (word.stem == stem) return word.rank;
+    return std::nullopt;
 }
 
 } // namespace
@@ -36,15 +55,20 @@ std::string in_lower_case(std::string text) {
     return text;
 }
 
-bool is_latency_name(const std::string& name) {
-    constexpr std::string_view stems[] = {"latency",  "latencies",    "time",
-                                          "duration", "elapsed_time", "inference_time"};
-    return has_stem(name, stems);
-}
-
-bool is_median_name(const std::string& name) {
-    constexpr std::string_view stems[] = {"median", "median_latency", "latency_median"};
-    return has_stem(name, stems);
+std::optional<LatencyColumnPlace> latency_among(std::span<const std::string_view> names) {
+    std::optional<LatencyColumnPlace> best;
+    int best_rank = 0;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const auto rank = rank_of(names[i]);
+        if (!rank || (best && *rank > best_rank)) continue;
+        if (best && *rank == best_rank) {
+            best->rival = i;
+            continue;
+        }
+        best = LatencyColumnPlace{.place = i, .is_median = *rank == median_rank};
+        best_rank = *rank;
+    }
+    return best;
 }
 
 std::string attribute_unit(const std::string& name) {

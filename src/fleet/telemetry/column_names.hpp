@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -9,12 +11,17 @@ namespace hdap::fleet {
 
 std::string in_lower_case(std::string text);
 
-/// Whether it is "latency" or another word for it, with a unit at its end or without: "latency_us",
-/// "Duration (ms)", "latencies_ms".
-bool is_latency_name(const std::string& name);
+/// Which of several columns holds the latencies.
+struct LatencyColumnPlace {
+    std::size_t place = 0;
+    std::optional<std::size_t> rival{}; ///< another that is as good a candidate
+    bool is_median = false;             ///< of several runs each
+};
 
-/// Whether it is the median of several runs: "median_ms".
-bool is_median_name(const std::string& name);
+/// The one that is called so ("latency_us", "latencies_ms", "Inference_time (ms)"), else one that
+/// is called time or duration, else a median ("median_ms"); nothing without any. A time beside
+/// latencies is perhaps that of day. Units do not matter.
+std::optional<LatencyColumnPlace> latency_among(std::span<const std::string_view> names);
 
 /// What numbers that are no latencies are in, by how the name ends: "MHz" of "gpu_mhz"; "1" where
 /// it does not tell.

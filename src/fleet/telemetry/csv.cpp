@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace hdap::fleet {
 namespace {
@@ -82,32 +84,21 @@ std::optional<LatencyUnit> unit_of(const std::string& column, const TelemetryFil
     return own ? own : file.unit;
 }
 
-/// The column whose name is of that kind.
-std::optional<LatencyColumn> column_of(const CsvReader& csv, const TelemetryFile& file,
-                                       bool (*is_kind)(const std::string& name)) {
-    std::optional<LatencyColumn> found;
-    for (std::size_t c = 0; c < csv.columns().size(); ++c) {
-        const std::string& name = csv.columns()[c];
-        if (!is_kind(name)) continue;
-        if (found)
-            csv.fail(fmt::format("{} and {} are both latencies; leave one of the columns out",
-                                 shown(found->name), shown(name)));
-        const auto unit = unit_of(name, file);
-        if (!unit)
-            csv.fail(fmt::format("column {} does not tell its unit; name it {}_ms, _us, _ns or _s, "
-                                 "or give --unit",
-                                 shown(name), name));
-        found = LatencyColumn{c, name, *unit};
-    }
-    return found;
-}
-
-/// Latencies, or where there are none, medians of several.
 std::optional<LatencyColumn> latency_column(const CsvReader& csv, TelemetryFile& file) {
-    if (auto latency = column_of(csv, file, &is_latency_name)) return latency;
-    auto median = column_of(csv, file, &is_median_name);
-    if (median) file.statistic = "median of the medians in column " + median->name;
-    return median;
+    const std::vector<std::string_view> names(csv.columns().begin(), csv.columns().end());
+    const auto found = latency_among(names);
+    if (!found) return std::nullopt;
+    const std::string& name = csv.columns()[found->place];
+    if (found->rival)
+        csv.fail(fmt::format("{} and {} are both latencies; leave one of the columns out",
+                             shown(name), shown(names[*found->rival])));
+    const auto unit = unit_of(name, file);
+    if (!unit)
+        csv.fail(fmt::format("column {} does not tell its unit; name it {}_ms, _us, _ns or _s, or "
+                             "give --unit",
+                             shown(name), name));
+    if (found->is_median) file.statistic = "median of the medians in column " + name;
+    return LatencyColumn{found->place, name, *unit};
 }
 
 /// A line per inference.
@@ -260,7 +251,7 @@ bool is_csv(std::string_view beginning) {
             beginning.substr(std::min(beginning.find_first_of("\r\n"), beginning.size())));
     const std::string_view first = beginning.substr(0, beginning.find_first_of("\r\n"));
     return first.find_first_of(",;\t|") != std::string_view::npos ||
-           is_latency_name(std::string(first));
+           latency_among(std::span(&first, 1)).has_value();
 }
 
 void read_csv(TelemetryFile& file, Samples& samples) {

@@ -67,19 +67,20 @@ class TableReader {
 
   private:
     storage::Entry latencies_entry() const {
-        std::optional<storage::Entry> found;
-        for (const storage::Entry& entry : hdf5_.list()) {
-            if (entry.is_group || entry.path.find('/', 1) != std::string::npos ||
-                !is_latency_name(entry.path.substr(1)))
-                continue;
-            if (found)
-                file_.fail(fmt::format("{} and {} are both latencies; leave one of them out",
-                                       found->path, entry.path));
-            found = entry;
-        }
-        if (!found)
+        std::vector<storage::Entry> at_root;
+        for (const storage::Entry& entry : hdf5_.list())
+            if (!entry.is_group && entry.path.find('/', 1) == std::string::npos)
+                at_root.push_back(entry);
+        std::vector<std::string_view> names;
+        for (const storage::Entry& entry : at_root)
+            names.push_back(std::string_view(entry.path).substr(1));
+        const auto found = latency_among(names);
+        if (!found || found->is_median)
             file_.fail("no data set of latencies; expected /device_id, /benchmark and /latency_ms");
-        return *found;
+        if (found->rival)
+            file_.fail(fmt::format("{} and {} are both latencies; leave one of them out",
+                                   at_root[found->place].path, at_root[*found->rival].path));
+        return at_root[found->place];
     }
 
     LatencyUnit unit_of_latencies() const {

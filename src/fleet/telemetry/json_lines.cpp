@@ -66,8 +66,7 @@ class RecordReader {
         const std::string& device = checked(device_name, "device_id");
         const std::string& benchmark = checked(benchmark_name, "benchmark");
         try {
-            const auto latencies = latencies_ms(record);
-            add(record, device, benchmark, latencies);
+            add(record, device, benchmark, latencies_ms(record));
         } catch (const BadLine&) {
             samples_.add_rejected(device);
             throw;
@@ -76,15 +75,17 @@ class RecordReader {
 
     void add(const JsonRecord& record, const std::string& device, const std::string& benchmark,
              std::span<const double> latencies) {
-        const auto run = run_of(record);
+        // The number of a list is none of its runs.
+        const auto run = latencies.size() == 1 ? run_of(record) : std::nullopt;
         const std::uint32_t number = samples_.device(device);
         for (const double latency_ms : latencies)
             if (!samples_.add_run(number, samples_.benchmark(benchmark), run, latency_ms))
                 throw BadLine("a run that is in a line before already",
                               fmt::format("run {} of device {} on {} is in a line before already",
                                           *run, shown(device), shown(benchmark)));
+        const JsonField* const latency = latency_field(record);
         for (const JsonField& field : record.fields)
-            add_condition(field, number);
+            if (&field != latency) add_condition(field, number);
     }
 
     static std::optional<std::int64_t> run_of(const JsonRecord& record) {
@@ -97,16 +98,22 @@ class RecordReader {
         return static_cast<std::int64_t>(*run);
     }
 
+    static const JsonField* latency_field(const JsonRecord& record) {
+        std::vector<std::string_view> names;
+        for (const JsonField& field : record.fields)
+            names.emplace_back(field.key);
+        const auto found = latency_among(names);
+        if (!found) return nullptr;
+        if (found->rival)
+            throw BadLine("two latencies",
+                          fmt::format("{} and {} are both latencies", shown(names[found->place]),
+                                      shown(names[*found->rival])));
+        return &record.fields[found->place];
+    }
+
     /// Of one number, or of a list of them.
     std::vector<double> latencies_ms(const JsonRecord& record) {
-        const JsonField* found = nullptr;
-        for (const JsonField& field : record.fields) {
-            if (!is_latency_name(field.key)) continue;
-            if (found != nullptr)
-                throw BadLine("two latencies", fmt::format("{} and {} are both latencies",
-                                                           shown(found->key), shown(field.key)));
-            found = &field;
-        }
+        const JsonField* const found = latency_field(record);
         if (found == nullptr)
             throw BadLine("no latency", "no latency, such as \"latency_ms\": 11.6");
         const LatencyUnit unit = unit_of(found->key);
@@ -137,9 +144,7 @@ class RecordReader {
     /// What is neither name nor latency is an attribute or a label.
     void add_condition(const JsonField& field, std::uint32_t device) {
         const std::string key = in_lower_case(field.key);
-        if (key == "device_id" || key == "device" || key == "benchmark" || key == "run" ||
-            is_latency_name(key))
-            return;
+        if (key == "device_id" || key == "device" || key == "benchmark" || key == "run") return;
         const std::string name = attribute_name(field.key);
         if (!is_name(name) || !kinds_.accepts(name, field)) return;
         if (const double* const number = std::get_if<double>(&field.value))

@@ -46,6 +46,12 @@ std::vector<std::uint32_t> used_numbers(const std::vector<bool>& used,
     return numbers;
 }
 
+/// "'a', 'b', …"
+std::string examples(const std::vector<std::string>& names) {
+    return core::join(std::span(names).first(std::min(names.size(), names_told))) +
+           (names.size() > names_told ? ", …" : "");
+}
+
 void check_density(std::size_t devices, std::size_t benchmarks, std::size_t measured) {
     constexpr std::size_t small = 1'000'000;
     constexpr std::size_t sparse = 200;
@@ -129,10 +135,10 @@ void Samples::settle() {
         const auto [device, benchmark] = pair;
         const double mean_ms = all.ms / all.count;
         if (mean_ms >= smallest_latency_ms && mean_ms <= largest_latency_ms)
-            add_summary(
-                device, benchmark,
-                {.runs = std::llround(std::min(all.count, most_counted)), .mean_ms = mean_ms},
-                "counters");
+            add_summary(device, benchmark,
+                        {.runs = std::llround(std::clamp(all.count, 1.0, most_counted)),
+                         .mean_ms = mean_ms},
+                        "counters");
         else
             idle_.push_back(fmt::format("{} on {}", shown(devices_.names()[device]),
                                         shown(benchmarks_.names()[benchmark])));
@@ -206,6 +212,19 @@ std::vector<std::string> Samples::doubts() const {
             core::counted(contradicting_, "measurement contradicts", "measurements contradict"),
             core::join(contradictions_, "; "),
             contradicting_ > std::ssize(contradictions_) ? "; …" : ""));
+    std::vector<std::string> lost;
+    for (const std::string& device : of_rejected_.names())
+        if (!devices_.contains(device)) lost.push_back(shown(device));
+    if (!lost.empty())
+        doubts.push_back(fmt::format("{} no usable row ({})",
+                                     core::counted(lost.size(), "device has", "devices have"),
+                                     examples(lost)));
+    doubt_counters(doubts);
+    doubt_labels(doubts);
+    return doubts;
+}
+
+void Samples::doubt_counters(std::vector<std::string>& doubts) const {
     if (restarts_ > 0)
         doubts.push_back(fmt::format("counters went back {}, which is taken for a restart of the "
                                      "server; if files of scrapes "
@@ -213,31 +232,28 @@ std::vector<std::string> Samples::doubts() const {
                                      core::counted(restarts_, "time")));
     if (!idle_.empty())
         doubts.push_back(fmt::format(
-            "{} no inference between the first scrape and the last ({}{})",
+            "{} no inference between the first scrape and the last ({})",
             core::counted(idle_.size(), "pair of counters tells", "pairs of counters tell"),
-            core::join(std::span(idle_).first(std::min(idle_.size(), names_told))),
-            idle_.size() > names_told ? ", …" : ""));
-    std::vector<std::string> lost;
-    for (const std::string& device : of_rejected_.names())
-        if (!devices_.contains(device)) lost.push_back(shown(device));
-    if (!lost.empty())
-        doubts.push_back(fmt::format(
-            "{} no usable row ({}{})", core::counted(lost.size(), "device has", "devices have"),
-            core::join(std::span(lost).first(std::min(lost.size(), names_told))),
-            lost.size() > names_told ? ", …" : ""));
+            examples(idle_)));
+}
+
+void Samples::doubt_labels(std::vector<std::string>& doubts) const {
     std::vector<std::string> varied;
-    for (const auto& label : labels_)
+    std::vector<std::string> numbers;
+    for (const Label& label : labels_) {
+        const auto& texts = label.of_device;
         if (is_attribute(label.name))
-            doubts.push_back(fmt::format("{} is a number in some places and a text in others, "
-                                         "where it was left out",
-                                         shown(label.name)));
-        else if (std::find(label.of_device.begin(), label.of_device.end(), several) !=
-                 label.of_device.end())
+            numbers.push_back(shown(label.name));
+        else if (std::find(texts.begin(), texts.end(), several) != texts.end())
             varied.push_back(shown(label.name));
+    }
     if (!varied.empty())
         doubts.push_back(
             fmt::format("{} differs within a device, where it was left out", core::join(varied)));
-    return doubts;
+    if (!numbers.empty())
+        doubts.push_back(fmt::format("{} is a number in some places and a text in others, where it "
+                                     "was left out",
+                                     core::join(numbers)));
 }
 
 LatencySpread Samples::spread_of(const Cell& its) {

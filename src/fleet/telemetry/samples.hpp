@@ -121,6 +121,8 @@ class Samples {
     Cell& cell(std::uint32_t device, std::uint32_t benchmark);
     void compare(Cell& cell, double latency_ms, const std::string& place);
     [[nodiscard]] bool halves_are_copies() const;
+    void doubt_counters(std::vector<std::string>& doubts) const;
+    void doubt_labels(std::vector<std::string>& doubts) const;
     [[nodiscard]] bool is_attribute(const std::string& name) const;
     [[nodiscard]] static LatencySpread spread_of(const Cell& cell);
     void add_latencies(Fleet& fleet, const std::vector<std::size_t>& row,

@@ -62,6 +62,7 @@ TEST_CASE("JSON lines: several latencies in one line, and a list of objects") {
     const Imported several = imported("{\"latencies_ms\": [1, 2, 6]}\n{\"latencies_ms\": [7]}\n");
     CHECK(several.latency_ms() == 4.0);
     CHECK(several.report.runs == 4);
+    CHECK(imported("{\"latencies_ms\": [1, 2], \"run\": 7}").report.runs == 2);
     const Imported list = imported(" [{\"latency_ms\": 1},\n {\"latency_ms\": 4}, {\"late");
     CHECK(list.latency_ms() == 2.5);
     CHECK_THAT(list.all_doubts(), Catch::Contains("was the file cut?"));
@@ -89,6 +90,15 @@ TEST_CASE("JSON lines: other keys are attributes and labels") {
     REQUIRE(result.fleet.labels.size() == 3);
     CHECK(result.fleet.labels[0].values[0] == "15W");
     CHECK(result.fleet.labels[2].name == "fw_version");
+}
+
+TEST_CASE("JSON lines: a time of day beside the latency is none") {
+    const Imported result =
+        imported("{\"time\": \"12:00\", \"latency_ms\": 5, \"duration_s\": 60}");
+    CHECK(result.latency_ms() == 5.0);
+    CHECK(result.fleet.labels.at(0).name == "time");
+    CHECK(result.fleet.attributes.at(0).name == "duration_s");
+    CHECK(imported("{\"duration_s\": 0.5}").latency_ms() == 500.0);
 }
 
 TEST_CASE("JSON lines: only wanted benchmarks count") {
