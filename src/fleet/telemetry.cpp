@@ -34,7 +34,7 @@ struct FormatRow {
     WarmUpBy warm_up_by = WarmUpBy::nothing;
 };
 
-constexpr std::string_view by_name = "as the name says";
+constexpr std::string_view by_name = "by its name";
 constexpr std::string_view in_tool = "the tool's own warm-up, which it leaves out";
 
 /// Another format is a line here. The first that recognises a file reads it.
@@ -188,7 +188,7 @@ void Import::read(std::streambuf& input, const SourceFile& source,
 
 void Import::keep_origin(const FormatRow& row, const TelemetryFile& file) {
     LatencyOrigin origin{.tool = std::string(row.what),
-                         .unit = std::string(row.unit),
+                         .unit = file.unit_used.empty() ? std::string(row.unit) : file.unit_used,
                          .statistic = file.statistic,
                          .warm_up = file.warm_up_used.empty() ? std::string(row.warm_up)
                                                               : file.warm_up_used,

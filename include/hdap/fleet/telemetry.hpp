@@ -80,7 +80,7 @@ using ImportObserver = std::function<void(std::int64_t done, std::int64_t total)
 struct TelemetryFormatInfo {
     std::string name;
     std::string what;    ///< "trtexec --exportTimes"
-    std::string unit;    ///< of the latencies in it: "ms", "as the column says", "none"
+    std::string unit;    ///< of the latencies in it: "ms", "by its name", "none"
     std::string warm_up; ///< what is left out as warm-up
 };
 

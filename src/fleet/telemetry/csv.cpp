@@ -98,6 +98,7 @@ std::optional<LatencyColumn> latency_column(const CsvReader& csv, TelemetryFile&
                              "give --unit",
                              shown(name), name));
     if (found->is_median) file.statistic = "median of the medians in column " + name;
+    file.use_unit(*unit);
     return LatencyColumn{found->place, name, *unit};
 }
 
@@ -213,7 +214,9 @@ class WideTable {
         if (have_units) benchmark.erase(benchmark.find_last_of("_ (["));
         benchmark = trimmed(benchmark);
         if (!is_name(benchmark)) csv_.fail("column " + shown(name) + " names no benchmark");
-        if (samples_.wants(benchmark)) latencies_.push_back({place, benchmark, *unit});
+        if (!samples_.wants(benchmark)) return;
+        latencies_.push_back({place, benchmark, *unit});
+        file_.use_unit(*unit);
     }
 
     /// A cell. An empty one is a missing latency; one that cannot be used leaves the others.

@@ -28,6 +28,12 @@ void TelemetryFile::take_row(std::int64_t line, const std::function<void()>& use
     }
 }
 
+void TelemetryFile::use_unit(LatencyUnit used) {
+    const std::string text(name_of(used));
+    if ((", " + unit_used + ",").find(", " + text + ",") != std::string::npos) return;
+    unit_used += (unit_used.empty() ? "" : ", ") + text;
+}
+
 void TelemetryFile::fail(const std::string& message) const {
     throw core::DataError(fmt::format("{}: {}", name, message));
 }

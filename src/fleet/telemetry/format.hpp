@@ -33,6 +33,7 @@ struct TelemetryFile {
     std::vector<std::string> doubts{};    ///< likewise: what is odd about it
     std::string statistic = "median of the runs"; ///< what its latencies are
     std::string warm_up_used{};                   ///< what was left out, if it differs from the row
+    std::string unit_used{}; ///< of the latencies, where the row leaves it open
 
     /// The device (benchmark), which the path or an option must have named. Throws DataError that
     /// says how to name it.
@@ -42,6 +43,9 @@ struct TelemetryFile {
     /// Counts a row, and does `use` with it; when that throws BadLine, the row is one that cannot
     /// be used.
     void take_row(std::int64_t line, const std::function<void()>& use);
+
+    /// Adds to unit_used: "ms", "ms, us".
+    void use_unit(LatencyUnit used);
 
     /// Throws DataError that begins with the name.
     [[noreturn]] void fail(const std::string& message) const;

@@ -57,6 +57,7 @@ class TableReader {
           latencies_(latencies_entry()), unit_(unit_of_latencies()) {}
 
     void read() {
+        file_.use_unit(unit_);
         const std::size_t dimensions = latencies_.shape.size();
         if (dimensions == 1) return read_columns();
         if (dimensions == 2 || dimensions == 3) return read_matrix();

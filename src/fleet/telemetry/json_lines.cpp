@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <span>
 #include <utility>
@@ -138,7 +139,11 @@ class RecordReader {
             file_.fail(fmt::format("{} does not tell its unit; name it {}_ms, _us, _ns or _s, or "
                                    "give --unit",
                                    shown(key), key));
-        return own ? *own : *file_.unit;
+        const LatencyUnit unit = own ? *own : *file_.unit;
+        if (used_[static_cast<std::size_t>(unit)]) return unit;
+        used_[static_cast<std::size_t>(unit)] = true;
+        file_.use_unit(unit);
+        return unit;
     }
 
     /// What is neither name nor latency is an attribute or a label.
@@ -176,6 +181,7 @@ class RecordReader {
     TelemetryFile& file_;
     Samples& samples_;
     Kinds kinds_;
+    std::array<bool, 4> used_{}; ///< [unit]
 };
 
 /// The first byte that is neither of a blank nor of a byte order mark; these are read.

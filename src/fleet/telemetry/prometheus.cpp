@@ -211,6 +211,7 @@ class ScrapeReader {
                 series.others += fmt::format("{}={};", key, value);
         if (scrape_[series].*kind) flush(); // what comes again is of the next scrape
         scrape_[series].*kind = sample.value;
+        file_.use_unit(metric_.unit);
         found_ = true;
     }
 

@@ -276,6 +276,7 @@ TEST_CASE("a line per minute of a run under load: comments before the names, med
     const Fleet fleet = parsed(text, request, &report);
     CHECK(fleet.latency_ms == std::vector<double>{12.0});
     CHECK(fleet.origins.at(0).statistic == "median of the medians in column median_ms");
+    CHECK(fleet.origins.at(0).unit == "ms");
     REQUIRE(report.remarks.size() == 1);
     CHECK_THAT(report.remarks[0], Catch::Contains("2 lines that begin with # before the names"));
     REQUIRE(fleet.attributes.size() == 5);

@@ -65,6 +65,7 @@ TEST_CASE("HDF5: a matrix of devices and benchmarks, and of runs") {
     CHECK(flat.fleet.device_ids == devices);
     CHECK(flat.fleet.benchmark_names == benchmarks);
     CHECK(flat.fleet.latency_ms == std::vector<double>{1, 2, 3, 4});
+    CHECK(flat.fleet.origins.at(0).unit == "us");
     const Imported runs = imported(table(devices, benchmarks, "/latency_ms",
                                          {1, 2, 9, 3, 3, NAN, 4, 4, 5, 7, 8, 9}, {2, 2, 3}),
                                    {});

@@ -55,6 +55,7 @@ TEST_CASE("JSON lines: runs, units and names as in a table") {
     CHECK(result.fleet.device_ids == std::vector<std::string>{"a", "17"});
     CHECK(result.fleet.latency_ms == std::vector<double>{3.0, 250.0});
     CHECK(result.report.runs == 3);
+    CHECK(result.fleet.origins.at(0).unit == "us, s, ns");
     CHECK(imported("{\"latency\": 5}", with_unit(LatencyUnit::microseconds)).latency_ms() == 0.005);
 }
 

@@ -56,6 +56,7 @@ TEST_CASE("Prometheus: a single scrape of Triton is the mean since the server be
     CHECK(single.report.runs == 6);
     CHECK(single.fleet.benchmark_names[0] == "resnet");
     CHECK(single.fleet.origins[0].statistic == "mean, from counters");
+    CHECK(single.fleet.origins[0].unit == "us");
 }
 
 TEST_CASE("Prometheus: between scrapes the growth counts, over versions and restarts") {
