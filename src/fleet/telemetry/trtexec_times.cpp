@@ -61,7 +61,7 @@ class TimesReader {
     }
 
     bool warming_up(std::optional<double> start) {
-        if (rule_.runs > 0) return used_or_not_++ < rule_.runs;
+        if (rule_.runs > 0) return seen_++ < rule_.runs;
         return start && *start < rule_.ms;
     }
 
@@ -69,7 +69,7 @@ class TimesReader {
     WarmUpRule rule_;
     LatencyAccumulator log_;
     std::optional<double> before_;
-    std::int64_t used_or_not_ = 0;
+    std::int64_t seen_ = 0; ///< inferences, warm-up among them
 };
 
 } // namespace
