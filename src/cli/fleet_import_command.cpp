@@ -118,6 +118,8 @@ void add_options(CLI::App& command, ImportOptions& options) {
                        "Files of conditions, such as tegrastats' 'logs/{device}/tegrastats.log'");
     command.add_option("--warm-up", options.warm_up,
                        "What a log's beginning is not counted: 200ms, or a number of inferences");
+    command.add_option("--metric", request.metric,
+                       "Of Prometheus' text: the metric with NAME_sum and NAME_count to read");
     command
         .add_option("--max-rejected", options.max_rejected,
                     "Leave out up to so many rows that cannot be used, or such a share of all "

@@ -114,6 +114,10 @@ CsvReader::CsvReader(std::istream& input, std::string name, std::string expected
     if (!other.empty()) throw core::DataError(fmt::format("{}: {}", name_, other));
     // Spreadsheets put a byte order mark in front.
     if (header_.starts_with("\xEF\xBB\xBF")) header_.erase(0, 3);
+    while (header_.starts_with('#')) {
+        ++comment_lines_;
+        if (!next_line(header_)) fail("no line of column names");
+    }
     // And some tell the others how they separate.
     if (header_.size() == 5 && in_lower_case(header_).starts_with("sep=") && !next_line(header_))
         fail("no line of column names");
@@ -206,6 +210,10 @@ std::vector<std::string> CsvReader::remarks() const {
         remarks.push_back(fmt::format("{}: read with {} between the columns{}", name_,
                                       name_of_separator(separator_),
                                       decimal_mark_ == ',' ? " and decimal commas" : ""));
+    if (comment_lines_ > 0)
+        remarks.push_back(fmt::format(
+            "{}: {} before the names of the columns left out", name_,
+            core::counted(comment_lines_, "line that begins with #", "lines that begin with #")));
     if (trimmed_lines_ > 0)
         remarks.push_back(fmt::format("{}: blanks around fields were dropped in {}, the first of "
                                       "them line {}",

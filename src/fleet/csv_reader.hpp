@@ -20,7 +20,8 @@ namespace hdap::fleet {
 
 /// Reads comma-separated values whose first line names the columns. Semicolons, tabs or bars may
 /// stand for the commas: what is most frequent in the first line. Fields may be quoted as in RFC
-/// 4180, but not contain line breaks; blanks around them are dropped. Blank lines are skipped.
+/// 4180, but not contain line breaks; blanks around them are dropped. Blank lines are skipped, and
+/// before the first line those that begin with #.
 /// Errors are DataErrors that begin with "name:line: " where they are about a line; those of one of
 /// many lines, BadLine without it.
 class CsvReader {
@@ -72,6 +73,7 @@ class CsvReader {
     char decimal_mark_ = '\0'; ///< of the first latency that has one
     std::int64_t line_ = 0;
     std::int64_t lines_ = 0;
+    std::int64_t comment_lines_ = 0;
     std::int64_t trimmed_lines_ = 0;
     std::int64_t first_trimmed_ = 0;
     std::string header_;

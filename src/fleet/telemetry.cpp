@@ -20,6 +20,9 @@
 namespace hdap::fleet {
 namespace {
 
+/// What --warm-up may say of a format.
+enum class WarmUpBy { nothing, runs, runs_or_time };
+
 struct FormatRow {
     std::string_view name;
     std::string_view what;
@@ -28,12 +31,42 @@ struct FormatRow {
     /// Whether a file that begins so is in this format.
     bool (*recognises)(std::string_view beginning);
     void (*read)(TelemetryFile& file, Samples& samples);
+    WarmUpBy warm_up_by = WarmUpBy::nothing;
 };
+
+constexpr std::string_view by_name = "by its name";
+constexpr std::string_view in_tool = "the tool's own warm-up, which it leaves out";
 
 /// Another format is a line here. The first that recognises a file reads it.
 constexpr FormatRow formats[] = {
-    {"csv", "a table with a line of column names", "as the column says", "nothing", &is_csv,
-     &read_csv},
+    {"hdf5", "HDF5 with device_id, benchmark and latencies", by_name, "nothing", &is_hdf5_table,
+     &read_hdf5_table},
+    {"trtexec-times", "trtexec --exportTimes", "ms", "inferences that began before 200 ms",
+     &is_trtexec_times, &read_trtexec_times, WarmUpBy::runs_or_time},
+    {"trtexec-profile", "trtexec --exportProfile", "ms", in_tool, &is_trtexec_profile,
+     &read_trtexec_profile},
+    {"onnxruntime-profile", "ONNX Runtime's profile", "us", "the first inference",
+     &is_onnxruntime_profile, &read_onnxruntime_profile, WarmUpBy::runs},
+    {"openvino-json", "OpenVINO benchmark_app -json_stats", "ms", in_tool, &is_openvino_json,
+     &read_openvino_json},
+    {"json-lines", "a JSON object per line, or a list of them", by_name, "nothing", &is_json_lines,
+     &read_json_lines},
+    {"trtexec-log", "what trtexec prints", "ms", in_tool, &is_trtexec_log, &read_trtexec_log},
+    {"tflite-benchmark", "what TensorFlow Lite's benchmark_model prints", "us", in_tool,
+     &is_tflite_benchmark, &read_tflite_benchmark},
+    {"loadgen", "mlperf_log_detail.txt of MLPerf LoadGen", "ns", "nothing", &is_loadgen,
+     &read_loadgen},
+    {"tegrastats", "what tegrastats prints (conditions)", "none", "nothing", &is_tegrastats,
+     &read_tegrastats},
+    {"prometheus", "Prometheus text: Triton's counters, a histogram, DCGM", by_name,
+     "what was before the first of several scrapes", &is_prometheus, &read_prometheus},
+    {"openvino-csv", "OpenVINO benchmark_app, benchmark_report.csv", "ms", in_tool,
+     &is_openvino_csv, &read_openvino_csv},
+    {"openvino-counters", "OpenVINO benchmark_app, counters as CSV", "ms", in_tool,
+     &is_openvino_counters, &read_openvino_counters},
+    {"onnxruntime-perf", "onnxruntime_perf_test, result file", "s", in_tool, &is_onnxruntime_perf,
+     &read_onnxruntime_perf, WarmUpBy::runs},
+    {"csv", "a table with a line of column names", by_name, "nothing", &is_csv, &read_csv},
 };
 
 const FormatRow& row_named(const std::string& name) {
@@ -45,9 +78,7 @@ const FormatRow& row_named(const std::string& name) {
 }
 
 /// The format of a file that begins so.
-const FormatRow& row_for(const std::string& name, std::string_view beginning,
-                         const ImportRequest& request) {
-    if (request.format != "auto") return row_named(request.format);
+const FormatRow& row_for(const std::string& name, std::string_view beginning) {
     for (const FormatRow& row : formats)
         if (row.recognises(beginning)) return row;
     if (beginning.find_first_not_of(" \t\r\n") == std::string_view::npos)
@@ -74,6 +105,29 @@ std::string rarest_benchmark(const Fleet& fleet) {
                        core::grouped(fewest), core::counted(fleet.devices(), "device"));
 }
 
+/// Throws UsageError for options that a file in this format has no use for.
+void check_options(const FormatRow& row, const std::string& name, const ImportRequest& request) {
+    const auto unit = unit_named(row.unit);
+    if (request.unit && unit && *unit != *request.unit)
+        throw core::UsageError(fmt::format("{}: {} counts in {}, but --unit says {}", name,
+                                           row.name, row.unit, name_of(*request.unit)));
+    const bool takes_runs = row.warm_up_by != WarmUpBy::nothing;
+    const bool takes_time = row.warm_up_by == WarmUpBy::runs_or_time;
+    if ((request.warm_up.runs && !takes_runs) || (request.warm_up.ms && !takes_time))
+        throw core::UsageError(fmt::format(
+            "{}: {} has no use for --warm-up{}", name, row.name,
+            takes_runs ? " as a time; give a number of inferences, such as --warm-up 10" : ""));
+    if (!request.metric.empty() && row.read != &read_prometheus)
+        throw core::UsageError(fmt::format("{}: {} has no use for --metric", name, row.name));
+}
+
+/// A file to import.
+struct SourceFile {
+    MatchedFile matched;
+    bool is_on_disk = false;
+    bool is_conditions = false; ///< to which the options about latencies do not apply
+};
+
 /// One import of one or more files.
 class Import {
   public:
@@ -87,10 +141,10 @@ class Import {
         if (request.format != "auto") row_named(request.format);
     }
 
-    void read(std::streambuf& input, const MatchedFile& matched,
+    void read(std::streambuf& input, const SourceFile& source,
               const std::function<void(std::int64_t)>& observer = {});
     /// Of several files, one that cannot be used is counted.
-    void read_all(const std::vector<MatchedFile>& files, const ImportObserver& observer);
+    void read_all(const std::vector<SourceFile>& files, const ImportObserver& observer);
     Fleet finish();
 
   private:
@@ -114,21 +168,31 @@ std::optional<std::string> name_from(const std::optional<std::string>& path,
     return path ? path : option;
 }
 
-void Import::read(std::streambuf& input, const MatchedFile& matched,
+void Import::read(std::streambuf& input, const SourceFile& source,
                   const std::function<void(std::int64_t)>& observer) {
     BlockBuffer blocks(input, observer);
     std::istream stream(&blocks);
+    const MatchedFile& matched = source.matched;
     const std::string name = matched.path.string();
-    const FormatRow& row = row_for(name, blocks.beginning(), request_);
+    const bool is_told = request_.format != "auto" && !source.is_conditions;
+    const FormatRow& row = is_told ? row_named(request_.format) : row_for(name, blocks.beginning());
+    if (!source.is_conditions) check_options(row, name, request_);
     rejected_.begin_file(name);
     TelemetryFile file{.input = stream,
                        .name = name,
+                       .path = source.is_on_disk ? matched.path : std::filesystem::path(),
                        .device = name_from(matched.device, request_.device),
                        .benchmark = name_from(matched.benchmark, request_.benchmark),
-                       .unit = request_.unit,
-                       .warm_up = request_.warm_up,
+                       .unit = source.is_conditions ? std::nullopt : request_.unit,
+                       .warm_up = source.is_conditions ? WarmUp{} : request_.warm_up,
+                       .metric = request_.metric,
                        .rejected = rejected_};
-    row.read(file, samples_);
+    try {
+        row.read(file, samples_);
+    } catch (const core::DataError&) {
+        report_.rows += file.rows; // of which some may be among the rejected
+        throw;
+    }
     ++report_.files;
     report_.rows += file.rows;
     std::move(file.remarks.begin(), file.remarks.end(), std::back_inserter(report_.remarks));
@@ -138,7 +202,7 @@ void Import::read(std::streambuf& input, const MatchedFile& matched,
 
 void Import::keep_origin(const FormatRow& row, const TelemetryFile& file) {
     LatencyOrigin origin{.tool = std::string(row.what),
-                         .unit = std::string(row.unit),
+                         .unit = file.unit_used.empty() ? std::string(row.unit) : file.unit_used,
                          .statistic = file.statistic,
                          .warm_up = file.warm_up_used.empty() ? std::string(row.warm_up)
                                                               : file.warm_up_used,
@@ -157,14 +221,14 @@ std::int64_t bytes_of(const std::filesystem::path& path) {
     return error ? 0 : static_cast<std::int64_t>(bytes);
 }
 
-void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserver& observer) {
+void Import::read_all(const std::vector<SourceFile>& files, const ImportObserver& observer) {
     std::int64_t total = 0;
-    for (const MatchedFile& file : files)
-        total += bytes_of(file.path);
+    for (const SourceFile& file : files)
+        total += bytes_of(file.matched.path);
     std::int64_t before = 0;
-    for (const MatchedFile& file : files) {
+    for (const SourceFile& file : files) {
         try {
-            std::ifstream input = open_csv(file.path);
+            std::ifstream input = open_csv(file.matched.path);
             read(*input.rdbuf(), file, [&](std::int64_t bytes) {
                 if (observer) observer(before + bytes, total);
             });
@@ -172,7 +236,7 @@ void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserve
             if (files.size() == 1) throw;
             bad_files_.emplace_back(error.what());
         }
-        before += bytes_of(file.path);
+        before += bytes_of(file.matched.path);
     }
     if (std::ssize(bad_files_) > request_.rejected.of(std::ssize(files)))
         throw core::DataError(fmt::format(
@@ -184,6 +248,7 @@ void Import::read_all(const std::vector<MatchedFile>& files, const ImportObserve
 }
 
 Fleet Import::finish() {
+    samples_.settle();
     check_rounded_names();
     check_rejected();
     if (samples_.empty()) throw core::DataError(request_.source + ": no measurements");
@@ -262,18 +327,6 @@ std::optional<Number> whole_number(std::string_view text) {
 
 } // namespace
 
-const std::string& TelemetryFile::its_device() const {
-    if (device) return *device;
-    throw core::DataError(name + ": does not tell its device; name it by {device} in the path, "
-                                 "'logs/{device}/{benchmark}.json', or by --device");
-}
-
-const std::string& TelemetryFile::its_benchmark() const {
-    if (benchmark) return *benchmark;
-    throw core::DataError(name + ": does not tell its benchmark; name it by {benchmark} in the "
-                                 "path, 'logs/{device}/{benchmark}.json', or by --benchmark");
-}
-
 std::int64_t RejectLimit::of(std::int64_t all) const {
     // 29 % of 100 lines are 29, though 0.29 · 100 is less.
     constexpr double rounding = 1e-9;
@@ -334,10 +387,13 @@ Fleet import_telemetry(const ImportRequest& request, ImportReport* report,
                        const ImportObserver& observer) {
     ImportReport outcome;
     Import import(request, outcome);
-    std::vector<MatchedFile> files = matched_files(request.source);
+    std::vector<SourceFile> files;
+    for (MatchedFile& file : matched_files(request.source))
+        files.push_back({.matched = std::move(file), .is_on_disk = true});
     if (!request.conditions.empty())
         for (MatchedFile& file : matched_files(request.conditions))
-            files.push_back(std::move(file));
+            files.push_back(
+                {.matched = std::move(file), .is_on_disk = true, .is_conditions = true});
     import.read_all(files, observer);
     Fleet fleet = import.finish();
     if (report != nullptr) *report = std::move(outcome);
@@ -347,7 +403,7 @@ Fleet import_telemetry(const ImportRequest& request, ImportReport* report,
 Fleet import_telemetry(std::istream& input, const ImportRequest& request, ImportReport* report) {
     ImportReport outcome;
     Import import(request, outcome);
-    import.read(*input.rdbuf(), {request.source, {}, {}});
+    import.read(*input.rdbuf(), {.matched = { request.source, {}, {} }});
     Fleet fleet = import.finish();
     if (report != nullptr) *report = std::move(outcome);
     return fleet;

@@ -48,6 +48,7 @@ struct ImportRequest {
     std::optional<std::string> benchmark{}; ///< likewise
     std::vector<std::string> benchmarks{};  ///< only these, in this order; empty: all
     WarmUp warm_up{};                       ///< empty: as the format's rule has it
+    std::string metric{}; ///< of Prometheus' text, the histogram or pair of counters to read
     RejectLimit rejected{};                 ///< more than that is an error
     bool any_unit = false; ///< devices or benchmarks that seem to be in another unit are no error
 };
@@ -79,7 +80,7 @@ using ImportObserver = std::function<void(std::int64_t done, std::int64_t total)
 struct TelemetryFormatInfo {
     std::string name;
     std::string what;    ///< "trtexec --exportTimes"
-    std::string unit;    ///< of the latencies in it: "ms", "as the column says", "none"
+    std::string unit;    ///< of the latencies in it: "ms", "by its name", "none"
     std::string warm_up; ///< what is left out as warm-up
 };
 

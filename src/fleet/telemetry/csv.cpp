@@ -1,4 +1,6 @@
+#include "fleet/telemetry/column_names.hpp"
 #include "fleet/telemetry/format.hpp"
+#include "fleet/telemetry/log_text.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 
@@ -6,43 +8,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace hdap::fleet {
 namespace {
-
-/// What a column's numbers are in when they are no latencies, by what its name ends with.
-struct AttributeUnit {
-    std::string_view ending;
-    const char* unit;
-};
-constexpr AttributeUnit attribute_units[] = {
-    {"_hz", "Hz"},     {"_khz", "kHz"},      {"_mhz", "MHz"}, {"_ghz", "GHz"}, {"_c", "degC"},
-    {"_degc", "degC"}, {"_celsius", "degC"}, {"_w", "W"},     {"_mw", "mW"},   {"_v", "V"},
-    {"_mv", "mV"},     {"_percent", "%"},    {"_pct", "%"},   {"_mb", "MB"},   {"_gb", "GB"},
-};
-
-std::string in_lower_case(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
-std::optional<std::string> attribute_unit(const std::string& column) {
-    const std::string lower = in_lower_case(column);
-    for (const AttributeUnit& entry : attribute_units)
-        if (lower.ends_with(entry.ending)) return entry.unit;
-    return std::nullopt;
-}
 
 /// Columns that tell of a device what is no latency: numbers or texts, as the first value is.
 class AttributeColumns {
   public:
     void add(std::size_t column, const std::string& name) {
-        std::string plain = name;
-        std::replace(plain.begin(), plain.end(), '/', '_');
+        const std::string plain = attribute_name(name);
         if (is_name(plain) && columns_.size() < most)
-            columns_.push_back({column, plain, attribute_unit(name).value_or("1")});
+            columns_.push_back({column, plain, attribute_unit(name)});
     }
 
     void take(std::span<const std::string> fields, std::uint32_t device, Samples& samples) {
@@ -96,15 +75,6 @@ struct LatencyColumn {
     LatencyUnit unit{};
 };
 
-bool is_latency_name(const std::string& column) {
-    std::string stem = in_lower_case(column);
-    stem = stem.substr(0, stem.find_first_of(" (["));
-    if (const auto unit = unit_at_end_of(stem)) stem.erase(stem.find_last_of('_'));
-    constexpr std::string_view stems[] = {"latency",  "latencies",    "time",
-                                          "duration", "elapsed_time", "inference_time"};
-    return std::find(std::begin(stems), std::end(stems), stem) != std::end(stems);
-}
-
 /// The unit of a column. Throws UsageError when the option says another one than the name.
 std::optional<LatencyUnit> unit_of(const std::string& column, const TelemetryFile& file) {
     const auto own = unit_at_end_of(column);
@@ -114,22 +84,22 @@ std::optional<LatencyUnit> unit_of(const std::string& column, const TelemetryFil
     return own ? own : file.unit;
 }
 
-std::optional<LatencyColumn> latency_column(const CsvReader& csv, const TelemetryFile& file) {
-    std::optional<LatencyColumn> found;
-    for (std::size_t c = 0; c < csv.columns().size(); ++c) {
-        const std::string& name = csv.columns()[c];
-        if (!is_latency_name(name)) continue;
-        if (found)
-            csv.fail(fmt::format("{} and {} are both latencies; leave one of the columns out",
-                                 shown(found->name), shown(name)));
-        const auto unit = unit_of(name, file);
-        if (!unit)
-            csv.fail(fmt::format("column {} does not tell its unit; name it {}_ms, _us, _ns or _s, "
-                                 "or give --unit",
-                                 shown(name), name));
-        found = LatencyColumn{c, name, *unit};
-    }
-    return found;
+std::optional<LatencyColumn> latency_column(const CsvReader& csv, TelemetryFile& file) {
+    const std::vector<std::string_view> names(csv.columns().begin(), csv.columns().end());
+    const auto found = latency_among(names);
+    if (!found) return std::nullopt;
+    const std::string& name = csv.columns()[found->place];
+    if (found->rival)
+        csv.fail(fmt::format("{} and {} are both latencies; leave one of the columns out",
+                             shown(name), shown(names[*found->rival])));
+    const auto unit = unit_of(name, file);
+    if (!unit)
+        csv.fail(fmt::format("column {} does not tell its unit; name it {}_ms, _us, _ns or _s, or "
+                             "give --unit",
+                             shown(name), name));
+    if (found->is_median) file.statistic = "median of the medians in column " + name;
+    file.use_unit(*unit);
+    return LatencyColumn{found->place, name, *unit};
 }
 
 /// A line per inference.
@@ -237,14 +207,16 @@ class WideTable {
     /// Where columns tell their unit, those that do not are no latencies.
     void add_column(std::size_t place, bool have_units) {
         const std::string& name = csv_.columns()[place];
-        if (!have_units && attribute_unit(name)) return attributes_.add(place, name);
+        if (!have_units && attribute_unit(name) != "1") return attributes_.add(place, name);
         if (have_units && !unit_at_end_of(name)) return attributes_.add(place, name);
         const auto unit = unit_of(name, file_);
         std::string benchmark = name;
         if (have_units) benchmark.erase(benchmark.find_last_of("_ (["));
         benchmark = trimmed(benchmark);
         if (!is_name(benchmark)) csv_.fail("column " + shown(name) + " names no benchmark");
-        if (samples_.wants(benchmark)) latencies_.push_back({place, benchmark, *unit});
+        if (!samples_.wants(benchmark)) return;
+        latencies_.push_back({place, benchmark, *unit});
+        file_.use_unit(*unit);
     }
 
     /// A cell. An empty one is a missing latency; one that cannot be used leaves the others.
@@ -276,10 +248,13 @@ class WideTable {
 
 bool is_csv(std::string_view beginning) {
     if (!other_kind_of(beginning).empty()) return false;
-    beginning.remove_prefix(std::min(beginning.find_first_not_of("\r\n"), beginning.size()));
+    beginning = from_first_text(beginning);
+    while (beginning.starts_with('#'))
+        beginning = from_first_text(
+            beginning.substr(std::min(beginning.find_first_of("\r\n"), beginning.size())));
     const std::string_view first = beginning.substr(0, beginning.find_first_of("\r\n"));
     return first.find_first_of(",;\t|") != std::string_view::npos ||
-           is_latency_name(std::string(first));
+           latency_among(std::span(&first, 1)).has_value();
 }
 
 void read_csv(TelemetryFile& file, Samples& samples) {

@@ -27,6 +27,13 @@ void LatencyAccumulator::add(double latency_ms) {
     if (values_.size() > exact_runs) fold();
 }
 
+void LatencyAccumulator::add(const LatencyAccumulator& other) {
+    runs_ += other.runs_;
+    values_.insert(values_.end(), other.values_.begin(), other.values_.end());
+    bins_.insert(bins_.end(), other.bins_.begin(), other.bins_.end());
+    if (!bins_.empty() || values_.size() > exact_runs) fold();
+}
+
 /// Moves the values into bins.
 void LatencyAccumulator::fold() {
     for (const double value : values_)

@@ -19,6 +19,9 @@ class LatencyAccumulator {
     /// `latency_ms` is positive and finite.
     void add(double latency_ms);
 
+    /// All of `other`.
+    void add(const LatencyAccumulator& other);
+
     [[nodiscard]] std::int64_t runs() const noexcept { return runs_; }
 
     /// The quantile `q` in [0, 1] in ms, between two latencies by linear interpolation; of bins, to

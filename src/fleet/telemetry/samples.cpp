@@ -15,8 +15,7 @@ namespace {
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t names_told = 5;
-constexpr std::size_t median_place = 2;
-static_assert(kept_quantiles[median_place] == 0.5);
+constexpr double most_counted = 1e15; // inferences of a counter
 
 /// Where a label's texts differ within a device. No name has control characters.
 const std::string several = "\n";
@@ -47,6 +46,12 @@ std::vector<std::uint32_t> used_numbers(const std::vector<bool>& used,
     return numbers;
 }
 
+/// "'a', 'b', …"
+std::string examples(const std::vector<std::string>& names) {
+    return core::join(std::span(names).first(std::min(names.size(), names_told))) +
+           (names.size() > names_told ? ", …" : "");
+}
+
 void check_density(std::size_t devices, std::size_t benchmarks, std::size_t measured) {
     constexpr std::size_t small = 1'000'000;
     constexpr std::size_t sparse = 200;
@@ -59,9 +64,16 @@ void check_density(std::size_t devices, std::size_t benchmarks, std::size_t meas
 
 } // namespace
 
+void LatencySummary::set_quantile(double q, double latency_ms) {
+    const auto* const found = std::find(kept_quantiles.begin(), kept_quantiles.end(), q);
+    if (found != kept_quantiles.end())
+        spread.quantile_ms[static_cast<std::size_t>(found - kept_quantiles.begin())] =
+            static_cast<float>(latency_ms);
+    if (q == 0.5) median_ms = latency_ms;
+}
+
 double LatencySummary::latency_ms() const {
-    const float median = spread.quantile_ms[median_place];
-    return std::isnan(median) ? mean_ms.value_or(unknown) : static_cast<double>(median);
+    return median_ms.value_or(mean_ms.value_or(unknown));
 }
 
 Samples::Cell& Samples::cell(std::uint32_t device, std::uint32_t benchmark) {
@@ -91,14 +103,14 @@ bool Samples::add_run(std::uint32_t device, std::uint32_t benchmark,
     return true;
 }
 
-void Samples::add_log(std::uint32_t device, std::uint32_t benchmark,
-                      std::span<const double> latency_ms, const std::string& place) {
-    LatencyAccumulator log;
-    for (const double latency : latency_ms)
-        log.add(latency);
-    compare(cell(device, benchmark), log.quantile_ms(0.5), place);
-    for (const double latency : latency_ms)
-        add_run(device, benchmark, std::nullopt, latency);
+void Samples::add_log(std::uint32_t device, std::uint32_t benchmark, const LatencyAccumulator& log,
+                      const std::string& place) {
+    Cell& its = cell(device, benchmark);
+    compare(its, log.quantile_ms(0.5), place);
+    its.latencies.add(log);
+    its.from_runs = true;
+    its.runs += log.runs();
+    runs_ += log.runs();
 }
 
 void Samples::add_summary(std::uint32_t device, std::uint32_t benchmark,
@@ -109,6 +121,29 @@ void Samples::add_summary(std::uint32_t device, std::uint32_t benchmark,
     its.told = its.runs == 0 ? std::optional(summary.spread) : std::nullopt;
     its.runs += summary.runs;
     runs_ += summary.runs;
+}
+
+void Samples::settle() {
+    for (const auto& [pair, series] : counters_) {
+        CounterTotals all;
+        for (const auto& [name, counter] : series) {
+            const CounterTotals grown = counter.grown();
+            all.ms += grown.ms;
+            all.count += grown.count;
+            restarts_ += counter.restarts();
+        }
+        const auto [device, benchmark] = pair;
+        const double mean_ms = all.ms / all.count;
+        if (mean_ms >= smallest_latency_ms && mean_ms <= largest_latency_ms)
+            add_summary(device, benchmark,
+                        {.runs = std::llround(std::clamp(all.count, 1.0, most_counted)),
+                         .mean_ms = mean_ms},
+                        "counters");
+        else
+            idle_.push_back(fmt::format("{} on {}", shown(devices_.names()[device]),
+                                        shown(benchmarks_.names()[benchmark])));
+    }
+    counters_.clear();
 }
 
 /// Remembers when a log says twice as much as the first one of its cell, or half.
@@ -140,6 +175,11 @@ void Samples::add_attribute(std::uint32_t device, const std::string& name, const
 void Samples::add_label(std::uint32_t device, const std::string& name, const std::string& value) {
     std::string& text = value_of(labels_, name, device).of_device[device];
     text = text.empty() || text == value ? value : several;
+}
+
+bool Samples::is_attribute(const std::string& name) const {
+    return std::any_of(attributes_.begin(), attributes_.end(),
+                       [&](const Attribute& attribute) { return attribute.name == name; });
 }
 
 /// Whether the later half of the runs has the latencies of the earlier one: a file that was
@@ -176,19 +216,44 @@ std::vector<std::string> Samples::doubts() const {
     for (const std::string& device : of_rejected_.names())
         if (!devices_.contains(device)) lost.push_back(shown(device));
     if (!lost.empty())
+        doubts.push_back(fmt::format("{} no usable row ({})",
+                                     core::counted(lost.size(), "device has", "devices have"),
+                                     examples(lost)));
+    doubt_counters(doubts);
+    doubt_labels(doubts);
+    return doubts;
+}
+
+void Samples::doubt_counters(std::vector<std::string>& doubts) const {
+    if (restarts_ > 0)
+        doubts.push_back(fmt::format("counters went back {}, which is taken for a restart of the "
+                                     "server; if files of scrapes "
+                                     "are not in the order of time, rename them so that they are",
+                                     core::counted(restarts_, "time")));
+    if (!idle_.empty())
         doubts.push_back(fmt::format(
-            "{} no usable row ({}{})", core::counted(lost.size(), "device has", "devices have"),
-            core::join(std::span(lost).first(std::min(lost.size(), names_told))),
-            lost.size() > names_told ? ", …" : ""));
+            "{} no inference between the first scrape and the last ({})",
+            core::counted(idle_.size(), "pair of counters tells", "pairs of counters tell"),
+            examples(idle_)));
+}
+
+void Samples::doubt_labels(std::vector<std::string>& doubts) const {
     std::vector<std::string> varied;
-    for (const auto& label : labels_)
-        if (std::find(label.of_device.begin(), label.of_device.end(), several) !=
-            label.of_device.end())
+    std::vector<std::string> numbers;
+    for (const Label& label : labels_) {
+        const auto& texts = label.of_device;
+        if (is_attribute(label.name))
+            numbers.push_back(shown(label.name));
+        else if (std::find(texts.begin(), texts.end(), several) != texts.end())
             varied.push_back(shown(label.name));
+    }
     if (!varied.empty())
         doubts.push_back(
             fmt::format("{} differs within a device, where it was left out", core::join(varied)));
-    return doubts;
+    if (!numbers.empty())
+        doubts.push_back(fmt::format("{} is a number in some places and a text in others, where it "
+                                     "was left out",
+                                     core::join(numbers)));
 }
 
 LatencySpread Samples::spread_of(const Cell& its) {
@@ -250,6 +315,7 @@ void Samples::add_attributes(Fleet& fleet, std::span<const std::uint32_t> device
 
 void Samples::add_labels(Fleet& fleet, std::span<const std::uint32_t> devices) const {
     for (const Label& label : labels_) {
+        if (is_attribute(label.name)) continue;
         std::vector<std::string> values;
         for (const std::uint32_t device : devices) {
             const bool is_one =

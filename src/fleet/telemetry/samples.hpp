@@ -1,15 +1,18 @@
 #pragma once
 
 #include "fleet/csv_reader.hpp"
+#include "fleet/telemetry/counter_pair.hpp"
 #include "fleet/telemetry/latency_accumulator.hpp"
 #include "hdap/fleet/fleet.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace hdap::fleet {
@@ -17,9 +20,12 @@ namespace hdap::fleet {
 /// What a tool tells of its runs where it does not list them.
 struct LatencySummary {
     std::int64_t runs = 1;
-    std::optional<double> mean_ms;
+    std::optional<double> mean_ms{};
+    std::optional<double> median_ms{};
     LatencySpread spread{}; ///< those of the quantiles that it tells; its `runs` are not used
 
+    /// Sets the quantile `q` if it is one of kept_quantiles, the median among them.
+    void set_quantile(double q, double latency_ms);
     /// The median, or the mean where there is none; not a number without both.
     [[nodiscard]] double latency_ms() const;
 };
@@ -49,10 +55,21 @@ class Samples {
                  double latency_ms);
 
     /// All inferences that one log tells of. `place` names the log where two contradict each other.
-    void add_log(std::uint32_t device, std::uint32_t benchmark, std::span<const double> latency_ms,
+    void add_log(std::uint32_t device, std::uint32_t benchmark, const LatencyAccumulator& log,
                  const std::string& place);
     void add_summary(std::uint32_t device, std::uint32_t benchmark, const LatencySummary& summary,
                      const std::string& place);
+
+    /// The totals of a pair of counters in one scrape: the time of all inferences since the server
+    /// began, and their number. Scrapes of a `series` come in the order of time, over all files.
+    /// The latencies are there after settle().
+    void add_scrape(std::uint32_t device, std::uint32_t benchmark, const std::string& series,
+                    const CounterTotals& totals) {
+        counters_[{device, benchmark}][series].add(totals);
+    }
+
+    /// Makes latencies of what the counters came to. Once, when everything has been read.
+    void settle();
 
     /// A device of a row that cannot be used.
     void add_rejected(const std::string& device) { of_rejected_.number(device); }
@@ -104,6 +121,9 @@ class Samples {
     Cell& cell(std::uint32_t device, std::uint32_t benchmark);
     void compare(Cell& cell, double latency_ms, const std::string& place);
     [[nodiscard]] bool halves_are_copies() const;
+    void doubt_counters(std::vector<std::string>& doubts) const;
+    void doubt_labels(std::vector<std::string>& doubts) const;
+    [[nodiscard]] bool is_attribute(const std::string& name) const;
     [[nodiscard]] static LatencySpread spread_of(const Cell& cell);
     void add_latencies(Fleet& fleet, const std::vector<std::size_t>& row,
                        const std::vector<std::size_t>& column) const;
@@ -120,6 +140,10 @@ class Samples {
     std::int64_t runs_ = 0;
     std::vector<Attribute> attributes_;
     std::vector<Label> labels_;
+    /// By device and benchmark, then by series.
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::map<std::string, CounterPair>> counters_;
+    std::int64_t restarts_ = 0;               ///< counters that went back
+    std::vector<std::string> idle_;           ///< counters that no inference changed
     std::vector<std::string> contradictions_; ///< the first few
     std::int64_t contradicting_ = 0;
 };
