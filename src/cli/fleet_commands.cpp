@@ -13,6 +13,8 @@
 #include "option_checks.hpp"
 #include "setting_options.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -111,8 +113,13 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
                 core::counted(clustering.clusters(), "cluster").c_str(),
                 core::counted(devices.devices(), "device").c_str(),
                 core::counted(noise, "noise device").c_str(), clustering.eps);
-    std::printf("%-8s %8s %10s   latency relative to the fleet's median\n", "cluster", "devices",
-                "weight");
+    constexpr std::size_t most_shown = 12;
+    const std::size_t shown = std::min(devices.benchmarks(), most_shown);
+    std::printf("%-8s %8s %10s   latency relative to the fleet's median%s\n", "cluster", "devices",
+                "weight",
+                shown < devices.benchmarks()
+                    ? fmt::format(", of the first {} benchmarks", shown).c_str()
+                    : "");
     const auto signatures = fleet::latency_signatures(devices, fleet::SignatureMetric::level);
     for (std::size_t k = 0; k < clustering.clusters(); ++k) {
         std::vector<double> sums(devices.benchmarks(), 0.0);
@@ -129,7 +136,7 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
             }
         }
         std::printf("%-8zu %8zu %9.2f%%  ", k, members, 100.0 * clustering.cluster_weight[k]);
-        for (std::size_t b = 0; b < sums.size(); ++b)
+        for (std::size_t b = 0; b < shown; ++b)
             if (measured[b] > 0.0)
                 std::printf(" %.3f", std::exp(sums[b] / measured[b]));
             else
