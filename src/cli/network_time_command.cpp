@@ -8,6 +8,7 @@
 #include "hdap/network/load.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/parallel/run_control.hpp"
+#include "hdap/parallel/walltime.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "option_checks.hpp"
 #include "protocol_options.hpp"
@@ -33,6 +34,7 @@ struct TimeOptions {
     std::string csv;
     std::string device;
     std::string conditions;
+    std::string sustained; ///< a duration; empty: in rounds
     bool quiet = false;
 };
 
@@ -76,7 +78,51 @@ void print_latencies(const TimeOptions& options, const fleet::RoundLatencies& ro
                     core::significant(latencies[i], 5).c_str());
 }
 
+/// A line per part of the time, as hdap fleet import reads them.
+std::string csv_of(const TimeOptions& options, std::span<const fleet::SustainedWindow> curve) {
+    std::string text =
+        fmt::format("# network,{}\n# batch,{}\nminute,runs,median_ms,p90_ms\n",
+                    core::csv_field(name_of(options.networks.front())), options.batch);
+    for (const fleet::SustainedWindow& part : curve)
+        text += fmt::format("{:.4f},{},{},{}\n", part.end_s / 60.0, part.runs,
+                            core::shortest(part.median_ms), core::shortest(part.p90_ms));
+    return text;
+}
+
+/// Whether the CSV went to stdout, where nothing else may then be.
+bool write_csv(const std::string& file, const std::string& text) {
+    if (file == "-") std::fputs(text.c_str(), stdout);
+    if (!file.empty() && file != "-")
+        storage::write_atomically(file, std::as_bytes(std::span(text)));
+    return file == "-";
+}
+
+/// Under continuous load.
+ExitCode measure_load(const TimeOptions& options, const fleet::Measurable& measurable,
+                      const parallel::RunControl& control) {
+    constexpr std::int64_t parts = 60;
+    const auto duration = parallel::parse_duration(options.sustained);
+    if (!duration)
+        throw core::UsageError(fmt::format("--sustained '{}' is no duration; expected one like 10m",
+                                           core::printable(options.sustained)));
+    const auto curve = fleet::measure_sustained(
+        measurable, duration->count(), parts,
+        [&](const fleet::MeasurementProgress&) { return !control.stop_requested(); });
+    if (!curve) return ExitCode::stopped;
+    if (write_csv(options.csv, csv_of(options, *curve))) return ExitCode::complete;
+    const double first = curve->front().median_ms;
+    const double last = fleet::sustained_latency_ms(*curve);
+    if (!options.quiet)
+        std::printf("at first %s ms, then %+.1f %%\n", core::significant(first, 5).c_str(),
+                    100.0 * (last / first - 1.0));
+    std::printf("%s: %s ms\n", name_of(options.networks.front()).c_str(),
+                core::significant(last, 5).c_str());
+    return ExitCode::complete;
+}
+
 ExitCode measure(TimeOptions options) {
+    if (!options.sustained.empty() && options.networks.size() != 1)
+        throw core::UsageError("--sustained measures one network");
     if (!options.csv.empty() && options.csv != "-")
         check_output_file("--csv", options.csv, options.networks);
     if (options.conditions.empty() != options.device.empty() && !options.conditions.empty())
@@ -92,22 +138,17 @@ ExitCode measure(TimeOptions options) {
     std::vector<std::unique_ptr<accuracy::Inference>> inferences;
     for (const std::string& network : options.networks)
         inferences.push_back(inference_of(network, options));
+    const fleet::Measurable measurable{.networks = inferences.size(),
+                                       .run = [&](std::size_t i) { inferences[i]->run(); }};
+    if (!options.sustained.empty()) return measure_load(options, measurable, control);
     const auto rounds = fleet::measure_rounds(
-        {.networks = inferences.size(), .run = [&](std::size_t i) { inferences[i]->run(); }},
-        options.parameters,
+        measurable, options.parameters,
         [&](const fleet::MeasurementProgress&) { return !control.stop_requested(); });
     if (!rounds) return ExitCode::stopped;
     const std::string what = fleet::disturbance(watch.conditions());
     if (!what.empty()) // hogs are threads of this process, and so are no others
         std::fprintf(stderr, "warning: %s: latencies may be too long\n", what.c_str());
-    if (!options.csv.empty()) {
-        const std::string text = csv_of(options, *rounds);
-        if (options.csv == "-") {
-            std::fputs(text.c_str(), stdout);
-            return ExitCode::complete;
-        }
-        storage::write_atomically(options.csv, std::as_bytes(std::span(text)));
-    }
+    if (write_csv(options.csv, csv_of(options, *rounds))) return ExitCode::complete;
     print_latencies(options, *rounds);
     return ExitCode::complete;
 }
@@ -129,9 +170,14 @@ void add_network_time_command(CLI::App& group, Action& action) {
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
     add_protocol_options(*command, options->parameters);
-    command->add_option("--csv", options->csv,
-                        "File of all rounds, as hdap fleet import and profile import read it; -: stdout, "
-                        "and nothing else there");
+    command->add_option(
+        "--sustained", options->sustained,
+        "Run one network for so long (10m) without a pause instead: clocks fall as a "
+        "device warms up. The latency is the last quarter's; --csv has the curve");
+    command->add_option(
+        "--csv", options->csv,
+        "File of all rounds, as hdap fleet import and profile import read it; -: stdout, "
+        "and nothing else there");
     command->add_option("--device", options->device, "Name of this device");
     command->add_option("--conditions", options->conditions,
                         "Measure under the conditions that this file (TOML) has for --device");

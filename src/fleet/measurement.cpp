@@ -162,4 +162,39 @@ SplitHalfReliability split_half_reliability(std::span<const double> round_latenc
             .median_difference = core::median(std::move(differences))};
 }
 
+std::optional<std::vector<SustainedWindow>> measure_sustained(const Measurable& measurable,
+                                                              double duration_s,
+                                                              std::int64_t windows,
+                                                              const MeasurementObserver& observer) {
+    if (!(duration_s > 0.0 && std::isfinite(duration_s)) || windows < 1)
+        throw core::ConfigError(
+            fmt::format("a measurement under load of {} s in {} parts; both must be positive",
+                        core::shortest(duration_s), windows));
+    const double start = measurable.clock();
+    std::vector<SustainedWindow> curve;
+    std::vector<double> runs;
+    MeasurementProgress progress{.round = 1, .visits = 0, .total_visits = windows};
+    for (double elapsed_s = 0.0; elapsed_s < duration_s;) {
+        if (observer && !observer(progress)) return std::nullopt;
+        runs.push_back(timed_run(measurable, 0));
+        elapsed_s = (measurable.clock() - start) / 1e3;
+        const auto part =
+            static_cast<std::int64_t>(elapsed_s / duration_s * static_cast<double>(windows));
+        if (part == progress.visits) continue;
+        curve.push_back({elapsed_s, static_cast<std::int64_t>(runs.size()), core::median(runs),
+                         core::quantile(runs, 0.9)});
+        progress.visits = part;
+        runs.clear();
+    }
+    return curve;
+}
+
+double sustained_latency_ms(std::span<const SustainedWindow> windows) {
+    if (windows.empty()) throw core::InternalError("a latency under load of no measurement");
+    std::vector<double> last;
+    for (const SustainedWindow& window : windows.subspan(windows.size() - (windows.size() + 3) / 4))
+        last.push_back(window.median_ms);
+    return core::median(std::move(last));
+}
+
 } // namespace hdap::fleet

@@ -243,3 +243,27 @@ TEST_CASE("The monotonic clock goes on", "[measurement]") {
     const double before = fleet::monotonic_ms();
     CHECK(fleet::monotonic_ms() >= before);
 }
+
+TEST_CASE("under load the latency is that of the last quarter, and every part has its own") {
+    double now_ms = 0.0;
+    // 10 ms a run at first; from the second half on the device throttles to 15 ms.
+    const Measurable device{.networks = 1,
+                            .run = [&](std::size_t) { now_ms += now_ms < 50'000.0 ? 10.0 : 15.0; },
+                            .clock = [&] { return now_ms; }};
+    for (const double duration_s : {0.0, -1.0, std::nan("")})
+        CHECK_THROWS_AS(measure_sustained(device, duration_s, 10), core::ConfigError);
+    CHECK_THROWS_AS(measure_sustained(device, 1.0, 0), core::ConfigError);
+    now_ms = 0.0;
+    const auto curve = measure_sustained(device, 100.0, 10);
+    REQUIRE(curve);
+    REQUIRE(curve->size() == 10);
+    CHECK(curve->front().median_ms == Approx(10.0));
+    CHECK(curve->front().runs == 1000);
+    CHECK(curve->back().median_ms == Approx(15.0));
+    CHECK(curve->back().end_s == Approx(100.0).margin(0.02));
+    CHECK(sustained_latency_ms(*curve) == Approx(15.0));
+    CHECK_FALSE(measure_sustained(device, 1.0, 10, [](const auto&) { return false; }));
+    // A run that takes several parts leaves the others out.
+    now_ms = 0.0;
+    CHECK(measure_sustained(device, 0.02, 8)->size() == 2);
+}

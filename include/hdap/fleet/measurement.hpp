@@ -97,4 +97,24 @@ struct SplitHalfReliability {
 SplitHalfReliability split_half_reliability(std::span<const double> round_latency_ms,
                                             std::size_t networks, double quantile);
 
+/// What a network took during a part of a measurement under continuous load.
+struct SustainedWindow {
+    double end_s = 0.0;     ///< since the beginning
+    std::int64_t runs = 0;  ///< that ended in it; at least 1
+    double median_ms = 0.0; ///< of these
+    double p90_ms = 0.0;
+};
+
+/// Runs network 0 without a pause for `duration_s` or longer, and tells what it took in `windows`
+/// parts of that time; those in which no run ended are left out. Clocks fall as a device warms up,
+/// so that the first part is not the last. Nothing when `observer`, called before every run, said
+/// to stop. Throws ConfigError for a duration that is not positive, InternalError when the clock
+/// goes backwards. Memory for the runs of one part.
+std::optional<std::vector<SustainedWindow>>
+measure_sustained(const Measurable& measurable, double duration_s, std::int64_t windows,
+                  const MeasurementObserver& observer = {});
+
+/// The latency that a device settles at: the median of the last quarter's medians, in ms.
+double sustained_latency_ms(std::span<const SustainedWindow> windows);
+
 } // namespace hdap::fleet
