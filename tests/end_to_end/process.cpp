@@ -176,7 +176,9 @@ void Process::fail(const std::string& what) {
 
 std::string text_of(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    std::ostringstream text;
+    text << stream.rdbuf(); // a process that is gone is no exception: its /proc file cannot be read
+    return text.str();
 }
 
 } // namespace hdap::test
