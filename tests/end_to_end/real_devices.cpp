@@ -254,6 +254,34 @@ TEST_CASE("what a study ended with is measured on its devices and held against t
     CHECK(rows >= 24);
 }
 
+TEST_CASE("ranks are the devices of a live fleet, and a device that no rank is is waited for",
+          "[mpi]") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "live.toml")
+        << "[study]\nname = \"live\"\n[fleet]\nsource = \"live\"\nfile = \"fleet.h5\"\n"
+           "benchmarks = 2\nbatch = 1\n[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n"
+           "[data]\nfile = \"images.h5\"\n[clusters]\neps = 1e-9\nmin_points = 1\n"
+           "[latency]\nnetworks_at_once = 5\n[profile]\ncandidates = 12\nruns = 2\n[search]\n"
+           "population = 8\ngenerations = 2\nobjectives = [\"latency.mean\", \"flops\"]\n";
+    const Launch two{.ranks = 2};
+    const Outcome measured =
+        study.call(two, {"fleet", "measure", study / "live.toml", "--set", "fleet.source=simulated",
+                         "--set", "fleet.file=", "--sku", "board", "--threads", "1", "--rounds",
+                         "2", "--out", study / "fleet.h5"});
+    INFO(measured.errors);
+    REQUIRE(measured.exit_code == 0);
+    const Arguments run{"run", study / "live.toml", "--threads", "1", "--out", study / "run"};
+    const Outcome waiting = study.call({.ranks = 0}, run);
+    CHECK(waiting.exit_code == 76);
+    CHECK_THAT(waiting.errors, Catch::Contains("which no rank of this job is"));
+    const Outcome complete = study.call(two, run);
+    INFO(complete.errors);
+    CHECK(complete.exit_code == 0);
+    const std::string log = text_of(study / "run/measurements/measurements.jsonl");
+    CHECK(std::count(log.begin(), log.end(), '\n') == 24);
+    CHECK(study.call({.ranks = 0}, run).exit_code == 0);
+}
+
 TEST_CASE("what real devices cannot have is refused before anything is measured") {
     const RealStudy study("command", stand_in);
     const auto refusal = [&](const Arguments& more) {

@@ -148,10 +148,11 @@ std::string summary_csv(const std::vector<Summary>& summaries) {
     return text;
 }
 
-void print_summary(const std::vector<Summary>& summaries, std::size_t devices) {
+void print_summary(const std::vector<Summary>& summaries, std::size_t devices, bool simulated) {
     std::printf("measured on %s\n\n%-12s %8s   %10s %10s %8s   %10s %10s   %8s %8s\n",
-                core::counted(devices, "device").c_str(), "network", "devices", "predicted",
-                "measured", "off by", "predicted", "measured", "measured", "device");
+                core::counted(devices, simulated ? "simulated device" : "device").c_str(),
+                "network", "devices", "predicted", "measured", "off by", "predicted", "measured",
+                "measured", "device");
     std::printf("%-12s %8s   %10s %10s %8s   %10s %10s   %8s %8s\n", "", "", "mean ms", "mean ms",
                 "", "p95 ms", "p95 ms", "speed-up", "error");
     for (const Summary& s : summaries)
@@ -213,7 +214,7 @@ bool verify_networks(StudyRun& run) {
         const std::vector<Summary> summaries = summaries_of(verified);
         write_text(run.file("verification.csv"), pairs_csv(verified, fleet->devices, devices));
         write_text(run.file("verified.csv"), summary_csv(summaries));
-        print_summary(summaries, devices.size());
+        print_summary(summaries, devices.size(), fleet->truth.known());
     });
     return true;
 }
