@@ -60,7 +60,7 @@ Section fleet_section(Settings& s) {
              core::path("file", s.fleet.fleet_file,
                         "Real devices: a fleet that hdap fleet import or measure made; with "
                         "recorded, latencies of candidates are then asked of you",
-                        shapes),
+                        Outputs::nothing),
              core::integer("benchmarks", s.fleet.benchmarks, {1, 64},
                            "Benchmark networks: randomly pruned versions of the network", shapes),
              core::integer("batch", s.fleet.batch, {1, 4096},

@@ -113,6 +113,23 @@ TEST_CASE("a command measures every candidate once on every representative, to t
     CHECK(text_of(study.path("stopped/front.csv")) == text_of(study.path("one/front.csv")));
 }
 
+TEST_CASE(
+    "a device that fails on many candidates in a row, but measures the unpruned network, is not "
+    "given up") {
+    // Candidates of less than 1 MB cannot be compiled there.
+    const RealStudy study("command",
+                          "test $(wc -c <\"$2\") -gt 1000000 || case $1 in unit-0|unit-3|"
+                          "unit-6|unit-9) echo 'cannot compile' >&2; exit 1;; esac\n" +
+                              stand_in);
+    const Outcome outcome = study.run("run");
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK(study.lines("run").size() == asked);
+    CHECK_THAT(outcome.errors, Catch::Contains("could not be measured") &&
+                                   Catch::Contains("cannot compile") &&
+                                   !Catch::Contains("given up"));
+}
+
 TEST_CASE("a call that measures several candidates brings the same as one for each, and when it "
           "fails they are measured one by one") {
     const RealStudy single("command", stand_in);

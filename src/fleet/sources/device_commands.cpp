@@ -86,6 +86,10 @@ bool takes_several(const LatencyCommand& command) {
     return command.command.find("{networks}") != std::string::npos;
 }
 
+bool has_latency(const CandidateMeasurement& measurement) {
+    return !std::isnan(measurement.latency_ms);
+}
+
 /// The measuring of all queues.
 class Measuring {
   public:
@@ -104,6 +108,8 @@ class Measuring {
 
     void work(const std::vector<DeviceQueue>& queues);
     void measure_queue(const DeviceQueue& queue);
+    bool settle(const DeviceQueue& queue, std::vector<CandidateMeasurement>& failures,
+                const fs::path& scratch);
     void give_up(const DeviceQueue& queue, const CandidateMeasurement& last);
     void log_failures(std::vector<CandidateMeasurement>& failures);
     /// What became of the candidates, which one call of the command measures; nothing when it was
@@ -190,31 +196,42 @@ void Measuring::measure_queue(const DeviceQueue& queue) {
     const core::ScratchFolder scratch("hdap-candidate");
     const Candidates all = queue.candidates;
     std::vector<CandidateMeasurement> failures; // since the device last answered
-    bool has_answered = false;
     std::size_t at_once = at_once_;
     for (std::size_t first = 0; first < all.size() && !is_over();) {
         const Candidates some = all.subspan(first, std::min(at_once, all.size() - first));
         const auto measured = measure(some, queue.device, scratch.path());
         if (!measured) return;
-        if (some.size() > 1 && std::isnan(measured->front().latency_ms)) {
+        const bool answered = std::any_of(measured->begin(), measured->end(), has_latency);
+        if (!answered && some.size() > 1) {
             at_once = 1; // one of them may be at fault
             continue;
         }
-        for (const CandidateMeasurement& one : *measured) {
-            if (std::isnan(one.latency_ms)) {
+        for (const CandidateMeasurement& one : *measured)
+            if (has_latency(one))
+                log_.append(one);
+            else
                 failures.push_back(one);
-                continue;
-            }
-            has_answered = true;
-            log_.append(one);
-        }
-        if (!std::isnan(measured->front().latency_ms)) log_failures(failures);
-        if (failures.size() >= most_failures) return give_up(queue, failures.back());
+        if (answered) log_failures(failures);
+        if (failures.size() >= most_failures && !settle(queue, failures, scratch.path())) return;
         first += some.size();
         done_ += std::ssize(some);
     }
-    if (has_answered) return log_failures(failures);
-    if (!failures.empty()) give_up(queue, failures.back());
+    settle(queue, failures, scratch.path());
+}
+
+/// Whose fault failures are: the candidates' when the device still measures the unpruned network;
+/// else it is given up, and false. Nothing when there are none, or it was cancelled.
+bool Measuring::settle(const DeviceQueue& queue, std::vector<CandidateMeasurement>& failures,
+                       const fs::path& scratch) {
+    if (failures.empty()) return true;
+    const auto probe = measure(Candidates(&queue.probe, 1), queue.device, scratch);
+    if (!probe) return false;
+    if (!has_latency(probe->front())) {
+        give_up(queue, failures.back());
+        return false;
+    }
+    log_failures(failures);
+    return true;
 }
 
 void Measuring::give_up(const DeviceQueue& queue, const CandidateMeasurement& last) {

@@ -21,6 +21,7 @@ struct CandidateToMeasure {
 struct DeviceQueue {
     std::string device;
     std::vector<CandidateToMeasure> candidates;
+    CandidateToMeasure probe; ///< the unpruned network, which a device that works can measure
 };
 
 /// How commands on devices ended.

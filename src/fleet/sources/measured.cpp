@@ -138,7 +138,7 @@ MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) cons
     std::set<std::int32_t> seen;
     for (const std::int32_t index : request.devices) {
         if (!seen.insert(index).second) continue;
-        DeviceQueue queue{device(index), {}};
+        DeviceQueue queue{device(index), {}, candidates.front()};
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
@@ -191,8 +191,9 @@ bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementReque
             core::counted(outcome.failed, "candidate on a device", "candidates on devices"),
             outcome.first_failure, (folder() / "printed").string()));
     if (!outcome.unreachable.empty())
-        job.log.warning(fmt::format("given up, as nothing was measured three times in a row: {}",
-                                    core::join(outcome.unreachable)));
+        job.log.warning(
+            fmt::format("given up, as they do not even measure the unpruned network: {}",
+                        core::join(outcome.unreachable)));
     return !outcome.stopped;
 }
 
