@@ -78,6 +78,10 @@ struct LatencySourceParameters {
     std::string fleet_file;           ///< the devices and their benchmarks, where these are real
     LatencyCommand command;           ///< command: what measures
     std::string measurements;         ///< command, recorded: folder of what was measured
+    /// command, recorded: unless empty, `measurements` holds folders that studies share, as devices
+    /// of two fleets may have one name: each of a fleet's devices and latencies, a network, a
+    /// batch, a command and its format, and this text.
+    std::string measured_how;
     double enough = 1.0; ///< recorded: the share of measurements that a study goes on with; (0, 1]
     std::string file;    ///< recorded: the table
     std::string sku = "unknown";   ///< recorded: what the label on the devices says

@@ -6,6 +6,7 @@
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/weights.hpp"
+#include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -43,13 +44,32 @@ std::string identity_of(const Fleet& fleet) {
     return core::sha256_hex(std::string_view(text));
 }
 
+PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
+    using State = PlannedMeasurement::State;
+    if (!known_ms) return State::outstanding;
+    return std::isnan(*known_ms) ? State::failed : State::measured;
+}
+
+/// Where measurements lie. `measured` stands for the fleet, the network and the batch.
+fs::path folder_of(const LatencySourceParameters& parameters, const std::string& measured,
+                   bool has_command) {
+    if (parameters.measured_how.empty()) return parameters.measurements;
+    std::string text = measured + "\n" + parameters.measured_how;
+    if (has_command) text += "\n" + parameters.command.format + "\n" + parameters.command.command;
+    constexpr std::size_t digits = 16;
+    return fs::path(parameters.measurements) /
+           core::sha256_hex(std::string_view(text)).substr(0, digits);
+}
+
 /// Devices of a file, and what is measured on them. The fleet lives on the root.
 class MeasuredSource final : public LatencySource {
   public:
     MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
                    std::string identity, bool has_command)
         : parameters_(std::move(parameters)), network_(std::move(network)),
-          fleet_(std::move(fleet)), identity_(std::move(identity)), has_command_(has_command) {}
+          fleet_(std::move(fleet)), identity_(std::move(identity)), has_command_(has_command),
+          folder_(folder_of(parameters_, identity_ + name_of(network_.space.unpruned()),
+                            has_command_)) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
 
@@ -77,15 +97,16 @@ class MeasuredSource final : public LatencySource {
 
   private:
     MeasurementLog& log() const;
-    [[nodiscard]] fs::path folder() const { return parameters_.measurements; }
     [[nodiscard]] const std::string& device(std::int32_t index) const;
     [[nodiscard]] std::string name_of(const network::Genome& genome) const {
         return candidate_name(network_.network, genome, parameters_.batch);
     }
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
+    bool answer(const MeasurementRequest& request, const parallel::Job& job) const;
     bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                  const parallel::Job& job) const;
     void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
+    void ask_for(MeasurementPlan plan, const MeasurementRequest& request) const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
 
     LatencySourceParameters parameters_;
@@ -93,6 +114,7 @@ class MeasuredSource final : public LatencySource {
     Fleet fleet_;               ///< root
     std::string identity_;
     bool has_command_;
+    fs::path folder_;
     mutable std::optional<MeasurementLog> log_; ///< root; opened when it is needed
 };
 
@@ -100,9 +122,9 @@ class MeasuredSource final : public LatencySource {
 MeasurementLog& MeasuredSource::log() const {
     if (!log_) {
         std::error_code error;
-        fs::create_directories(folder(), error);
-        if (error) throw core::DataError(fmt::format("{}: {}", folder().string(), error.message()));
-        log_.emplace(folder() / measurements_file);
+        fs::create_directories(folder_, error);
+        if (error) throw core::DataError(fmt::format("{}: {}", folder_.string(), error.message()));
+        log_.emplace(folder_ / measurements_file);
     }
     return *log_;
 }
@@ -126,13 +148,9 @@ MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) cons
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
-            using State = PlannedMeasurement::State;
             const auto known = log().latency_ms(candidate.name, queue.device);
             if (!known) queue.candidates.push_back(candidate);
-            plan.all.push_back({queue.device, candidate.name,
-                                !known               ? State::outstanding
-                                : std::isnan(*known) ? State::failed
-                                                     : State::measured});
+            plan.all.push_back({queue.device, candidate.name, state_of(known)});
         }
         if (!queue.candidates.empty()) plan.outstanding.push_back(std::move(queue));
     }
@@ -143,9 +161,10 @@ std::optional<std::vector<double>> MeasuredSource::latencies_ms(const Measuremen
                                                                 const parallel::Job& job) {
     std::vector<double> latencies; // none: stopped
     job.communicator.on_root([&] {
-        const MeasurementPlan plan = plan_for(request);
-        if (has_command_ && !plan.outstanding.empty() && !measure(plan, request, job)) return;
-        require_enough(request, job);
+        if (plan_for(request).outstanding.empty())
+            require_enough(request, job); // which it is
+        else if (!answer(request, job))
+            return;
         latencies = look_up(request);
     });
     job.communicator.broadcast(latencies);
@@ -153,18 +172,34 @@ std::optional<std::vector<double>> MeasuredSource::latencies_ms(const Measuremen
     return latencies;
 }
 
+/// Sees to what is outstanding; false when asked to stop. Studies that share a folder take turns,
+/// as two of them at a time would disturb each other on a device, and use what the one before
+/// measured.
+bool MeasuredSource::answer(const MeasurementRequest& request, const parallel::Job& job) const {
+    static_cast<void>(log()); // makes the folder
+    const auto turn = storage::FileLock::acquire(
+        folder_ / "measuring.lock", [&] { return job.control.stop_requested(); },
+        [&](const std::string& what) { job.log.info(what); });
+    if (!turn) return false;
+    log_.reset();
+    const MeasurementPlan plan = plan_for(request);
+    if (has_command_ && !plan.outstanding.empty() && !measure(plan, request, job)) return false;
+    require_enough(request, job);
+    return true;
+}
+
 /// Runs the command for what is outstanding; false when it was asked to stop.
 bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                              const parallel::Job& job) const {
     const CommandsOutcome outcome =
         measure_by_command(plan.outstanding, parameters_.command, parameters_.batch, request.runs,
-                           network_, log(), folder(), job);
+                           network_, log(), folder_, job);
     if (outcome.failed > 0)
         job.log.warning(fmt::format(
             "{} could not be measured, the first: {}; what was printed is "
             "in {}",
             core::counted(outcome.failed, "candidate on a device", "candidates on devices"),
-            outcome.first_failure, (folder() / "printed").string()));
+            outcome.first_failure, (folder_ / "printed").string()));
     if (!outcome.unreachable.empty())
         job.log.warning(fmt::format("given up, as nothing was measured three times in a row: {}",
                                     core::join(outcome.unreachable)));
@@ -180,15 +215,28 @@ void MeasuredSource::require_enough(const MeasurementRequest& request,
     const auto asked = static_cast<double>(plan.all.size());
     if (static_cast<double>(plan.answered()) >= parameters_.enough * asked) return;
     if (has_command_ && request.partial && plan.answered() > 0) return;
-    if (!has_command_)
-        write_plan(folder(), plan, network_, parameters_.command.format, parameters_.batch,
-                   request.runs);
+    if (!has_command_) ask_for(plan, request);
     throw core::WaitingError(fmt::format(
         "waiting for measurements: {} of {}, {}", core::grouped(plan.answered()),
         core::grouped(plan.all.size()),
         has_command_ ? "the others are of devices that did not answer; the same command goes on "
                        "when they do"
-                     : "see " + (folder() / "README.txt").string()));
+                     : "see " + (folder_ / "README.txt").string()));
+}
+
+/// Writes what is to be measured, for the studies that share the folder, too.
+void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& request) const {
+    if (!parameters_.measured_how.empty()) {
+        plan.import_options =
+            fmt::format(" --set 'latency.folder={}'", fs::absolute(folder_).string());
+        for (PlannedMeasurement& other : others_in_manifest(folder_, plan)) {
+            const auto known = log().latency_ms(other.candidate, other.device);
+            other.state = state_of(known);
+            plan.of_others.push_back(std::move(other));
+        }
+    }
+    write_plan(folder_, plan, network_, parameters_.command.format, parameters_.batch,
+               request.runs);
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
@@ -288,8 +336,9 @@ std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters
                        "The share of measurements that a study goes on with; it waits for them",
                        nothing),
             core::path("folder", parameters.measurements,
-                       "Folder of what was measured, which studies may share; empty: measurements/ "
-                       "in the run directory",
+                       "Folder of what was measured, which studies may share whose devices of one "
+                       "name are the same; empty: measurements/ in the run directory, or in the "
+                       "store a folder for each fleet",
                        nothing)};
 }
 
