@@ -96,8 +96,7 @@ std::vector<Result> bench_fleet(bool verify) {
     if (verify) verify_medians(text);
     std::size_t sink = 0;
     const std::vector<std::function<void()>> contenders{
-        [&] { sink += import_text(text).devices(); },
-        [&] { sink += read_plainly(text).size(); }};
+        [&] { sink += import_text(text).devices(); }, [&] { sink += read_plainly(text).size(); }};
     const auto seconds = fastest_seconds(contenders, 5, 0.0, Clock::thread);
     if (sink == 0) throw core::InternalError("fleets without devices");
     const auto rate = [](double s) { return static_cast<double>(rows) / s; };
