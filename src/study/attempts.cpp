@@ -161,8 +161,10 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
                                             std::int64_t progress, std::int64_t most) {
     const auto count = static_cast<std::size_t>(most);
     if (attempts.size() < count) return std::nullopt;
+    constexpr int waiting = static_cast<int>(core::ExitCode::waiting);
     const auto in_vain = [&](const Attempt& attempt) {
-        return attempt.progress_start == progress && attempt.exit_code != 0;
+        return attempt.progress_start == progress && attempt.exit_code != 0 &&
+               attempt.exit_code != waiting;
     };
     if (!std::all_of(attempts.end() - most, attempts.end(), in_vain)) return std::nullopt;
     const Attempt& last = attempts.back();

@@ -276,6 +276,21 @@ TEST_CASE("an axis over files of real devices runs with the source that all cell
     CHECK(settings.fleet.source == "command");
 }
 
+TEST_CASE("an axis over tables of recorded latencies is over fleets, too") {
+    const PlanFolder folder("[settings]\n\"fleet.source\" = \"recorded\"\n" +
+                            axis("name = \"table\"\nkey = \"fleet.recorded.file\"\n"
+                                 "files = \"tables/*.csv\""));
+    CHECK_THAT(folder.error(), Contains("no file matches") && Contains("tables/*.csv"));
+    std::filesystem::create_directory(folder / "tables");
+    for (const char* name : {"tables/b.csv", "tables/a.csv"})
+        std::ofstream(folder / name) << "device_id,latency_ms\n";
+    const auto plan = folder.read();
+    REQUIRE(plan.cells.size() == 2);
+    CHECK(plan.comparison.fleets == "table");
+    CHECK(ablation::cell_settings(plan, plan.cells[1]).fleet.file ==
+          (folder / "tables/b.csv").string());
+}
+
 TEST_CASE("an axis over fleets counts fleets unless it is compared, kept apart, or not to") {
     CHECK(FleetPlan("").read().comparison.fleets == "fleet");
     CHECK(FleetPlan("fleets = \"none\"").read().comparison.fleets.empty());

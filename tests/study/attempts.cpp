@@ -79,6 +79,7 @@ TEST_CASE("attempts are in vain when all of the last ones began where the next o
     CHECK_FALSE(study::lack_of_progress({attempt(5, killed), attempt(5, 75)}, 6, 2));
     CHECK_FALSE(study::lack_of_progress({attempt(4, killed), attempt(5, 75)}, 5, 2));
     CHECK_FALSE(study::lack_of_progress({attempt(5, killed), attempt(5, 0)}, 5, 2));
+    CHECK_FALSE(study::lack_of_progress({attempt(5, 76), attempt(5, 76)}, 5, 2)); // it waits
     auto failed = attempt(5, 1);
     failed.message = "disk full";
     const auto why = study::lack_of_progress({attempt(1, 1), attempt(5, killed), failed}, 5, 2);
