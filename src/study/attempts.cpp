@@ -4,6 +4,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/search/search_run.hpp"
 #include "hdap/study/run_directory.hpp"
+#include "hdap/study/study.hpp"
 #include "hdap/study/training_run.hpp"
 
 #include <fmt/core.h>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 namespace hdap::study {
@@ -104,6 +106,12 @@ std::int64_t steps_of(const fs::path& file) {
     }
 }
 
+/// Candidates that devices have measured so far.
+std::int64_t measurements_in(const fs::path& folder) {
+    std::ifstream stream(folder / "measurements.jsonl", std::ios::binary);
+    return std::count(std::istreambuf_iterator<char>(stream), {}, '\n');
+}
+
 /// Of a run directory, or the folder of a round.
 std::int64_t progress_in(const fs::path& folder) {
     std::int64_t progress = 0;
@@ -176,7 +184,8 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
 }
 
 std::int64_t progress_of(const fs::path& run_directory) {
-    std::int64_t progress = progress_in(run_directory);
+    std::int64_t progress =
+        progress_in(run_directory) + measurements_in(run_directory / measurements_folder);
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(run_directory, error))
         if (entry.path().filename().string().starts_with("round-"))

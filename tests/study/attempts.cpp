@@ -95,4 +95,7 @@ TEST_CASE("progress counts stages and networks, and nothing for a damaged search
     for (const char* name : {"fleet.h5", "search.h5", "networks/front-01.h5", "networks/x.tmp"})
         std::ofstream(folder / name) << "no HDF5";
     CHECK(study::progress_of(folder.path()) == 2);
+    std::filesystem::create_directory(folder / "measurements");
+    std::ofstream(folder / "measurements/measurements.jsonl") << "{}\n{}\n{";
+    CHECK(study::progress_of(folder.path()) == 4);
 }
