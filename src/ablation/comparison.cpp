@@ -147,7 +147,7 @@ std::vector<Group> groups_of(const Plan& plan, const Comparison& comparison) {
     std::vector<Group> groups;
     for (const std::string& axis : plan.axis_names)
         groups.push_back(group_cells(plan, {.axis = axis, .baseline = {}, .within = {}}).front());
-    if (plan.axis_names.empty()) {
+    if (plan.axis_names.empty() || !comparison.fleets.empty()) {
         LabelCells all{.label = "all", .cells = {}, .pairs = {}};
         for (std::size_t i = 0; i < plan.cells.size(); ++i)
             all.cells.push_back(i);

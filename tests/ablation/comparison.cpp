@@ -221,7 +221,11 @@ TEST_CASE("without a comparison, the summaries of other axes are over fleets") {
     const auto rows = compare(
         plan, scores(plan, [](const Cell& cell) { return cell.labels[0] == "a" ? 4.0 : 1.0; }),
         {.axis = {}, .baseline = {}, .within = {}, .fleets = "fleet"});
-    REQUIRE(rows.size() == 3 + 2);
+    REQUIRE(rows.size() == 3 + 2 + 1);
+    CHECK(rows[5].label == "all");
+    CHECK(rows[5].axis.empty());
+    CHECK(rows[5].summary.count == 3);
+    CHECK(rows[5].summary.median == 1.0);
     CHECK(rows[0].axis == "fleet");
     CHECK(rows[0].summary.count == 1);
     CHECK(rows[0].summary.median == 4.0);

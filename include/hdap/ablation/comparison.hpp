@@ -55,7 +55,7 @@ Comparison choose_comparison(const Plan& plan, const std::string& baseline);
 
 /// Summarises all metrics by label. With a comparison: of its axis, in each group, with the paired
 /// differences from the baseline. Without one: of every axis; of all cells, under the label "all",
-/// when the plan has no axes.
+/// when the plan has no axes or one over fleets.
 /// Where an axis is over fleets, each fleet counts once, by the mean of its cells, and with a
 /// comparison there are also rows of each fleet alone, behind all others.
 /// Rows are ordered by axis, group, metric (final ones, then costs) and label (the baseline, then
