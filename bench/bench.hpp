@@ -59,6 +59,16 @@ std::vector<Result> bench_accuracy(bool verify);
 /// `verify`: both agree for every genome. Takes about 3 s.
 std::vector<Result> bench_costs(bool verify);
 
+/// Times the import of a million inferences of long CSV (1,000 devices on 4 benchmarks, 250 runs
+/// each, 32 MB in memory), on one thread, in processor time.
+///
+/// - import_rows_per_s: against a reader of few lines that checks nothing: std::getline, substr and
+///   std::stod, latencies in a std::map.
+/// - import_rows_per_s_vs_target: the same against what is to be reached, a million per second.
+///
+/// `verify`: both give the same medians. Takes about 10 s.
+std::vector<Result> bench_fleet(bool verify);
+
 /// Times what the criterion geometric_median takes, on one thread, in processor time.
 ///
 /// - filter_distances: the distances of 256 filters of 256 × 3 × 3 weights to each other, against

@@ -24,6 +24,7 @@ constexpr std::array all_benchmarks{
     Benchmark{"accuracy", "classification of images by candidates against LibTorch",
               bench_accuracy},
     Benchmark{"costs", "multiply-accumulates, parameters and memory of candidates", bench_costs},
+    Benchmark{"fleet", "import of telemetry against a plain reader", bench_fleet},
     Benchmark{"importance", "distances between filters, and what they cost the ranking of channels",
               bench_importance},
     Benchmark{"sort", "non-dominated sorting and hypervolume against pagmo2", bench_sort},

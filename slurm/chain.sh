@@ -5,7 +5,8 @@
 #
 # The next link starts when one ended with 75, ran out of time, was killed or lost a node. The chain
 # ends by itself: a link that completes the study (0), or finds that another try would end the same
-# way (1 to 4), cancels those that are left. 1 also means: three jobs in a row brought no progress.
+# way (1 to 4, or 76: it waits for measurements from outside), cancels those that are left. 1 also
+# means: three jobs in a row brought no progress.
 #
 # Options of sbatch go into SBATCH_OPTIONS: SBATCH_OPTIONS="--nodes=4 --time=12:00:00".
 # To end a chain: scancel --name=NAME, with the name that this script prints.

@@ -13,14 +13,15 @@ namespace {
 
 /// What a program said at its end.
 struct LastWords {
-    std::string error; ///< its last error message
+    std::string error; ///< its last error message, or what it waits for
     std::string line;  ///< its last line that is not blank
 };
 
 LastWords last_words(const std::filesystem::path& log, std::uintmax_t begin) {
     constexpr std::uintmax_t most_bytes = 1U << 16U;
     constexpr std::size_t most_characters = 500;
-    constexpr std::string_view mark = "hdap: error: ";
+    constexpr std::string_view error = "hdap: error: ";
+    constexpr std::string_view waiting = "hdap: waiting for ";
     std::error_code missing;
     const std::uintmax_t size = std::filesystem::file_size(log, missing);
     if (missing) return {};
@@ -28,7 +29,9 @@ LastWords last_words(const std::filesystem::path& log, std::uintmax_t begin) {
     stream.seekg(static_cast<std::streamoff>(std::max(begin, size - std::min(size, most_bytes))));
     LastWords words;
     for (std::string line; std::getline(stream, line);) {
-        if (line.starts_with(mark)) words.error = line.substr(mark.size(), most_characters);
+        if (line.starts_with(error)) words.error = line.substr(error.size(), most_characters);
+        if (line.starts_with(waiting))
+            words.error = line.substr(waiting.find("waiting"), most_characters);
         if (line.find_first_not_of(" \t\r") != std::string::npos)
             words.line = line.substr(0, most_characters);
     }

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -39,6 +40,7 @@ struct LabelCells {
 struct Group {
     std::string axis;
     std::string name;
+    std::string fleet;              ///< all are of this one
     std::vector<LabelCells> labels; ///< the baseline first
 };
 
@@ -84,7 +86,8 @@ std::vector<Group> group_cells(const Plan& plan, const Comparison& comparison) {
         const Cell& cell = plan.cells[i];
         const std::string name = group_name(cell, plan, comparison.within);
         const auto [place, is_new_group] = group_places.emplace(name, groups.size());
-        if (is_new_group) groups.push_back({.axis = comparison.axis, .name = name, .labels = {}});
+        if (is_new_group)
+            groups.push_back({.axis = comparison.axis, .name = name, .fleet = {}, .labels = {}});
         std::vector<LabelCells>& labels = groups[place->second].labels;
         const auto [label, is_new_label] =
             label_places.emplace(std::pair(place->second, cell.labels[axis]), labels.size());
@@ -144,43 +147,129 @@ std::vector<Group> groups_of(const Plan& plan, const Comparison& comparison) {
     std::vector<Group> groups;
     for (const std::string& axis : plan.axis_names)
         groups.push_back(group_cells(plan, {.axis = axis, .baseline = {}, .within = {}}).front());
-    if (plan.axis_names.empty()) {
+    if (plan.axis_names.empty() || !comparison.fleets.empty()) {
         LabelCells all{.label = "all", .cells = {}, .pairs = {}};
         for (std::size_t i = 0; i < plan.cells.size(); ++i)
             all.cells.push_back(i);
-        groups.push_back({.axis = {}, .name = {}, .labels = {std::move(all)}});
+        groups.push_back({.axis = {}, .name = {}, .fleet = {}, .labels = {std::move(all)}});
     }
     return groups;
 }
 
-std::optional<PairedDifference> difference_of(const LabelCells& label, const Metric& metric) {
+/// The fleet of each planned cell, as a number; without an axis of fleets a number for each cell,
+/// as if it had a fleet of its own.
+struct FleetNumbers {
+    bool is_over_fleets = false;
+    std::size_t count = 0;
+    std::vector<std::size_t> of_cell; ///< [planned]
+};
+
+FleetNumbers number_fleets(const Plan& plan, const std::string& fleets) {
+    FleetNumbers numbers{.is_over_fleets = !fleets.empty(), .count = 0, .of_cell = {}};
+    std::map<std::string, std::size_t> known;
+    for (const Cell& cell : plan.cells) {
+        if (!numbers.is_over_fleets) {
+            numbers.of_cell.push_back(numbers.count++);
+            continue;
+        }
+        const std::string& label = cell.labels[axis_index(plan, fleets)];
+        const auto [entry, is_new] = known.emplace(label, numbers.count);
+        if (is_new) ++numbers.count;
+        numbers.of_cell.push_back(entry->second);
+    }
+    return numbers;
+}
+
+double mean_of(std::span<const double> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// The pairs of one fleet; of one pair where fleets do not count.
+struct FleetPairs {
+    std::vector<double> values;
     std::vector<double> baselines;
     std::vector<double> differences;
-    std::vector<double> ratios;
-    double largest = 0.0;
+};
+
+/// Those that have the metric, by fleet, in the order of the fleets.
+std::vector<FleetPairs> pairs_by_fleet(const LabelCells& label, const Metric& metric,
+                                       const FleetNumbers& fleets) {
+    std::map<std::size_t, FleetPairs> by_fleet;
     for (const auto& [cell, partner] : label.pairs) {
         const double value = metric.values[cell];
         const double baseline = metric.values[partner];
         if (!std::isfinite(value) || !std::isfinite(baseline)) continue;
+        FleetPairs& pairs = by_fleet[fleets.of_cell[cell]];
+        pairs.values.push_back(value);
+        pairs.baselines.push_back(baseline);
+        pairs.differences.push_back(value - baseline);
+    }
+    std::vector<FleetPairs> list;
+    for (auto& [fleet, pairs] : by_fleet)
+        list.push_back(std::move(pairs));
+    return list;
+}
+
+VarianceComponents variances_of(const std::vector<FleetPairs>& fleets) {
+    std::vector<std::vector<double>> differences;
+    for (const FleetPairs& fleet : fleets)
+        differences.push_back(fleet.differences);
+    return variance_components(differences);
+}
+
+std::optional<PairedDifference> difference_of(const LabelCells& label, const Metric& metric,
+                                              const FleetNumbers& numbers) {
+    const std::vector<FleetPairs> fleets = pairs_by_fleet(label, metric, numbers);
+    if (fleets.empty()) return std::nullopt;
+    std::size_t pairs = 0;
+    std::vector<double> baselines;
+    std::vector<double> differences;
+    std::vector<double> ratios;
+    double largest = 0.0;
+    for (const FleetPairs& fleet : fleets) {
+        const double value = mean_of(fleet.values);
+        const double baseline = mean_of(fleet.baselines);
+        pairs += fleet.differences.size();
         baselines.push_back(baseline);
-        differences.push_back(value - baseline);
+        differences.push_back(mean_of(fleet.differences));
         ratios.push_back(value / baseline);
         largest = std::max({largest, std::abs(value), std::abs(baseline)});
     }
-    if (differences.empty()) return std::nullopt;
     // Some hundred rounding errors of the metrics: below that, differences say nothing.
     constexpr double relative_resolution = 1e-13;
     const SignedRankTest test = signed_rank_test(differences, relative_resolution * largest);
     const bool has_ratios = std::all_of(ratios.begin(), ratios.end(),
                                         [](double ratio) { return std::isfinite(ratio); });
-    return PairedDifference{.pairs = differences.size(),
+    const bool over_fleets = numbers.is_over_fleets;
+    return PairedDifference{.pairs = pairs,
+                            .fleets = over_fleets ? fleets.size() : 0,
                             .baseline_median = core::quantile(baselines, 0.5),
                             .shift = hodges_lehmann(differences),
+                            .shift_interval = hodges_lehmann_interval(differences),
                             .ratio_percent =
                                 has_ratios ? 100.0 * core::quantile(ratios, 0.5) : absent,
                             .effect = test.effect,
                             .p = test.p,
-                            .p_holm = test.p};
+                            .p_holm = test.p,
+                            .variances = over_fleets ? variances_of(fleets) : VarianceComponents{}};
+}
+
+/// Of the label's cells, or of the means of its fleets.
+Summary summary_of(const LabelCells& label, const Metric& metric, const FleetNumbers& fleets,
+                   MedianBootstrap& bootstrap) {
+    std::map<std::size_t, std::vector<double>> by_fleet;
+    std::size_t missing = 0;
+    for (const std::size_t cell : label.cells)
+        if (std::isfinite(metric.values[cell]))
+            by_fleet[fleets.of_cell[cell]].push_back(metric.values[cell]);
+        else
+            ++missing;
+    std::vector<double> means;
+    for (const auto& [fleet, values] : by_fleet)
+        means.push_back(mean_of(values));
+    Summary summary = summarize(means, bootstrap);
+    summary.missing = missing;
+    return summary;
 }
 
 /// Replaces p_holm by the p-values that are adjusted over these rows.
@@ -195,29 +284,39 @@ void adjust(std::span<ComparisonRow> rows) {
 
 /// Appends the rows of one metric in one group.
 void add_rows(std::vector<ComparisonRow>& rows, const Group& group, const Metric& metric,
-              MedianBootstrap& bootstrap) {
+              const FleetNumbers& fleets, MedianBootstrap& bootstrap) {
     const std::size_t first = rows.size();
-    for (const LabelCells& label : group.labels) {
-        std::vector<double> values;
-        for (const std::size_t cell : label.cells)
-            values.push_back(metric.values[cell]);
+    for (const LabelCells& label : group.labels)
         rows.push_back({.axis = group.axis,
                         .group = group.name,
+                        .fleet = group.fleet,
                         .label = label.label,
                         .metric = metric.name,
                         .unit = metric.unit,
                         .is_cost = metric.is_cost,
-                        .summary = summarize(values, bootstrap),
-                        .difference = difference_of(label, metric)});
-    }
+                        .summary = summary_of(label, metric, fleets, bootstrap),
+                        .difference = difference_of(label, metric, fleets)});
     adjust(std::span(rows).subspan(first));
+}
+
+/// The same comparison in each fleet alone.
+std::vector<Group> groups_of_fleets(const Plan& plan, const Comparison& comparison) {
+    if (comparison.axis.empty() || comparison.fleets.empty()) return {};
+    Comparison of_fleets = comparison;
+    of_fleets.within.push_back(comparison.fleets);
+    std::vector<Group> groups = groups_of(plan, of_fleets);
+    const std::size_t axis = axis_index(plan, comparison.fleets);
+    for (Group& group : groups)
+        group.fleet = plan.cells[group.labels.front().cells.front()].labels[axis];
+    return groups;
 }
 
 } // namespace
 
 Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
     if (baseline.empty()) return plan.comparison;
-    if (baseline == no_comparison) return {};
+    if (baseline == no_comparison)
+        return {.axis = {}, .baseline = {}, .within = {}, .fleets = plan.comparison.fleets};
     Comparison comparison = plan.comparison;
     comparison.baseline = baseline;
     std::vector<std::string> candidates = plan.axis_names;
@@ -235,6 +334,7 @@ Comparison choose_comparison(const Plan& plan, const std::string& baseline) {
                                            baseline, core::join(candidates), candidates.front()));
     comparison.axis = candidates.front();
     std::erase(comparison.within, comparison.axis);
+    if (comparison.fleets == comparison.axis) comparison.fleets.clear();
     return comparison;
 }
 
@@ -245,9 +345,14 @@ std::vector<ComparisonRow> compare(const Plan& plan, const Collection& collectio
     add_metrics(metrics, collection.costs, true, plan, collection);
     MedianBootstrap bootstrap;
     std::vector<ComparisonRow> rows;
-    for (const Group& group : groups_of(plan, comparison))
-        for (const Metric& metric : metrics)
-            add_rows(rows, group, metric, bootstrap);
+    const auto add = [&](const std::vector<Group>& groups, const std::string& fleets) {
+        const FleetNumbers numbers = number_fleets(plan, fleets);
+        for (const Group& group : groups)
+            for (const Metric& metric : metrics)
+                add_rows(rows, group, metric, numbers, bootstrap);
+    };
+    add(groups_of(plan, comparison), comparison.fleets);
+    add(groups_of_fleets(plan, comparison), "");
     return rows;
 }
 

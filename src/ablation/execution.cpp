@@ -78,7 +78,7 @@ class Execution {
             if (is_complete(folder_, plan_.cells[cell]))
                 ++result_.complete;
             else
-                waiting_.push_back(cell);
+                pending_.push_back(cell);
     }
 
     ExecutionResult run();
@@ -87,7 +87,7 @@ class Execution {
     void pass_on_requests();
     void end_finished();
     void end(RunningCell& running, int exit_code);
-    void start_waiting();
+    void start_pending();
     bool start_or_settle(std::size_t index);
     RunningCell start(std::size_t index, CellClaim claim) const;
     std::vector<std::string> command_of(const Cell& cell) const;
@@ -100,7 +100,7 @@ class Execution {
     core::Log& log_;
     parallel::RunControl& control_;
     std::size_t total_;
-    std::deque<std::size_t> waiting_;
+    std::deque<std::size_t> pending_;
     std::vector<RunningCell> running_;
     Clock::time_point next_look_{};
     int passed_on_ = 0;     ///< requests to stop
@@ -113,14 +113,15 @@ ExecutionResult Execution::run() {
     for (;;) {
         pass_on_requests();
         end_finished();
-        if (!stopping_) start_waiting();
-        if (running_.empty() && (stopping_ || waiting_.empty())) break;
+        if (!stopping_) start_pending();
+        if (running_.empty() && (stopping_ || pending_.empty())) break;
         shown.show(progress());
         std::this_thread::sleep_for(20ms);
     }
-    result_.stopped = result_.complete + result_.failed.size() < total_;
-    std::sort(result_.failed.begin(), result_.failed.end(),
-              [](const FailedCell& a, const FailedCell& b) { return a.cell < b.cell; });
+    result_.stopped = result_.complete + result_.failed.size() + result_.waiting.size() < total_;
+    const auto in_order = [](const auto& a, const auto& b) { return a.cell < b.cell; };
+    std::sort(result_.failed.begin(), result_.failed.end(), in_order);
+    std::sort(result_.waiting.begin(), result_.waiting.end(), in_order);
     return result_;
 }
 
@@ -173,7 +174,12 @@ void Execution::end(RunningCell& running, int exit_code) {
         ++result_.complete;
         return;
     }
-    waiting_.push_back(running.cell);
+    if (exit_code == static_cast<int>(ExitCode::waiting)) {
+        result_.waiting.push_back({running.cell, attempt.message});
+        log_.info(fmt::format("{}: {}", name_of_cell(cell), attempt.message));
+        return;
+    }
+    pending_.push_back(running.cell);
     if (exit_code == stopped) {
         stopping_ = true; // its time was over, and so is ours
         return;
@@ -184,17 +190,17 @@ void Execution::end(RunningCell& running, int exit_code) {
                              folder_.log(cell).string()));
 }
 
-void Execution::start_waiting() {
+void Execution::start_pending() {
     if (Clock::now() < next_look_) return;
     std::vector<std::size_t> taken;
-    while (!waiting_.empty() && running_.size() < static_cast<std::size_t>(parameters_.workers)) {
-        const std::size_t index = waiting_.front();
-        waiting_.pop_front();
+    while (!pending_.empty() && running_.size() < static_cast<std::size_t>(parameters_.workers)) {
+        const std::size_t index = pending_.front();
+        pending_.pop_front();
         if (!start_or_settle(index)) taken.push_back(index);
     }
     // Nothing but cells of other jobs is left: no need to look at them at once again.
-    if (waiting_.empty() && !taken.empty()) next_look_ = Clock::now() + 200ms;
-    waiting_.insert(waiting_.end(), taken.begin(), taken.end());
+    if (pending_.empty() && !taken.empty()) next_look_ = Clock::now() + 200ms;
+    pending_.insert(pending_.end(), taken.begin(), taken.end());
 }
 
 /// Starts a cell, or finds that there is nothing to do. Returns false when another job has it.
@@ -258,7 +264,9 @@ std::string Execution::name_of_cell(const Cell& cell) const {
 core::ProgressState Execution::progress() const {
     std::string detail = std::to_string(running_.size()) + " running";
     if (!result_.failed.empty()) detail += fmt::format(", {} failed", result_.failed.size());
-    if (running_.empty()) detail += fmt::format(", {} in other jobs", waiting_.size());
+    if (!result_.waiting.empty())
+        detail += fmt::format(", {} waiting for measurements", result_.waiting.size());
+    if (running_.empty()) detail += fmt::format(", {} in other jobs", pending_.size());
     return {.stage = "ablation",
             .position = plan_.name,
             .done = static_cast<std::int64_t>(result_.complete),
@@ -314,7 +322,7 @@ std::vector<std::size_t> choose_cells(const Plan& plan, const std::string& text)
 
 core::ExitCode ExecutionResult::exit_code() const {
     if (stopped) return ExitCode::stopped;
-    if (failed.empty()) return ExitCode::complete;
+    if (failed.empty()) return waiting.empty() ? ExitCode::complete : ExitCode::waiting;
     const int code = failed.front().exit_code;
     const bool known = code >= static_cast<int>(ExitCode::internal_error) &&
                        code <= static_cast<int>(ExitCode::infeasible);

@@ -140,6 +140,33 @@ class CellMaker {
     std::map<std::string, std::string> names_; ///< by id
 };
 
+/// Whether each label of an axis stands for a fleet of its own.
+bool is_over_fleets(const Axis& axis) {
+    return std::ranges::all_of(axis.levels, [](const Level& level) {
+        return std::ranges::any_of(level.settings, [](const PlannedSetting& setting) {
+            return setting.key == "fleet.file" || setting.key == "fleet.recorded.file";
+        });
+    });
+}
+
+/// The axis that is over fleets, where the plan does not name it.
+std::string fleet_axis(const PlanFile& plan, const fs::path& file) {
+    const Comparison& comparison = plan.comparison;
+    if (comparison.fleets == "none") return "";
+    if (!comparison.fleets.empty()) return comparison.fleets;
+    std::vector<std::string> found;
+    for (const Axis& axis : plan.axes)
+        if (is_over_fleets(axis) && axis.name != comparison.axis &&
+            std::ranges::find(comparison.within, axis.name) == comparison.within.end())
+            found.push_back(axis.name);
+    if (found.size() > 1)
+        throw core::ConfigError(
+            fmt::format("{}: ablation: several axes are over fleets ({}); say which one counts "
+                        "fleets by fleets = \"{}\", or none",
+                        file.string(), core::join(found), found.front()));
+    return found.empty() ? "" : found.front();
+}
+
 void check_comparison(const Plan& plan, const fs::path& file) {
     const auto axis_index = [&](const std::string& axis) {
         const auto found = std::find(plan.axis_names.begin(), plan.axis_names.end(), axis);
@@ -154,6 +181,15 @@ void check_comparison(const Plan& plan, const fs::path& file) {
         if (axis == plan.comparison.axis)
             throw core::ConfigError(fmt::format(
                 "{}: ablation.within holds '{}', the axis that is compared", file.string(), axis));
+    }
+    const std::string& fleets = plan.comparison.fleets;
+    if (!fleets.empty()) {
+        axis_index(fleets);
+        const auto& within = plan.comparison.within;
+        if (fleets == plan.comparison.axis || std::ranges::find(within, fleets) != within.end())
+            throw core::ConfigError(fmt::format("{}: ablation.fleets = '{}' is the axis that is "
+                                                "compared, or one of within",
+                                                file.string(), fleets));
     }
     if (plan.comparison.axis.empty()) return;
     const auto labels = labels_of(plan, axis_index(plan.comparison.axis));
@@ -173,6 +209,7 @@ Plan parse_plan(const std::string& text, const fs::path& file) {
               .cells = {},
               .comparison = parsed.comparison};
     CellMaker maker(parsed, file);
+    plan.comparison.fleets = fleet_axis(parsed, file);
     for (const Draft& draft : drafts_of(parsed, file))
         plan.cells.push_back(maker.make(draft));
     check_comparison(plan, file);

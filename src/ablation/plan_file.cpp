@@ -180,7 +180,7 @@ PlanFile PlanParser::parse() const {
 
 void PlanParser::parse_head(PlanFile& plan) const {
     const TomlReader head = root_.child("ablation");
-    head.allow_only({"name", "base", "compare", "baseline", "within"});
+    head.allow_only({"name", "base", "compare", "baseline", "within", "fleets"});
     plan.name = head.text_or("name", file_.stem().string());
     if (plan.name.empty() || plan.name.find('/') != std::string::npos || plan.name == "." ||
         plan.name == "..")
@@ -188,7 +188,8 @@ void PlanParser::parse_head(PlanFile& plan) const {
     plan.base = folder_ / head.text("base");
     plan.comparison = {.axis = head.text_or("compare", ""),
                        .baseline = head.text_or("baseline", ""),
-                       .within = head.texts_or_none("within")};
+                       .within = head.texts_or_none("within"),
+                       .fleets = head.text_or("fleets", "")};
     if (plan.comparison.axis.empty() != plan.comparison.baseline.empty())
         head.fail("compare (an axis) and baseline (one of its labels) need each other");
 }

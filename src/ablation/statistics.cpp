@@ -76,6 +76,30 @@ double approximate_p(const std::vector<SignedRank>& ranks, double positive, doub
     return std::erfc(z / std::sqrt(2.0));
 }
 
+/// The probability that the positive ones of the ranks 1 … n sum up to at most s, for all s.
+std::vector<double> signed_rank_distribution(std::size_t count) {
+    std::vector<double> below(count * (count + 1) / 2 + 1, 0.0);
+    below[0] = std::ldexp(1.0, -static_cast<int>(count));
+    for (std::size_t rank = 1; rank <= count; ++rank)
+        for (std::size_t sum = rank * (rank + 1) / 2; sum >= rank; --sum)
+            below[sum] += below[sum - rank];
+    std::partial_sum(below.begin(), below.end(), below.begin());
+    return below;
+}
+
+/// The largest k such that ranks sum up to less than k with a probability of at most `tail`.
+std::size_t critical_rank(std::size_t count, double tail) {
+    if (count > most_exact_differences) {
+        constexpr double z = 1.959963984540054; // of tail 0.025
+        const auto n = static_cast<double>(count);
+        const double deviation = std::sqrt(n * (n + 1.0) * (2.0 * n + 1.0) / 24.0);
+        return static_cast<std::size_t>(n * (n + 1.0) / 4.0 - z * deviation + 0.5);
+    }
+    const std::vector<double> below = signed_rank_distribution(count);
+    return static_cast<std::size_t>(std::upper_bound(below.begin(), below.end(), tail) -
+                                    below.begin());
+}
+
 /// An integer for each finite double, in the same order.
 std::uint64_t order_key(double value) {
     const auto bits = std::bit_cast<std::uint64_t>(value);
@@ -181,6 +205,49 @@ double hodges_lehmann(std::span<const double> differences) {
     const double lower = pair_mean_of_rank(sorted, (pairs + 1) / 2);
     if (pairs % 2 == 1) return lower;
     return std::lerp(lower, pair_mean_of_rank(sorted, pairs / 2 + 1), 0.5);
+}
+
+Interval hodges_lehmann_interval(std::span<const double> differences) {
+    constexpr double tail = (1.0 - confidence_level) / 2.0;
+    const std::size_t k = critical_rank(differences.size(), tail);
+    if (k == 0) return {};
+    std::vector<double> sorted(differences.begin(), differences.end());
+    std::sort(sorted.begin(), sorted.end());
+    const std::size_t pairs = sorted.size() * (sorted.size() + 1) / 2;
+    return {.low = pair_mean_of_rank(sorted, k), .high = pair_mean_of_rank(sorted, pairs + 1 - k)};
+}
+
+VarianceComponents variance_components(std::span<const std::vector<double>> groups) {
+    const auto mean_of = [](std::span<const double> values) {
+        return std::accumulate(values.begin(), values.end(), 0.0) /
+               static_cast<double>(values.size());
+    };
+    std::vector<double> all;
+    double filled = 0.0;
+    double squared_sizes = 0.0;
+    double squares_within = 0.0;
+    for (const std::vector<double>& group : groups) {
+        if (group.empty()) continue;
+        all.insert(all.end(), group.begin(), group.end());
+        filled += 1.0;
+        squared_sizes += static_cast<double>(group.size()) * static_cast<double>(group.size());
+        const double mean = mean_of(group);
+        for (const double value : group)
+            squares_within += (value - mean) * (value - mean);
+    }
+    const auto count = static_cast<double>(all.size());
+    if (filled < 2.0 || count == filled) return {};
+    double squares_between = 0.0;
+    const double grand_mean = mean_of(all);
+    for (const std::vector<double>& group : groups) {
+        if (group.empty()) continue;
+        const double deviation = mean_of(group) - grand_mean;
+        squares_between += static_cast<double>(group.size()) * deviation * deviation;
+    }
+    const double within = squares_within / (count - filled);
+    const double size = (count - squared_sizes / count) / (filled - 1.0); // that of equal groups
+    const double between = (squares_between / (filled - 1.0) - within) / size;
+    return {.between = std::max(0.0, between), .within = within};
 }
 
 std::vector<double> holm_adjusted(std::span<const double> p_values) {

@@ -14,9 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int waiting = static_cast<int>(core::ExitCode::waiting);
+
 bool has_failed(const study::Attempt& attempt) {
     constexpr int stopped = static_cast<int>(core::ExitCode::stopped);
-    return attempt.exit_code && *attempt.exit_code != 0 && *attempt.exit_code != stopped;
+    return attempt.exit_code && *attempt.exit_code != 0 && *attempt.exit_code != stopped &&
+           *attempt.exit_code != waiting;
 }
 
 std::string times(int count) {
@@ -26,7 +29,8 @@ std::string times(int count) {
 } // namespace
 
 std::string name_of(CellState state) {
-    constexpr std::array names{"complete", "running", "queued", "stopped", "failed", "missing"};
+    constexpr std::array names{"complete", "running", "queued", "stopped",
+                               "waiting",  "failed",  "missing"};
     return names[static_cast<std::size_t>(state)];
 }
 
@@ -63,6 +67,10 @@ CellStatus last_attempt(const Folder& folder, const Cell& cell) {
     } else if (!last.exit_code) {
         status.state = CellState::stopped;
         status.reason = "was killed";
+    } else if (*last.exit_code == waiting) {
+        status.state = CellState::waiting;
+        status.exit_code = waiting;
+        status.reason = last.message;
     } else {
         status.state = CellState::stopped;
         status.reason = *last.exit_code == 0 ? "its results.h5 is missing or damaged"

@@ -104,9 +104,9 @@ storage::FileIdentity identity_of(const Plan& plan, const Collection& collection
                                   const Comparison& comparison) {
     const core::Provenance software = core::current_provenance();
     core::Sha256 hash;
-    for (const std::string& text :
-         {software.software_version, software.git_commit, plan.name, manifest_csv(plan),
-          comparison.axis, comparison.baseline, core::join(comparison.within, "\n")})
+    for (const std::string& text : {software.software_version, software.git_commit, plan.name,
+                                    manifest_csv(plan), comparison.axis, comparison.baseline,
+                                    core::join(comparison.within, "\n"), comparison.fleets})
         hash.update(std::to_string(text.size())).update("\n").update(text);
     return {.schema = ablation_schema,
             .config_sha256 = hash.hex_digest(),
@@ -195,6 +195,7 @@ Table comparison_table(const std::vector<ComparisonRow>& rows) {
     using Row = ComparisonRow;
     add("axis", text([](const Row& row) { return row.axis; }));
     add("group", text([](const Row& row) { return row.group; }));
+    add("fleet", text([](const Row& row) { return row.fleet; }));
     add("metric", text([](const Row& row) { return row.metric; }));
     add("kind", text([](const Row& row) { return row.is_cost ? "cost" : "final"; }));
     add("unit", text([](const Row& row) { return row.unit; }));
@@ -207,12 +208,24 @@ Table comparison_table(const std::vector<ComparisonRow>& rows) {
     add("median_low", real([](const Row& row) { return row.summary.median_interval.low; }));
     add("median_high", real([](const Row& row) { return row.summary.median_interval.high; }));
     add("pairs", count([](const Row& row) { return row.difference ? row.difference->pairs : 0; }));
+    add("fleets",
+        count([](const Row& row) { return row.difference ? row.difference->fleets : 0; }));
     add("baseline_median", difference(&PairedDifference::baseline_median));
     add("difference", difference(&PairedDifference::shift));
+    const auto of_difference = [&](auto get) {
+        return real(
+            [get](const Row& row) { return row.difference ? get(*row.difference) : absent; });
+    };
+    add("difference_low", of_difference([](const auto& d) { return d.shift_interval.low; }));
+    add("difference_high", of_difference([](const auto& d) { return d.shift_interval.high; }));
     add("ratio_percent", difference(&PairedDifference::ratio_percent));
     add("effect", difference(&PairedDifference::effect));
     add("p", difference(&PairedDifference::p));
     add("p_holm", difference(&PairedDifference::p_holm));
+    add("sd_between_fleets",
+        of_difference([](const auto& d) { return std::sqrt(d.variances.between); }));
+    add("sd_within_fleets",
+        of_difference([](const auto& d) { return std::sqrt(d.variances.within); }));
     return table;
 }
 
@@ -269,6 +282,7 @@ CollectedFiles write_tables(const Folder& folder, const Plan& plan, const Collec
         write_table(file, table);
     file.attribute("/comparison", "baseline", comparison.baseline);
     file.attribute("/comparison", "within", core::join(comparison.within));
+    file.attribute("/comparison", "fleets", comparison.fleets);
     write_incomplete(file, collection);
     storage::write_sealed(files.results, file.finish());
     return files;

@@ -3,6 +3,7 @@
 #include "hdap/ablation/comparison.hpp"
 #include "hdap/ablation/folder.hpp"
 #include "hdap/ablation/plan.hpp"
+#include "hdap/ablation/status.hpp"
 #include "hdap/ablation/tables.hpp"
 #include "hdap/core/text.hpp"
 #include "print_document.hpp"
@@ -14,7 +15,6 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,9 +41,15 @@ struct CollectedAblation {
     ablation::Collection collection;
     std::vector<ComparisonRow> rows;
     ablation::CollectedFiles files;
+    std::vector<std::string> waiting; ///< ids of the missing cells that wait for measurements
 };
 
 constexpr double significance = 0.05;
+
+bool waits(const ablation::Folder& folder, const std::string& id) {
+    return ablation::last_attempt(folder, {.id = id, .labels = {}, .overrides = {}}).state ==
+           ablation::CellState::waiting;
+}
 
 CollectedAblation collect_and_write(const CollectOptions& options) {
     CollectedAblation result;
@@ -62,6 +68,8 @@ CollectedAblation collect_and_write(const CollectOptions& options) {
     result.rows = ablation::compare(result.plan, result.collection, result.comparison);
     result.files = ablation::write_tables(folder, result.plan, result.collection, result.comparison,
                                           result.rows);
+    for (const std::string& id : result.collection.missing)
+        if (waits(folder, id)) result.waiting.push_back(id);
     return result;
 }
 
@@ -84,8 +92,12 @@ void warn_of_gaps(const CollectedAblation& ablation) {
         named.resize(most_named);
         named.emplace_back("…");
     }
-    std::fprintf(stderr, "hdap: warning: %zu of %zu cells are not complete: %s\n",
-                 collection.missing.size(), ablation.plan.cells.size(), core::join(named).c_str());
+    std::fprintf(stderr, "hdap: warning: %zu of %zu cells are not complete: %s%s\n",
+                 collection.missing.size(), ablation.plan.cells.size(), core::join(named).c_str(),
+                 ablation.waiting.empty()
+                     ? ""
+                     : fmt::format("; {} of them for want of measurements", ablation.waiting.size())
+                           .c_str());
 }
 
 /// The metrics that the printed table shows unless others are asked for; of those that are there.
@@ -129,6 +141,7 @@ void require_known(const std::vector<std::string>& wanted, const ablation::Colle
 
 using TableLine = std::vector<std::string>;
 
+/// Lines may end early.
 void print_table(const std::vector<TableLine>& lines) {
     std::vector<std::size_t> widths(lines.front().size());
     for (const TableLine& line : lines)
@@ -152,24 +165,33 @@ std::string p_text(double p) {
     return (p < least ? "<0.0001" : core::significant(p, 2)) + (p < significance ? " *" : "");
 }
 
-TableLine table_line(const ComparisonRow& row, bool names_metric, bool compares) {
+/// An estimate with its interval, where there are enough values for one.
+std::string shift_text(const ablation::PairedDifference& difference) {
+    const ablation::Interval& interval = difference.shift_interval;
+    if (std::isnan(interval.low)) return signed_text(difference.shift);
+    return fmt::format("{} [{}, {}]", signed_text(difference.shift), signed_text(interval.low),
+                       signed_text(interval.high));
+}
+
+std::string or_dash(double value, int digits) {
+    return std::isnan(value) ? "–" : core::significant(value, digits);
+}
+
+TableLine table_line(const ComparisonRow& row, const ablation::Comparison& comparison,
+                     bool names_metric) {
     const ablation::Summary& summary = row.summary;
     TableLine line{
         names_metric ? row.metric + (row.unit == "1" ? "" : fmt::format(" ({})", row.unit)) : "",
         row.label, std::to_string(summary.count),
         fmt::format("{} [{}, {}]", core::significant(summary.median), core::significant(summary.q1),
                     core::significant(summary.q3))};
-    if (!compares) return line;
-    if (!row.difference) {
-        line.resize(line.size() + 4);
-        return line;
-    }
-    line.push_back(std::to_string(row.difference->pairs));
-    line.push_back(signed_text(row.difference->shift));
-    line.push_back(std::isnan(row.difference->ratio_percent)
-                       ? "–"
-                       : core::significant(row.difference->ratio_percent, 4));
-    line.push_back(p_text(row.difference->p_holm));
+    if (comparison.axis.empty() || !row.difference) return line;
+    const ablation::PairedDifference& difference = *row.difference;
+    line.insert(line.end(), {std::to_string(difference.pairs), shift_text(difference),
+                             or_dash(difference.ratio_percent, 4), p_text(difference.p_holm)});
+    if (!comparison.fleets.empty())
+        line.insert(line.end(), {or_dash(std::sqrt(difference.variances.between), 3),
+                                 or_dash(std::sqrt(difference.variances.within), 3)});
     return line;
 }
 
@@ -179,13 +201,37 @@ void print_group(const std::vector<ComparisonRow>& rows, const ablation::Compari
     const ComparisonRow& first = rows.front();
     std::string title = first.axis.empty() ? "all cells" : first.axis;
     if (!first.group.empty()) title += ", where " + first.group;
+    const bool over_fleets = !comparison.fleets.empty() && first.axis != comparison.fleets;
     if (compares) title += ": compared with " + comparison.baseline;
+    if (over_fleets) title += fmt::format(", over fleets ({})", comparison.fleets);
     std::printf("\n%s\n", title.c_str());
-    std::vector<TableLine> lines{{"metric", "label", "n", "median [quartiles]"}};
-    if (compares) lines.front().insert(lines.front().end(), {"pairs", "shift", "%", "p (Holm)"});
+    std::vector<TableLine> lines{
+        {"metric", "label", over_fleets ? "fleets" : "n", "median [quartiles]"}};
+    if (compares)
+        lines.front().insert(lines.front().end(), {"pairs", "shift [95 %]", "%", "p (Holm)"});
+    if (compares && over_fleets)
+        lines.front().insert(lines.front().end(), {"sd between", "within"});
     for (std::size_t i = 0; i < rows.size(); ++i)
         lines.push_back(
-            table_line(rows[i], i == 0 || rows[i].metric != rows[i - 1].metric, compares));
+            table_line(rows[i], comparison, i == 0 || rows[i].metric != rows[i - 1].metric));
+    print_table(lines);
+}
+
+/// One metric in each fleet alone.
+void print_fleets(const std::vector<ComparisonRow>& rows, const ablation::Comparison& comparison) {
+    if (rows.empty()) return;
+    std::printf("\n%s, fleet by fleet (all metrics are in comparison.csv)\n",
+                rows.front().metric.c_str());
+    std::vector<TableLine> lines{{"where", comparison.axis, "n", "median", "pairs", "shift", "%"}};
+    for (const ComparisonRow& row : rows) {
+        TableLine& line =
+            lines.emplace_back(TableLine{row.group, row.label, std::to_string(row.summary.count),
+                                         or_dash(row.summary.median, 4)});
+        if (row.difference)
+            line.insert(line.end(),
+                        {std::to_string(row.difference->pairs), signed_text(row.difference->shift),
+                         or_dash(row.difference->ratio_percent, 4)});
+    }
     print_table(lines);
 }
 
@@ -194,25 +240,33 @@ void print_notes(const CollectedAblation& ablation) {
     if (ablation.comparison.axis.empty()) return;
     std::size_t most_pairs = 0;
     for (const ComparisonRow& row : ablation.rows)
-        if (row.difference) most_pairs = std::max(most_pairs, row.difference->pairs);
+        if (row.difference) most_pairs = std::max(most_pairs, row.difference->tested());
+    const bool over_fleets = !ablation.comparison.fleets.empty();
     constexpr std::size_t least_pairs = 6; // 2 · 2^−6 < 0.05
-    std::printf("\n* p < 0.05, signed-rank test over pairs, adjusted over the labels of a metric "
-                "(Holm)\n");
+    std::printf("\n* p < 0.05, signed-rank test over %s, adjusted over the labels of a metric "
+                "(Holm)\n",
+                over_fleets ? "fleets, each by the mean of its pairs" : "pairs");
+    if (over_fleets)
+        std::printf(
+            "sd of a pair's shift, between fleets and within one (which needs two pairs)\n");
     if (most_pairs < least_pairs)
         std::printf(
-            "%s: p cannot be below %s; 0.05 needs %zu pairs at least\n",
-            core::counted(most_pairs, "pair").c_str(),
+            "%s: p cannot be below %s; 0.05 needs %zu %s at least\n",
+            core::counted(most_pairs, over_fleets ? "fleet" : "pair").c_str(),
             core::significant(std::min(1.0, std::ldexp(2.0, -static_cast<int>(most_pairs))), 3)
                 .c_str(),
-            least_pairs);
+            least_pairs, over_fleets ? "fleets" : "pairs");
 }
 
 void print_text(const CollectedAblation& ablation, const std::vector<std::string>& metrics) {
     std::printf("%s: %zu of %zu cells complete\n", ablation.plan.name.c_str(),
                 ablation.collection.cells.size(), ablation.plan.cells.size());
     std::vector<ComparisonRow> shown;
-    std::copy_if(ablation.rows.begin(), ablation.rows.end(), std::back_inserter(shown),
-                 [&](const ComparisonRow& row) { return is_shown(row.metric, metrics); });
+    std::vector<ComparisonRow> of_fleets;
+    for (const ComparisonRow& row : ablation.rows)
+        if (is_shown(row.metric, metrics)) (row.fleet.empty() ? shown : of_fleets).push_back(row);
+    const auto is_other = [&](const auto& row) { return row.metric != of_fleets.front().metric; };
+    if (!of_fleets.empty()) std::erase_if(of_fleets, is_other);
     for (auto first = shown.begin(); first != shown.end();) {
         const auto last = std::find_if(first, shown.end(), [&](const ComparisonRow& row) {
             return row.axis != first->axis || row.group != first->group;
@@ -220,6 +274,7 @@ void print_text(const CollectedAblation& ablation, const std::vector<std::string
         print_group({first, last}, ablation.comparison);
         first = last;
     }
+    print_fleets(of_fleets, ablation.comparison);
     print_notes(ablation);
     std::printf("\nall metrics: %s\n\n", core::join(known_metrics(ablation.collection)).c_str());
     for (const auto* file : {&ablation.files.results, &ablation.files.cells,
@@ -237,6 +292,7 @@ ordered_json number(double value) {
 ordered_json row_json(const ComparisonRow& row) {
     ordered_json json{{"axis", row.axis},
                       {"group", row.group},
+                      {"fleet", row.fleet},
                       {"metric", row.metric},
                       {"kind", row.is_cost ? "cost" : "final"},
                       {"unit", row.unit},
@@ -250,12 +306,17 @@ ordered_json row_json(const ComparisonRow& row) {
                       {"median_high", number(row.summary.median_interval.high)}};
     if (!row.difference) return json;
     json["pairs"] = row.difference->pairs;
+    json["fleets"] = row.difference->fleets;
     json["baseline_median"] = number(row.difference->baseline_median);
     json["difference"] = number(row.difference->shift);
+    json["difference_low"] = number(row.difference->shift_interval.low);
+    json["difference_high"] = number(row.difference->shift_interval.high);
     json["ratio_percent"] = number(row.difference->ratio_percent);
     json["effect"] = number(row.difference->effect);
     json["p"] = number(row.difference->p);
     json["p_holm"] = number(row.difference->p_holm);
+    json["sd_between_fleets"] = number(std::sqrt(row.difference->variances.between));
+    json["sd_within_fleets"] = number(std::sqrt(row.difference->variances.within));
     return json;
 }
 
@@ -264,11 +325,13 @@ void print_json(const CollectedAblation& ablation) {
                           {"planned", ablation.plan.cells.size()},
                           {"complete", ablation.collection.cells.size()},
                           {"missing", ablation.collection.missing},
+                          {"waiting", ablation.waiting},
                           {"damaged", ordered_json::array()},
                           {"mixed_inputs", ordered_json::array()},
                           {"compare", ablation.comparison.axis},
                           {"baseline", ablation.comparison.baseline},
                           {"within", ablation.comparison.within},
+                          {"fleets", ablation.comparison.fleets},
                           {"files",
                            {{"results", ablation.files.results.string()},
                             {"cells", ablation.files.cells.string()},
@@ -302,7 +365,8 @@ void add_ablate_collect_command(CLI::App& group, Action& action) {
     CLI::App* collect = add_command(
         group, "collect",
         "Put the results of all complete cells into one HDF5 file and CSV tables, and compare the "
-        "labels of an axis with a baseline, over pairs of cells that are equal otherwise.",
+        "labels of an axis with a baseline, over pairs of cells that are equal otherwise; over "
+        "fleets, where an axis is, with each fleet as one.",
         "hdap ablate collect jobs/seeds.toml --baseline 16");
     collect->add_option("PLAN", options->plan, "Plan (TOML)")->required();
     collect->add_option("--out", options->folder, "The ablation's folder [runs/NAME]");

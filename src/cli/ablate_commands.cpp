@@ -154,13 +154,20 @@ execution_parameters(const RunCellsOptions& options,
 
 void print_result(const ablation::Plan& plan, const ablation::ExecutionResult& result,
                   std::size_t chosen) {
-    std::printf("%s of %s %s complete, %s failed\n", core::grouped(result.complete).c_str(),
+    std::printf("%s of %s %s complete, %s failed", core::grouped(result.complete).c_str(),
                 core::counted(chosen, "cell").c_str(), chosen == 1 ? "is" : "are",
                 core::grouped(result.failed.size()).c_str());
+    std::printf(result.waiting.empty() ? "\n" : ", %s waiting for measurements\n",
+                core::grouped(result.waiting.size()).c_str());
+    for (const ablation::WaitingCell& waiting : result.waiting)
+        std::printf("  %s %s\n", cell_text(plan.cells[waiting.cell]).c_str(),
+                    waiting.reason.c_str());
     for (const ablation::FailedCell& failed : result.failed)
         std::printf("  %s %s\n", cell_text(plan.cells[failed.cell]).c_str(), failed.reason.c_str());
     if (!result.failed.empty())
         std::printf("once the cause is gone: the same command with --retry-failed\n");
+    if (!result.waiting.empty())
+        std::printf("once measurements are there: the same command goes on\n");
     if (result.stopped) std::printf("stopped early: the same command goes on\n");
 }
 
@@ -271,7 +278,8 @@ struct StatusOptions : AblationOptions {
 };
 
 constexpr std::array all_states{CellState::complete, CellState::running, CellState::queued,
-                                CellState::stopped,  CellState::failed,  CellState::missing};
+                                CellState::stopped,  CellState::waiting, CellState::failed,
+                                CellState::missing};
 
 using Statuses = std::vector<ablation::CellStatus>;
 
@@ -302,7 +310,7 @@ void print_status(const ablation::Plan& plan, const ablation::Folder& folder,
     for (std::size_t i = 0; i < statuses.size(); ++i) {
         const CellState state = statuses[i].state;
         if (state != CellState::running && state != CellState::stopped &&
-            state != CellState::failed)
+            state != CellState::waiting && state != CellState::failed)
             continue;
         std::printf("%-8s %s %s\n", name_of(state).c_str(), cell_text(plan.cells[i]).c_str(),
                     statuses[i].reason.c_str());
@@ -406,7 +414,7 @@ void add_status_command(CLI::App& group, Action& action) {
     const auto options = std::make_shared<StatusOptions>();
     CLI::App* command = add_ablate_command(
         group, action, "status",
-        "Count the cells that are complete, running, queued, stopped, failed and missing.",
+        "Count the cells that are complete, running, queued, stopped, waiting, failed and missing.",
         "hdap ablate status jobs/seeds.toml", options, show_status);
     command->add_flag("--json", options->json, "Every cell, for a machine to read");
 }

@@ -60,8 +60,9 @@ void add_run_options(CLI::App& command, StudyOptions& options) {
     command.add_option("--out", options.run_directory,
                        "Run directory (default: runs/ and the study's name)");
     add_job_options(command, options.job);
-    command.add_option("--store", options.store,
-                       "Folder of stage outputs and accuracies that studies share");
+    command.add_option(
+        "--store", options.store,
+        "Folder that studies share: stage outputs, accuracies, and what devices measured");
     command
         .add_option("--give-up-after", options.give_up_after,
                     "End with 1 when so many attempts brought nothing new; 0: never")

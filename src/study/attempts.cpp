@@ -4,6 +4,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/search/search_run.hpp"
 #include "hdap/study/run_directory.hpp"
+#include "hdap/study/study.hpp"
 #include "hdap/study/training_run.hpp"
 
 #include <fmt/core.h>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 namespace hdap::study {
@@ -104,6 +106,12 @@ std::int64_t steps_of(const fs::path& file) {
     }
 }
 
+/// Candidates that devices have measured so far.
+std::int64_t measurements_in(const fs::path& folder) {
+    std::ifstream stream(folder / "measurements.jsonl", std::ios::binary);
+    return std::count(std::istreambuf_iterator<char>(stream), {}, '\n');
+}
+
 /// Of a run directory, or the folder of a round.
 std::int64_t progress_in(const fs::path& folder) {
     std::int64_t progress = 0;
@@ -161,8 +169,10 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
                                             std::int64_t progress, std::int64_t most) {
     const auto count = static_cast<std::size_t>(most);
     if (attempts.size() < count) return std::nullopt;
+    constexpr int waiting = static_cast<int>(core::ExitCode::waiting);
     const auto in_vain = [&](const Attempt& attempt) {
-        return attempt.progress_start == progress && attempt.exit_code != 0;
+        return attempt.progress_start == progress && attempt.exit_code != 0 &&
+               attempt.exit_code != waiting;
     };
     if (!std::all_of(attempts.end() - most, attempts.end(), in_vain)) return std::nullopt;
     const Attempt& last = attempts.back();
@@ -174,7 +184,8 @@ std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts
 }
 
 std::int64_t progress_of(const fs::path& run_directory) {
-    std::int64_t progress = progress_in(run_directory);
+    std::int64_t progress =
+        progress_in(run_directory) + measurements_in(run_directory / measurements_folder);
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(run_directory, error))
         if (entry.path().filename().string().starts_with("round-"))

@@ -63,16 +63,20 @@ StudyInputs load_inputs(const parallel::Job& job, const StudyRequest& request, S
     return inputs;
 }
 
-/// What latencies come from; measurements lie in the run directory where no other folder is named.
+/// What latencies come from. Measurements lie in the store, or in the run directory without one,
+/// unless a folder is named.
 fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
     fleet::LatencySourceParameters parameters = request.settings.fleet;
-    if (parameters.measurements.empty())
-        parameters.measurements = (request.run_directory / measurements_folder).string();
     parameters.runner = [](const network::PrunedNetwork& network, std::int64_t batch, int threads) {
         const std::shared_ptr<accuracy::Inference> inference =
             accuracy::make_inference(network.network, network.weights, batch, threads);
         return [inference] { inference->run(); };
     };
+    if (!parameters.measurements.empty()) return parameters;
+    const auto& folder = request.store.empty() ? request.run_directory : request.store;
+    parameters.measurements = (folder / measurements_folder).string();
+    if (!request.store.empty())
+        parameters.measured_how = fmt::format("{} runs", request.settings.profile.runs);
     return parameters;
 }
 

@@ -20,6 +20,9 @@ TEST_CASE("a program that ended with an error is told by its last error, or its 
     std::ofstream(log, std::ios::app) << "hdap: error: no images\nmpirun: a process failed\n";
     CHECK(reason_of_end(3, log, before.size(), false) == "no images");
     CHECK(reason_of_end(3, log, before.size(), true) == "no images");
+    std::ofstream(log, std::ios::app) << "hdap: waiting for measurements: 1 of 2\nmpirun: 76\n";
+    CHECK(reason_of_end(76, log, before.size(), false) == "waiting for measurements: 1 of 2");
+    std::ofstream(log, std::ios::app) << "hdap: error: no images\n";
     // ssh's and Slurm's own number for a failure is no signal.
     CHECK(reason_of_end(255, log, before.size(), false) == "no images");
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 
 using namespace hdap;
 using namespace hdap::ablation;
@@ -66,6 +67,11 @@ TEST_CASE("the baseline comes from the plan unless another is named") {
     CHECK(choose_comparison(plan, "") == plan.comparison);
     CHECK(choose_comparison(plan, "z") == Comparison{"b", "z", {"a"}});
     CHECK(choose_comparison(plan, "none") == Comparison{});
+    plan.comparison.fleets = "a";
+    CHECK(choose_comparison(plan, "none").fleets == "a");
+    plan.comparison = {.axis = {}, .baseline = {}, .within = {}, .fleets = "a"};
+    CHECK(choose_comparison(plan, "z").fleets == "a");
+    CHECK(choose_comparison(plan, "y").fleets.empty()); // a itself is compared
 }
 
 TEST_CASE("cells that are equal on all other axes are paired") {
@@ -152,6 +158,79 @@ TEST_CASE("groups are compared separately") {
     CHECK(rows[2].group == "fleet=large");
     CHECK(rows[3].difference->shift == -1.0);
     CHECK(rows[3].difference->effect == -1.0);
+}
+
+TEST_CASE("over fleets, each fleet is one difference: the mean over its seeds") {
+    const Plan plan =
+        test::grid_plan({"fleet", "method", "seed"}, {{"a", "b", "c"}, {"x", "y"}, {"1", "2"}});
+    // By fleet and seed: the gain of y. Fleet c has lost its second seed.
+    const std::map<std::string, std::vector<double>> gains{
+        {"a", {1.0, 3.0}}, {"b", {-2.0, 0.0}}, {"c", {8.0, absent}}};
+    const auto value = [&](const Cell& cell) {
+        const double base = 10.0 * number(cell, 2);
+        if (cell.labels[1] == "x") return base;
+        return base + gains.at(cell.labels[0])[static_cast<std::size_t>(number(cell, 2)) - 1];
+    };
+    const auto rows = compare(plan, scores(plan, value),
+                              {.axis = "method", .baseline = "x", .within = {}, .fleets = "fleet"});
+    REQUIRE(rows.size() == 2 + 3 * 2);
+    CHECK(rows[0].summary.count == 3); // fleets
+    CHECK(rows[0].summary.median == 15.0);
+    CHECK(rows[1].fleet.empty());
+    CHECK(rows[1].summary.missing == 1);   // cells
+    CHECK(rows[1].summary.median == 17.0); // of 17, 14 and 18
+    const PairedDifference over = rows[1].difference.value();
+    CHECK(over.pairs == 5);
+    CHECK(over.fleets == 3);
+    CHECK(over.tested() == 3);
+    // Of the fleets' means 2, -1 and 8: the means of pairs are -1, 0.5, 2, 3.5, 5, 8.
+    CHECK(over.shift == 2.75);
+    CHECK(over.p == 0.5); // ranks 2 and 3 against 1
+    CHECK(over.effect == Approx(4.0 / 6.0));
+    CHECK(over.baseline_median == 15.0);
+    CHECK(over.ratio_percent == Approx(100.0 * 17.0 / 15.0));
+    // The pairs' differences by hand: 1, 3 | -2, 0 | 8, with the mean 2.
+    CHECK(over.variances.within == Approx((2.0 + 2.0) / 2.0));
+    CHECK(over.variances.between ==
+          Approx(((2.0 * 0.0 + 2.0 * 9.0 + 36.0) / 2.0 - 2.0) / ((5.0 - 9.0 / 5.0) / 2.0)));
+
+    CHECK(rows[3].fleet == "a");
+    CHECK(rows[3].group == "fleet=a");
+    CHECK(rows[3].difference->shift == 2.0);
+    CHECK(rows[3].difference->pairs == 2);
+    CHECK(rows[3].difference->fleets == 0);
+    CHECK(rows[7].fleet == "c");
+    CHECK(rows[7].difference->shift == 8.0);
+}
+
+TEST_CASE("many seeds of few fleets do not make a difference significant") {
+    const Plan plan =
+        test::grid_plan({"fleet", "method", "seed"},
+                        {{"a", "b", "c"}, {"x", "y"}, {"1", "2", "3", "4", "5", "6", "7", "8"}});
+    const Collection collection = scores(plan, [](const Cell& cell) {
+        return number(cell, 2) + (cell.labels[1] == "y" ? 1.0 : 0.0);
+    });
+    Comparison comparison{.axis = "method", .baseline = "x", .within = {}};
+    CHECK(compare(plan, collection, comparison)[1].difference->p < 1e-6);
+    comparison.fleets = "fleet";
+    CHECK(compare(plan, collection, comparison)[1].difference->p == 0.25);
+}
+
+TEST_CASE("without a comparison, the summaries of other axes are over fleets") {
+    const Plan plan = test::grid_plan({"fleet", "method"}, {{"a", "b", "c"}, {"x", "y"}});
+    const auto rows = compare(
+        plan, scores(plan, [](const Cell& cell) { return cell.labels[0] == "a" ? 4.0 : 1.0; }),
+        {.axis = {}, .baseline = {}, .within = {}, .fleets = "fleet"});
+    REQUIRE(rows.size() == 3 + 2 + 1);
+    CHECK(rows[5].label == "all");
+    CHECK(rows[5].axis.empty());
+    CHECK(rows[5].summary.count == 3);
+    CHECK(rows[5].summary.median == 1.0);
+    CHECK(rows[0].axis == "fleet");
+    CHECK(rows[0].summary.count == 1);
+    CHECK(rows[0].summary.median == 4.0);
+    CHECK(rows[3].axis == "method");
+    CHECK(rows[3].summary.count == 3);
 }
 
 TEST_CASE("a group without the baseline is summarised without differences") {

@@ -43,6 +43,14 @@ TEST_CASE("an execution's exit code is that of its first failure, unless it was 
     CHECK(result.exit_code() == ExitCode::infeasible);
     result.failed.front().exit_code = 137;
     CHECK(result.exit_code() == ExitCode::internal_error);
+    result.waiting = {{.cell = 0, .reason = ""}};
+    CHECK(result.exit_code() == ExitCode::internal_error);
     result.stopped = true;
     CHECK(result.exit_code() == ExitCode::stopped);
+}
+
+TEST_CASE("an execution whose cells are complete or wait for measurements waits") {
+    const ablation::ExecutionResult result{
+        .complete = 3, .stopped = false, .waiting = {{.cell = 4, .reason = "waiting"}}};
+    CHECK(result.exit_code() == ExitCode::waiting);
 }

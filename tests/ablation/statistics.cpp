@@ -236,6 +236,58 @@ TEST_CASE("the Hodges-Lehmann estimate is the median of all pairs' means") {
     }
 }
 
+TEST_CASE("the interval of the shift holds 0 exactly when the signed-rank test says p >= 0.05") {
+    CHECK(std::isnan(hodges_lehmann_interval(std::vector<double>{1.0, 2.0, 3.0, 4.0, 5.0}).low));
+    CHECK(std::isnan(hodges_lehmann_interval({}).high));
+    int significant = 0;
+    for (std::uint32_t round = 0; round < 300; ++round) {
+        core::RandomStream random(5, core::StreamId::testing, round);
+        std::vector<double> differences(6 + round % 60);
+        const double shift = random.normal() * 0.5;
+        for (double& difference : differences)
+            difference = shift + random.normal();
+        const Interval interval = hodges_lehmann_interval(differences);
+        const double estimate = hodges_lehmann(differences);
+        CHECK(interval.low <= estimate);
+        CHECK(estimate <= interval.high);
+        const double p = signed_rank_test(differences).p;
+        // Around the limit the approximation of many differences may round either way.
+        if (differences.size() > 50 && std::abs(p - 0.05) < 0.002) continue;
+        CHECK((interval.low > 0.0 || interval.high < 0.0) == (p < 0.05));
+        significant += p < 0.05 ? 1 : 0;
+    }
+    CHECK(significant > 50);
+}
+
+TEST_CASE("the interval of the shift is the one in the tables") {
+    // n = 10: the 9th smallest and largest of the means of pairs.
+    const std::vector<double> differences{0.3, -1.1, 2.4, 0.9, 1.7, 3.2, -0.4, 2.1, 1.3, 0.6};
+    std::vector<double> means;
+    for (std::size_t i = 0; i < differences.size(); ++i)
+        for (std::size_t j = i; j < differences.size(); ++j)
+            means.push_back(0.5 * differences[i] + 0.5 * differences[j]);
+    std::sort(means.begin(), means.end());
+    const Interval interval = hodges_lehmann_interval(differences);
+    CHECK(interval.low == means[8]);
+    CHECK(interval.high == means[means.size() - 9]);
+}
+
+TEST_CASE("variances between and within groups need two groups, and a group of two") {
+    using Groups = std::vector<std::vector<double>>;
+    CHECK(std::isnan(variance_components({}).between));
+    CHECK(std::isnan(variance_components(Groups{{1.0, 2.0}}).within));
+    CHECK(std::isnan(variance_components(Groups{{1.0}, {2.0}, {}}).within));
+    // Means 2, 5, 11, of squares 2, 8, 2 around them; the mean of all is 6.
+    const auto equal = variance_components(Groups{{1.0, 3.0}, {3.0, 7.0}, {10.0, 12.0}});
+    CHECK(equal.within == Approx(12.0 / 3.0));
+    CHECK(equal.between == Approx((2.0 * (16.0 + 1.0 + 25.0) / 2.0 - 4.0) / 2.0));
+    // Of unequal sizes: the mean of all is 3; n0 = 5 − 13/5 = 2.4.
+    const auto unequal = variance_components(Groups{{0.0, 1.0, 2.0}, {}, {5.0, 7.0}});
+    CHECK(unequal.within == Approx(4.0 / 3.0));
+    CHECK(unequal.between == Approx((3.0 * 4.0 + 2.0 * 9.0 - 4.0 / 3.0) / 2.4));
+    CHECK(variance_components(Groups{{0.0, 9.0}, {1.0, 8.0}}).between == 0.0);
+}
+
 TEST_CASE("Holm adjusts step by step and keeps the order") {
     // 4 × 0.01; 3 × 0.02; max(2 × 0.03, 0.06); max(1 × 0.035, 0.06)
     const std::vector<double> adjusted =

@@ -100,6 +100,24 @@ TEST_CASE(
     CHECK(one.status().failures == 0);
 }
 
+TEST_CASE("a cell that waits for measurements has not failed, and its next job is not in vain") {
+    const OneCell one;
+    for (int i = 0; i < 5; ++i) {
+        one.start();
+        one.end(76, "waiting for measurements: 3 of 4");
+    }
+    const auto status = one.status();
+    CHECK(status.state == CellState::waiting);
+    CHECK(name_of(status.state) == "waiting");
+    CHECK(status.failures == 0);
+    CHECK(status.reason == "waiting for measurements: 3 of 4");
+    CHECK_FALSE(ablation::is_settled(status, 0));
+    one.start();
+    one.end(3, "no weights");
+    CHECK(one.status().state == CellState::failed);
+    CHECK(one.status().failures == 1);
+}
+
 TEST_CASE("a study that was started by hand counts by its own record") {
     const OneCell one;
     const auto run = one.folder().run_directory(one.cell);

@@ -136,6 +136,21 @@ TEST_CASE("cells that run or failed too often are not submitted") {
     CHECK(submission.given_up == Texts{"00000000000b"});
 }
 
+TEST_CASE("cells that wait for measurements are submitted when that is asked for") {
+    const ThreeCells three;
+    for (const ablation::Cell& cell : three.plan.cells) {
+        std::filesystem::create_directories(three.folder.attempts(cell));
+        study::Attempt attempt;
+        attempt.exit_code = 76;
+        study::append_attempt_start(three.folder.attempts(cell), attempt);
+        study::append_attempt_end(three.folder.attempts(cell), attempt);
+    }
+    const auto submission = three.planned(3);
+    REQUIRE(submission.arrays.size() == 1);
+    CHECK(submission.arrays[0].tasks.front().size() == 3);
+    CHECK(submission.given_up.empty());
+}
+
 TEST_CASE("an array longer than the cluster takes is cut into several, one after the other, and is "
           "submitted once") {
     const ThreeCells three;

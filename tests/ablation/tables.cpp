@@ -121,7 +121,7 @@ TEST_CASE("comparison.csv holds every metric of every label") {
     const SmallAblation ablation;
     const auto rows = read_csv(bytes_of(ablation.write().comparison));
     REQUIRE(rows.size() == 1 + 2 * 3); // two labels, three metrics
-    CHECK(rows[0].size() == 20);
+    CHECK(rows[0].size() == 26);
     const auto column = [&](const std::string& name) {
         return static_cast<std::size_t>(std::find(rows[0].begin(), rows[0].end(), name) -
                                         rows[0].begin());

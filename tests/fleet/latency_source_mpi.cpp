@@ -116,7 +116,8 @@ TEST_CASE("a latency source that does not exist, or lacks something, is refused 
     parameters = small_fleet();
     parameters.synthesis.noise_sigma = -1;
     CHECK_THAT(refusal(parameters), Catch::Contains("noise_sigma"));
-    CHECK(fleet::latency_source_names() == std::vector<std::string>{"simulated", "recorded"});
+    CHECK(fleet::latency_source_names() ==
+          std::vector<std::string>{"simulated", "recorded", "live", "command"});
 }
 
 TEST_CASE("a simulated fleet is the synthetic one of its settings, on the root") {

@@ -245,6 +245,7 @@ TEST_CASE("The monotonic clock goes on", "[measurement]") {
 }
 
 TEST_CASE("under load the latency is that of the last quarter, and every part has its own") {
+    using namespace fleet;
     double now_ms = 0.0;
     // 10 ms a run at first; from the second half on the device throttles to 15 ms.
     const Measurable device{.networks = 1,

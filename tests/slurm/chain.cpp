@@ -129,3 +129,14 @@ TEST_CASE("a chain whose configuration is wrong ends with its first job") {
     for (const std::string& job : {jobs[1], jobs[2]})
         CHECK(cluster.wait(job).state == "CANCELLED");
 }
+
+TEST_CASE("a chain whose study waits for measurements from outside ends with its first job") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    Cluster cluster(study);
+    const auto jobs = submit_chain(cluster, study, 3, {}, write_program(study, "exit 76\n"));
+    const JobState first = cluster.wait(jobs[0]);
+    INFO(cluster.log(jobs[0]));
+    CHECK(first.exit_code == 76);
+    for (const std::string& job : {jobs[1], jobs[2]})
+        CHECK(cluster.wait(job).state == "CANCELLED");
+}

@@ -79,6 +79,7 @@ TEST_CASE("attempts are in vain when all of the last ones began where the next o
     CHECK_FALSE(study::lack_of_progress({attempt(5, killed), attempt(5, 75)}, 6, 2));
     CHECK_FALSE(study::lack_of_progress({attempt(4, killed), attempt(5, 75)}, 5, 2));
     CHECK_FALSE(study::lack_of_progress({attempt(5, killed), attempt(5, 0)}, 5, 2));
+    CHECK_FALSE(study::lack_of_progress({attempt(5, 76), attempt(5, 76)}, 5, 2)); // it waits
     auto failed = attempt(5, 1);
     failed.message = "disk full";
     const auto why = study::lack_of_progress({attempt(1, 1), attempt(5, killed), failed}, 5, 2);
@@ -94,4 +95,7 @@ TEST_CASE("progress counts stages and networks, and nothing for a damaged search
     for (const char* name : {"fleet.h5", "search.h5", "networks/front-01.h5", "networks/x.tmp"})
         std::ofstream(folder / name) << "no HDF5";
     CHECK(study::progress_of(folder.path()) == 2);
+    std::filesystem::create_directory(folder / "measurements");
+    std::ofstream(folder / "measurements/measurements.jsonl") << "{}\n{}\n{";
+    CHECK(study::progress_of(folder.path()) == 4);
 }

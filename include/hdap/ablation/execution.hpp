@@ -33,12 +33,19 @@ struct FailedCell {
     std::string reason;
 };
 
-struct ExecutionResult {
-    std::size_t complete = 0;       ///< of the chosen cells
-    bool stopped = false;           ///< ended early, by request: the same command goes on
-    std::vector<FailedCell> failed; ///< in the order of the plan
+/// A cell that waits for measurements that somebody else makes.
+struct WaitingCell {
+    std::size_t cell = 0; ///< index of the plan's cell
+    std::string reason;
+};
 
-    /// `stopped`; or `complete` when all chosen cells are; or the kind of the first failure.
+struct ExecutionResult {
+    std::size_t complete = 0;           ///< of the chosen cells
+    bool stopped = false;               ///< ended early, by request: the same command goes on
+    std::vector<FailedCell> failed{};   ///< in the order of the plan
+    std::vector<WaitingCell> waiting{}; ///< likewise
+
+    /// `stopped`; or the kind of the first failure; or `waiting` when a cell waits; or `complete`.
     [[nodiscard]] core::ExitCode exit_code() const;
 };
 
@@ -50,9 +57,10 @@ std::vector<std::size_t> choose_cells(const Plan& plan, const std::string& text)
 /// Runs the chosen cells, each in a process `hdap run` of its own, some at a time. Cells that are
 /// complete are left alone; cells that another job has are waited for, and taken over when it ends
 /// before they are complete. A failing cell does not stop the others: it is tried again after them,
-/// unless that is in vain (is_settled).
-/// The request to stop is passed on to the processes; a cell that stops by itself, as its time is
-/// over, stops the rest, too. Processes end when this one is killed.
+/// unless that is in vain (is_settled). A cell that waits for measurements (exit code 76) is
+/// neither complete nor failed, and is tried once: measurements come from outside, and may take
+/// days. The request to stop is passed on to the processes; a cell that stops by itself, as its
+/// time is over, stops the rest, too. Processes end when this one is killed.
 ExecutionResult execute(const Plan& plan, const Folder& folder,
                         const std::vector<std::size_t>& cells,
                         const ExecutionParameters& parameters, core::Log& log,

@@ -16,7 +16,7 @@ namespace hdap::ablation {
 ///
 ///     plan.toml  manifest.csv                the plan as read last, and its cells
 ///     cells/ID/                              each the run directory of one study
-///     store/                                 stage outputs and accuracies that the cells share
+///     store/                                 what the cells share, also what devices measured
 ///     logs/ID.log                            what the cell's jobs printed
 ///     attempts/ID/{attempts.jsonl,claim}     when and how they ended; see CellClaim
 ///     array-N.txt  array-N.toml              job arrays; see submission.hpp

@@ -23,6 +23,9 @@ struct Comparison {
     std::string axis;                ///< its labels are compared; empty: nothing is
     std::string baseline;            ///< the label that the others are compared with
     std::vector<std::string> within; ///< axes whose labels are kept apart; the others are pairs
+    /// The axis whose labels are fleets, a sample of those that there might be: what is said over
+    /// all of them counts a fleet once, however many cells it has. Empty: there is none.
+    std::string fleets{};
     bool operator==(const Comparison&) const = default;
 };
 
@@ -46,6 +49,9 @@ inline constexpr std::size_t most_cells = 100'000;
 ///     compare = "method"                      # an axis; with a baseline, one of its labels
 ///     baseline = "single"
 ///     within = ["devices"]                    # optional
+///     fleets = "fleet"                        # optional: the axis whose labels are fleets, or
+///                                             # none; else the one that sets fleet.file or
+///                                             # fleet.recorded.file, unless compared or within
 ///
 ///     [settings]                              # of every cell
 ///     "search.generations" = 20

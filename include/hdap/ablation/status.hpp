@@ -14,8 +14,9 @@ enum class CellState {
     running,  ///< a job has it
     queued,   ///< a job array that waits or runs will do it
     stopped,  ///< its last job ended early, by request or by a kill; it goes on from there
-    failed,   ///< its last job ended with an error
-    missing,  ///< never started
+    waiting, ///< its last job ended for want of measurements that others make; it goes on with them
+    failed,  ///< its last job ended with an error
+    missing, ///< never started
 };
 
 /// "complete", "running", …
@@ -25,14 +26,14 @@ std::string name_of(CellState state);
 struct CellStatus {
     CellState state = CellState::missing;
     int failures = 0;     ///< jobs that ended with an error since the last forget_failures
-    int exit_code = 0;    ///< of the last job, when it failed
-    std::string reason{}; ///< stopped or failed: why, in words
+    int exit_code = 0;    ///< of the last job, when it failed or waits
+    std::string reason{}; ///< stopped, waiting or failed: why, in words
 };
 
 /// Whether the study of a cell is complete.
 bool is_complete(const Folder& folder, const Cell& cell);
 
-/// What the record of a cell's jobs says: stopped, failed or missing.
+/// What the record of a cell's jobs says: stopped, waiting, failed or missing.
 CellStatus last_attempt(const Folder& folder, const Cell& cell);
 
 /// Whether another try is in vain: the cell failed more than `retries` times, or last in a way that

@@ -86,6 +86,10 @@ struct LatencySourceParameters {
     LatencyCommand command;           ///< command: what measures
     NetworkRunner runner;             ///< live: runs networks
     std::string measurements;         ///< command, recorded, live: folder of what was measured
+    /// command, recorded, live: unless empty, `measurements` holds folders that studies share, as
+    /// devices of two fleets may have one name: each of a fleet's devices and latencies, a network,
+    /// a batch, a command and its format, and this text.
+    std::string measured_how;
     double enough = 1.0; ///< recorded: the share of measurements that a study goes on with; (0, 1]
     std::string file;    ///< recorded: the table
     std::string sku = "unknown";   ///< recorded: what the label on the devices says

@@ -35,13 +35,14 @@ void append_attempt_start(const std::filesystem::path& run_directory, const Atte
 void append_attempt_end(const std::filesystem::path& run_directory, const Attempt& attempt);
 
 /// Why another attempt is in vain, in words, when the last `most` (≥ 1) attempts began at
-/// `progress` and none of them completed what it was asked for; else nothing.
+/// `progress` and none of them completed what it was asked for, or waited for measurements that
+/// others make; else nothing.
 std::optional<std::string> lack_of_progress(const std::vector<Attempt>& attempts,
                                             std::int64_t progress, std::int64_t most);
 
-/// How far the study in a run directory has come: stage outputs, evaluated candidates and
-/// fine-tuned networks, counted. Grows with everything that a later job need not do again. A
-/// damaged file counts nothing.
+/// How far the study in a run directory has come: stage outputs, candidates that devices measured
+/// (where these lie in it), evaluated candidates and fine-tuned networks, counted. Grows with
+/// everything that a later job need not do again. A damaged file counts nothing.
 std::int64_t progress_of(const std::filesystem::path& run_directory);
 
 } // namespace hdap::study

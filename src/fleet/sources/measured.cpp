@@ -7,6 +7,7 @@
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/weights.hpp"
+#include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
 
@@ -59,13 +60,33 @@ std::string devices_of(const std::vector<DeviceQueue>& queues) {
            (more == 0 ? "" : fmt::format(" and {}", core::counted(more, "more device")));
 }
 
+PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
+    using State = PlannedMeasurement::State;
+    if (!known_ms) return State::outstanding;
+    return std::isnan(*known_ms) ? State::failed : State::measured;
+}
+
+/// Where measurements lie. `measured` stands for the fleet, the network and the batch.
+fs::path folder_of(const LatencySourceParameters& parameters, const std::string& measured,
+                   MeasuredBy by) {
+    if (parameters.measured_how.empty()) return parameters.measurements;
+    std::string text = measured + "\n" + parameters.measured_how;
+    if (by == MeasuredBy::command)
+        text += "\n" + parameters.command.format + "\n" + parameters.command.command;
+    if (by == MeasuredBy::ranks) text += "\nlive";
+    constexpr std::size_t digits = 16;
+    return fs::path(parameters.measurements) /
+           core::sha256_hex(std::string_view(text)).substr(0, digits);
+}
+
 /// Devices of a file, and what is measured on them. The fleet lives on the root.
 class MeasuredSource final : public LatencySource {
   public:
     MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
                    std::string identity, MeasuredBy by)
         : parameters_(std::move(parameters)), network_(std::move(network)),
-          fleet_(std::move(fleet)), identity_(std::move(identity)), by_(by) {}
+          fleet_(std::move(fleet)), identity_(std::move(identity)), by_(by),
+          folder_(folder_of(parameters_, identity_ + name_of(network_.space.unpruned()), by_)) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
 
@@ -93,15 +114,16 @@ class MeasuredSource final : public LatencySource {
 
   private:
     MeasurementLog& log() const;
-    [[nodiscard]] fs::path folder() const { return parameters_.measurements; }
     [[nodiscard]] const std::string& device(std::int32_t index) const;
     [[nodiscard]] std::string name_of(const network::Genome& genome) const {
         return candidate_name(network_.network, genome, parameters_.batch);
     }
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
+    [[nodiscard]] std::optional<storage::FileLock> take_turn(const parallel::Job& job) const;
     bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                  const parallel::Job& job) const;
     void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
+    void ask_for(MeasurementPlan plan, const MeasurementRequest& request) const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
 
     LatencySourceParameters parameters_;
@@ -109,6 +131,7 @@ class MeasuredSource final : public LatencySource {
     Fleet fleet_;               ///< root
     std::string identity_;
     MeasuredBy by_;
+    fs::path folder_;
     mutable std::optional<MeasurementLog> log_; ///< root; opened when it is needed
 };
 
@@ -116,9 +139,9 @@ class MeasuredSource final : public LatencySource {
 MeasurementLog& MeasuredSource::log() const {
     if (!log_) {
         std::error_code error;
-        fs::create_directories(folder(), error);
-        if (error) throw core::DataError(fmt::format("{}: {}", folder().string(), error.message()));
-        log_.emplace(folder() / measurements_file);
+        fs::create_directories(folder_, error);
+        if (error) throw core::DataError(fmt::format("{}: {}", folder_.string(), error.message()));
+        log_.emplace(folder_ / measurements_file);
     }
     return *log_;
 }
@@ -142,13 +165,9 @@ MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) cons
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
-            using State = PlannedMeasurement::State;
             const auto known = log().latency_ms(candidate.name, queue.device);
             if (!known) queue.candidates.push_back(candidate);
-            plan.all.push_back({queue.device, candidate.name,
-                                !known               ? State::outstanding
-                                : std::isnan(*known) ? State::failed
-                                                     : State::measured});
+            plan.all.push_back({queue.device, candidate.name, state_of(known)});
         }
         if (!queue.candidates.empty()) plan.outstanding.push_back(std::move(queue));
     }
@@ -158,14 +177,20 @@ MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) cons
 std::optional<std::vector<double>> MeasuredSource::latencies_ms(const MeasurementRequest& request,
                                                                 const parallel::Job& job) {
     std::vector<double> latencies; // none: stopped
+    std::optional<storage::FileLock> turn;
     MeasurementPlan plan;
     bool goes_on = true;
     job.communicator.on_root([&] {
         plan = plan_for(request);
-        if (by_ == MeasuredBy::command && !plan.outstanding.empty())
+        if (plan.outstanding.empty()) return;
+        turn = take_turn(job);
+        goes_on = turn.has_value();
+        if (goes_on) plan = plan_for(request);
+        if (goes_on && by_ == MeasuredBy::command && !plan.outstanding.empty())
             goes_on = measure(plan, request, job);
     });
-    if (by_ == MeasuredBy::ranks)
+    goes_on = !job.communicator.any(!goes_on);
+    if (goes_on && by_ == MeasuredBy::ranks)
         goes_on = measure_live(plan.outstanding, parameters_, request.runs, network_,
                                job.communicator.is_root() ? &log() : nullptr, job);
     job.communicator.on_root([&] {
@@ -178,18 +203,29 @@ std::optional<std::vector<double>> MeasuredSource::latencies_ms(const Measuremen
     return latencies;
 }
 
+/// The folder for this study alone, with what others have measured meanwhile; nothing when it was
+/// asked to stop.
+std::optional<storage::FileLock> MeasuredSource::take_turn(const parallel::Job& job) const {
+    static_cast<void>(log()); // makes the folder
+    auto turn = storage::FileLock::acquire(
+        folder_ / "measuring.lock", [&] { return job.control.stop_requested(); },
+        [&](const std::string& what) { job.log.info(what); });
+    if (turn) log_.reset();
+    return turn;
+}
+
 /// Runs the command for what is outstanding; false when it was asked to stop.
 bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                              const parallel::Job& job) const {
     const CommandsOutcome outcome =
         measure_by_command(plan.outstanding, parameters_.command, parameters_.batch, request.runs,
-                           network_, log(), folder(), job);
+                           network_, log(), folder_, job);
     if (outcome.failed > 0)
         job.log.warning(fmt::format(
             "{} could not be measured, the first: {}; what was printed is "
             "in {}",
             core::counted(outcome.failed, "candidate on a device", "candidates on devices"),
-            outcome.first_failure, (folder() / "printed").string()));
+            outcome.first_failure, (folder_ / "printed").string()));
     if (!outcome.unreachable.empty())
         job.log.warning(
             fmt::format("given up, as they do not even measure the unpruned network: {}",
@@ -207,18 +243,31 @@ void MeasuredSource::require_enough(const MeasurementRequest& request,
     if (static_cast<double>(plan.answered()) >= parameters_.enough * asked) return;
     const bool by_user = by_ == MeasuredBy::user;
     if (!by_user && request.partial && plan.answered() > 0) return;
-    if (by_user)
-        write_plan(folder(), plan, network_, parameters_.command.format, parameters_.batch,
-                   request.runs);
+    if (by_user) ask_for(plan, request);
     throw core::WaitingError(fmt::format(
         "waiting for measurements: {} of {}, {}", core::grouped(plan.answered()),
         core::grouped(plan.all.size()),
         by_user
-            ? "see " + (folder() / "README.txt").string()
+            ? "see " + (folder_ / "README.txt").string()
             : fmt::format("the others are of {}, {}", devices_of(plan.outstanding),
                           by_ == MeasuredBy::ranks
                               ? "which no rank of this job is"
                               : "which did not answer; the same command goes on when they do")));
+}
+
+/// Writes what is to be measured, for the studies that share the folder, too.
+void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& request) const {
+    if (!parameters_.measured_how.empty()) {
+        plan.import_options =
+            fmt::format(" --set 'latency.folder={}'", fs::absolute(folder_).string());
+        for (PlannedMeasurement& other : others_in_manifest(folder_, plan)) {
+            const auto known = log().latency_ms(other.candidate, other.device);
+            other.state = state_of(known);
+            plan.of_others.push_back(std::move(other));
+        }
+    }
+    write_plan(folder_, plan, network_, parameters_.command.format, parameters_.batch,
+               request.runs);
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
@@ -328,8 +377,9 @@ std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters
                        "The share of measurements that a study goes on with; it waits for them",
                        nothing),
             core::path("folder", parameters.measurements,
-                       "Folder of what was measured, which studies may share; empty: measurements/ "
-                       "in the run directory",
+                       "Folder of what was measured, which studies may share whose devices of one "
+                       "name are the same; empty: measurements/ in the run directory, or in the "
+                       "store a folder for each fleet",
                        nothing)};
 }
 

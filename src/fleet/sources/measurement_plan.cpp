@@ -43,6 +43,11 @@ constexpr Tool tools[] = {
     {"hdap", "csv", "hdap network time \"$network\" --batch {batch} --runs {runs} --csv \"$out\""},
 };
 
+std::int64_t count_answered(const std::vector<PlannedMeasurement>& measurements) {
+    return std::count_if(measurements.begin(), measurements.end(),
+                         [](const auto& one) { return one.state != State::outstanding; });
+}
+
 void write_text(const fs::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
@@ -84,7 +89,20 @@ done <"outstanding/$device.txt"
                        tool.name, tool.ending, command);
 }
 
-std::string manifest_of(const MeasurementPlan& plan, std::int64_t batch, std::int64_t runs) {
+/// All that is in the plan, and what of it is there.
+struct PlannedPairs {
+    std::vector<PlannedMeasurement> all;
+    std::int64_t answered = 0;
+};
+
+PlannedPairs pairs_of(const MeasurementPlan& plan) {
+    PlannedPairs pairs{plan.all, 0};
+    pairs.all.insert(pairs.all.end(), plan.of_others.begin(), plan.of_others.end());
+    pairs.answered = count_answered(pairs.all);
+    return pairs;
+}
+
+std::string manifest_of(const PlannedPairs& plan, std::int64_t batch, std::int64_t runs) {
     std::string text = "device,candidate,file,batch,runs,state\n";
     for (const PlannedMeasurement& one : plan.all)
         text += fmt::format("{},{},networks/{}.onnx,{},{},{}\n", core::csv_field(one.device),
@@ -93,38 +111,49 @@ std::string manifest_of(const MeasurementPlan& plan, std::int64_t batch, std::in
     return text;
 }
 
-std::string readme_of(const MeasurementPlan& plan) {
+/// The names of candidates that each device lacks; of some devices perhaps none.
+using Outstanding = std::map<std::string, std::vector<std::string>>;
+
+Outstanding outstanding_of(const PlannedPairs& plan) {
+    Outstanding outstanding;
+    for (const PlannedMeasurement& one : plan.all) {
+        auto& candidates = outstanding[one.device];
+        if (one.state == State::outstanding) candidates.push_back(one.candidate);
+    }
+    return outstanding;
+}
+
+std::string readme_of(const PlannedPairs& plan, const Outstanding& outstanding,
+                      const std::string& import_options) {
     std::string text = fmt::format(
         "{} of {} measurements of candidates are there.\n\n"
         "On each device that outstanding/ has a list for, measure the networks in its list, by "
         "one\n"
         "of the scripts here (each says how) or by any other way, and write what the tool says to\n"
         "results/DEVICE/CANDIDATE.ENDING. Then\n\n"
-        "    hdap profile import CONFIG\n\n"
-        "reads all of results/ and says what is still outstanding; `hdap run CONFIG` goes on once\n"
-        "enough is there. Networks have random weights, which do not change how long they take.\n"
+        "    hdap profile import CONFIG{}\n\n"
+        "reads all of results/ and says what is still outstanding; what waits for it goes on with\n"
+        "the same command once enough is there. Networks have random weights, which do not change "
+        "how long they take.\n"
         "Measure all of them with the batch in manifest.csv, and on each device under the same\n"
         "conditions.\n\nOutstanding:\n",
-        core::grouped(plan.answered()), core::grouped(plan.all.size()));
-    for (const DeviceQueue& queue : plan.outstanding)
-        text += fmt::format("  {}: {}\n", core::printable(queue.device),
-                            core::grouped(queue.candidates.size()));
+        core::grouped(plan.answered), core::grouped(plan.all.size()), import_options);
+    for (const auto& [device, candidates] : outstanding)
+        if (!candidates.empty())
+            text += fmt::format("  {}: {}\n", core::printable(device),
+                                core::grouped(candidates.size()));
     return text;
 }
 
 /// The lists of what devices lack; those of devices that lack nothing are removed.
-void write_outstanding(const fs::path& folder, const MeasurementPlan& plan) {
-    std::map<std::string, std::string> lists;
-    for (const PlannedMeasurement& one : plan.all)
-        lists[as_file_name(one.device) + ".txt"];
-    for (const DeviceQueue& queue : plan.outstanding)
-        for (const CandidateToMeasure& candidate : queue.candidates)
-            lists[as_file_name(queue.device) + ".txt"] += candidate.name + "\n";
-    for (const auto& [name, text] : lists)
-        if (text.empty())
-            fs::remove(folder / name);
+void write_outstanding(const fs::path& folder, const Outstanding& outstanding) {
+    for (const auto& [device, candidates] : outstanding) {
+        const fs::path file = folder / (as_file_name(device) + ".txt");
+        if (candidates.empty())
+            fs::remove(file);
         else
-            write_text(folder / name, text);
+            write_text(file, core::join(candidates, "\n") + "\n");
+    }
 }
 
 void write_networks(const fs::path& folder, const MeasurementPlan& plan,
@@ -163,9 +192,7 @@ std::string as_file_name(const std::string& name) {
 }
 
 std::int64_t MeasurementPlan::answered() const {
-    return std::count_if(all.begin(), all.end(), [](const PlannedMeasurement& one) {
-        return one.state != State::outstanding;
-    });
+    return count_answered(all);
 }
 
 void write_plan(const fs::path& folder, const MeasurementPlan& plan,
@@ -179,12 +206,28 @@ void write_plan(const fs::path& folder, const MeasurementPlan& plan,
                 fmt::format("{}: {}", (folder / name).string(), error.message()));
     }
     write_networks(folder / "networks", plan, network, format);
-    write_outstanding(folder / "outstanding", plan);
+    const PlannedPairs pairs = pairs_of(plan);
+    const Outstanding outstanding = outstanding_of(pairs);
+    write_outstanding(folder / "outstanding", outstanding);
     for (const Tool& tool : tools)
         write_text(folder / fmt::format("measure-{}.sh", tool.name),
                    script_of(tool, network.network, batch, runs));
-    write_text(folder / manifest_file, manifest_of(plan, batch, runs));
-    write_text(folder / "README.txt", readme_of(plan));
+    write_text(folder / manifest_file, manifest_of(pairs, batch, runs));
+    write_text(folder / "README.txt", readme_of(pairs, outstanding, plan.import_options));
+}
+
+std::vector<PlannedMeasurement> others_in_manifest(const fs::path& folder,
+                                                   const MeasurementPlan& plan) {
+    std::error_code unreachable;
+    if (!fs::exists(folder / manifest_file, unreachable)) return {};
+    std::set<std::pair<std::string, std::string>> ours;
+    for (const PlannedMeasurement& one : plan.all)
+        ours.emplace(one.device, one.candidate);
+    std::vector<PlannedMeasurement> others = read_manifest(folder);
+    std::erase_if(others, [&](const PlannedMeasurement& one) {
+        return ours.contains({one.device, one.candidate});
+    });
+    return others;
 }
 
 std::vector<PlannedMeasurement> read_manifest(const fs::path& folder) {

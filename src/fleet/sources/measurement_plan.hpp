@@ -20,7 +20,12 @@ struct PlannedMeasurement {
 struct MeasurementPlan {
     std::vector<PlannedMeasurement> all;
     std::vector<DeviceQueue> outstanding;
+    /// What other studies asked for in the same folder.
+    std::vector<PlannedMeasurement> of_others{};
+    /// What `hdap profile import CONFIG` needs to find the folder: " --set …".
+    std::string import_options{};
 
+    /// How many of `all`.
     [[nodiscard]] std::int64_t answered() const;
 };
 
@@ -35,6 +40,10 @@ std::string as_file_name(const std::string& name);
 void write_plan(const std::filesystem::path& folder, const MeasurementPlan& plan,
                 const network::Prunable& network, const std::string& format, std::int64_t batch,
                 std::int64_t runs);
+
+/// Those that a manifest in the folder has beside those of `plan`; none without one.
+std::vector<PlannedMeasurement> others_in_manifest(const std::filesystem::path& folder,
+                                                   const MeasurementPlan& plan);
 
 /// The pairs of a manifest that write_plan wrote, in its order. Throws DataError when it is missing
 /// or broken.
