@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <numeric>
 
 namespace hdap::cli {
 namespace {
@@ -85,14 +86,17 @@ ExitCode info(const std::string& path) {
                 core::counted(devices.devices(), "device").c_str(), devices.sku.c_str(),
                 devices.attributes.empty() ? "" : ", with attributes");
     const bool complete = fleet::missing_latencies(devices) == 0;
-    std::printf("%-32s %10s %10s %10s %10s   %s%s\n", "latency (ms)", "p5", "median", "p95", "max",
-                "p95 / median", complete ? "" : "  devices");
+    std::printf("%-32s %10s %10s %10s %10s %10s   %s%s\n", "latency (ms)", "mean", "p5", "median",
+                "p95", "max", "p95 / median", complete ? "" : "  devices");
     for (std::size_t b = 0; b < devices.benchmarks(); ++b) {
         const std::vector<double> column = fleet::measured_latencies(devices, b);
         const double median = core::quantile(column, 0.5);
         const double p95 = core::quantile(column, 0.95);
-        std::printf("%-32s %10.4g %10.4g %10.4g %10.4g   ", devices.benchmark_names[b].c_str(),
-                    core::quantile(column, 0.05), median, p95, core::quantile(column, 1.0));
+        const double mean =
+            std::accumulate(column.begin(), column.end(), 0.0) / static_cast<double>(column.size());
+        std::printf("%-32s %10.4g %10.4g %10.4g %10.4g %10.4g   ",
+                    devices.benchmark_names[b].c_str(), mean, core::quantile(column, 0.05), median,
+                    p95, core::quantile(column, 1.0));
         if (complete)
             std::printf("%.3f\n", p95 / median);
         else
