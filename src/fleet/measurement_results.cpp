@@ -195,9 +195,9 @@ ImportedResults import_results(const fs::path& folder, ImportRequest request) {
     adding.tell();
     count_outstanding(plan, log, results);
     if (!files.empty() && results.added + results.repeated + results.failed == 0)
-        throw core::DataError(fmt::format(
-            "nothing of {} can be used; {}", core::counted(files.size(), "file"),
-            core::join(results.warnings, "; ")));
+        throw core::DataError(fmt::format("nothing of {} can be used; {}",
+                                          core::counted(files.size(), "file"),
+                                          core::join(results.warnings, "; ")));
     return results;
 }
 

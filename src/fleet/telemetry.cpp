@@ -300,10 +300,10 @@ void Import::fill_report(const Fleet& fleet) {
     report_.runs = samples_.runs();
     report_.missing = static_cast<std::int64_t>(missing_latencies(fleet));
     if (report_.missing > 0)
-        report_.remarks.push_back(fmt::format(
-            "{}: {} of {} latencies are missing; {}", request_.source,
-            core::grouped(report_.missing), core::grouped(fleet.latency_ms.size()),
-            rarest_benchmark(fleet)));
+        report_.remarks.push_back(fmt::format("{}: {} of {} latencies are missing; {}",
+                                              request_.source, core::grouped(report_.missing),
+                                              core::grouped(fleet.latency_ms.size()),
+                                              rarest_benchmark(fleet)));
     for (const BadLines::Kind& kind : rejected_.kinds()) {
         RejectedRows rows{.reason = kind.reason, .count = kind.count};
         for (const BadLines::Place& place : kind.first)

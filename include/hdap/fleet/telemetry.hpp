@@ -48,9 +48,9 @@ struct ImportRequest {
     std::optional<std::string> benchmark{}; ///< likewise
     std::vector<std::string> benchmarks{};  ///< only these, in this order; empty: all
     WarmUp warm_up{};                       ///< empty: as the format's rule has it
-    std::string metric{}; ///< of Prometheus' text, the histogram or pair of counters to read
-    RejectLimit rejected{};                 ///< more than that is an error
-    bool any_unit = false; ///< devices or benchmarks that seem to be in another unit are no error
+    std::string metric{};   ///< of Prometheus' text, the histogram or pair of counters to read
+    RejectLimit rejected{}; ///< more than that is an error
+    bool any_unit = false;  ///< devices or benchmarks that seem to be in another unit are no error
 };
 
 /// Rows that were left out for one reason.

@@ -36,8 +36,8 @@ struct CommandsOutcome {
 void check_latency_command(const LatencyCommand& command);
 
 /// Takes the latency from what a command printed: its last line ends in a number with its unit
-/// ("12.3 ms"), or the whole text is in a format that hdap fleet import reads. Throws DataError that
-/// says what was printed instead.
+/// ("12.3 ms"), or the whole text is in a format that hdap fleet import reads. Throws DataError
+/// that says what was printed instead.
 void read_printed_latency(const std::string& output, CandidateMeasurement& measurement);
 
 /// Takes the latencies of several candidates from a table that hdap fleet import reads, whose
@@ -46,8 +46,9 @@ void read_printed_latency(const std::string& output, CandidateMeasurement& measu
 void read_printed_table(const std::string& output, std::span<CandidateMeasurement> measurements);
 
 /// Has every device measure its queue by the command: one call at a time on a device, devices side
-/// by side. A command with {networks} gets several candidates in a call; when it fails, the device's
-/// are measured one by one. What is measured is in `log` at once, what was printed in files in `folder`.
+/// by side. A command with {networks} gets several candidates in a call; when it fails, the
+/// device's are measured one by one. What is measured is in `log` at once, what was printed in
+/// files in `folder`.
 ///
 /// A candidate that fails after its retries is logged as failed once its device has measured
 /// another; a device that fails three times in a row is given up and nothing of it is logged. No
