@@ -1,5 +1,6 @@
 #include "fleet/csv_reader.hpp"
 
+#include "fleet/telemetry/column_names.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/fleet.hpp"
@@ -96,12 +97,6 @@ const char* name_of_separator(char separator) {
     default:
         return "commas";
     }
-}
-
-std::string in_lower_case(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
 }
 
 } // namespace

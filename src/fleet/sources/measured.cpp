@@ -34,7 +34,6 @@ Fleet read_fleet_file(const std::string& file) {
 
 /// Stands for devices and latencies, by content.
 std::string identity_of(const Fleet& fleet) {
-    storage::Hdf5Writer file;
     std::string text = fleet.sku;
     for (const std::string& device : fleet.device_ids)
         text += "\n" + device;
