@@ -88,7 +88,7 @@ struct TelemetryFormatInfo {
 std::vector<TelemetryFormatInfo> telemetry_formats();
 std::vector<std::string> telemetry_format_names();
 
-/// Reads what tools wrote about the latencies of devices: tables, logs and counters; FORMATS in
+/// Reads what tools wrote about the latencies of devices: tables, logs and counters;
 /// docs/telemetry.md says which and how. A format is known by how its files begin.
 ///
 /// A device's latency on a benchmark is the median over its runs, or what a tool tells where it
