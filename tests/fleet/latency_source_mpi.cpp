@@ -173,6 +173,15 @@ TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank mea
         }
     }
     CHECK(*measured == expected);
+    const auto anew = [&](const std::string& occasion) {
+        return *source->latencies_ms(
+            {genomes, devices, 4, false, fleet::MeasuringAnew{.occasion = occasion}}, world.job);
+    };
+    CHECK(anew("one") == anew("one"));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        CHECK(anew("one")[i] != expected[i]);
+        CHECK(anew("one")[i] != anew("two")[i]);
+    }
     const auto truth = source->true_latencies_ms(genomes[5], devices);
     REQUIRE(truth.has_value());
     for (std::size_t d = 0; d < devices.size(); ++d)

@@ -113,6 +113,7 @@ TEST_CASE("a candidate's name tells graph, genome and batch apart, and is the sa
     CHECK(name.size() == 14);
     CHECK(name == candidate_name(narrow, genome, 1));
     CHECK(name != candidate_name(narrow, genome, 2));
+    CHECK(name != candidate_name(narrow, genome, 1, "round 2"));
     CHECK(name != candidate_name(wide, genome, 1));
     --genome[0];
     CHECK(name != candidate_name(narrow, genome, 1));

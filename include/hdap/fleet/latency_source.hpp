@@ -17,6 +17,14 @@
 
 namespace hdap::fleet {
 
+/// That networks are to be measured again, whatever is known of them, so that their latencies are
+/// of one time and compare.
+struct MeasuringAnew {
+    /// Names the occasion: a request that names the same one goes on with what it brought.
+    std::string occasion;
+    std::int64_t rounds = 1; ///< through all networks on a device, whose median counts; at least 1
+};
+
 /// Networks to be measured on devices.
 struct MeasurementRequest {
     std::span<const network::Genome> genomes;
@@ -24,6 +32,8 @@ struct MeasurementRequest {
     std::int64_t runs = 1;                 ///< of each genome on each device, where it can choose
     /// Whether devices that do not answer are done without, rather than waited for.
     bool partial = false;
+    /// Otherwise what was measured before counts. A table of measurements has no others.
+    std::optional<MeasuringAnew> anew = std::nullopt;
 };
 
 /// Where a fleet's latencies come from: the door between hdap and devices, simulated or real.
@@ -57,8 +67,9 @@ class LatencySource {
     true_latencies_ms(const network::Genome& genome,
                       std::span<const std::int32_t> devices) const = 0;
 
-    /// The latencies of `genome` on devices of the fleet as somebody measured them, in ms, with
-    /// their noise. Nothing unless it holds one of each of them. On the root.
+    /// The latencies of `genome` on devices of the fleet as a table has them that somebody
+    /// measured, in ms, with their noise. Nothing without one, or unless it has all of them. On the
+    /// root.
     [[nodiscard]] virtual std::optional<std::vector<double>>
     measured_latencies_ms(const network::Genome& genome,
                           std::span<const std::int32_t> devices) const = 0;

@@ -5,6 +5,7 @@
 #include "fleet/sources/measurement_plan.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
@@ -65,6 +66,15 @@ PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
     return std::isnan(*known_ms) ? State::failed : State::measured;
 }
 
+std::int64_t rounds_of(const MeasurementRequest& request) {
+    return request.anew ? request.anew->rounds : 1;
+}
+
+/// What is unusual about how networks are measured; empty: nothing.
+std::string how_of(const MeasurementRequest& request, std::int64_t round) {
+    return request.anew ? fmt::format("{}, round {}", request.anew->occasion, round) : "";
+}
+
 /// Where measurements lie. `measured` stands for the fleet, the network and the batch.
 fs::path folder_of(const LatencySourceParameters& parameters, const std::string& measured,
                    MeasuredBy by) {
@@ -107,16 +117,22 @@ class MeasuredSource final : public LatencySource {
         return std::nullopt;
     }
 
+    /// What it measured for surrogates is of other times than what it is held against.
     [[nodiscard]] std::optional<std::vector<double>>
-    measured_latencies_ms(const network::Genome& genome,
-                          std::span<const std::int32_t> devices) const override;
+    measured_latencies_ms(const network::Genome& /*genome*/,
+                          std::span<const std::int32_t> /*devices*/) const override {
+        return std::nullopt;
+    }
 
   private:
     MeasurementLog& log() const;
     [[nodiscard]] const std::string& device(std::int32_t index) const;
-    [[nodiscard]] std::string name_of(const network::Genome& genome) const {
-        return candidate_name(network_.network, genome, parameters_.batch);
+    [[nodiscard]] std::string name_of(const network::Genome& genome,
+                                      const std::string& how = "") const {
+        return candidate_name(network_.network, genome, parameters_.batch, how);
     }
+    [[nodiscard]] std::vector<CandidateToMeasure>
+    candidates_of(const MeasurementRequest& request) const;
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
     [[nodiscard]] std::optional<storage::FileLock> take_turn(const parallel::Job& job) const;
     bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
@@ -152,10 +168,18 @@ const std::string& MeasuredSource::device(std::int32_t index) const {
     return fleet_.device_ids[static_cast<std::size_t>(index)];
 }
 
-MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) const {
+/// The networks of the request, round after round.
+std::vector<CandidateToMeasure>
+MeasuredSource::candidates_of(const MeasurementRequest& request) const {
     std::vector<CandidateToMeasure> candidates;
-    for (const network::Genome& genome : request.genomes)
-        candidates.push_back({name_of(genome), genome});
+    for (std::int64_t round = 1; round <= rounds_of(request); ++round)
+        for (const network::Genome& genome : request.genomes)
+            candidates.push_back({name_of(genome, how_of(request, round)), genome});
+    return candidates;
+}
+
+MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) const {
+    const std::vector<CandidateToMeasure> candidates = candidates_of(request);
     MeasurementPlan plan;
     std::set<std::int32_t> seen;
     for (const std::int32_t index : request.devices) {
@@ -270,28 +294,19 @@ void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& req
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
-    std::vector<std::string> names;
-    for (const network::Genome& genome : request.genomes)
-        names.push_back(name_of(genome));
+    const std::vector<CandidateToMeasure> candidates = candidates_of(request);
+    const std::size_t networks = request.genomes.size();
     std::vector<double> latencies;
     for (const std::int32_t index : request.devices)
-        for (const std::string& name : names)
-            latencies.push_back(log()
-                                    .latency_ms(name, device(index))
-                                    .value_or(std::numeric_limits<double>::quiet_NaN()));
-    return latencies;
-}
-
-std::optional<std::vector<double>>
-MeasuredSource::measured_latencies_ms(const network::Genome& genome,
-                                      std::span<const std::int32_t> devices) const {
-    const std::string name = name_of(genome);
-    std::vector<double> latencies;
-    for (const std::int32_t index : devices) {
-        const auto latency = log().latency_ms(name, device(index));
-        if (!latency || std::isnan(*latency)) return std::nullopt;
-        latencies.push_back(*latency);
-    }
+        for (std::size_t n = 0; n < networks; ++n) {
+            std::vector<double> rounds;
+            for (std::size_t i = n; i < candidates.size(); i += networks) {
+                const auto latency = log().latency_ms(candidates[i].name, device(index));
+                if (latency && !std::isnan(*latency)) rounds.push_back(*latency);
+            }
+            latencies.push_back(rounds.empty() ? std::numeric_limits<double>::quiet_NaN()
+                                               : core::median(std::move(rounds)));
+        }
     return latencies;
 }
 

@@ -1,11 +1,15 @@
 #include "fleet/sources/simulated.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/hash.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/random_networks.hpp"
 
 #include <fmt/core.h>
 
+#include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace hdap::fleet {
@@ -78,18 +82,27 @@ DeviceCondition SimulatedSource::condition(std::int32_t device) const {
     return synthesize_condition(parameters_.synthesis, static_cast<std::size_t>(device));
 }
 
+/// The number of the first candidate's noise in the stream of a device. Benchmarks use the first
+/// ones; an occasion to measure anew begins anywhere in the upper half, so that its noise is new.
+std::uint32_t first_noise_of(const MeasurementRequest& request, std::int64_t benchmarks) {
+    if (!request.anew) return static_cast<std::uint32_t>(benchmarks);
+    constexpr std::size_t digits = 8;
+    const std::string hash = core::sha256_hex(std::string_view(request.anew->occasion));
+    return 0x8000'0000U |
+           static_cast<std::uint32_t>(std::stoul(hash.substr(0, digits), nullptr, 16));
+}
+
 /// [genome in the range][device]
 std::vector<double> SimulatedSource::measure(const MeasurementRequest& request,
                                              parallel::IndexRange genomes) const {
     std::vector<DeviceCondition> conditions;
     for (const std::int32_t device : request.devices)
         conditions.push_back(condition(device));
+    const std::uint32_t first_noise = first_noise_of(request, parameters_.benchmarks);
     std::vector<double> latencies;
     for (std::size_t i = genomes.first; i < genomes.last; ++i) {
         const auto layers = prunable_.costs.layers(request.genomes[i]);
-        // Benchmarks use the stream's first numbers, so candidates begin behind them.
-        const auto number =
-            static_cast<std::uint32_t>(parameters_.benchmarks) + static_cast<std::uint32_t>(i);
+        const auto number = first_noise + static_cast<std::uint32_t>(i);
         for (std::size_t d = 0; d < conditions.size(); ++d) {
             core::RandomStream noise(parameters_.seed, core::StreamId::measurement_noise,
                                      static_cast<std::uint32_t>(request.devices[d]), number);
