@@ -51,8 +51,9 @@ void add_fleet_verify_command(CLI::App& group, Action& action) {
     auto options = std::make_shared<VerifyOptions>();
     CLI::App* command = add_command(
         group, "verify",
-        "Measure the networks that a study ended with on its devices, and hold what was predicted "
-        "against that: verification.csv, verified.csv, and the report where all devices answered.",
+        "Measure the networks that a study ended with anew on its devices, and hold what was "
+        "predicted against that: verification.csv, verified.csv, and from then on the report, "
+        "front.csv and results.h5.",
         "hdap fleet verify runs/my-study --devices 20");
     command->add_option("RUNDIR", options->run_directory, "Run directory of a complete study")
         ->required();
@@ -61,6 +62,12 @@ void add_fleet_verify_command(CLI::App& group, Action& action) {
         ->capture_default_str();
     command->add_flag("--front", options->request.whole_front,
                       "All networks of the front, not only those that were fine-tuned");
+    command
+        ->add_option("--rounds", options->request.rounds,
+                     "Through all networks on a device, so that none is measured in a better hour "
+                     "than the others; medians count")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
     add_job_options(*command, options->job);
     command->callback([options, &action] {
         action = [options](Arguments arguments) {

@@ -189,11 +189,15 @@ std::string accuracy_caption(const StudyReport& report) {
 
 /// Of whom the latencies are.
 std::string latency_caption(const StudyReport& report) {
-    if (!fleet_latency_known(report)) return "predicted by the surrogates.";
+    if (!fleet_latency_known(report))
+        return "predicted by the surrogates" +
+               (knows(report, &NetworkRow::latency_fleet_ms)
+                    ? fmt::format("; of some networks {}.", found_devices_text(report))
+                    : ".");
     const bool others = std::ranges::any_of(extra_metrics(report), [&](const std::string& name) {
         return text_of(report, name).predicted;
     });
-    return how_simulated(report) +
+    return found_devices_text(report) +
            (others ? "; other latencies predicted by the surrogates." : ".");
 }
 

@@ -95,8 +95,11 @@ std::string unknown_sentence(const StudyReport& report) {
     if (latencies)
         why =
             fmt::format("latencies are predicted, with a mean error of {} %, and more on a front, "
-                        "as a search prefers what is predicted too low",
-                        core::significant(100.0 * report.surrogate_error, 2));
+                        "as a search prefers what is predicted too low{}",
+                        core::significant(100.0 * report.surrogate_error, 2),
+                        report.found_latencies == DeviceLatencySource::measured
+                            ? " (hdap fleet verify --front measures them)"
+                            : "");
     if (latencies && accuracies) why += "; ";
     if (accuracies) why += "what was not fine-tuned was classified on a part of the images only";
     return fmt::format("Of {} of the front it is not known whether {} {}: {}. ",
@@ -116,7 +119,7 @@ std::string latency_remedy(const StudyReport& report, const std::vector<const Bo
     for (const Bound* bound : bounds)
         if (!bound->safer.empty()) safer.push_back(bound->safer);
     if (safer.empty()) return "";
-    const char* more = report.found_latencies == DeviceLatencySource::measured
+    const char* more = report.found_latencies == DeviceLatencySource::recorded
                            ? "measure more candidates for fleet.recorded.file"
                            : "raise profile.candidates";
     return fmt::format("To be safer, {}, or search with a margin: {}. ", more, listed(safer));
@@ -165,9 +168,9 @@ Holds holds(const StudyReport& report, const NetworkRow& row) {
 std::string how_found(const StudyReport& report) {
     const bool latencies = std::ranges::any_of(report.bounds, is_latency);
     if (!latencies) return "by the final accuracies";
-    return report.found_latencies == DeviceLatencySource::measured
-               ? "on the devices, as measured there"
-               : fmt::format("on the devices, {}", how_simulated(report));
+    return report.found_latencies == DeviceLatencySource::recorded
+               ? "on the devices, as recorded there"
+               : fmt::format("on the devices, {}", found_devices_text(report));
 }
 
 bool has_doubtful_bounds(const StudyReport& report) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <limits>
 
 namespace hdap::report {
 namespace {
@@ -101,7 +102,7 @@ NetworkColumn found_column(const StudyReport& report, std::size_t bound) {
 /// Adds it for the latency `name`, where it is bounded and known, and no other column shows it.
 void add_found_column(const StudyReport& report, std::string_view name,
                       std::vector<NetworkColumn>& columns) {
-    if (name == "latency.mean" && fleet_latency_known(report)) return;
+    if (name == "latency.mean" && knows(report, &NetworkRow::latency_fleet_ms)) return;
     for (const std::size_t bound : found_metrics(report)) {
         const bool known = std::ranges::any_of(report.networks, [&](const NetworkRow& row) {
             return std::isfinite(row.found[bound]);
@@ -109,6 +110,22 @@ void add_found_column(const StudyReport& report, std::string_view name,
         if (known && report.bounds[bound].metric == name && text_of(report, name).predicted)
             columns.push_back(found_column(report, bound));
     }
+}
+
+/// Of the networks whose latency was found where others are known by predictions only.
+void add_found_mean(const StudyReport& report, const std::string& latency_heading,
+                    const std::string& speedup_heading, const std::string& speedup_suffix,
+                    std::vector<NetworkColumn>& columns) {
+    if (fleet_latency_known(report) || !knows(report, &NetworkRow::latency_fleet_ms)) return;
+    const std::string how(name_of(report.found_latencies));
+    columns.push_back(column_of(report, latency_heading, "ms, " + how, 0,
+                                [](const NetworkRow& row) { return row.latency_fleet_ms; }));
+    columns.back().decimals = decimals_of(columns.back().values);
+    columns.push_back(column_of(report, speedup_heading, how, 2, [&](const NetworkRow& row) {
+        return is_found(report, row) ? judged_speedup(report, row)
+                                     : std::numeric_limits<double>::quiet_NaN();
+    }));
+    columns.back().suffix = speedup_suffix;
 }
 
 } // namespace
@@ -125,8 +142,11 @@ std::vector<NetworkColumn> page_columns(const StudyReport& report) {
     if (has_doubtful_bounds(report))
         columns.push_back(holds_column(report, "Constraints hold", "on the devices"));
     columns.push_back(mean_latency_column(report, "Mean latency"));
-    columns.back().unit += fleet_latency_known(report) ? ", simulated" : ", predicted";
+    const bool found = fleet_latency_known(report);
+    columns.back().unit +=
+        fmt::format(", {}", found ? name_of(report.found_latencies) : "predicted");
     columns.push_back(speedup_column(report, "Speed\u2011up", "×"));
+    add_found_mean(report, "Mean latency", "Speed\u2011up", "×", columns);
     add_found_column(report, "latency.mean", columns);
     for (const MetricColumn& shown : shown_metrics(report)) {
         columns.push_back(metric_column(report, shown.name, &MetricText::heading));
@@ -147,6 +167,7 @@ std::vector<NetworkColumn> page_columns(const StudyReport& report) {
 std::vector<NetworkColumn> terminal_columns(const StudyReport& report, std::size_t extra) {
     std::vector<NetworkColumn> columns{mean_latency_column(report, "mean latency"),
                                        speedup_column(report, "speed-up", "x")};
+    add_found_mean(report, "latency", "speed-up", "x", columns);
     const std::vector<std::string> names = extra_metrics(report);
     for (std::size_t i = 0; i < std::min(extra, names.size()); ++i)
         columns.push_back(metric_column(report, names[i], &MetricText::brief));

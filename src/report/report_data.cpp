@@ -91,9 +91,14 @@ json found_facts(const StudyReport& report, const NetworkRow& row) {
 json facts_of(const StudyReport& report, const NetworkRow& row) {
     const MetricText mean = text_of(report, "latency.mean");
     json facts = json::array({fact(mean, metric(report, row, "latency.mean"))});
-    if (std::isfinite(row.latency_fleet_ms))
-        facts.push_back({"mean latency, all devices", value_text(mean, row.latency_fleet_ms)});
-    facts.push_back({"speed-up", fixed(row.speedup, 2) + "×"});
+    std::string speedup = "speed-up, predicted";
+    if (is_found(report, row)) {
+        const std::string how(name_of(report.found_latencies));
+        facts.push_back(
+            {fmt::format("{}, {}", mean.noun, how), value_text(mean, row.latency_fleet_ms)});
+        speedup = fmt::format("speed-up, {}", how);
+    }
+    facts.push_back({speedup, fixed(judged_speedup(report, row), 2) + "×"});
     for (const MetricColumn& shown : shown_metrics(report))
         facts.push_back(fact(text_of(shown), metric(report, row, shown.name)));
     if (std::isfinite(row.accuracy))

@@ -107,9 +107,8 @@ std::string front_section(const StudyReport& report) {
 }
 
 std::string rounds_section(const StudyReport& report) {
-    const bool has_rounds =
-        std::ranges::find(report.networks, NetworkKind::round, &NetworkRow::kind) !=
-        report.networks.end();
+    const bool has_rounds = std::ranges::find(report.networks, NetworkKind::round,
+                                              &NetworkRow::kind) != report.networks.end();
     if (!has_rounds || echarts_js().empty()) return "";
     const ChartAxes axes = chart_axes(report);
     const std::string x = text_of(report, axes.x).noun;
@@ -128,12 +127,16 @@ std::string rounds_section(const StudyReport& report) {
 std::string networks_note(const StudyReport& report) {
     std::string html = "Click a heading to sort. ";
     if (std::ranges::any_of(report.networks, &NetworkRow::finetuned)) html += "Bold: fine-tuned. ";
-    html += fleet_latency_known(report)
-                ? fmt::format("Mean latency and speed-up: over all devices, {}; other latencies: "
-                              "predicted by the surrogates. ",
-                              how_simulated(report))
-                : std::string("All latencies, and so the speed-up, are predicted by the "
-                              "surrogates. ");
+    if (fleet_latency_known(report))
+        html += fmt::format("Mean latency and speed-up: over all devices, {}; other latencies: "
+                            "predicted by the surrogates. ",
+                            found_devices_text(report));
+    else if (knows(report, &NetworkRow::latency_fleet_ms))
+        html += fmt::format("Latencies and speed-ups are predicted by the surrogates, but where a "
+                            "heading says otherwise: over all devices, {}. ",
+                            found_devices_text(report));
+    else
+        html += "All latencies, and so the speed-up, are predicted by the surrogates. ";
     if (!knows_accuracies(report)) html += "No accuracy was measured in this study. ";
     if (has_doubtful_bounds(report))
         html += fmt::format("What was found of a bounded latency says so in its heading. Struck "
@@ -291,8 +294,8 @@ std::string page_end(const StudyReport& report) {
 std::string report_html(const StudyReport& report) {
     check(report);
     return page_head(report) + verdict_section(report) + rounds_section(report) +
-           front_section(report) + networks_section(report) + fleet_section(report) + channels_section(report) +
-           search_section(report) + page_end(report);
+           front_section(report) + networks_section(report) + fleet_section(report) +
+           channels_section(report) + search_section(report) + page_end(report);
 }
 
 } // namespace hdap::report

@@ -3,6 +3,7 @@
 #include "verdict.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hdap::report {
 
@@ -10,6 +11,11 @@ double metric(const StudyReport& report, const NetworkRow& row, std::string_view
     const auto found = std::ranges::find(report.metrics, name, &MetricColumn::name);
     if (found == report.metrics.end()) return std::numeric_limits<double>::quiet_NaN();
     return row.metrics[static_cast<std::size_t>(found - report.metrics.begin())];
+}
+
+bool fleet_latency_known(const StudyReport& report) {
+    return std::ranges::all_of(
+        report.networks, [](const NetworkRow& row) { return std::isfinite(row.latency_fleet_ms); });
 }
 
 ChartAxes chart_axes(const StudyReport& report) {

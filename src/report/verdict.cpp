@@ -23,11 +23,12 @@ double accuracy_change(const NetworkRow& row, const NetworkRow& unpruned) {
     return comparable_accuracy(row) - reference;
 }
 
-bool beats(const NetworkRow& row, const NetworkRow& other, const NetworkRow& unpruned) {
+bool beats(const StudyReport& report, const NetworkRow& row, const NetworkRow& other) {
+    const NetworkRow& unpruned = report.networks.front();
     const bool close = accuracy_change(row, unpruned) >= -small_loss;
     const bool other_close = accuracy_change(other, unpruned) >= -small_loss;
     if (close != other_close) return close;
-    return close ? row.speedup > other.speedup
+    return close ? judged_speedup(report, row) > judged_speedup(report, other)
                  : comparable_accuracy(row) > comparable_accuracy(other);
 }
 
@@ -42,7 +43,7 @@ const NetworkRow* best_of_front(const StudyReport& report, Holds wanted, bool fi
         if (!is_offered(row) || row.finetuned != finetuned) continue;
         if (holds(report, row) != wanted) continue;
         if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup)) continue;
-        if (best == nullptr || beats(row, *best, report.networks.front())) best = &row;
+        if (best == nullptr || beats(report, row, *best)) best = &row;
     }
     return best;
 }
@@ -52,7 +53,8 @@ const NetworkRow* fastest_of_front(const StudyReport& report, Holds wanted) {
     for (const NetworkRow& row : report.networks) {
         if (!is_offered(row) || !std::isfinite(row.speedup)) continue;
         if (holds(report, row) != wanted) continue;
-        if (fastest == nullptr || row.speedup > fastest->speedup) fastest = &row;
+        if (fastest == nullptr || judged_speedup(report, row) > judged_speedup(report, *fastest))
+            fastest = &row;
     }
     return fastest;
 }
@@ -62,8 +64,9 @@ const NetworkRow* nearest_uniform(const StudyReport& report, const NetworkRow& b
     double least = 0.0;
     for (const NetworkRow& row : report.networks) {
         if (row.kind != NetworkKind::uniform || row.finetuned != best.finetuned) continue;
+        if (is_found(report, row) != is_found(report, best)) continue;
         const double distance =
-            std::abs(metric(report, row, "latency.mean") - metric(report, best, "latency.mean"));
+            std::abs(judged_latency_ms(report, row) - judged_latency_ms(report, best));
         if (!std::isfinite(comparable_accuracy(row)) || !std::isfinite(row.speedup) ||
             !std::isfinite(distance))
             continue;
@@ -136,7 +139,15 @@ std::string_view name_of(NetworkKind kind) {
 }
 
 std::string_view name_of(DeviceLatencySource source) {
-    return source == DeviceLatencySource::measured ? "measured" : "simulated";
+    switch (source) {
+    case DeviceLatencySource::measured:
+        return "measured";
+    case DeviceLatencySource::recorded:
+        return "recorded";
+    case DeviceLatencySource::simulated:
+        break;
+    }
+    return "simulated";
 }
 
 bool has_metric(const StudyReport& report, std::string_view name) {
@@ -157,15 +168,17 @@ bool knows_accuracies(const StudyReport& report) {
     return knows(report, &NetworkRow::accuracy) || knows(report, &NetworkRow::test_accuracy);
 }
 
-bool fleet_latency_known(const StudyReport& report) {
-    return std::ranges::all_of(
-        report.networks, [](const NetworkRow& row) { return std::isfinite(row.latency_fleet_ms); });
+bool is_found(const StudyReport& report, const NetworkRow& row) {
+    return std::isfinite(row.latency_fleet_ms) &&
+           std::isfinite(report.networks.front().latency_fleet_ms);
 }
 
-std::string how_simulated(const StudyReport& report) {
-    return report.simulated_devices >= report.devices
-               ? "each one simulated"
-               : core::grouped(report.simulated_devices) + " of them simulated";
+std::string found_devices_text(const StudyReport& report) {
+    return fmt::format("{} {}",
+                       report.found_devices >= report.devices
+                           ? "each one"
+                           : core::grouped(report.found_devices) + " of them",
+                       name_of(report.found_latencies));
 }
 
 std::string failures_text(const StudyReport& report) {
@@ -175,8 +188,13 @@ std::string failures_text(const StudyReport& report) {
                        report.failed == 1 ? "counts" : "count");
 }
 
-double shown_latency_ms(const StudyReport& report, const NetworkRow& row) {
-    return fleet_latency_known(report) ? row.latency_fleet_ms : metric(report, row, "latency.mean");
+double judged_latency_ms(const StudyReport& report, const NetworkRow& row) {
+    return is_found(report, row) ? row.latency_fleet_ms : metric(report, row, "latency.mean");
+}
+
+double judged_speedup(const StudyReport& report, const NetworkRow& row) {
+    return is_found(report, row) ? report.networks.front().latency_fleet_ms / row.latency_fleet_ms
+                                 : row.speedup;
 }
 
 double macs_share(const StudyReport& report, const NetworkRow& row) {

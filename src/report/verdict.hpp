@@ -15,7 +15,7 @@ void check(const StudyReport& report);
 /// "unpruned", "front", "uniform"
 std::string_view name_of(NetworkKind kind);
 
-/// "simulated", "measured"
+/// "simulated", "measured", "recorded"
 std::string_view name_of(DeviceLatencySource source);
 
 /// Whether the study's list has the metric `name`.
@@ -30,18 +30,20 @@ bool knows(const StudyReport& report, double NetworkRow::*number);
 /// Whether an accuracy of any network is known, before fine-tuning or after it.
 bool knows_accuracies(const StudyReport& report);
 
-/// Whether the latency over all devices is known for every network. Otherwise the predicted mean
-/// is shown for all of them, so that a table never mixes the two.
-bool fleet_latency_known(const StudyReport& report);
+/// Whether a network's latency on the devices was found, and the unpruned network's with it.
+bool is_found(const StudyReport& report, const NetworkRow& row);
 
-/// "each one simulated", or "20,000 of them simulated" where the fleet is larger.
-std::string how_simulated(const StudyReport& report);
+/// "each one simulated", "12 of them measured": which devices `latency_fleet_ms` is the mean of.
+std::string found_devices_text(const StudyReport& report);
 
 /// "3 of 40 candidates could not be measured and count as infeasible."; nothing where all could.
 std::string failures_text(const StudyReport& report);
 
-/// The mean latency that tables show for `row`: over all devices, or predicted.
-double shown_latency_ms(const StudyReport& report, const NetworkRow& row);
+/// The mean latency that a network is judged by: as it was found, else as it is predicted.
+double judged_latency_ms(const StudyReport& report, const NetworkRow& row);
+
+/// Unpruned ÷ this one's latency, both as found, else as predicted.
+double judged_speedup(const StudyReport& report, const NetworkRow& row);
 
 /// The network's share of the unpruned one's MACs.
 double macs_share(const StudyReport& report, const NetworkRow& row);
@@ -60,8 +62,8 @@ struct Verdict {
     /// fastest that loses at most `small_loss` against the unpruned one, else the most accurate.
     /// Where no accuracy of the front is known, the fastest.
     const NetworkRow* best = nullptr;
-    /// The uniform network whose predicted latency is nearest to that of `best`, and that was
-    /// fine-tuned as `best` was.
+    /// The uniform network whose latency, found as that of `best` was, is nearest to its, and that
+    /// was fine-tuned as `best` was.
     const NetworkRow* uniform = nullptr;
     bool by_accuracy = false;             ///< whether `best` was chosen by its accuracy
     double accuracy_change = 0.0;         ///< of `best` against the unpruned network

@@ -32,12 +32,22 @@ std::string points_text(double change, const std::string& noun) {
                        change < 0.0 ? "less" : "more", noun);
 }
 
+/// How a network's mean latency is known; empty where each device of the fleet is simulated anyway.
+std::string_view how_known(const StudyReport& report, const NetworkRow& row) {
+    if (!is_found(report, row)) return "predicted";
+    return report.found_latencies == DeviceLatencySource::simulated
+               ? ""
+               : name_of(report.found_latencies);
+}
+
 std::string best_sentence(const StudyReport& report, const Verdict& verdict) {
-    const char* latency = fleet_latency_known(report) ? "mean latency" : "predicted mean latency";
-    std::string html =
-        fmt::format("{}: {} over {} than the unpruned network, at ", escaped(verdict.best->id),
-                    strong(fmt::format("{} {}", times_lower(verdict.best->speedup), latency)),
-                    core::counted(report.devices, "device"));
+    const std::string_view how = how_known(report, *verdict.best);
+    std::string html = fmt::format(
+        "{}: {} over {} than the unpruned network, at ", escaped(verdict.best->id),
+        strong(fmt::format("{} {}{}mean latency",
+                           times_lower(judged_speedup(report, *verdict.best)), how,
+                           how.empty() ? "" : " ")),
+        core::counted(how == "measured" ? report.found_devices : report.devices, "device"));
     if (!verdict.by_accuracy)
         return html + strong(percent(macs_share(report, *verdict.best), 0) + " of its MACs") +
                (knows_accuracies(report) ? ". Its accuracy was not measured."
@@ -47,13 +57,13 @@ std::string best_sentence(const StudyReport& report, const Verdict& verdict) {
     return html + strong(points_text(verdict.accuracy_change, noun)) + ".";
 }
 
-std::string uniform_sentence(const Verdict& verdict) {
+std::string uniform_sentence(const StudyReport& report, const Verdict& verdict) {
     const std::string points =
         fixed(std::abs(100.0 * (verdict.accuracy_change - verdict.uniform_accuracy_change)), 2);
     const bool ahead = verdict.accuracy_change > verdict.uniform_accuracy_change;
     const std::string html = fmt::format(
         "Uniform width at the nearest latency, {}: {}, at {}. {} is ", escaped(verdict.uniform->id),
-        times_lower(verdict.uniform->speedup),
+        times_lower(judged_speedup(report, *verdict.uniform)),
         points_text(verdict.uniform_accuracy_change, "accuracy"), escaped(verdict.best->id));
     if (points == "0.00") return html + "as accurate.";
     return html +
@@ -92,9 +102,11 @@ std::vector<std::string> key_latencies(const StudyReport& report, bool has_accur
 std::string key_mean_latency(const StudyReport& report, const NetworkRow& best) {
     const MetricText text = text_of(report, "latency.mean");
     const auto shown = [&](const NetworkRow& row) {
-        return value_text(text, shown_latency_ms(report, row));
+        return value_text(text, is_found(report, best) ? row.latency_fleet_ms
+                                                       : metric(report, row, "latency.mean"));
     };
-    return key_number(fleet_latency_known(report) ? text.heading : text.heading + ", predicted",
+    const std::string_view how = how_known(report, best);
+    return key_number(fmt::format("{}{}{}", text.heading, how.empty() ? "" : ", ", how),
                       shown(best), "unpruned " + shown(report.networks.front()));
 }
 
@@ -120,8 +132,8 @@ std::string key_numbers(const StudyReport& report, const Verdict& verdict) {
 /// How the numbers came to be, and why this network is named.
 std::string verdict_note(const StudyReport& report, const Verdict& verdict) {
     std::string html =
-        fleet_latency_known(report)
-            ? fmt::format("Mean latency: over all devices, {}. ", how_simulated(report))
+        is_found(report, *verdict.best)
+            ? fmt::format("Mean latency: over all devices, {}. ", found_devices_text(report))
             : std::string(
                   "Latencies: predicted by the surrogates, clusters weighted by the devices "
                   "they stand for. ");
@@ -154,7 +166,7 @@ std::string verdict_section(const StudyReport& report) {
                       "one.</p>\n</section>\n";
     html += fmt::format("<p class=\"lead\">{}</p>\n", best_sentence(report, result));
     if (result.uniform != nullptr)
-        html += fmt::format("<p class=\"beside\">{}</p>\n", uniform_sentence(result));
+        html += fmt::format("<p class=\"beside\">{}</p>\n", uniform_sentence(report, result));
     html += holds_paragraph(report);
     html += key_numbers(report, result);
     html += fmt::format("<p class=\"note\">{}</p>\n", verdict_note(report, result));

@@ -75,7 +75,10 @@ double mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
 }
 
 double worst_cluster_on_devices(const DeviceLatencies& of, double /*argument*/) {
-    return std::ranges::max(of.cluster_mean_ms);
+    const auto is_unknown = [](double latency_ms) { return std::isnan(latency_ms); };
+    return std::ranges::any_of(of.cluster_mean_ms, is_unknown)
+               ? std::numeric_limits<double>::quiet_NaN()
+               : std::ranges::max(of.cluster_mean_ms);
 }
 
 /// The smallest latency that the share keeps to, as fleet::latency_quantile_ms of predictions.

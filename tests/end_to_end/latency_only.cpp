@@ -210,7 +210,7 @@ TEST_CASE("what a recorded table holds of the front is compared with the constra
     const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
     INFO(outcome.errors);
     REQUIRE(outcome.exit_code == 0);
-    CHECK_THAT(outcome.output, Catch::Contains("on the devices, as measured there"));
+    CHECK_THAT(outcome.output, Catch::Contains("on the devices, as recorded there"));
     auto rows = rows_of(study / "run/front.csv");
     CHECK(rows.size() > 1);
     // The 29th of 30 devices is of the slow kind.

@@ -57,12 +57,25 @@ TEST_CASE("the text says that all hold, or that none does") {
 
 TEST_CASE("the text does not take predictions for what is found, and tells their error") {
     StudyReport report = test::without_true_latencies(with_found(unknown, unknown));
-    report.found_latencies = DeviceLatencySource::measured;
+    report.found_latencies = DeviceLatencySource::recorded;
     CHECK_THAT(holds_text(report),
                Catch::StartsWith("Of 2 networks of the front it is not known whether latency.p95 "
                                  "<= 0.6x holds: latencies are predicted") &&
                    Catch::Contains("2.1 %") && Catch::Contains("fleet.recorded.file") &&
                    !Catch::Contains("simulated") && !Catch::Contains("The best"));
+    report.found_latencies = DeviceLatencySource::measured;
+    CHECK_THAT(holds_text(report), Catch::Contains("hdap fleet verify --front measures them") &&
+                                       Catch::Contains("raise profile.candidates"));
+}
+
+TEST_CASE("the text says on which part of the devices a constraint was seen to break") {
+    StudyReport report = with_found(17, unknown);
+    report.found_latencies = DeviceLatencySource::measured;
+    report.found_devices = 5;
+    CHECK_THAT(holds_text(report),
+               Catch::StartsWith("None of the 2 networks of the front is known to keep the "
+                                 "constraints on the devices, 5 of them measured. front-01 breaks "
+                                 "latency.p95 <= 0.6x. "));
 }
 
 TEST_CASE("accuracies have remedies of their own") {

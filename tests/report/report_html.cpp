@@ -74,12 +74,31 @@ TEST_CASE("report_html's headline names speed-up, devices and accuracy") {
                                         Catch::Contains("held-out accuracy, before fine-tuning"));
     }
     SECTION("and says when a network is slower") {
-        report.networks[1].speedup = 0.8;
+        report.networks[1].latency_fleet_ms = 20.5 / 0.8;
         CHECK_THAT(lead_of(report), Catch::Contains("1.25× higher mean latency"));
     }
     SECTION("and does not sell a prediction as more") {
         CHECK_THAT(lead_of(test::without_true_latencies(report)),
                    Catch::Contains("<strong>2.00× lower predicted mean latency</strong>"));
+    }
+    SECTION("and goes by what devices measured, and says so, where the best was measured") {
+        CHECK(
+            lead_of(test::verified(report, {30.0, 20.0, unknown, 24.0})) ==
+            "front-01: <strong>1.50× lower measured mean latency</strong> over 5 devices than the "
+            "unpruned network, at <strong>0.60 points less test accuracy</strong>.");
+        CHECK_THAT(report_html(test::verified(report, {30.0, 20.0, unknown, 24.0})),
+                   Catch::Contains("uniform-01: 1.25× lower") &&
+                       Catch::Contains("<dt>Mean latency, measured</dt>") &&
+                       Catch::Contains("over all devices, 5 of them measured."));
+    }
+    SECTION("and does not compare it with a uniform width that is only predicted") {
+        CHECK_THAT(report_html(test::verified(report, {30.0, 20.0, unknown, unknown})),
+                   !Catch::Contains("Uniform width at the nearest latency"));
+    }
+    SECTION("and goes by predictions where only others were measured") {
+        CHECK_THAT(
+            lead_of(test::verified(report, {30.0, unknown, 20.0, 24.0})),
+            Catch::Contains("<strong>2.00× lower predicted mean latency</strong> over 1,200"));
     }
     SECTION("and names the fastest network where nothing measured accuracies") {
         report = test::without_accuracy(report);
@@ -294,6 +313,21 @@ TEST_CASE("report_html marks latencies as predictions where nobody knows the tru
                          Catch::Contains("All latencies, and so the speed-up, are predicted") &&
                          Catch::Contains("<dt>Mean latency, predicted</dt>"));
     CHECK_THAT(page, !Catch::Contains("simulated"));
+}
+
+TEST_CASE("report_html has what devices measured beside what is predicted, each in its column") {
+    const std::string html =
+        report_html(test::verified(test::small_report(), {30.0, 20.0, unknown, 24.0}));
+    const std::string table = between(html, "id=\"networks\"", "</table>");
+    CHECK_THAT(table, Catch::Contains("Mean latency<span class=\"unit\">ms, predicted</span>") &&
+                          Catch::Contains("Mean latency<span class=\"unit\">ms, measured</span>") &&
+                          Catch::Contains("up<span class=\"unit\">measured</span>") &&
+                          Catch::Contains(">30.00</td>") && Catch::Contains(">1.50×</td>"));
+    CHECK_THAT(html, Catch::Contains("but where a heading says otherwise: over all devices, 5 of "
+                                     "them measured."));
+    CHECK_THAT(data_of(html), Catch::Contains("[\"mean latency, measured\",\"20.00 ms\"]") &&
+                                  Catch::Contains("[\"speed-up, measured\",\"1.50×\"]") &&
+                                  Catch::Contains("[\"speed-up, predicted\",\"1.60×\"]"));
 }
 
 } // namespace hdap::report

@@ -63,8 +63,20 @@ inline report::StudyReport without_true_latencies(report::StudyReport report) {
         row.latency_fleet_ms = std::numeric_limits<double>::quiet_NaN();
         row.speedup = unpruned_ms / report::metric(report, row, "latency.mean");
     }
-    report.simulated_devices = 0;
+    report.found_devices = 0;
     return report;
+}
+
+/// The same study of a measured fleet whose networks five of its devices measured in the end,
+/// [network] in ms; NaN for one that they did not.
+inline report::StudyReport verified(const report::StudyReport& report,
+                                    const std::vector<double>& measured_ms) {
+    report::StudyReport verified = without_true_latencies(report);
+    verified.found_latencies = report::DeviceLatencySource::measured;
+    verified.found_devices = 5;
+    for (std::size_t i = 0; i < verified.networks.size(); ++i)
+        verified.networks[i].latency_fleet_ms = measured_ms.at(i);
+    return verified;
 }
 
 /// The same study with a constraint on p95 and one on what the costs tell; `found` are the p95 of
@@ -135,7 +147,7 @@ class SampleReport {
         report_.network_name = "mobilenet_v1";
         report_.data_name = "fashion-mnist";
         report_.devices = 2000;
-        report_.simulated_devices = 2000;
+        report_.found_devices = 2000;
         report_.batch = 64;
         report_.metrics = metric_columns();
         report_.objectives = {"latency.mean", "accuracy_drop"};
@@ -295,7 +307,7 @@ inline report::StudyReport small_report() {
     report.network_name = "toy";
     report.data_name = "digits";
     report.devices = 1200;
-    report.simulated_devices = 1200;
+    report.found_devices = 1200;
     report.batch = 8;
     report.group_names = {"conv1", "conv2"};
     report.unpruned_channels = {16, 32};

@@ -292,6 +292,12 @@ TEST_CASE("only what follows from latencies is found on devices, and not on none
     CHECK_THROWS_AS(parse_metric("latency.mean").value_on_devices({}), InternalError);
 }
 
+TEST_CASE("the worst cluster is not known where a cluster has no device that was looked at") {
+    const DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {not_a_number, 1.5}};
+    CHECK(std::isnan(parse_metric("latency.worst_cluster").value_on_devices(found)));
+    CHECK(parse_metric("latency.mean").value_on_devices(found) == 1.5);
+}
+
 TEST_CASE("a constraint with a margin is met by predictions that are too low by as much") {
     CHECK_THROWS_AS(with_margin(parse_constraint("flops <= 0.5x"), 0.1), InternalError);
     CHECK_THROWS_AS(with_margin(parse_constraint("accuracy_drop <= 0.1"), 0.1), InternalError);

@@ -43,7 +43,7 @@ bool is_marked(const StudyReport& report, const NetworkRow& row);
 /// How many networks of the front keep the constraints so.
 std::int64_t count_of(const StudyReport& report, Holds holds);
 
-/// "on the devices, each one simulated", "on the devices, as measured there", "by the final
+/// "on the devices, each one simulated", "on the devices, 12 of them measured", "by the final
 /// accuracies": what tells who keeps the constraints.
 std::string how_found(const StudyReport& report);
 

@@ -28,7 +28,8 @@ struct MetricColumn {
 /// How latencies on devices were found.
 enum class DeviceLatencySource {
     simulated, ///< without noise, by the model of the fleet
-    measured,  ///< by somebody, as a recorded fleet has them
+    measured,  ///< on the devices: `hdap fleet verify`
+    recorded,  ///< by somebody, as the table of a recorded fleet has them
 };
 
 /// A constraint of the study as networks are held against it once more, by what was found rather
@@ -52,9 +53,12 @@ struct NetworkRow {
     /// In the order of StudyReport::metrics and in their units: a share is in [0, 1], flops are
     /// MACs per image, memory.peak is elements of activations. Latencies are predicted.
     std::vector<double> metrics;
-    /// Mean over the fleet's devices, each one simulated. NaN where nobody knows true latencies.
+    /// Mean over devices of the fleet, as StudyReport::found_latencies says. NaN where nobody found
+    /// it.
     double latency_fleet_ms = std::numeric_limits<double>::quiet_NaN();
-    double speedup = 1.0; ///< unpruned ÷ this one's latency: over the fleet, else predicted
+    /// Unpruned ÷ this one's mean latency: as found where that is known of every network, else as
+    /// predicted, of all of them.
+    double speedup = 1.0;
     /// On held-out images, before fine-tuning; [0, 1]. NaN where nothing measures it.
     double accuracy = std::numeric_limits<double>::quiet_NaN();
     /// On the test set after fine-tuning; NaN when not fine-tuned.
@@ -105,7 +109,7 @@ struct StudyReport {
     std::string network_name;
     std::string data_name;
     std::int64_t devices = 0;
-    std::int64_t simulated_devices = 0; ///< that latency_fleet_ms is the mean of
+    std::int64_t found_devices = 0; ///< that latency_fleet_ms is the mean of
     std::int64_t noise_devices = 0;
     std::int64_t evaluated = 0; ///< candidates of the search
     std::int64_t failed = 0;    ///< of these, how many could not be measured
@@ -132,6 +136,10 @@ struct StudyReport {
 
 /// The value of the metric `name` of `row`; NaN where the study has no such metric.
 double metric(const StudyReport& report, const NetworkRow& row, std::string_view name);
+
+/// Whether the mean latency over devices was found of every network. Otherwise tables show what is
+/// predicted of all of them in one column, and what was found in another.
+bool fleet_latency_known(const StudyReport& report);
 
 /// What the front chart shows.
 struct ChartAxes {

@@ -25,8 +25,9 @@ struct CandidateFacts {
 /// A candidate's latencies on the devices of a fleet as they were found, simulated or measured,
 /// rather than predicted.
 struct DeviceLatencies {
-    std::vector<double> device_ms;       ///< [device] of all devices, or a sample; at least one
-    std::vector<double> cluster_mean_ms; ///< [cluster] mean over its devices
+    std::vector<double> device_ms; ///< [device] of all devices, or a sample; at least one
+    /// [cluster] mean over its devices; not a number where none is among those of `device_ms`
+    std::vector<double> cluster_mean_ms;
 };
 
 struct MetricRow; ///< of the table in metrics.cpp
@@ -58,7 +59,8 @@ class Metric {
     [[nodiscard]] double value(const CandidateFacts& facts, const CandidateFacts& reference,
                                const fleet::FleetDistribution& fleet) const;
 
-    /// Of a candidate by its latencies on the devices. Throws InternalError for a metric that does
+    /// Of a candidate by its latencies on the devices; not a number where it takes a cluster that
+    /// none of them is of. Throws InternalError for a metric that does
     /// not follow from latencies, and without devices. Complexity: O(devices).
     [[nodiscard]] double value_on_devices(const DeviceLatencies& latencies) const;
 

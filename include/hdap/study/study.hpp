@@ -24,6 +24,7 @@ inline constexpr const char* measurements_folder = "measurements";
 struct VerifyRequest {
     std::int64_t devices = 0; ///< so many, evenly spread; 0: all
     bool whole_front = false; ///< all of the front, not only what was fine-tuned
+    std::int64_t rounds = 3;  ///< through all networks on a device; their medians count
 };
 
 /// What is asked of a study.

@@ -35,7 +35,7 @@ std::vector<std::vector<std::int32_t>> devices_by_cluster(const fleet::Clusterin
 } // namespace
 
 FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Clustering& clustering,
-                       const network::Genome& unpruned)
+                       const network::Genome& unpruned, const Verification& verified)
     : source_(source), devices_of_cluster_(devices_by_cluster(clustering)) {
     std::vector<std::int32_t> all(clustering.devices());
     std::iota(all.begin(), all.end(), 0);
@@ -44,12 +44,44 @@ FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Clusteri
         for (auto& devices : devices_of_cluster_)
             devices =
                 thinned(devices, std::max<std::size_t>(1, most_devices / clustering.clusters()));
-    known_ = device_latencies_ms(unpruned).has_value();
+    if (source.true_latencies_ms(unpruned, devices_))
+        found_by_ = FoundBy::model;
+    else if (source.measured_latencies_ms(unpruned, devices_))
+        found_by_ = FoundBy::table;
+    else if (!verified.genomes.empty())
+        look_at(comparable_part(verified));
+}
+
+void FleetTruth::look_at(const Verification& comparable) {
+    if (comparable.genomes.empty()) return;
+    found_by_ = FoundBy::verification;
+    verified_ = comparable;
+    devices_ = comparable.devices;
+    for (auto& devices : devices_of_cluster_)
+        std::erase_if(devices, [&](std::int32_t device) {
+            return !std::ranges::binary_search(devices_, device);
+        });
+}
+
+std::optional<std::vector<double>>
+FleetTruth::latencies_ms(const network::Genome& genome,
+                         const std::vector<std::int32_t>& devices) const {
+    if (found_by_ == FoundBy::model) return source_.true_latencies_ms(genome, devices);
+    if (found_by_ == FoundBy::table) return source_.measured_latencies_ms(genome, devices);
+    const auto found = std::ranges::find(verified_.genomes, genome);
+    if (found == verified_.genomes.end()) return std::nullopt;
+    const auto network = static_cast<std::size_t>(found - verified_.genomes.begin());
+    std::vector<double> latencies;
+    for (const std::int32_t device : devices) {
+        const auto at = std::ranges::lower_bound(devices_, device) - devices_.begin();
+        latencies.push_back(verified_.latency_ms(network, static_cast<std::size_t>(at)));
+    }
+    return latencies;
 }
 
 std::optional<std::vector<double>>
 FleetTruth::device_latencies_ms(const network::Genome& genome) const {
-    return source_.true_latencies_ms(genome, devices_);
+    return latencies_ms(genome, devices_);
 }
 
 double FleetTruth::mean_latency_ms(const network::Genome& genome) const {
@@ -57,20 +89,13 @@ double FleetTruth::mean_latency_ms(const network::Genome& genome) const {
     return latencies ? mean_of(*latencies) : std::numeric_limits<double>::quiet_NaN();
 }
 
-std::optional<std::vector<double>>
-FleetTruth::found_latencies_ms(const network::Genome& genome,
-                               const std::vector<std::int32_t>& devices) const {
-    return known_ ? source_.true_latencies_ms(genome, devices)
-                  : source_.measured_latencies_ms(genome, devices);
-}
-
 std::optional<search::DeviceLatencies>
 FleetTruth::found_latencies(const network::Genome& genome) const {
-    auto latencies = found_latencies_ms(genome, devices_);
+    auto latencies = device_latencies_ms(genome);
     if (!latencies) return std::nullopt;
     search::DeviceLatencies found{.device_ms = std::move(*latencies), .cluster_mean_ms = {}};
     for (const std::vector<std::int32_t>& devices : devices_of_cluster_) {
-        const auto of_cluster = found_latencies_ms(genome, devices);
+        const auto of_cluster = latencies_ms(genome, devices);
         if (!of_cluster) return std::nullopt;
         found.cluster_mean_ms.push_back(mean_of(*of_cluster));
     }

@@ -69,6 +69,7 @@ class ReportBuilder {
     report::StudyReport build() {
         add_headings();
         add_networks();
+        add_speedups();
         add_clusters();
         add_margins();
         add_charts();
@@ -82,8 +83,9 @@ class ReportBuilder {
         report_.network_name = run_.own().network.name;
         report_.data_name = data_name();
         report_.devices = static_cast<std::int64_t>(fleet_.devices.devices());
-        report_.simulated_devices =
-            fleet_.truth.known() ? static_cast<std::int64_t>(fleet_.truth.devices().size()) : 0;
+        report_.found_latencies = found_latencies();
+        report_.found_devices =
+            fleet_.truth.found_by() == FoundBy::nobody ? 0 : std::ssize(fleet_.truth.devices());
         report_.noise_devices = std::count(fleet_.clustering.cluster_of_device.begin(),
                                            fleet_.clustering.cluster_of_device.end(), -1);
         report_.evaluated = static_cast<std::int64_t>(log_.size());
@@ -107,8 +109,13 @@ class ReportBuilder {
             provenance_of(open_stage(run_.file("search.h5"), search::search_schema));
     }
 
+    [[nodiscard]] report::DeviceLatencySource found_latencies() const {
+        if (fleet_.truth.known()) return report::DeviceLatencySource::simulated;
+        return fleet_.truth.found_by() == FoundBy::table ? report::DeviceLatencySource::recorded
+                                                         : report::DeviceLatencySource::measured;
+    }
+
     void add_bounds() {
-        if (!fleet_.truth.known()) report_.found_latencies = report::DeviceLatencySource::measured;
         for (std::size_t i = 0; i < fleet_.constraints.constraints().size(); ++i) {
             const search::Constraint& constraint = fleet_.constraints.constraints()[i];
             report_.bounds.push_back({.text = constraint.text,
@@ -136,19 +143,19 @@ class ReportBuilder {
         for (const search::Metric& metric : log_.metrics())
             row.metrics.push_back(metric.value(facts, *run_.found.reference, problem_.fleet));
         row.latency_fleet_ms = fleet_.truth.mean_latency_ms(genome);
-        row.speedup = report_.networks.empty() ? 1.0 : speedup_of(row);
         row.accuracy = facts.accuracy;
         row.test_accuracy = unknown;
         return row;
     }
 
-    /// Over the devices, else as it is predicted.
-    [[nodiscard]] double speedup_of(const report::NetworkRow& row) const {
-        const report::NetworkRow& unpruned = report_.networks.front();
-        if (std::isfinite(row.latency_fleet_ms))
-            return unpruned.latency_fleet_ms / row.latency_fleet_ms;
-        return report::metric(report_, unpruned, "latency.mean") /
-               report::metric(report_, row, "latency.mean");
+    /// As found, or of all networks as predicted: the two never stand in one column.
+    void add_speedups() {
+        const bool found = report::fleet_latency_known(report_);
+        const auto latency_ms = [&](const report::NetworkRow& row) {
+            return found ? row.latency_fleet_ms : report::metric(report_, row, "latency.mean");
+        };
+        for (report::NetworkRow& row : report_.networks)
+            row.speedup = latency_ms(report_.networks.front()) / latency_ms(row);
     }
 
     void add_networks() {
@@ -178,8 +185,10 @@ class ReportBuilder {
 
     /// What the rounds chose so far, this one too.
     void add_rounds() {
-        const auto& before = run_.inputs.rounds;
-        report_.networks.insert(report_.networks.end(), before.begin(), before.end());
+        for (const report::NetworkRow& before : run_.inputs.rounds) {
+            report_.networks.push_back(before);
+            report_.networks.back().latency_fleet_ms = fleet_.truth.mean_latency_ms(before.genome);
+        }
         const std::string id = round_name(run_.round);
         for (const FinetunedNetwork& result : run_.finetuned)
             if (result.id == id) report_.networks.push_back(round_row(result));
@@ -384,7 +393,8 @@ FleetOutputs::FleetOutputs(const StudyRun& run)
     : devices(fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema))),
       clustering(
           fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema))),
-      truth(*run.inputs.source, clustering, run.own().space.unpruned()),
+      truth(*run.inputs.source, clustering, run.own().space.unpruned(),
+            verification_of(run, devices.devices())),
       constraints(*run.problem, truth, run.own().space.unpruned()) {}
 
 void publish_report(const StudyInputs& inputs) {

@@ -1,6 +1,7 @@
 #include "verification.hpp"
 
 #include "hdap/core/csv.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/storage/sealed_file.hpp"
@@ -17,6 +18,8 @@
 
 namespace hdap::study {
 namespace {
+
+constexpr const char* verification_name = "verification.h5";
 
 /// A network and what it takes on the devices that are looked at, in ms; NaN where it was not
 /// measured.
@@ -167,54 +170,114 @@ void write_text(const std::filesystem::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
-/// What is verified, on every rank. Collective.
+/// What is verified, on every rank.
 struct ToVerify {
     std::vector<network::Genome> genomes;
     std::vector<std::int32_t> devices;
+    std::int64_t occasion = 0;
 };
 
-ToVerify share(const StudyRun& run, const std::vector<Selection>& networks,
-               std::vector<std::int32_t> devices) {
+/// What the root knows, on every rank. Collective.
+ToVerify share(const StudyRun& run, ToVerify known) {
     std::vector<std::int32_t> flat;
-    for (const Selection& one : networks)
-        flat.insert(flat.end(), one.genome.begin(), one.genome.end());
+    for (const network::Genome& genome : known.genomes)
+        flat.insert(flat.end(), genome.begin(), genome.end());
+    std::vector<std::int64_t> occasion{known.occasion};
     run.communicator().broadcast(flat);
-    run.communicator().broadcast(devices);
+    run.communicator().broadcast(known.devices);
+    run.communicator().broadcast(occasion);
     const auto genes = static_cast<std::ptrdiff_t>(run.own().space.groups().size());
-    ToVerify shared{{}, std::move(devices)};
+    ToVerify shared{{}, std::move(known.devices), occasion.front()};
     for (auto gene = flat.begin(); gene != flat.end(); gene += genes)
         shared.genomes.emplace_back(gene, gene + genes);
     return shared;
 }
 
+/// Another study may measure in the same folder, and this one with a longer search.
+std::string name_of_occasion(const StudyRun& run, std::int64_t occasion) {
+    return fmt::format("verification {} of {}", occasion,
+                       identity_key(identity_of(run, Stage::search)));
+}
+
+/// [network][device]; `by_device` [device][network]
+std::vector<double> by_network(const std::vector<double>& by_device, std::size_t networks) {
+    std::vector<double> turned;
+    for (std::size_t n = 0; n < networks; ++n)
+        for (std::size_t i = n; i < by_device.size(); i += networks)
+            turned.push_back(by_device[i]);
+    return turned;
+}
+
+/// Keeps what was measured for the report; the results of the last time are made again.
+void write_measured(const StudyRun& run, const Verification& verification) {
+    storage::FileIdentity identity = identity_of(run, Stage::search);
+    identity.schema = verification_schema;
+    std::filesystem::remove(run.file("results.h5"));
+    write_stage(run.file(verification_name), identity,
+                [&](storage::Hdf5Writer& file) { write_verification(file, verification); });
+}
+
+/// For people, and for tables of theirs.
+void describe(const StudyRun& run, const FleetOutputs& fleet,
+              const std::vector<Selection>& networks, const Verification& verification) {
+    const std::vector<std::int32_t>& devices = verification.devices;
+    std::vector<VerifiedNetwork> verified;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        VerifiedNetwork one{
+            networks[n], predictions(run, fleet.clustering, networks[n].genome, devices), {}};
+        for (std::size_t d = 0; d < devices.size(); ++d)
+            one.measured_ms.push_back(verification.latency_ms(n, d));
+        verified.push_back(std::move(one));
+    }
+    const std::vector<Summary> summaries = summaries_of(verified);
+    write_text(run.file("verification.csv"), pairs_csv(verified, fleet.devices, devices));
+    write_text(run.file("verified.csv"), summary_csv(summaries));
+    print_summary(summaries, devices.size(), fleet.truth.known());
+}
+
 } // namespace
+
+Verification verification_of(const StudyRun& run, std::size_t devices) {
+    const std::filesystem::path file = run.file(verification_name);
+    if (!std::filesystem::exists(file)) return {};
+    try {
+        return read_verification(open_stage(file, verification_schema),
+                                 run.own().space.groups().size(), devices);
+    } catch (const core::Error& error) {
+        if (error.kind() != core::ErrorKind::corrupt_file && error.kind() != core::ErrorKind::data)
+            throw;
+        run.job.log.warning(fmt::format("{}; hdap fleet verify makes it again", error.what()));
+        return {};
+    }
+}
 
 bool verify_networks(StudyRun& run) {
     std::vector<Selection> networks;
-    std::vector<std::int32_t> devices;
     std::optional<FleetOutputs> fleet;
+    ToVerify known;
     run.communicator().on_root([&] {
         fleet.emplace(run);
         networks = networks_to_verify(run);
-        devices = devices_to_verify(run, fleet->clustering);
+        for (const Selection& one : networks)
+            known.genomes.push_back(one.genome);
+        known.devices = devices_to_verify(run, fleet->clustering);
+        known.occasion = verification_of(run, fleet->devices.devices()).occasion + 1;
     });
-    const ToVerify shared = share(run, networks, devices);
+    const ToVerify shared = share(run, std::move(known));
     const auto measured = run.inputs.source->latencies_ms(
-        {shared.genomes, shared.devices, run.settings().profile.runs, true}, run.job);
+        {.genomes = shared.genomes,
+         .devices = shared.devices,
+         .runs = run.settings().profile.runs,
+         .partial = true,
+         .anew = fleet::MeasuringAnew{name_of_occasion(run, shared.occasion),
+                                      run.inputs.request.verify->rounds}},
+        run.job);
     if (!measured) return false;
     run.communicator().on_root([&] {
-        std::vector<VerifiedNetwork> verified;
-        for (std::size_t n = 0; n < networks.size(); ++n) {
-            VerifiedNetwork one{
-                networks[n], predictions(run, fleet->clustering, networks[n].genome, devices), {}};
-            for (std::size_t i = 0; i < devices.size(); ++i)
-                one.measured_ms.push_back((*measured)[i * networks.size() + n]);
-            verified.push_back(std::move(one));
-        }
-        const std::vector<Summary> summaries = summaries_of(verified);
-        write_text(run.file("verification.csv"), pairs_csv(verified, fleet->devices, devices));
-        write_text(run.file("verified.csv"), summary_csv(summaries));
-        print_summary(summaries, devices.size(), fleet->truth.known());
+        const Verification verification{shared.genomes, shared.devices,
+                                        by_network(*measured, networks.size()), shared.occasion};
+        write_measured(run, verification);
+        describe(run, *fleet, networks, verification);
     });
     return true;
 }
