@@ -112,20 +112,29 @@ void add_found_column(const StudyReport& report, std::string_view name,
     }
 }
 
-/// Of the networks whose latency was found where others are known by predictions only.
-void add_found_mean(const StudyReport& report, const std::string& latency_heading,
-                    const std::string& speedup_heading, const std::string& speedup_suffix,
-                    std::vector<NetworkColumn>& columns) {
-    if (fleet_latency_known(report) || !knows(report, &NetworkRow::latency_fleet_ms)) return;
-    const std::string how(name_of(report.found_latencies));
-    columns.push_back(column_of(report, latency_heading, "ms, " + how, 0,
-                                [](const NetworkRow& row) { return row.latency_fleet_ms; }));
-    columns.back().decimals = decimals_of(columns.back().values);
-    columns.push_back(column_of(report, speedup_heading, how, 2, [&](const NetworkRow& row) {
-        return is_found(report, row) ? judged_speedup(report, row)
-                                     : std::numeric_limits<double>::quiet_NaN();
-    }));
-    columns.back().suffix = speedup_suffix;
+/// Whether the latency was found of some networks, while others are known by predictions only.
+bool is_partly_found(const StudyReport& report) {
+    return !fleet_latency_known(report) && knows(report, &NetworkRow::latency_fleet_ms);
+}
+
+NetworkColumn found_latency_column(const StudyReport& report, const std::string& heading,
+                                   const std::string& unit) {
+    NetworkColumn column = column_of(report, heading, unit, 0,
+                                     [](const NetworkRow& row) { return row.latency_fleet_ms; });
+    column.decimals = decimals_of(column.values);
+    return column;
+}
+
+NetworkColumn found_speedup_column(const StudyReport& report, const std::string& heading,
+                                   const std::string& suffix) {
+    NetworkColumn column = column_of(report, heading, std::string(name_of(report.found_latencies)),
+                                     2, [&](const NetworkRow& row) {
+                                         return is_found(report, row)
+                                                    ? judged_speedup(report, row)
+                                                    : std::numeric_limits<double>::quiet_NaN();
+                                     });
+    column.suffix = suffix;
+    return column;
 }
 
 } // namespace
@@ -146,7 +155,12 @@ std::vector<NetworkColumn> page_columns(const StudyReport& report) {
     columns.back().unit +=
         fmt::format(", {}", found ? name_of(report.found_latencies) : "predicted");
     columns.push_back(speedup_column(report, "Speed\u2011up", "×"));
-    add_found_mean(report, "Mean latency", "Speed\u2011up", "×", columns);
+    if (is_partly_found(report)) {
+        columns.back().unit = "predicted";
+        columns.push_back(found_latency_column(
+            report, "Mean latency", fmt::format("ms, {}", name_of(report.found_latencies))));
+        columns.push_back(found_speedup_column(report, "Speed\u2011up", "×"));
+    }
     add_found_column(report, "latency.mean", columns);
     for (const MetricColumn& shown : shown_metrics(report)) {
         columns.push_back(metric_column(report, shown.name, &MetricText::heading));
@@ -165,13 +179,19 @@ std::vector<NetworkColumn> page_columns(const StudyReport& report) {
 }
 
 std::vector<NetworkColumn> terminal_columns(const StudyReport& report, std::size_t extra) {
-    std::vector<NetworkColumn> columns{mean_latency_column(report, "mean latency"),
-                                       speedup_column(report, "speed-up", "x")};
-    add_found_mean(report, "latency", "speed-up", "x", columns);
+    std::vector<NetworkColumn> columns{mean_latency_column(report, "mean latency")};
+    if (is_partly_found(report)) {
+        columns.push_back(
+            found_latency_column(report, std::string(name_of(report.found_latencies)), "ms"));
+        columns.push_back(found_speedup_column(report, "speed-up", "x"));
+    } else {
+        columns.push_back(speedup_column(report, "speed-up", "x"));
+    }
     const std::vector<std::string> names = extra_metrics(report);
     for (std::size_t i = 0; i < std::min(extra, names.size()); ++i)
         columns.push_back(metric_column(report, names[i], &MetricText::brief));
-    columns.push_back(metric_column(report, "flops", &MetricText::brief));
+    if (!is_partly_found(report)) // which takes the room
+        columns.push_back(metric_column(report, "flops", &MetricText::brief));
     columns.push_back(macs_share_column(report, "%"));
     if (knows(report, &NetworkRow::accuracy))
         columns.push_back(percent_column(report, "accuracy", "held-out, %", &NetworkRow::accuracy));
