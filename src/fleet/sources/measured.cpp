@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
@@ -51,12 +52,21 @@ enum class MeasuredBy { user, command, ranks };
 std::string devices_of(const std::vector<DeviceQueue>& queues) {
     constexpr std::size_t most = 3;
     std::vector<std::string> names;
+    std::set<std::string> devices;
     for (const DeviceQueue& queue : queues)
-        if (names.size() < most)
+        if (devices.insert(queue.device).second && names.size() < most)
             names.push_back(fmt::format("'{}'", core::printable(queue.device)));
-    const std::size_t more = queues.size() - names.size();
+    const std::size_t more = devices.size() - names.size();
     return core::join(names) +
            (more == 0 ? "" : fmt::format(" and {}", core::counted(more, "more device")));
+}
+
+/// The queues of what is measured of this quantity.
+std::vector<DeviceQueue> queues_of(const std::vector<DeviceQueue>& queues, Quantity quantity) {
+    std::vector<DeviceQueue> chosen;
+    std::ranges::copy_if(queues, std::back_inserter(chosen),
+                         [&](const DeviceQueue& queue) { return queue.quantity == quantity; });
+    return chosen;
 }
 
 PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
@@ -98,6 +108,8 @@ class MeasuredSource final : public LatencySource {
         return wanted;
     }
 
+    [[nodiscard]] std::string lacks_for(Quantity quantity) const override;
+
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
 
@@ -114,13 +126,19 @@ class MeasuredSource final : public LatencySource {
   private:
     MeasurementLog& log() const;
     [[nodiscard]] const std::string& device(std::int32_t index) const;
-    [[nodiscard]] std::string name_of(const network::Genome& genome) const {
-        return candidate_name(network_.network, genome, parameters_.batch);
+    [[nodiscard]] std::string name_of(const network::Genome& genome,
+                                      Quantity quantity = Quantity::latency) const {
+        return candidate_name(network_.network, genome, parameters_.batch, how_measured(quantity));
     }
+    [[nodiscard]] std::string how_measured(Quantity quantity) const;
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
+    void add_to_plan(const MeasurementRequest& request, Quantity quantity,
+                     MeasurementPlan& plan) const;
     [[nodiscard]] std::optional<storage::FileLock> take_turn(const parallel::Job& job) const;
     bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                  const parallel::Job& job) const;
+    bool measure(const std::vector<DeviceQueue>& queues, const LatencyCommand& command,
+                 const MeasurementRequest& request, const parallel::Job& job) const;
     void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
     void ask_for(MeasurementPlan plan, const MeasurementRequest& request) const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
@@ -152,25 +170,55 @@ const std::string& MeasuredSource::device(std::int32_t index) const {
     return fleet_.device_ids[static_cast<std::size_t>(index)];
 }
 
+std::string MeasuredSource::lacks_for(Quantity quantity) const {
+    if (quantity == Quantity::latency) return "";
+    const SustainedLoad& load = parameters_.sustained;
+    const bool is_command_missing = by_ == MeasuredBy::command && load.command.empty();
+    if (load.seconds > 0.0 && !is_command_missing) return "";
+    return fmt::format(
+        "set latency.sustained_seconds, how long each candidate runs without a pause{}",
+        by_ == MeasuredBy::command
+            ? ", and latency.sustained_command, e.g. \"ssh {device} hdap network time {network} "
+              "--sustained {seconds}s --quiet\""
+            : "");
+}
+
+/// What tells measurements of this quantity from others of the same candidates; nothing for the
+/// usual ones.
+std::string MeasuredSource::how_measured(Quantity quantity) const {
+    if (quantity == Quantity::latency) return "";
+    const SustainedLoad& load = parameters_.sustained;
+    return fmt::format("sustained {} s{}", core::shortest(load.seconds),
+                       by_ == MeasuredBy::command ? " by " + load.command : "");
+}
+
 MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) const {
+    MeasurementPlan plan;
+    for (const Quantity quantity : request.quantities)
+        add_to_plan(request, quantity, plan);
+    return plan;
+}
+
+void MeasuredSource::add_to_plan(const MeasurementRequest& request, Quantity quantity,
+                                 MeasurementPlan& plan) const {
     std::vector<CandidateToMeasure> candidates;
     for (const network::Genome& genome : request.genomes)
-        candidates.push_back({name_of(genome), genome});
-    MeasurementPlan plan;
+        candidates.push_back({name_of(genome, quantity), genome});
+    const double seconds =
+        quantity == Quantity::sustained_latency ? parameters_.sustained.seconds : 0.0;
     std::set<std::int32_t> seen;
     for (const std::int32_t index : request.devices) {
         if (!seen.insert(index).second) continue;
-        DeviceQueue queue{device(index), {}, candidates.front()};
+        DeviceQueue queue{device(index), {}, candidates.front(), quantity};
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
             const auto known = log().latency_ms(candidate.name, queue.device);
             if (!known) queue.candidates.push_back(candidate);
-            plan.all.push_back({queue.device, candidate.name, state_of(known)});
+            plan.all.push_back({queue.device, candidate.name, state_of(known), seconds});
         }
         if (!queue.candidates.empty()) plan.outstanding.push_back(std::move(queue));
     }
-    return plan;
 }
 
 std::optional<std::vector<double>> MeasuredSource::latencies_ms(const MeasurementRequest& request,
@@ -189,9 +237,11 @@ std::optional<std::vector<double>> MeasuredSource::latencies_ms(const Measuremen
             goes_on = measure(plan, request, job);
     });
     goes_on = !job.communicator.any(!goes_on);
-    if (goes_on && by_ == MeasuredBy::ranks)
-        goes_on = measure_live(plan.outstanding, parameters_, request.runs, network_,
-                               job.communicator.is_root() ? &log() : nullptr, job);
+    if (by_ == MeasuredBy::ranks)
+        for (const Quantity quantity : request.quantities)
+            goes_on = goes_on && measure_live(queues_of(plan.outstanding, quantity), quantity,
+                                              parameters_, request.runs, network_,
+                                              job.communicator.is_root() ? &log() : nullptr, job);
     job.communicator.on_root([&] {
         if (!goes_on) return;
         require_enough(request, job);
@@ -213,12 +263,24 @@ std::optional<storage::FileLock> MeasuredSource::take_turn(const parallel::Job& 
     return turn;
 }
 
-/// Runs the command for what is outstanding; false when it was asked to stop.
+/// Runs the commands for what is outstanding, one quantity after the other; false when it was asked
+/// to stop.
 bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                              const parallel::Job& job) const {
-    const CommandsOutcome outcome =
-        measure_by_command(plan.outstanding, parameters_.command, parameters_.batch, request.runs,
-                           network_, log(), folder_, job);
+    return std::ranges::all_of(request.quantities, [&](Quantity quantity) {
+        const auto queues = queues_of(plan.outstanding, quantity);
+        const LatencyCommand& usual = parameters_.command;
+        return quantity == Quantity::latency
+                   ? measure(queues, usual, request, job)
+                   : measure(queues, sustained_command(usual, parameters_.sustained), request, job);
+    });
+}
+
+/// Runs a command for these queues; false when it was asked to stop.
+bool MeasuredSource::measure(const std::vector<DeviceQueue>& queues, const LatencyCommand& command,
+                             const MeasurementRequest& request, const parallel::Job& job) const {
+    const CommandsOutcome outcome = measure_by_command(queues, command, parameters_.batch,
+                                                       request.runs, network_, log(), folder_, job);
     if (outcome.failed > 0)
         job.log.warning(fmt::format(
             "{} could not be measured, the first: {}; what was printed is "
@@ -270,15 +332,17 @@ void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& req
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
-    std::vector<std::string> names;
-    for (const network::Genome& genome : request.genomes)
-        names.push_back(name_of(genome));
     std::vector<double> latencies;
-    for (const std::int32_t index : request.devices)
-        for (const std::string& name : names)
-            latencies.push_back(log()
-                                    .latency_ms(name, device(index))
-                                    .value_or(std::numeric_limits<double>::quiet_NaN()));
+    for (const Quantity quantity : request.quantities) {
+        std::vector<std::string> names;
+        for (const network::Genome& genome : request.genomes)
+            names.push_back(name_of(genome, quantity));
+        for (const std::int32_t index : request.devices)
+            for (const std::string& name : names)
+                latencies.push_back(log()
+                                        .latency_ms(name, device(index))
+                                        .value_or(std::numeric_limits<double>::quiet_NaN()));
+    }
     return latencies;
 }
 
@@ -315,6 +379,8 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
                                                 "that hdap fleet import or measure made",
                                                 parameters.source));
         if (by == MeasuredBy::command) check_latency_command(parameters.command);
+        if (by == MeasuredBy::command && !parameters.sustained.command.empty())
+            static_cast<void>(sustained_command(parameters.command, parameters.sustained));
         fleet = read_fleet_file(parameters.fleet_file);
         if (by == MeasuredBy::command) check_devices(fleet);
         const std::string text = identity_of(fleet);
@@ -355,31 +421,40 @@ std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& p
 std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {
     constexpr auto nothing = core::Outputs::nothing;
     LatencyCommand& command = parameters.command;
-    return {core::text("command", command.command, {},
-                       "E.g. \"ssh {device} ./measure {network}\", also with {batch} and {runs}; "
-                       "its last line is a latency with its unit, \"12.3 ms\", or it prints what "
-                       "hdap fleet import reads",
-                       core::Outputs::profile),
-            core::text("format", command.format, {"onnx", "pt"},
-                       "Of the candidate's file, {network}", core::Outputs::profile),
-            core::real("timeout_seconds", command.timeout_seconds, {0.0, 1e7, true},
-                       "A run of the command that takes longer is killed", nothing),
-            core::integer("retries", command.retries, {0, 100}, "Runs more after one that failed",
-                          nothing),
-            core::integer("devices_at_once", command.devices_at_once, {1, 1024},
-                          "Devices that measure side by side", nothing),
-            core::integer("networks_at_once", command.networks_at_once, {1, 1024},
-                          "Candidates that a command with {networks} gets; it prints a table, as "
-                          "hdap network time --csv does",
-                          nothing),
-            core::real("enough", parameters.enough, {0.0, 1.0, true},
-                       "The share of measurements that a study goes on with; it waits for them",
-                       nothing),
-            core::path("folder", parameters.measurements,
-                       "Folder of what was measured, which studies may share whose devices of one "
-                       "name are the same; empty: measurements/ in the run directory, or in the "
-                       "store a folder for each fleet",
-                       nothing)};
+    return {
+        core::text("command", command.command, {},
+                   "E.g. \"ssh {device} ./measure {network}\", also with {batch} and {runs}; "
+                   "its last line is a latency with its unit, \"12.3 ms\", or it prints what "
+                   "hdap fleet import reads",
+                   core::Outputs::profile),
+        core::real("sustained_seconds", parameters.sustained.seconds, {0.0, 1e6},
+                   "For latency.sustained each candidate is measured under continuous load, too, "
+                   "for so long; 0: not",
+                   nothing),
+        core::text("sustained_command", parameters.sustained.command, {},
+                   "What does so with source command, e.g. \"ssh {device} hdap network time "
+                   "{network} --sustained {seconds}s --quiet\"",
+                   nothing),
+        core::text("format", command.format, {"onnx", "pt"}, "Of the candidate's file, {network}",
+                   core::Outputs::profile),
+        core::real("timeout_seconds", command.timeout_seconds, {0.0, 1e7, true},
+                   "A run of the command that takes longer is killed", nothing),
+        core::integer("retries", command.retries, {0, 100}, "Runs more after one that failed",
+                      nothing),
+        core::integer("devices_at_once", command.devices_at_once, {1, 1024},
+                      "Devices that measure side by side", nothing),
+        core::integer("networks_at_once", command.networks_at_once, {1, 1024},
+                      "Candidates that a command with {networks} gets; it prints a table, as "
+                      "hdap network time --csv does",
+                      nothing),
+        core::real("enough", parameters.enough, {0.0, 1.0, true},
+                   "The share of measurements that a study goes on with; it waits for them",
+                   nothing),
+        core::path("folder", parameters.measurements,
+                   "Folder of what was measured, which studies may share whose devices of one "
+                   "name are the same; empty: measurements/ in the run directory, or in the "
+                   "store a folder for each fleet",
+                   nothing)};
 }
 
 } // namespace hdap::fleet
