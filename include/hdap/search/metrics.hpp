@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/fleet/distribution.hpp"
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/network/costs.hpp"
 
 #include <cmath>
@@ -17,6 +18,8 @@ namespace hdap::search {
 struct CandidateFacts {
     network::NetworkCosts costs;
     std::vector<double> cluster_latency_ms; ///< [cluster] predicted, on its representatives
+    /// [cluster] the same under continuous load; empty where nothing predicts it.
+    std::vector<double> cluster_sustained_ms = {};
     /// [0, 1]; not a number where nothing measures accuracies.
     double accuracy = std::numeric_limits<double>::quiet_NaN();
     bool operator==(const CandidateFacts&) const = default;
@@ -27,6 +30,8 @@ struct CandidateFacts {
 struct DeviceLatencies {
     std::vector<double> device_ms;       ///< [device] of all devices, or a sample; at least one
     std::vector<double> cluster_mean_ms; ///< [cluster] mean over its devices
+    /// Mean over the devices under continuous load; not a number where nobody measured that.
+    double sustained_mean_ms = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct MetricRow; ///< of the table in metrics.cpp
@@ -43,6 +48,8 @@ class Metric {
     [[nodiscard]] std::string column() const;
     [[nodiscard]] std::string_view unit() const; ///< "ms"; "1" for a share
     [[nodiscard]] bool needs_accuracy() const;
+    /// What devices must be measured for; every study measures the usual latency.
+    [[nodiscard]] fleet::Quantity quantity() const;
     /// Whether the costs alone determine it: known without a prediction or an evaluation, and
     /// smallest for the smallest genome.
     [[nodiscard]] bool follows_from_costs() const;
@@ -58,7 +65,8 @@ class Metric {
     [[nodiscard]] double value(const CandidateFacts& facts, const CandidateFacts& reference,
                                const fleet::FleetDistribution& fleet) const;
 
-    /// Of a candidate by its latencies on the devices. Throws InternalError for a metric that does
+    /// Of a candidate by its latencies on the devices; not a number where those that it takes were
+    /// not measured. Throws InternalError for a metric that does
     /// not follow from latencies, and without devices. Complexity: O(devices).
     [[nodiscard]] double value_on_devices(const DeviceLatencies& latencies) const;
 
