@@ -61,7 +61,7 @@ class HotStudy {
                "recalibration_images = 32\n[accuracy]\ncommand = \""
             << command("accuracy.sh {network}")
             << "\"\n[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 1\n"
-               "[profile]\ncandidates = 60\n[search]\npopulation = 12\ngenerations = 8\n"
+               "[profile]\ncandidates = 40\n[search]\npopulation = 8\ngenerations = 6\n"
                "objectives = [\"latency.mean\", \"accuracy_drop\"]\n[finetune]\ncandidates = 0\n";
         const Outcome imported =
             study_.call({.ranks = 0}, {"fleet", "import", path("telemetry.csv"), path("fleet.h5"),
@@ -118,18 +118,22 @@ std::vector<double> front_column(const std::string& file, const std::string& col
     return values;
 }
 
-/// The largest of what the front's networks really take on hot devices, relative to the unpruned
-/// one.
-double hottest_of(const std::string& front) {
-    double hottest = 0.0;
-    for (const double share : front_column(front, "accuracy"))
-        hottest = std::max(hottest, hot(share));
-    return hottest;
-}
+/// What the networks of a front really take on hot devices, relative to the unpruned one.
+struct OnHotDevices {
+    explicit OnHotDevices(const std::string& front) {
+        for (const double share : front_column(front, "accuracy")) {
+            largest = std::max(largest, hot(share));
+            ++(hot(share) <= 0.7 ? kept : broken);
+        }
+    }
+    double largest = 0.0;
+    int kept = 0; ///< networks that keep a bound of 0.7
+    int broken = 0;
+};
 
 const Arguments when_cold{"--set", "search.constraints=[\"latency.mean <= 0.7x\"]"};
 const Arguments when_hot{"--set", "search.constraints=[\"latency.sustained <= 0.7x\"]"};
-constexpr std::size_t asked = 2 * 60; // a representative of each of two clusters
+constexpr std::size_t asked = 2 * 40; // a representative of each of two clusters
 
 } // namespace
 
@@ -141,7 +145,9 @@ TEST_CASE("a bound on the latency under continuous load holds on devices that he
     INFO(cold.errors);
     REQUIRE(cold.exit_code == 0);
     CHECK(study.measured("cold") == asked); // nobody asked for more
-    CHECK(hottest_of(study.path("cold/front.csv")) > 1.0);
+    const OnHotDevices bounded_cold(study.path("cold/front.csv"));
+    CHECK(bounded_cold.largest > 1.0);
+    CHECK(bounded_cold.broken > bounded_cold.kept);
 
     const Outcome hot = study.run("hot", when_hot);
     INFO(hot.errors);
@@ -149,9 +155,11 @@ TEST_CASE("a bound on the latency under continuous load holds on devices that he
     CHECK(study.measured("hot") == 2 * asked);
     CHECK_THAT(hot.errors, Catch::Contains("surrogates under continuous load: gbrt of 2 clusters"));
     const std::string front = study.path("hot/front.csv");
-    // Predictions are a few per cent off.
-    CHECK(hottest_of(front) < 0.75);
-    CHECK(hottest_of(front) > 0.5);
+    // Surrogates of so few candidates are some per cent off.
+    const OnHotDevices bounded_hot(front);
+    CHECK(bounded_hot.largest < 1.15 * 0.7);
+    CHECK(bounded_hot.largest > 0.5);
+    CHECK(bounded_hot.kept > 3 * bounded_hot.broken);
     CHECK(front_column(front, "latency_sustained_ms").size() >= 3);
     CHECK_THAT(text_of(front), Catch::Contains(",unknown,")); // nobody measured it on all devices
     CHECK_THAT(study.call({"inspect", study.path("hot/surrogates.h5")}).output,
