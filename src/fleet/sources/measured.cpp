@@ -398,6 +398,50 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
     return source;
 }
 
+std::vector<core::Setting> usual_settings(LatencySourceParameters& parameters) {
+    constexpr auto nothing = core::Outputs::nothing;
+    LatencyCommand& command = parameters.command;
+    return {core::text("command", command.command, {},
+                       "E.g. \"ssh {device} ./measure {network}\", also with {batch} and {runs}; "
+                       "its last line is a latency with its unit, \"12.3 ms\", or it prints what "
+                       "hdap fleet import reads",
+                       core::Outputs::profile),
+            core::text("format", command.format, {"onnx", "pt"},
+                       "Of the candidate's file, {network}", core::Outputs::profile),
+            core::real("timeout_seconds", command.timeout_seconds, {0.0, 1e7, true},
+                       "A run of the command that takes longer is killed", nothing),
+            core::integer("retries", command.retries, {0, 100}, "Runs more after one that failed",
+                          nothing),
+            core::integer("devices_at_once", command.devices_at_once, {1, 1024},
+                          "Devices that measure side by side", nothing),
+            core::integer("networks_at_once", command.networks_at_once, {1, 1024},
+                          "Candidates that a command with {networks} gets; it prints a table, as "
+                          "hdap network time --csv does",
+                          nothing),
+            core::real("enough", parameters.enough, {0.0, 1.0, true},
+                       "The share of measurements that a study goes on with; it waits for them",
+                       nothing),
+            core::path("folder", parameters.measurements,
+                       "Folder of what was measured, which studies may share whose devices of one "
+                       "name are the same; empty: measurements/ in the run directory, or in the "
+                       "store a folder for each fleet",
+                       nothing)};
+}
+
+/// They shape the profiles that have such latencies, whose identity they are part of; others stay
+/// the same whatever they say.
+std::vector<core::Setting> sustained_settings(SustainedLoad& load) {
+    constexpr auto nothing = core::Outputs::nothing;
+    return {core::real("sustained_seconds", load.seconds, {0.0, 1e6},
+                       "For latency.sustained each candidate is measured under continuous load, "
+                       "too, for so long; 0: not",
+                       nothing),
+            core::text("sustained_command", load.command, {},
+                       "What does so with source command, e.g. \"ssh {device} hdap network time "
+                       "{network} --sustained {seconds}s --quiet\"",
+                       nothing)};
+}
+
 } // namespace
 
 std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters& parameters,
@@ -419,42 +463,10 @@ std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& p
 }
 
 std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {
-    constexpr auto nothing = core::Outputs::nothing;
-    LatencyCommand& command = parameters.command;
-    return {
-        core::text("command", command.command, {},
-                   "E.g. \"ssh {device} ./measure {network}\", also with {batch} and {runs}; "
-                   "its last line is a latency with its unit, \"12.3 ms\", or it prints what "
-                   "hdap fleet import reads",
-                   core::Outputs::profile),
-        core::real("sustained_seconds", parameters.sustained.seconds, {0.0, 1e6},
-                   "For latency.sustained each candidate is measured under continuous load, too, "
-                   "for so long; 0: not",
-                   nothing),
-        core::text("sustained_command", parameters.sustained.command, {},
-                   "What does so with source command, e.g. \"ssh {device} hdap network time "
-                   "{network} --sustained {seconds}s --quiet\"",
-                   nothing),
-        core::text("format", command.format, {"onnx", "pt"}, "Of the candidate's file, {network}",
-                   core::Outputs::profile),
-        core::real("timeout_seconds", command.timeout_seconds, {0.0, 1e7, true},
-                   "A run of the command that takes longer is killed", nothing),
-        core::integer("retries", command.retries, {0, 100}, "Runs more after one that failed",
-                      nothing),
-        core::integer("devices_at_once", command.devices_at_once, {1, 1024},
-                      "Devices that measure side by side", nothing),
-        core::integer("networks_at_once", command.networks_at_once, {1, 1024},
-                      "Candidates that a command with {networks} gets; it prints a table, as "
-                      "hdap network time --csv does",
-                      nothing),
-        core::real("enough", parameters.enough, {0.0, 1.0, true},
-                   "The share of measurements that a study goes on with; it waits for them",
-                   nothing),
-        core::path("folder", parameters.measurements,
-                   "Folder of what was measured, which studies may share whose devices of one "
-                   "name are the same; empty: measurements/ in the run directory, or in the "
-                   "store a folder for each fleet",
-                   nothing)};
+    std::vector<core::Setting> settings = usual_settings(parameters);
+    const std::vector<core::Setting> sustained = sustained_settings(parameters.sustained);
+    settings.insert(settings.end(), sustained.begin(), sustained.end());
+    return settings;
 }
 
 } // namespace hdap::fleet
