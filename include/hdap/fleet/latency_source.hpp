@@ -25,7 +25,7 @@ struct MeasurementRequest {
     std::int64_t runs = 1;                 ///< of each genome on each device, where it can choose
     /// Whether devices that do not answer are done without, rather than waited for.
     bool partial = false;
-    /// What is measured of each, such as it does not lack anything for; at least one.
+    /// What is measured of each genome: at least one, and nothing that it lacks something for.
     std::vector<Quantity> quantities{Quantity::latency};
 };
 

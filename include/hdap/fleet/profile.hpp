@@ -39,8 +39,7 @@ Profile sustained_profile(const Profile& profile);
 void check_profile(const Profile& profile, const std::string& where);
 
 /// Writes /group_names, /genomes, /latency_ms and, where there are some, /sustained_latency_ms
-/// (shapes as in Profile). Throws DataError for a
-/// profile that check_profile refuses.
+/// (shapes as in Profile). Throws DataError for a profile that check_profile refuses.
 void write_profile(storage::Hdf5Writer& file, const Profile& profile);
 
 /// Reads what write_profile wrote; the schema is for storage::read_identity to check.

@@ -66,8 +66,8 @@ class Metric {
                                const fleet::FleetDistribution& fleet) const;
 
     /// Of a candidate by its latencies on the devices; not a number where those that it takes were
-    /// not measured. Throws InternalError for a metric that does
-    /// not follow from latencies, and without devices. Complexity: O(devices).
+    /// not measured. Throws InternalError for a metric that does not follow from latencies, and
+    /// without devices. Complexity: O(devices).
     [[nodiscard]] double value_on_devices(const DeviceLatencies& latencies) const;
 
     /// What is the same of predictions that are too low by `margin`: "latency.sla(30ms)" of

@@ -29,7 +29,7 @@ struct Tool {
     std::string_view ending; ///< of what it writes
     /// The shell's variables network and out stand for files; {shape}, {input}, … for numbers.
     std::string_view command;
-    /// The same under continuous load, for $seconds or $ms; empty where a tool would count the
+    /// The same under continuous load, for $seconds; empty where a tool would count the
     /// time in which the device heats up.
     std::string_view sustained = {};
 };
@@ -37,6 +37,7 @@ constexpr Tool tools[] = {
     {"trtexec", "json",
      "trtexec --onnx=\"$network\" --shapes={input}:{batch}x{channels}x{height}x{width} "
      "--warmUp=500 --iterations={runs} --exportTimes=\"$out\"",
+     "ms=$(awk -v seconds=\"$seconds\" 'BEGIN {{ printf \"%d\", seconds * 1000 }}') && "
      "trtexec --onnx=\"$network\" --shapes={input}:{batch}x{channels}x{height}x{width} "
      "--warmUp=$((ms * 3 / 4)) --duration=$(((ms + 3999) / 4000)) --exportTimes=\"$out\""},
     {"onnxruntime", "txt",
@@ -60,15 +61,13 @@ void write_text(const fs::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
-/// What a script does about a candidate with seconds behind it. {0}: the tool.
-constexpr const char* sustained_part =
-    "    ms=$(awk -v seconds=\"$seconds\" 'BEGIN {{ printf \"%d\", seconds * 1000 }}')\n";
-constexpr const char* no_sustained_part = "    if [ -n \"$seconds\" ]; then\n"
-                                          "        echo \"$candidate is for measure-hdap.sh or "
-                                          "measure-trtexec.sh: {0} would count the time\" "
-                                          "\\\n            \"in which the device heats up\" >&2\n"
-                                          "        continue\n"
-                                          "    fi\n";
+/// What the script of a tool that cannot does about a candidate with seconds behind it.
+constexpr const char* no_sustained_part = R"sh(    if [ -n "$seconds" ]; then
+        echo "$candidate is for measure-hdap.sh or measure-trtexec.sh: {} would count the time" \
+            "in which the device heats up" >&2
+        continue
+    fi
+)sh";
 
 /// A tool's command for this network.
 std::string command_of(std::string_view text, const network::Network& network, std::int64_t batch,
@@ -120,8 +119,7 @@ while read -r candidate seconds; do
 done <"outstanding/$device.txt"
 )sh",
         tool.name, tool.ending, command, sustained.empty() ? ":" : sustained,
-        fmt::format(fmt::runtime(sustained.empty() ? no_sustained_part : sustained_part),
-                    tool.name));
+        sustained.empty() ? fmt::format(no_sustained_part, tool.name) : "");
 }
 
 /// All that is in the plan, and what of it is there.
@@ -168,14 +166,12 @@ bool any_under_load(const PlannedPairs& plan) {
 }
 
 constexpr const char* under_load_text =
-    "Some are to be measured under continuous load: those with a number of seconds behind their\n"
-    "name in a list, and in the column sustained_seconds of manifest.csv. Run such a network for "
-    "so\n"
-    "long without a pause; its latency is the median of the last quarter of that time, when the\n"
-    "device is as hot as it gets. measure-hdap.sh and measure-trtexec.sh do so. The scripts for\n"
-    "onnxruntime and openvino leave these out: both tools would count the time in which the "
-    "device\n"
-    "heats up. Begin each on a device that is in the state that you want to know about.\n\n";
+    "Some are to be measured under continuous load: those with a number of seconds behind\n"
+    "their name in a list, and in the column sustained_seconds of manifest.csv. Run such a\n"
+    "network for so long without a pause; its latency is the median of the last quarter of\n"
+    "that time, when the device is as hot as it gets. measure-hdap.sh and measure-trtexec.sh\n"
+    "do so. The scripts for onnxruntime and openvino leave these out: both tools would count\n"
+    "the time in which the device heats up.\n\n";
 
 std::string readme_of(const PlannedPairs& plan, const Outstanding& outstanding,
                       const std::string& import_options) {

@@ -41,8 +41,7 @@ class RecordedSource final : public LatencySource {
     [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
         if (quantity == Quantity::latency) return "";
         return "a table of latencies (fleet.recorded.file) does not tell latencies under "
-               "continuous "
-               "load; name devices to measure by fleet.file instead, and set "
+               "continuous load; name devices to measure by fleet.file instead, and set "
                "latency.sustained_seconds";
     }
 

@@ -39,8 +39,7 @@ class SimulatedSource final : public LatencySource {
     [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
         if (quantity == Quantity::latency) return "";
         return "simulated devices do not heat up under continuous load; real ones are measured "
-               "under "
-               "it by fleet.source = \"command\", \"live\" or \"recorded\", with fleet.file";
+               "under it by fleet.source = \"command\", \"live\" or \"recorded\", with fleet.file";
     }
 
     [[nodiscard]] std::optional<std::vector<double>>
