@@ -6,9 +6,12 @@
 
 #include <cmath>
 #include <span>
+#include <utility>
 
 namespace hdap::fleet {
 namespace {
+
+constexpr const char* sustained_path = "/sustained_latency_ms";
 
 void check_genome(const Profile& profile, std::size_t candidate, const std::string& where) {
     const network::Genome& genome = profile.genomes[candidate];
@@ -25,19 +28,21 @@ void check_genome(const Profile& profile, std::size_t candidate, const std::stri
     }
 }
 
-void check_latencies(const Profile& profile, const std::string& where) {
+/// `name`: of these latencies, for messages.
+void check_latencies(const Profile& profile, const std::vector<double>& latency_ms,
+                     const std::string& name) {
     const std::size_t expected = profile.clusters * profile.candidates();
-    if (profile.latency_ms.size() / profile.candidates() != profile.clusters ||
-        profile.latency_ms.size() != expected)
-        throw core::DataError(fmt::format("{}: latency_ms has {} values, expected {} x {}", where,
-                                          profile.latency_ms.size(), profile.clusters,
+    if (latency_ms.size() / profile.candidates() != profile.clusters ||
+        latency_ms.size() != expected)
+        throw core::DataError(fmt::format("{} has {} values, expected {} x {}", name,
+                                          latency_ms.size(), profile.clusters,
                                           profile.candidates()));
     for (std::size_t i = 0; i < expected; ++i) {
-        const double latency = profile.latency_ms[i];
+        const double latency = latency_ms[i];
         if (!std::isfinite(latency) || latency <= 0)
-            throw core::DataError(
-                fmt::format("{}: latency_ms[{}][{}] is {}, expected a positive latency", where,
-                            i / profile.candidates(), i % profile.candidates(), latency));
+            throw core::DataError(fmt::format("{}[{}][{}] is {}, expected a positive latency", name,
+                                              i / profile.candidates(), i % profile.candidates(),
+                                              latency));
     }
 }
 
@@ -50,7 +55,18 @@ void check_profile(const Profile& profile, const std::string& where) {
                         where, profile.candidates(), profile.genes(), profile.clusters));
     for (std::size_t i = 0; i < profile.candidates(); ++i)
         check_genome(profile, i, where);
-    check_latencies(profile, where);
+    check_latencies(profile, profile.latency_ms, where + ": latency_ms");
+    if (!profile.sustained_ms.empty())
+        check_latencies(profile, profile.sustained_ms, where + ": sustained_latency_ms");
+}
+
+Profile sustained_profile(const Profile& profile) {
+    if (profile.sustained_ms.empty())
+        throw core::InternalError("a profile without latencies under continuous load");
+    Profile sustained = profile;
+    sustained.latency_ms = std::move(sustained.sustained_ms);
+    sustained.sustained_ms.clear();
+    return sustained;
 }
 
 void write_profile(storage::Hdf5Writer& file, const Profile& profile) {
@@ -63,6 +79,9 @@ void write_profile(storage::Hdf5Writer& file, const Profile& profile) {
     file.attribute("/genomes", "unit", "channels");
     file.write("/latency_ms", profile.latency_ms, {profile.clusters, profile.candidates()});
     file.attribute("/latency_ms", "unit", "ms");
+    if (profile.sustained_ms.empty()) return;
+    file.write(sustained_path, profile.sustained_ms, {profile.clusters, profile.candidates()});
+    file.attribute(sustained_path, "unit", "ms");
 }
 
 Profile read_profile(const storage::Hdf5Reader& file) {
@@ -76,6 +95,8 @@ Profile read_profile(const storage::Hdf5Reader& file) {
     profile.group_names = file.read_strings("/group_names");
     profile.clusters = latency[0];
     profile.latency_ms = file.read<double>("/latency_ms", {latency[0], shape[0]});
+    if (file.contains(sustained_path))
+        profile.sustained_ms = file.read<double>(sustained_path, {latency[0], shape[0]});
     const auto genomes = file.read<std::int32_t>("/genomes", shape);
     for (std::size_t i = 0; i < shape[0]; ++i) {
         const auto genome = std::span(genomes).subspan(i * shape[1], shape[1]);

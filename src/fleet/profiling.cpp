@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace hdap::fleet {
@@ -20,10 +22,16 @@ std::vector<std::int32_t> representatives_of(const Representatives& representati
     return devices;
 }
 
+/// Latencies in ms, of what they are for messages.
+struct Table {
+    const char* what;
+    std::vector<double> cluster_ms; ///< [cluster][genome]
+};
+
 /// The mean of one genome's latencies on devices [first, first + count) that measured it; not a
 /// number where none did.
-double mean_latency_ms(const std::vector<double>& latency_ms, std::size_t genomes,
-                       std::size_t genome, std::size_t first, std::size_t count) {
+double mean_latency_ms(std::span<const double> latency_ms, std::size_t genomes, std::size_t genome,
+                       std::size_t first, std::size_t count) {
     double sum = 0.0;
     std::size_t measured = 0;
     for (std::size_t device = first; device < first + count; ++device) {
@@ -38,7 +46,7 @@ double mean_latency_ms(const std::vector<double>& latency_ms, std::size_t genome
 
 /// [cluster][genome] means over the representatives.
 std::vector<double> cluster_means_ms(const Representatives& representatives, std::size_t genomes,
-                                     const std::vector<double>& latency_ms) {
+                                     std::span<const double> latency_ms) {
     std::vector<double> means;
     std::size_t first = 0;
     for (const auto& devices : representatives) {
@@ -57,25 +65,29 @@ std::optional<std::size_t> missing_cluster(const std::vector<double>& means, std
     return std::nullopt;
 }
 
-/// The genomes that were measured on every cluster.
-std::vector<std::size_t> measured_everywhere(const std::vector<double>& means,
+/// The genomes of which all was measured on every cluster.
+std::vector<std::size_t> measured_everywhere(const std::vector<Table>& tables,
                                              std::size_t genomes) {
     std::vector<std::size_t> kept;
     for (std::size_t i = 0; i < genomes; ++i)
-        if (!missing_cluster(means, genomes, i)) kept.push_back(i);
+        if (std::ranges::none_of(tables, [&](const Table& table) {
+                return missing_cluster(table.cluster_ms, genomes, i).has_value();
+            }))
+            kept.push_back(i);
     return kept;
 }
 
 void check_measured(const Representatives& representatives, const network::SearchSpace& space,
-                    const std::vector<network::Genome>& genomes, const std::vector<double>& means) {
+                    const std::vector<network::Genome>& genomes, const std::vector<Table>& tables) {
     if (genomes.empty() || genomes.front() != space.unpruned())
         throw core::InternalError("the first network of a profile is not the unpruned one");
-    if (const auto k = missing_cluster(means, genomes.size(), 0))
-        throw core::DataError(fmt::format(
-            "the unpruned network was not measured on any of the {} representatives of cluster {}; "
-            "all latencies are relative to its own, so measure it there first",
-            representatives[*k].size(), *k));
-    const std::size_t kept = measured_everywhere(means, genomes.size()).size();
+    for (const Table& table : tables)
+        if (const auto k = missing_cluster(table.cluster_ms, genomes.size(), 0))
+            throw core::DataError(fmt::format(
+                "the unpruned network was not measured{} on any of the {} representatives of "
+                "cluster {}; all latencies are relative to its own, so measure it there first",
+                table.what, representatives[*k].size(), *k));
+    const std::size_t kept = measured_everywhere(tables, genomes.size()).size();
     if (kept < fewest_profiled)
         throw core::DataError(fmt::format(
             "{} of {} candidates were measured on a representative of every cluster, but the "
@@ -90,33 +102,40 @@ MeasuredProfile profile_of(const Representatives& representatives,
                            const network::SearchSpace& space, std::vector<network::Genome> genomes,
                            const std::vector<double>& latency_ms) {
     const std::size_t devices = representatives_of(representatives).size();
-    if (latency_ms.size() != devices * genomes.size())
+    const std::size_t size = devices * genomes.size();
+    if (latency_ms.size() != size && latency_ms.size() != 2 * size)
         throw core::InternalError(fmt::format("{} latencies of {} candidates on {} devices",
                                               latency_ms.size(), genomes.size(), devices));
-    const auto means = cluster_means_ms(representatives, genomes.size(), latency_ms);
-    check_measured(representatives, space, genomes, means);
-    const auto kept = measured_everywhere(means, genomes.size());
+    std::vector<Table> tables;
+    for (std::size_t at = 0; at < latency_ms.size(); at += size)
+        tables.push_back({at == 0 ? "" : " under continuous load",
+                          cluster_means_ms(representatives, genomes.size(),
+                                           std::span(latency_ms).subspan(at, size))});
+    check_measured(representatives, space, genomes, tables);
+    const auto kept = measured_everywhere(tables, genomes.size());
     Profile profile;
     for (const auto& group : space.groups())
         profile.group_names.push_back(group.name);
     profile.clusters = representatives.size();
-    for (std::size_t k = 0; k < profile.clusters; ++k)
-        for (const std::size_t i : kept)
-            profile.latency_ms.push_back(means[k * genomes.size() + i]);
+    for (std::size_t t = 0; t < tables.size(); ++t)
+        for (std::size_t k = 0; k < profile.clusters; ++k)
+            for (const std::size_t i : kept)
+                (t == 0 ? profile.latency_ms : profile.sustained_ms)
+                    .push_back(tables[t].cluster_ms[k * genomes.size() + i]);
     for (const std::size_t i : kept)
         profile.genomes.push_back(std::move(genomes[i]));
     return {std::move(profile), genomes.size() - kept.size()};
 }
 
-std::optional<MeasuredProfile> measure_profile(LatencySource& source,
-                                               const Representatives& representatives,
-                                               const network::SearchSpace& space,
-                                               std::vector<network::Genome> wanted,
-                                               std::int64_t runs, const parallel::Job& job) {
+std::optional<MeasuredProfile>
+measure_profile(LatencySource& source, const Representatives& representatives,
+                const network::SearchSpace& space, std::vector<network::Genome> wanted,
+                std::int64_t runs, const parallel::Job& job, std::vector<Quantity> quantities) {
     std::vector<network::Genome> genomes = source.candidates(std::move(wanted));
     const std::vector<std::int32_t> devices = representatives_of(representatives);
-    const auto latencies =
-        source.latencies_ms({.genomes = genomes, .devices = devices, .runs = runs}, job);
+    const auto latencies = source.latencies_ms(
+        {.genomes = genomes, .devices = devices, .runs = runs, .quantities = std::move(quantities)},
+        job);
     if (!latencies) return std::nullopt;
     MeasuredProfile measured;
     job.communicator.on_every_rank(

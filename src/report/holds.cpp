@@ -85,6 +85,14 @@ std::string broken_sentence(const StudyReport& report) {
                        texts_of(bounds_of(report, rows, Holds::no)));
 }
 
+/// Of what predicts the latencies that are bounded.
+double largest_error(const StudyReport& report, const std::vector<const Bound*>& bounds) {
+    double largest = 0.0;
+    for (const Bound* bound : bounds)
+        if (is_latency(*bound)) largest = std::max(largest, surrogate_error(report, *bound));
+    return largest;
+}
+
 std::string unknown_sentence(const StudyReport& report) {
     const auto rows = front_rows(report, Holds::unknown);
     if (rows.empty()) return "";
@@ -96,7 +104,7 @@ std::string unknown_sentence(const StudyReport& report) {
         why =
             fmt::format("latencies are predicted, with a mean error of {} %, and more on a front, "
                         "as a search prefers what is predicted too low{}",
-                        core::significant(100.0 * report.surrogate_error, 2),
+                        core::significant(100.0 * largest_error(report, bounds), 2),
                         report.found_latencies == DeviceLatencySource::measured
                             ? " (hdap fleet verify --front measures them)"
                             : "");
@@ -138,6 +146,10 @@ std::string remedies(const StudyReport& report) {
 }
 
 } // namespace
+
+double surrogate_error(const StudyReport& report, const Bound& bound) {
+    return bound.metric == "latency.sustained" ? report.sustained_error : report.surrogate_error;
+}
 
 std::string_view name_of(Holds holds) {
     switch (holds) {

@@ -35,6 +35,8 @@ constexpr std::array text_rows{
             as_needed},
     TextRow{"latency.p99", "99th-percentile latency", "99th percentile", "p99 latency", "ms", 1,
             as_needed},
+    TextRow{"latency.sustained", "mean latency under continuous load", "Sustained latency",
+            "sustained latency", "ms", 1, as_needed},
     TextRow{"flops", "MACs per image", "MACs", "MACs", "M", 1e-6, 1},
     TextRow{"params", "parameters", "Parameters", "parameters", "M", 1e-6, 3},
     TextRow{"memory.peak", "peak memory", "Peak memory", "peak memory", "k elements", 1e-3, 1},

@@ -64,7 +64,10 @@ std::size_t EvaluationLog::GenomeHash::operator()(const network::Genome& genome)
 
 EvaluationLog::EvaluationLog(std::vector<Metric> metrics)
     : metrics_(std::move(metrics)),
-      has_accuracy_(std::ranges::any_of(metrics_, &Metric::needs_accuracy)) {}
+      has_accuracy_(std::ranges::any_of(metrics_, &Metric::needs_accuracy)),
+      needs_sustained_(std::ranges::any_of(metrics_, [](const Metric& metric) {
+          return metric.quantity() == fleet::Quantity::sustained_latency;
+      })) {}
 
 std::size_t EvaluationLog::column_of(const Metric& metric) const {
     const auto found = std::ranges::find(metrics_, metric);
@@ -94,9 +97,27 @@ std::string EvaluationLog::size_defect(const Evaluation& evaluation) const {
     if (evaluation.cluster_latency_ms.size() != first.cluster_latency_ms.size())
         return fmt::format("there are latencies of {} clusters instead of {}",
                            evaluation.cluster_latency_ms.size(), first.cluster_latency_ms.size());
+    if (evaluation.cluster_sustained_ms.size() != first.cluster_sustained_ms.size())
+        return fmt::format("there are {} sustained latencies instead of {}",
+                           evaluation.cluster_sustained_ms.size(),
+                           first.cluster_sustained_ms.size());
     const auto known = index_.find(evaluation.genome);
     if (known != index_.end()) return fmt::format("the genome is that of entry {}", known->second);
     return {};
+}
+
+/// What is wrong with the latencies of a new entry, or nothing.
+std::string EvaluationLog::latency_defect(const Evaluation& evaluation) const {
+    const auto& usual = evaluation.cluster_latency_ms;
+    const auto& sustained = evaluation.cluster_sustained_ms;
+    const auto is_odd = [](double ms) { return !(ms >= 0 && ms <= unlimited); };
+    if (const auto ms = std::ranges::find_if(usual, is_odd); ms != usual.end())
+        return fmt::format("a cluster_latency_ms is {}, out of range", core::shortest(*ms));
+    if (const auto ms = std::ranges::find_if(sustained, is_odd); ms != sustained.end())
+        return fmt::format("a cluster_sustained_ms is {}, out of range", core::shortest(*ms));
+    if (sustained.size() == usual.size() || (sustained.empty() && !needs_sustained_)) return {};
+    return fmt::format("there are sustained latencies of {} clusters instead of {}",
+                       sustained.size(), usual.size());
 }
 
 /// What is wrong with a new entry, or nothing.
@@ -113,10 +134,8 @@ std::string EvaluationLog::defect(const Evaluation& evaluation) const {
         return fmt::format("accuracy is {}, out of range", core::shortest(accuracy));
     if (evaluation.failed && !(accuracy == 0 && evaluation.given_up_after == 0))
         return fmt::format("it failed, and yet has an accuracy of {}", core::shortest(accuracy));
-    for (const double latency_ms : evaluation.cluster_latency_ms)
-        if (!(latency_ms >= 0 && latency_ms <= unlimited))
-            return fmt::format("a cluster_latency_ms is {}, out of range",
-                               core::shortest(latency_ms));
+    const std::string odd = latency_defect(evaluation);
+    if (!odd.empty()) return odd;
     const std::string wrong = value_defect(evaluation.values);
     return wrong.empty() ? size_defect(evaluation) : wrong;
 }
@@ -164,11 +183,14 @@ void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) 
     std::vector<std::int32_t> genomes;
     std::vector<std::int32_t> generations;
     std::vector<double> cluster_latency_ms;
+    std::vector<double> cluster_sustained_ms;
     for (const Evaluation& entry : evaluations_) {
         genomes.insert(genomes.end(), entry.genome.begin(), entry.genome.end());
         generations.push_back(entry.generation);
         cluster_latency_ms.insert(cluster_latency_ms.end(), entry.cluster_latency_ms.begin(),
                                   entry.cluster_latency_ms.end());
+        cluster_sustained_ms.insert(cluster_sustained_ms.end(), entry.cluster_sustained_ms.begin(),
+                                    entry.cluster_sustained_ms.end());
     }
     const std::size_t genes = empty() ? 0 : evaluations_[0].genome.size();
     const std::size_t clusters = empty() ? 0 : evaluations_[0].cluster_latency_ms.size();
@@ -177,6 +199,10 @@ void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) 
     file.write(prefix + "/generation", generations);
     file.write(prefix + "/cluster_latency_ms", cluster_latency_ms, {size(), clusters});
     file.attribute(prefix + "/cluster_latency_ms", "unit", std::string("ms"));
+    if (!cluster_sustained_ms.empty()) {
+        file.write(prefix + "/cluster_sustained_ms", cluster_sustained_ms, {size(), clusters});
+        file.attribute(prefix + "/cluster_sustained_ms", "unit", std::string("ms"));
+    }
     write_metrics(file, prefix);
 }
 
@@ -225,6 +251,11 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
     const auto genomes = file.read<std::int32_t>(genomes_path, {n, genes});
     const auto generations = file.read<std::int32_t>(prefix + "/generation", {n});
     const auto cluster_latency_ms = file.read<double>(clusters_path, {n, clusters});
+    const std::string sustained_path = prefix + "/cluster_sustained_ms";
+    const std::size_t sustained_clusters = file.contains(sustained_path) ? clusters : 0;
+    std::vector<double> cluster_sustained_ms;
+    if (sustained_clusters > 0)
+        cluster_sustained_ms = file.read<double>(sustained_path, {n, clusters});
     std::vector<double> accuracy(n, std::numeric_limits<double>::quiet_NaN());
     std::vector<std::int64_t> given_up_after(n, 0);
     std::vector<std::int32_t> failed(n, 0);
@@ -241,6 +272,8 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
         Evaluation entry{.genome = row_of(genomes, i, genes),
                          .accuracy = accuracy[i],
                          .cluster_latency_ms = row_of(cluster_latency_ms, i, clusters),
+                         .cluster_sustained_ms =
+                             row_of(cluster_sustained_ms, i, sustained_clusters),
                          .values = {},
                          .generation = generations[i],
                          .given_up_after = given_up_after[i],

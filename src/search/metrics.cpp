@@ -31,6 +31,7 @@ struct MetricRow {
     bool needs_accuracy = false;
     bool only_where_named = false; ///< logged where the goal names it, not by every study
     bool follows_from_costs = false;
+    fleet::Quantity quantity = fleet::Quantity::latency; ///< that is to be measured
     bool can_be_relative = true;
     MetricArgument argument = MetricArgument::none;
     double lowest = 0;
@@ -44,13 +45,26 @@ struct MetricRow {
 
 namespace {
 
-double latency_mean(const MetricInput& of) {
+/// Over the fleet, of what its clusters' representatives take.
+double fleet_mean(const std::vector<double>& cluster_ms, const fleet::FleetDistribution& fleet) {
     double mean = 0;
-    for (std::size_t k = 0; k < of.facts.cluster_latency_ms.size(); ++k) {
-        const double latency = of.facts.cluster_latency_ms[k] * of.fleet.cluster_mean_ratio[k];
-        mean += of.fleet.cluster_weight[k] * latency;
+    for (std::size_t k = 0; k < cluster_ms.size(); ++k) {
+        const double latency = cluster_ms[k] * fleet.cluster_mean_ratio[k];
+        mean += fleet.cluster_weight[k] * latency;
     }
     return mean;
+}
+
+double latency_mean(const MetricInput& of) {
+    return fleet_mean(of.facts.cluster_latency_ms, of.fleet);
+}
+
+/// How devices differ from their representatives is known of short benchmarks only, and taken to be
+/// the same under continuous load: an approximation.
+double latency_sustained(const MetricInput& of) {
+    if (of.facts.cluster_sustained_ms.size() != of.facts.cluster_latency_ms.size())
+        throw core::InternalError("latency.sustained of a candidate without such latencies");
+    return fleet_mean(of.facts.cluster_sustained_ms, of.fleet);
 }
 
 double latency_worst_cluster(const MetricInput& of) {
@@ -72,6 +86,10 @@ double slower_than_argument(const MetricInput& of) {
 double mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
     return std::accumulate(of.device_ms.begin(), of.device_ms.end(), 0.0) /
            static_cast<double>(of.device_ms.size());
+}
+
+double sustained_on_devices(const DeviceLatencies& of, double /*argument*/) {
+    return of.sustained_mean_ms;
 }
 
 double worst_cluster_on_devices(const DeviceLatencies& of, double /*argument*/) {
@@ -168,6 +186,13 @@ constexpr std::array rows{
               .value = slower_than_argument,
               .worst = all_devices,
               .on_devices = slower_on_devices},
+    MetricRow{.name = "latency.sustained",
+              .column = "latency_sustained_ms",
+              .unit = "ms",
+              .only_where_named = true,
+              .quantity = fleet::Quantity::sustained_latency,
+              .value = latency_sustained,
+              .on_devices = sustained_on_devices},
     MetricRow{.name = "accuracy_drop",
               .column = "accuracy_drop",
               .unit = "1",
@@ -368,6 +393,10 @@ std::string_view Metric::unit() const {
 
 bool Metric::needs_accuracy() const {
     return row_->needs_accuracy;
+}
+
+fleet::Quantity Metric::quantity() const {
+    return row_->quantity;
 }
 
 bool Metric::follows_from_costs() const {

@@ -9,29 +9,56 @@
 
 namespace hdap::search {
 
-double chance_accuracy(const SearchProblem& problem) {
-    return problem.evaluator == nullptr ? 0.0 : problem.evaluator->chance_accuracy();
-}
+namespace {
 
-std::vector<double> predicted_latencies(const SearchProblem& problem,
-                                        std::span<const network::Genome> genomes, int threads) {
+/// [genome][cluster]
+std::vector<double> predicted_by(const surrogate::Surrogate& surrogate,
+                                 const SearchProblem& problem,
+                                 std::span<const network::Genome> genomes, int threads) {
     std::vector<double> latencies(genomes.size() * problem.fleet.clusters());
-    if (!genomes.empty()) problem.surrogate->predict(genomes, latencies, threads);
+    if (!genomes.empty()) surrogate.predict(genomes, latencies, threads);
     // A surrogate that knows next to nothing may predict a little less than no time.
     for (double& latency : latencies)
         latency = std::max(latency, 0.0);
     return latencies;
 }
 
+} // namespace
+
+double chance_accuracy(const SearchProblem& problem) {
+    return problem.evaluator == nullptr ? 0.0 : problem.evaluator->chance_accuracy();
+}
+
+std::vector<double> predicted_latencies(const SearchProblem& problem,
+                                        std::span<const network::Genome> genomes, int threads) {
+    const auto usual = predicted_by(*problem.surrogate, problem, genomes, threads);
+    if (!problem.sustained) return usual;
+    const auto sustained = predicted_by(*problem.sustained, problem, genomes, threads);
+    const std::size_t clusters = problem.fleet.clusters();
+    std::vector<double> both;
+    for (std::size_t first = 0; first < usual.size(); first += clusters)
+        for (const auto* const table : {&usual, &sustained}) {
+            const auto row = std::span(*table).subspan(first, clusters);
+            both.insert(both.end(), row.begin(), row.end());
+        }
+    return both;
+}
+
 CandidateFacts facts_of(const SearchProblem& problem, const network::Genome& genome,
-                        std::span<const double> cluster_latency_ms, double accuracy) {
+                        std::span<const double> predictions, double accuracy) {
+    const auto usual = predictions.first(std::min(predictions.size(), problem.fleet.clusters()));
+    const auto sustained = predictions.subspan(usual.size());
     return {.costs = problem.costs.total(genome),
-            .cluster_latency_ms = {cluster_latency_ms.begin(), cluster_latency_ms.end()},
+            .cluster_latency_ms = {usual.begin(), usual.end()},
+            .cluster_sustained_ms = {sustained.begin(), sustained.end()},
             .accuracy = accuracy};
 }
 
 CandidateFacts facts_of(const SearchProblem& problem, const Evaluation& evaluation) {
-    return facts_of(problem, evaluation.genome, evaluation.cluster_latency_ms, evaluation.accuracy);
+    return {.costs = problem.costs.total(evaluation.genome),
+            .cluster_latency_ms = evaluation.cluster_latency_ms,
+            .cluster_sustained_ms = evaluation.cluster_sustained_ms,
+            .accuracy = evaluation.accuracy};
 }
 
 void refuse_impossible_constraints(const SearchProblem& problem) {

@@ -83,15 +83,16 @@ class Record {
     /// Logs the candidates of a generation; the first one of all is the unpruned network.
     void log_batch(std::span<const Genome> batch, std::span<const double> latencies,
                    std::span<const BatchAccuracy> accuracies) {
-        const std::size_t clusters = problem_.fleet.clusters();
+        const std::size_t width = problem_.predictions();
         for (std::size_t i = 0; i < batch.size(); ++i) {
             const CandidateAccuracy& found = accuracies[i].accuracy;
-            const CandidateFacts facts = facts_of(
-                problem_, batch[i], latencies.subspan(i * clusters, clusters), found.value);
+            const CandidateFacts facts =
+                facts_of(problem_, batch[i], latencies.subspan(i * width, width), found.value);
             if (!state_.reference) set_reference(problem_.reference.value_or(facts));
             state_.log.append({.genome = batch[i],
                                .accuracy = facts.accuracy,
                                .cluster_latency_ms = facts.cluster_latency_ms,
+                               .cluster_sustained_ms = facts.cluster_sustained_ms,
                                .values = values_of(facts),
                                .generation = static_cast<std::int32_t>(state_.generations_done),
                                .given_up_after = found.given_up_after,
@@ -373,11 +374,11 @@ class SearchRun {
         std::vector<double> needed(items.size(), 0.0);
         if (!gives_up() || state_.log.empty()) return needed;
         const std::vector<std::size_t> front = current_front(problem_, state_);
-        const std::size_t clusters = problem_.fleet.clusters();
+        const std::size_t width = problem_.predictions();
         for (std::size_t k = 0; k < items.size(); ++k) {
-            const CandidateFacts facts = facts_of(problem_, batch_[items[k]],
-                                                  latencies.subspan(items[k] * clusters, clusters),
-                                                  std::numeric_limits<double>::quiet_NaN());
+            const CandidateFacts facts =
+                facts_of(problem_, batch_[items[k]], latencies.subspan(items[k] * width, width),
+                         std::numeric_limits<double>::quiet_NaN());
             for (const std::size_t member : front)
                 if (is_no_worse(member, facts))
                     needed[k] = std::max(needed[k], state_.log[member].accuracy);

@@ -70,9 +70,15 @@ std::vector<T> column_of(const std::vector<Record>& records, T Record::*member) 
     return column;
 }
 
+constexpr const char* reference_sustained = "/reference/cluster_sustained_ms";
+
 void write_reference(storage::Hdf5Writer& file, const CandidateFacts& reference) {
     file.write<double>("/reference/cluster_latency_ms", reference.cluster_latency_ms);
     file.attribute("/reference/cluster_latency_ms", "unit", "ms");
+    if (!reference.cluster_sustained_ms.empty()) {
+        file.write<double>(reference_sustained, reference.cluster_sustained_ms);
+        file.attribute(reference_sustained, "unit", "ms");
+    }
     const network::NetworkCosts& costs = reference.costs;
     file.attribute("/reference", "macs", costs.macs);
     file.attribute("/reference", "parameters", costs.parameters);
@@ -85,6 +91,8 @@ std::optional<CandidateFacts> read_reference(const storage::Hdf5Reader& file) {
     if (!file.contains("/reference")) return std::nullopt;
     CandidateFacts reference;
     reference.cluster_latency_ms = file.read<double>("/reference/cluster_latency_ms");
+    if (file.contains(reference_sustained))
+        reference.cluster_sustained_ms = file.read<double>(reference_sustained);
     reference.costs = {.macs = file.attribute_int("/reference", "macs"),
                        .parameters = file.attribute_int("/reference", "parameters"),
                        .peak_activation_elements =
@@ -178,6 +186,8 @@ std::vector<GenerationCost> read_costs(const storage::Hdf5Reader& file) {
 bool reference_fits(const SearchState& state) {
     return state.reference && state.log.has_reference() && !state.log.empty() &&
            state.reference->cluster_latency_ms.size() == state.log[0].cluster_latency_ms.size() &&
+           state.reference->cluster_sustained_ms.size() ==
+               state.log[0].cluster_sustained_ms.size() &&
            std::isnan(state.reference->accuracy) != state.log.has_accuracy();
 }
 

@@ -409,6 +409,19 @@ bool needs_accuracy(const Settings& settings) {
            });
 }
 
+std::vector<fleet::Quantity> quantities_of(const Settings& settings) {
+    const search::Goal goal = goal_of(settings);
+    std::vector<search::Metric> metrics = goal.objectives;
+    for (const search::Constraint& constraint : goal.constraints)
+        metrics.push_back(constraint.metric);
+    if (const auto target = target_of(settings)) metrics.push_back(target->metric);
+    std::vector<fleet::Quantity> quantities{fleet::Quantity::latency};
+    for (const search::Metric& metric : metrics)
+        if (std::ranges::find(quantities, metric.quantity()) == quantities.end())
+            quantities.push_back(metric.quantity());
+    return quantities;
+}
+
 bool is_path_setting(const std::string& name) {
     Settings settings;
     const auto paths = core::path_settings(configuration_of(settings));

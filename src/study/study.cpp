@@ -80,6 +80,15 @@ fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
     return parameters;
 }
 
+/// Before anything is measured: throws ConfigError when the source cannot measure what the study
+/// needs.
+void refuse_missing_quantities(const Settings& settings, const fleet::LatencySource& source) {
+    for (const fleet::Quantity quantity : quantities_of(settings))
+        if (const std::string lack = source.lacks_for(quantity); !lack.empty())
+            throw core::ConfigError(
+                fmt::format("latency.sustained needs latencies under continuous load: {}", lack));
+}
+
 /// What measures candidates. `run` must stay where it is.
 std::unique_ptr<accuracy::CandidateEvaluator> make_evaluator(const StudyRun& run) {
     const Settings& settings = run.settings();
@@ -124,6 +133,8 @@ class Study {
         begin_round(1, inputs_.network, inputs_.graph_key, inputs_.accuracy.content_key);
         inputs_.source = fleet::make_latency_source(latency_parameters(request), inputs_.network,
                                                     job.communicator);
+        job.communicator.on_every_rank(
+            [&] { refuse_missing_quantities(settings_, *inputs_.source); });
         job.communicator.on_root([&] {
             inputs_.directory.emplace(request.run_directory, request.settings, job.log);
             job.log.open_file(*inputs_.directory / "log.jsonl");

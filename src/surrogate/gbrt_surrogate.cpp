@@ -159,42 +159,43 @@ std::size_t take(const storage::Hdf5Reader& file, const std::string& path, std::
     return static_cast<std::size_t>(count);
 }
 
-FlatForests read_flat(const storage::Hdf5Reader& file) {
+FlatForests read_flat(const storage::Hdf5Reader& file, const std::string& prefix) {
+    const std::string at = prefix + "/forests/";
     FlatForests flat;
-    flat.base_score = file.read<float>("/forests/base_score");
-    flat.trees = file.read<std::int64_t>("/forests/trees", {flat.base_score.size()});
-    flat.nodes = file.read<std::int64_t>("/forests/nodes");
-    flat.feature = file.read<std::int32_t>("/forests/feature");
+    flat.base_score = file.read<float>(at + "base_score");
+    flat.trees = file.read<std::int64_t>(at + "trees", {flat.base_score.size()});
+    flat.nodes = file.read<std::int64_t>(at + "nodes");
+    flat.feature = file.read<std::int32_t>(at + "feature");
     const storage::Shape nodes{flat.feature.size()};
-    flat.threshold = file.read<float>("/forests/threshold", nodes);
-    flat.left = file.read<std::int32_t>("/forests/left", nodes);
-    flat.right = file.read<std::int32_t>("/forests/right", nodes);
-    flat.value = file.read<float>("/forests/value", nodes);
+    flat.threshold = file.read<float>(at + "threshold", nodes);
+    flat.left = file.read<std::int32_t>(at + "left", nodes);
+    flat.right = file.read<std::int32_t>(at + "right", nodes);
+    flat.value = file.read<float>(at + "value", nodes);
     return flat;
 }
 
-std::size_t read_genes(const storage::Hdf5Reader& file) {
+std::size_t read_genes(const storage::Hdf5Reader& file, const std::string& prefix) {
     constexpr std::int64_t most = 1'000'000;
-    const std::int64_t genes = file.attribute_int("/forests", "genes");
+    const std::int64_t genes = file.attribute_int(prefix + "/forests", "genes");
     if (genes < 1 || genes > most)
-        throw core::DataError(
-            fmt::format("{}: /forests has {} genes, expected 1 to {}", file.name(), genes, most));
+        throw core::DataError(fmt::format("{}: {}/forests has {} genes, expected 1 to {}",
+                                          file.name(), prefix, genes, most));
     return static_cast<std::size_t>(genes);
 }
 
-std::vector<Forest> split(const storage::Hdf5Reader& file, const FlatForests& flat,
-                          std::size_t genes) {
+std::vector<Forest> split(const storage::Hdf5Reader& file, const std::string& prefix,
+                          const FlatForests& flat, std::size_t genes) {
     std::vector<Forest> forests;
     std::size_t first_tree = 0;
     std::size_t first_node = 0;
     for (std::size_t k = 0; k < flat.trees.size(); ++k) {
         const std::size_t trees =
-            take(file, "/forests/trees", k, flat.trees[k], first_tree, flat.nodes.size());
+            take(file, prefix + "/forests/trees", k, flat.trees[k], first_tree, flat.nodes.size());
         std::vector<std::int64_t> tree_begin{0};
         std::size_t nodes = 0;
         for (std::size_t tree = first_tree; tree < first_tree + trees; ++tree) {
-            nodes += take(file, "/forests/nodes", tree, flat.nodes[tree], first_node + nodes,
-                          flat.feature.size());
+            nodes += take(file, prefix + "/forests/nodes", tree, flat.nodes[tree],
+                          first_node + nodes, flat.feature.size());
             tree_begin.push_back(static_cast<std::int64_t>(nodes));
         }
         Forest forest{.columns = genes,
@@ -205,21 +206,23 @@ std::vector<Forest> split(const storage::Hdf5Reader& file, const FlatForests& fl
                       .left = slice(flat.left, first_node, nodes),
                       .right = slice(flat.right, first_node, nodes),
                       .value = slice(flat.value, first_node, nodes)};
-        check_forest(forest, fmt::format("{}: cluster {}", file.name(), k));
+        check_forest(forest, fmt::format("{}: {}{}cluster {}", file.name(), prefix,
+                                         prefix.empty() ? "" : ", ", k));
         forests.push_back(std::move(forest));
         first_tree += trees;
         first_node += nodes;
     }
     if (first_tree != flat.nodes.size() || first_node != flat.feature.size())
         throw core::DataError(fmt::format(
-            "{}: /forests holds {} trees and {} nodes, but its clusters only have {} and {}",
-            file.name(), flat.nodes.size(), flat.feature.size(), first_tree, first_node));
+            "{}: {}/forests holds {} trees and {} nodes, but its clusters only have {} and {}",
+            file.name(), prefix, flat.nodes.size(), flat.feature.size(), first_tree, first_node));
     return forests;
 }
 
-std::vector<ErrorMetrics> read_metrics(const storage::Hdf5Reader& file, std::size_t clusters) {
+std::vector<ErrorMetrics> read_metrics(const storage::Hdf5Reader& file, const std::string& prefix,
+                                       std::size_t clusters) {
     const auto read = [&](const char* name) {
-        return file.read<double>(std::string("/cross_validation/") + name, {clusters});
+        return file.read<double>(prefix + "/cross_validation/" + name, {clusters});
     };
     const std::vector<double> mape = read("mape");
     const std::vector<double> rmse = read("rmse_ms");
@@ -232,16 +235,17 @@ std::vector<ErrorMetrics> read_metrics(const storage::Hdf5Reader& file, std::siz
     return metrics;
 }
 
-void write_metrics(storage::Hdf5Writer& file, const std::vector<ErrorMetrics>& metrics) {
+void write_metrics(storage::Hdf5Writer& file, const std::string& prefix,
+                   const std::vector<ErrorMetrics>& metrics) {
     const auto write = [&](const char* name, double ErrorMetrics::*member) {
         std::vector<double> values;
         for (const ErrorMetrics& cluster : metrics)
             values.push_back(cluster.*member);
-        file.write(std::string("/cross_validation/") + name, values);
+        file.write(prefix + "/cross_validation/" + name, values);
     };
     write("mape", &ErrorMetrics::mape);
     write("rmse_ms", &ErrorMetrics::rmse);
-    file.attribute("/cross_validation/rmse_ms", "unit", "ms");
+    file.attribute(prefix + "/cross_validation/rmse_ms", "unit", "ms");
     write("r_squared", &ErrorMetrics::r_squared);
     write("kendall_tau", &ErrorMetrics::kendall_tau);
 }
@@ -303,23 +307,24 @@ void GbrtSurrogate::predict(std::span<const network::Genome> genomes, std::span<
                     unpruned_latency_ms_, latency_ms, threads);
 }
 
-void GbrtSurrogate::write(storage::Hdf5Writer& file) const {
+void GbrtSurrogate::write(storage::Hdf5Writer& file, const std::string& prefix) const {
     const FlatForests flat = flatten(forests());
-    file.write_strings("/group_names", group_names_);
-    file.write("/unpruned_channels", unpruned_channels_);
-    file.attribute("/unpruned_channels", "unit", "channels");
-    file.write("/unpruned_latency_ms", unpruned_latency_ms_);
-    file.attribute("/unpruned_latency_ms", "unit", "ms");
-    write_metrics(file, cross_validation_);
-    file.write("/forests/base_score", flat.base_score);
-    file.write("/forests/trees", flat.trees);
-    file.write("/forests/nodes", flat.nodes);
-    file.write("/forests/feature", flat.feature);
-    file.write("/forests/threshold", flat.threshold);
-    file.write("/forests/left", flat.left);
-    file.write("/forests/right", flat.right);
-    file.write("/forests/value", flat.value);
-    file.attribute("/forests", "genes", static_cast<std::int64_t>(unpruned_channels_.size()));
+    file.write_strings(prefix + "/group_names", group_names_);
+    file.write(prefix + "/unpruned_channels", unpruned_channels_);
+    file.attribute(prefix + "/unpruned_channels", "unit", "channels");
+    file.write(prefix + "/unpruned_latency_ms", unpruned_latency_ms_);
+    file.attribute(prefix + "/unpruned_latency_ms", "unit", "ms");
+    write_metrics(file, prefix, cross_validation_);
+    file.write(prefix + "/forests/base_score", flat.base_score);
+    file.write(prefix + "/forests/trees", flat.trees);
+    file.write(prefix + "/forests/nodes", flat.nodes);
+    file.write(prefix + "/forests/feature", flat.feature);
+    file.write(prefix + "/forests/threshold", flat.threshold);
+    file.write(prefix + "/forests/left", flat.left);
+    file.write(prefix + "/forests/right", flat.right);
+    file.write(prefix + "/forests/value", flat.value);
+    file.attribute(prefix + "/forests", "genes",
+                   static_cast<std::int64_t>(unpruned_channels_.size()));
 }
 
 std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
@@ -358,16 +363,17 @@ std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
     return std::make_unique<GbrtSurrogate>(std::move(parts));
 }
 
-std::unique_ptr<GbrtSurrogate> read_gbrt_surrogate(const storage::Hdf5Reader& file) {
-    const FlatForests flat = read_flat(file);
-    GbrtParts parts{.forests = split(file, flat, read_genes(file)),
+std::unique_ptr<GbrtSurrogate> read_gbrt_surrogate(const storage::Hdf5Reader& file,
+                                                   const std::string& prefix) {
+    const FlatForests flat = read_flat(file, prefix);
+    GbrtParts parts{.forests = split(file, prefix, flat, read_genes(file, prefix)),
                     .unpruned_latency_ms = {},
                     .cross_validation = {},
-                    .group_names = file.read_strings("/group_names"),
-                    .unpruned_channels = file.read<std::int32_t>("/unpruned_channels")};
+                    .group_names = file.read_strings(prefix + "/group_names"),
+                    .unpruned_channels = file.read<std::int32_t>(prefix + "/unpruned_channels")};
     const std::size_t clusters = parts.forests.size();
-    parts.unpruned_latency_ms = file.read<double>("/unpruned_latency_ms", {clusters});
-    parts.cross_validation = read_metrics(file, clusters);
+    parts.unpruned_latency_ms = file.read<double>(prefix + "/unpruned_latency_ms", {clusters});
+    parts.cross_validation = read_metrics(file, prefix, clusters);
     try {
         return std::make_unique<GbrtSurrogate>(std::move(parts));
     } catch (const core::DataError& error) {

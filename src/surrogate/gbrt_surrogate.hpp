@@ -41,7 +41,7 @@ class GbrtSurrogate final : public Surrogate {
     void predict(std::span<const network::Genome> genomes, std::span<double> latency_ms,
                  int threads) const override;
 
-    /// Writes flat arrays, cluster after cluster:
+    /// Writes flat arrays below `prefix`, cluster after cluster:
     ///   /group_names, /unpruned_channels   [genes]
     ///   /unpruned_latency_ms         [clusters]
     ///   /cross_validation/{mape,rmse_ms,r_squared,kendall_tau}   [clusters]
@@ -50,7 +50,7 @@ class GbrtSurrogate final : public Surrogate {
     ///   /forests/trees               [clusters]: how many trees a cluster's forest has
     ///   /forests/nodes               [all trees]: how many nodes a tree has
     ///   /forests/{feature,threshold,left,right,value}            [all nodes], as in Forest
-    void write(storage::Hdf5Writer& file) const override;
+    void write(storage::Hdf5Writer& file, const std::string& prefix) const override;
 
     [[nodiscard]] const std::vector<Forest>& forests() const noexcept { return kernel_.forests(); }
     [[nodiscard]] const std::vector<double>& unpruned_latency_ms() const noexcept {
@@ -91,9 +91,10 @@ std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
                                                   const GbrtParameters& parameters, int threads,
                                                   std::int64_t folds = 5);
 
-/// Reads what GbrtSurrogate::write wrote. Every index is checked, so that no file can make a
-/// prediction read out of bounds or loop. Throws DataError that names the file, the array and the
-/// value.
-std::unique_ptr<GbrtSurrogate> read_gbrt_surrogate(const storage::Hdf5Reader& file);
+/// Reads what GbrtSurrogate::write wrote below `prefix`. Every index is checked, so that no file
+/// can make a prediction read out of bounds or loop. Throws DataError that names the file, the
+/// array and the value.
+std::unique_ptr<GbrtSurrogate> read_gbrt_surrogate(const storage::Hdf5Reader& file,
+                                                   const std::string& prefix);
 
 } // namespace hdap::surrogate

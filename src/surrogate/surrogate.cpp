@@ -14,7 +14,7 @@ struct SurrogateRow {
     std::vector<core::Setting> (*settings)(SurrogateParameters& parameters);
     std::unique_ptr<Surrogate> (*fit)(const fleet::Profile& profile,
                                       const SurrogateParameters& parameters, int threads);
-    std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file);
+    std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file, const std::string& prefix);
 };
 
 std::vector<core::Setting> gbrt_settings(SurrogateParameters& parameters) {
@@ -26,8 +26,9 @@ std::unique_ptr<Surrogate> fit_gbrt_kind(const fleet::Profile& profile,
     return fit_gbrt_surrogate(profile, parameters.gbrt, threads);
 }
 
-std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file) {
-    return read_gbrt_surrogate(file);
+std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file,
+                                          const std::string& prefix) {
+    return read_gbrt_surrogate(file, prefix);
 }
 
 /// Another surrogate is a line here.
@@ -40,6 +41,10 @@ const SurrogateRow* find_row(std::string_view kind) {
     for (const SurrogateRow& row : surrogates)
         if (row.kind == kind) return &row;
     return nullptr;
+}
+
+std::string group_of(const std::string& prefix) {
+    return prefix.empty() ? "/" : prefix;
 }
 
 } // namespace
@@ -71,19 +76,22 @@ std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
     return row->fit(profile, parameters, threads);
 }
 
-void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate) {
-    file.attribute("/", "kind", std::string(surrogate.kind()));
-    surrogate.write(file);
+void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
+                     const std::string& prefix) {
+    if (!prefix.empty()) file.group(prefix);
+    file.attribute(group_of(prefix), "kind", std::string(surrogate.kind()));
+    surrogate.write(file, prefix);
 }
 
-std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file) {
-    const std::string kind = file.attribute_string("/", "kind");
+std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
+                                          const std::string& prefix) {
+    const std::string kind = file.attribute_string(group_of(prefix), "kind");
     const SurrogateRow* const row = find_row(kind);
     if (row == nullptr)
         throw core::DataError(
             fmt::format("{}: {}", file.name(),
                         core::unknown_name("kind of surrogate", kind, surrogate_kinds())));
-    return row->read(file);
+    return row->read(file, prefix);
 }
 
 } // namespace hdap::surrogate

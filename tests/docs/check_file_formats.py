@@ -93,6 +93,35 @@ generations = 1
 objectives = ["latency.mean", "flops"]
 """
 
+STUDY_UNDER_LOAD = """
+[study]
+name = "load"
+[fleet]
+source = "command"
+file = "fleet.h5"
+batch = 1
+[latency]
+command = "echo $(wc -c <{network}) ns"
+sustained_command = "echo {seconds}; echo $(( 2 * $(wc -c <{network}) )) ns"
+sustained_seconds = 60
+[network]
+name = "mobilenet_v1"
+width = 0.25
+[profile]
+candidates = 12
+[surrogate]
+trees = 5
+[search]
+algorithm = "random"
+population = 6
+generations = 1
+objectives = ["latency.mean", "latency.sustained"]
+"""
+
+# What a search has of these, where it needs them.
+SEARCH_UNDER_LOAD = ["/log/cluster_sustained_ms", "/log/latency_sustained_ms",
+                     "/reference/cluster_sustained_ms"]
+
 NCS_STATE = ["/algorithm/" + name for name in ["parents", "rates", "deviations", "successes"]]
 
 PLAN = """
@@ -182,6 +211,11 @@ def attribute_types(node):
     for name, value in node.attrs.items():
         types[name] = "string" if isinstance(value, str) else np.asarray(value).dtype.name
     return types
+
+
+def without_load(path):
+    """What a path in /sustained is outside of it, as both are laid out alike."""
+    return re.sub("^/sustained(/|$)", "/", path)
 
 
 def is_optional(meaning):
@@ -329,12 +363,15 @@ class FileFormats(unittest.TestCase):
             file.visititems(lambda name, node: paths.append("/" + name)
                             if isinstance(node, h5py.Dataset) else None)
             seen = set()
+            sizes_under_load = {}
             for name in paths:
                 with self.subTest(file=str(path), data_set=name):
-                    row = layout.row(name)
+                    plain = without_load(name)
+                    row = layout.row(plain)
                     self.assertIsNotNone(row, "not in the document")
                     seen.add(row[0])
-                    self.check_data_set(file[name], row, sizes, by_user)
+                    self.check_data_set(file[name], row,
+                                        sizes if plain == name else sizes_under_load, by_user)
             for row in layout.data_sets:
                 if not is_optional(row[4]):
                     self.assertTrue(row[0] in seen, f"{path} lacks {row[0]}")
@@ -347,7 +384,8 @@ class FileFormats(unittest.TestCase):
         file.visititems(lambda name, node: found.update(
             {("/" + name, key): kind for key, kind in attribute_types(node).items()
              if key != "unit"}))
-        for key, kind in found.items():
+        for (owner, name), kind in found.items():
+            key = (without_load(owner), name)
             with self.subTest(file=str(path), attribute=key):
                 self.assertTrue(key in layout.attributes, "not in the document")
                 self.assertEqual(kind, layout.attributes[key][0])
@@ -381,11 +419,12 @@ class FileFormats(unittest.TestCase):
     # One dictionary of sizes for the whole study: a name means the same in all its files.
     def test_study_files_are_laid_out_as_documented(self):
         sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
-        for name in ["fleet.h5", "profile.h5", "results.h5"]:
+        for name in ["fleet.h5", "results.h5"]:
             self.check_file(name, sizes)
+        self.check_file("profile.h5", sizes, lacks=["/sustained_latency_ms"])
         for name in ["clusters.h5", "surrogates.h5"]:
             self.check_file(name, sizes, lacks=[])
-        self.check_file("search.h5", sizes, lacks=NCS_STATE)
+        self.check_file("search.h5", sizes, lacks=NCS_STATE + SEARCH_UNDER_LOAD)
         for name in sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
         self.check_file("search.prev.h5", {"groups": sizes["groups"]})
@@ -407,7 +446,7 @@ class FileFormats(unittest.TestCase):
                 for pattern in code(row[0]):
                     pattern = re.escape(pattern).replace("X", r"[0-9.]+").replace("N", "[0-9]+")
                     names = [name for name in found if re.fullmatch(pattern, name)]
-                    if "absent without rounds" in row[2]:
+                    if "absent without rounds" in row[2] or "`latency.sustained`" in row[2]:
                         self.assertFalse(names)
                         continue
                     self.assertTrue(names, f"no {pattern}")
@@ -478,12 +517,12 @@ class FileFormats(unittest.TestCase):
         self.check_file(folder / "search.h5", sizes, lacks=[
             "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
             "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
-            "/algorithm/population"] + NCS_STATE)
+            "/algorithm/population"] + NCS_STATE + SEARCH_UNDER_LOAD)
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],
-                         ["accuracy_drop", "latency_sla_33ms", "accuracy_drop_relative",
-                          "latency_fleet_ms", "accuracy", "test_accuracy", "keep_GROUP",
-                          "holds_on_devices", "broken", "latency_sla_33ms_on_devices",
+                         ["accuracy_drop", "latency_sla_33ms", "latency_sustained_ms",
+                          "accuracy_drop_relative", "latency_fleet_ms", "accuracy",
+                          "test_accuracy", "keep_GROUP", "holds_on_devices", "broken", "latency_sla_33ms_on_devices",
                           "accuracy_drop_final", "accuracy_drop_relative_final"])
         self.hdap("run", "recorded.toml", "--out", "recorded", "--quiet", "--set",
                   "search.generations=2")
@@ -497,7 +536,31 @@ class FileFormats(unittest.TestCase):
         self.hdap("run", "study.toml", "--out", "ncs", "--quiet", "--set", "search.algorithm=ncs",
                   "--set", 'search.objectives=["latency.mean"]', "--set", "finetune.candidates=0")
         self.check_file("ncs/search.h5", {"devices": 60, "processes": 6, "generations": 3},
-                        lacks=["/algorithm/population"])
+                        lacks=["/algorithm/population"] + SEARCH_UNDER_LOAD)
+
+    def test_a_study_under_continuous_load_is_laid_out_as_documented(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        Path("load.toml").write_text(STUDY_UNDER_LOAD)
+        self.hdap("run", "load.toml", "--out", "load", "--quiet")
+        sizes = {"devices": 30, "benchmarks": 2, "profiled": 12, "generations": 2}
+        for name in ["profile.h5", "surrogates.h5", "results.h5"]:
+            self.check_file(Path("load") / name, sizes)
+        with h5py.File("load/surrogates.h5") as surrogates:
+            self.assertEqual(set(surrogates["sustained"]), set(surrogates) - {"sustained"})
+            self.assertEqual(surrogates["sustained"].attrs["kind"], "gbrt")
+        self.check_file("load/search.h5", sizes, lacks=[
+            "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
+            "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
+            "/algorithm/population"] + NCS_STATE)
+        with h5py.File("load/results.h5") as results:
+            self.assertLessEqual({"front_least_latency_sustained_ms", "sustained_surrogate_mape",
+                                  "sustained_surrogate_kendall_tau"},
+                                 set(results["final/name"].asstr()))
+        header = Path("load/front.csv").read_text().splitlines()[0].split(",")
+        self.assertIn("latency_sustained_ms", header)
+        self.assertIn('"origin":"latency.sustained_command"',
+                      Path("load/measurements/measurements.jsonl").read_text())
 
     def test_files_of_other_commands_are_laid_out_as_documented(self):
         self.check_file(self.folder / "fleet.h5", {"devices": 30, "benchmarks": 2})
@@ -586,6 +649,7 @@ class FileFormats(unittest.TestCase):
         with h5py.File("profile.h5") as profile:
             groups = profile["group_names"].asstr()[:]
         documented = self.front_columns()
+        documented.remove("latency_sustained_ms")  # simulated devices do not heat up
         place = documented.index("keep_GROUP")
         documented[place : place + 1] = ["keep_" + group for group in groups]
         self.assertEqual(Path("front.csv").read_text().splitlines()[0], ",".join(documented))

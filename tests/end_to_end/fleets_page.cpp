@@ -78,7 +78,7 @@ TEST_CASE("docs/fleets.md takes a user from a folder of trtexec's files to an ex
     fs::create_symlink(hdap_program(), folder / "bin/hdap");
     const std::string page = text_of(fs::path(HDAP_SOURCE_DIR) / "docs/fleets.md");
     const auto configurations = blocks_of(page, "toml");
-    REQUIRE(configurations.size() == 2);
+    REQUIRE(configurations.size() == 3);
     std::ofstream(folder / "my-study.toml") << configurations[0];
     const auto commands = blocks_of(page, "sh");
     REQUIRE(commands.size() == 6);

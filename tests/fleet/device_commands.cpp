@@ -34,6 +34,18 @@ TEST_CASE("a latency is read from the last line that a program prints, with its 
     CHECK_THROWS_WITH(printed("12.5"), Catch::Contains("'12.5' last"));
 }
 
+TEST_CASE("a command for continuous load gets its seconds, and a call takes as much longer") {
+    const LatencyCommand usual{.command = "measure {network}", .timeout_seconds = 20};
+    for (const char* command : {"", "measure", "measure {networks}", "{network} {networks}"})
+        CHECK_THROWS_WITH(sustained_command(usual, {.seconds = 60, .command = command}),
+                          Catch::Contains("latency.sustained_command is '" + std::string(command)));
+    const LatencyCommand command = sustained_command(
+        usual, {.seconds = 0.5, .command = "ssh {device} time {network} --sustained {seconds}s"});
+    CHECK(command.command == "ssh {device} time {network} --sustained '0.5's");
+    CHECK(command.timeout_seconds == 20.5);
+    CHECK(command.setting == "latency.sustained_command");
+}
+
 TEST_CASE("a table has the latencies of several candidates, and what it lacks has failed") {
     std::array<CandidateMeasurement, 3> measurements;
     measurements[0].candidate = "c-00000000000a";

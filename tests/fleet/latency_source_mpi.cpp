@@ -1,8 +1,11 @@
 #include "hdap/core/error.hpp"
+#include "hdap/fleet/host_conditions.hpp"
 #include "hdap/fleet/latency_source.hpp"
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/network/zoo.hpp"
+#include "hdap/storage/schema.hpp"
+#include "hdap/storage/sealed_file.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -196,6 +199,109 @@ TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank mea
 
 namespace {
 
+/// Writes a fleet of these devices. On the root.
+void write_fleet_file(const std::string& file, const std::vector<std::string>& devices) {
+    fleet::Fleet fleet;
+    fleet.sku = "board";
+    fleet.device_ids = devices;
+    fleet.benchmark_names = {"a"};
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        fleet.latency_ms.push_back(1.0 + static_cast<double>(i));
+    storage::Hdf5Writer writer;
+    storage::write_identity(
+        writer, {.schema = fleet::fleet_schema, .config_sha256 = "", .input_sha256 = ""});
+    fleet::write_fleet(writer, fleet);
+    storage::write_sealed(file, writer.finish());
+}
+
+} // namespace
+
+TEST_CASE(
+    "a source tells what it lacks to measure latencies under continuous load, on every rank") {
+    const World world;
+    const auto prunable = small_prunable();
+    const SharedFolder folder(world.communicator);
+    if (world.communicator.is_root()) write_fleet_file(folder / "fleet.h5", {"unit-1"});
+    auto parameters = small_fleet();
+    const auto lack = [&] {
+        const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+        CHECK(source->lacks_for(fleet::Quantity::latency).empty());
+        return source->lacks_for(fleet::Quantity::sustained_latency);
+    };
+    parameters.sustained = {.seconds = 60, .command = "measure {network} {seconds}"};
+    CHECK_THAT(lack(), Catch::Contains("simulated devices do not heat up"));
+    parameters.fleet_file = folder / "fleet.h5";
+    parameters.measurements = folder / "measurements";
+    parameters.command.command = "measure {network}";
+    for (const std::string source : {"command", "live", "recorded"}) {
+        INFO(source);
+        parameters.source = source;
+        CHECK(lack().empty());
+        parameters.sustained.seconds = 0;
+        CHECK_THAT(lack(), Catch::Contains("set latency.sustained_seconds"));
+        parameters.sustained.seconds = 60;
+    }
+    parameters.source = "command";
+    parameters.sustained.command = "measure it";
+    CHECK_THROWS_WITH(lack(), Catch::Contains("latency.sustained_command is 'measure it'"));
+    parameters.sustained.command.clear();
+    CHECK_THAT(lack(), Catch::Contains("and latency.sustained_command"));
+    parameters.source = "live";
+    CHECK(lack().empty());
+    if (world.communicator.is_root())
+        std::ofstream(folder / "t.csv")
+            << recorded_csv(prunable.space, fleet::profile_genomes(prunable.space, 2, 12));
+    parameters.source = "recorded";
+    parameters.fleet_file.clear();
+    parameters.file = folder / "t.csv";
+    CHECK_THAT(lack(), Catch::Contains("a table of latencies (fleet.recorded.file) does not tell"));
+}
+
+TEST_CASE("every rank measures its machine as usual and under continuous load, and once only") {
+    const World world;
+    const auto prunable = small_prunable();
+    const SharedFolder folder(world.communicator);
+    const auto names =
+        fleet::device_of_each_rank(world.communicator, fleet::ConditionWatch().conditions());
+    if (world.communicator.is_root()) write_fleet_file(folder / "fleet.h5", names);
+    auto parameters = small_fleet();
+    parameters.source = "live";
+    parameters.fleet_file = folder / "fleet.h5";
+    parameters.measurements = folder / "measurements";
+    parameters.sustained.seconds = 0.01;
+    int prepared = 0;
+    parameters.runner = [&](const network::PrunedNetwork&, std::int64_t, int) {
+        ++prepared;
+        return [] {};
+    };
+    const auto genomes = fleet::profile_genomes(prunable.space, 7, 3);
+    std::vector<std::int32_t> devices;
+    for (int rank = 0; rank < world.communicator.size(); ++rank)
+        devices.push_back(rank);
+    const fleet::MeasurementRequest request{
+        .genomes = genomes,
+        .devices = devices,
+        .runs = 2,
+        .quantities = {fleet::Quantity::latency, fleet::Quantity::sustained_latency}};
+    const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+    const auto first = source->latencies_ms(request, world.job);
+    REQUIRE(first.has_value());
+    CHECK(first->size() == 2 * devices.size() * genomes.size());
+    for (const double latency_ms : *first)
+        CHECK(latency_ms > 0.0);
+    CHECK(prepared == 6);
+    CHECK(source->latencies_ms(request, world.job) == first);
+    CHECK(prepared == 6);
+    // For longer is another measurement, the usual ones are not.
+    parameters.sustained.seconds = 0.02;
+    const auto longer = fleet::make_latency_source(parameters, prunable, world.communicator);
+    if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
+    CHECK_FALSE(longer->latencies_ms(request, world.job).has_value());
+    CHECK(prepared <= 7);
+}
+
+namespace {
+
 /// Devices that are asked to stop while they measure.
 class StoppedSource final : public fleet::LatencySource {
   public:
@@ -204,6 +310,7 @@ class StoppedSource final : public fleet::LatencySource {
     std::vector<network::Genome> candidates(std::vector<network::Genome> wanted) const override {
         return wanted;
     }
+    std::string lacks_for(fleet::Quantity) const override { return ""; }
     std::optional<std::vector<double>> latencies_ms(const fleet::MeasurementRequest&,
                                                     const parallel::Job& job) override {
         if (job.communicator.any(job.control.stop_requested())) return std::nullopt;

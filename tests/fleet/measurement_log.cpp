@@ -105,13 +105,19 @@ TEST_CASE("threads and programs append whole lines to one file") {
     CHECK(log.size() == 4 * lines);
 }
 
-TEST_CASE("a candidate's name tells graph, genome and batch apart, and is the same every time") {
+TEST_CASE("a candidate's name tells graph, genome, batch and how it is measured apart, and is the "
+          "same every time") {
     const network::Network narrow = network::make_network({.name = "mobilenet_v1", .width = 0.25});
     const network::Network wide = network::make_network({.name = "mobilenet_v1", .width = 0.5});
     network::Genome genome = network::SearchSpace(narrow, {}).unpruned();
     const std::string name = candidate_name(narrow, genome, 1);
     CHECK(name.size() == 14);
-    CHECK(name == candidate_name(narrow, genome, 1));
+    CHECK(name == "c-92532134eb38"); // logs of earlier versions have it
+    CHECK(name == candidate_name(narrow, genome, 1, ""));
+    const std::string sustained = candidate_name(narrow, genome, 1, "sustained 60 s");
+    CHECK(sustained.size() == 14);
+    CHECK(sustained != name);
+    CHECK(sustained != candidate_name(narrow, genome, 1, "sustained 600 s"));
     CHECK(name != candidate_name(narrow, genome, 2));
     CHECK(name != candidate_name(narrow, genome, 1, "round 2"));
     CHECK(name != candidate_name(wide, genome, 1));

@@ -85,6 +85,38 @@ TEST_CASE("a profile survives its file", "[profile]") {
     CHECK(back.unpruned_latency_ms(1) == 20);
 }
 
+TEST_CASE("a profile has latencies under continuous load where they were asked for", "[profile]") {
+    CHECK_THAT(refusal([](Profile& p) {
+                   p.sustained_ms = {12, 9, 6, 25, 18};
+               }),
+               Contains("p.h5: sustained_latency_ms has 5 values, expected 2 x 3"));
+    CHECK_THAT(refusal([](Profile& p) { p.sustained_ms = {12, 9, 6, 25, 0, 11}; }),
+               Contains("sustained_latency_ms[1][1] is 0"));
+    CHECK_THROWS_AS(fleet::sustained_profile(small_profile()), core::InternalError);
+    Profile profile = small_profile();
+    storage::Hdf5Writer plain;
+    fleet::write_profile(plain, profile);
+    const auto reader = reread(plain);
+    CHECK(reader.list().size() == 3);
+    CHECK(fleet::read_profile(reader).sustained_ms.empty());
+
+    profile.sustained_ms = {12, 9, 6, 25, 18, 11};
+    storage::Hdf5Writer file;
+    fleet::write_profile(file, profile);
+    const Profile back = fleet::read_profile(reread(file));
+    CHECK(back.latency_ms == profile.latency_ms);
+    CHECK(back.sustained_ms == profile.sustained_ms);
+    const Profile alone = fleet::sustained_profile(back);
+    CHECK(alone.genomes == profile.genomes);
+    CHECK(alone.latency_ms == profile.sustained_ms);
+    CHECK(alone.sustained_ms.empty());
+
+    storage::Hdf5Writer misshapen;
+    fleet::write_profile(misshapen, small_profile());
+    misshapen.write<double>("/sustained_latency_ms", {1, 2, 3, 4, 5, 6}, {3, 2});
+    CHECK_THROWS_AS(fleet::read_profile(reread(misshapen)), core::DataError);
+}
+
 TEST_CASE("read_profile refuses files whose data sets do not fit together", "[profile]") {
     const auto read = [](const storage::Shape& genomes, const storage::Shape& latency) {
         storage::Hdf5Writer file;

@@ -89,3 +89,35 @@ TEST_CASE("candidates that a cluster lacks are left out and counted", "[profilin
     genomes.erase(genomes.begin() + 4);
     CHECK(profile.genomes == genomes);
 }
+
+TEST_CASE("a candidate counts when both its latencies are known on every cluster", "[profiling]") {
+    const auto space = small_space();
+    auto genomes = fleet::profile_genomes(space, 1, 12);
+    auto latency_ms = latencies(12);
+    auto sustained_ms = latencies(12);
+    for (double& latency : sustained_ms)
+        latency *= 3.0;
+    latency_ms[24 + 9] = missing;
+    sustained_ms[4] = sustained_ms[16] = missing; // both of the first cluster
+    sustained_ms[7] = missing;                    // one of them
+    auto both = latency_ms;
+    both.insert(both.end(), sustained_ms.begin(), sustained_ms.end());
+    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, both);
+    CHECK(left_out == 2);
+    CHECK(profile.latency_ms[6] == (latency_ms[7] + latency_ms[12 + 7]) / 2.0);
+    CHECK(profile.sustained_ms[6] == sustained_ms[12 + 7]);
+    CHECK(profile.sustained_ms[10 + 4] == sustained_ms[24 + 5]);
+    CHECK_NOTHROW(fleet::check_profile(profile, "profile"));
+    genomes.erase(genomes.begin() + 9);
+    genomes.erase(genomes.begin() + 4);
+    CHECK(profile.genomes == genomes);
+
+    both[36] = both[48] = missing;
+    CHECK_THROWS_WITH(
+        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both),
+        Contains("was not measured under continuous load on any of the 2"));
+    both.pop_back();
+    CHECK_THROWS_AS(
+        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both),
+        core::InternalError);
+}

@@ -31,6 +31,17 @@ TEST_CASE("a network holds when it keeps every bound, and not when it breaks one
     CHECK(holds(test::small_report(), test::small_report().networks[1]) == Holds::yes);
 }
 
+TEST_CASE("what is not known under continuous load is told with the error of what predicts that") {
+    StudyReport report = test::without_true_latencies(with_found(unknown, unknown));
+    report.sustained_error = 0.083;
+    CHECK_THAT(holds_text(report), Catch::Contains("a mean error of 2.1 %"));
+    report.bounds[0].metric = "latency.sustained";
+    report.bounds[0].text = "latency.sustained <= 0.6x";
+    CHECK(surrogate_error(report, report.bounds[0]) == 0.083);
+    CHECK_THAT(holds_text(report), Catch::Contains("latency.sustained <= 0.6x") &&
+                                       Catch::Contains("a mean error of 8.3 %"));
+}
+
 TEST_CASE("the front's networks are counted, marked and told of; others are not") {
     const StudyReport report = with_found(17, 16);
     CHECK(count_of(report, Holds::no) == 1);

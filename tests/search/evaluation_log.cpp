@@ -226,3 +226,49 @@ TEST_CASE("an empty log, one without clusters and one without accuracies are rea
     CHECK(read[0].values == std::vector<double>{1, 2});
     CHECK(std::isnan(read[0].accuracy));
 }
+
+TEST_CASE(
+    "a log has latencies under continuous load where a metric needs them, or all entries do") {
+    const auto written = [](const EvaluationLog& log) {
+        Hdf5Writer file;
+        log.write(file, "/log");
+        return reader_of(file);
+    };
+    Evaluation usual{.genome = {8}, .cluster_latency_ms = {1, 2}, .values = {3}};
+    Evaluation hot = usual;
+    hot.genome = {4};
+    hot.cluster_sustained_ms = {4, 5};
+    const std::vector<Metric> sustained{parse_metric("latency.sustained")};
+    EvaluationLog log(sustained);
+    CHECK_THROWS_WITH(log.append(usual),
+                      Contains("sustained latencies of 0 clusters instead of 2"));
+    Evaluation wrong = hot;
+    wrong.cluster_sustained_ms = {4};
+    CHECK_THROWS_AS(log.append(wrong), InternalError);
+    wrong.cluster_sustained_ms = {4, -1};
+    CHECK_THROWS_WITH(log.append(wrong), Contains("a cluster_sustained_ms is -1"));
+    log.append(hot);
+    const EvaluationLog back = EvaluationLog::read(written(log), "/log", sustained);
+    CHECK(back[0].cluster_latency_ms == hot.cluster_latency_ms);
+    CHECK(back[0].cluster_sustained_ms == hot.cluster_sustained_ms);
+
+    // Where no metric does, all have them or none has, and the file of those without has no column.
+    const std::vector<Metric> mean{parse_metric("latency.mean")};
+    EvaluationLog without(mean);
+    without.append(usual);
+    CHECK_THROWS_WITH(without.append(hot), Contains("2 sustained latencies instead of 0"));
+    CHECK_FALSE(written(without).contains("/log/cluster_sustained_ms"));
+    EvaluationLog with(mean);
+    with.append(hot);
+    CHECK_THROWS_AS(with.append(usual), InternalError);
+    CHECK(EvaluationLog::read(written(with), "/log", mean)[0].cluster_sustained_ms ==
+          hot.cluster_sustained_ms);
+
+    // A file that lacks what the metrics are made of.
+    Hdf5Writer file;
+    file.write<std::int32_t>("/log/genomes", {8}, {1, 1});
+    file.write("/log/generation", std::vector<std::int32_t>{0});
+    file.write<double>("/log/cluster_latency_ms", {1, 2}, {1, 2});
+    file.write("/log/latency_sustained_ms", std::vector<double>{3});
+    CHECK_THROWS_AS(EvaluationLog::read(reader_of(file), "/log", sustained), DataError);
+}

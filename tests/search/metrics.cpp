@@ -161,8 +161,8 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(std::ranges::none_of(metrics, [](const Metric& metric) {
         return metric.name().find('(') != std::string::npos;
     }));
-    for (const std::string text :
-         {"accuracy_drop.relative", "latency.sla(33ms)", "latency.sla(33.5ms)"})
+    for (const std::string text : {"accuracy_drop.relative", "latency.sustained",
+                                   "latency.sla(33ms)", "latency.sla(33.5ms)"})
         metrics.push_back(parse_metric(text));
     std::vector<std::string> names;
     std::vector<std::string> columns;
@@ -177,16 +177,17 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(names == std::vector<std::string>{"latency.mean", "latency.worst_cluster", "latency.p50",
                                             "latency.p95", "latency.p99", "accuracy_drop", "flops",
                                             "params", "memory.peak", "accuracy_drop.relative",
-                                            "latency.sla(33ms)", "latency.sla(33.5ms)"});
+                                            "latency.sustained", "latency.sla(33ms)",
+                                            "latency.sla(33.5ms)"});
     CHECK(columns == std::vector<std::string>{"latency_mean_ms", "latency_worst_cluster_ms",
                                               "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
                                               "accuracy_drop", "flops", "params", "memory_peak",
-                                              "accuracy_drop_relative", "latency_sla_33ms",
-                                              "latency_sla_33.5ms"});
+                                              "accuracy_drop_relative", "latency_sustained_ms",
+                                              "latency_sla_33ms", "latency_sla_33.5ms"});
     CHECK(units == std::vector<std::string>{"ms", "ms", "ms", "ms", "ms", "1", "MACs", "parameters",
-                                            "elements", "1", "1", "1"});
+                                            "elements", "1", "ms", "1", "1"});
     CHECK(parse_metric(" latency.sla ( 33.50 ms )") == metrics.back());
-    CHECK_FALSE(metrics[10] == metrics[11]);
+    CHECK_FALSE(metrics[11] == metrics[12]);
 }
 
 TEST_CASE("metrics tell what they need") {
@@ -296,6 +297,28 @@ TEST_CASE("the worst cluster is not known where a cluster has no device that was
     const DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {not_a_number, 1.5}};
     CHECK(std::isnan(parse_metric("latency.worst_cluster").value_on_devices(found)));
     CHECK(parse_metric("latency.mean").value_on_devices(found) == 1.5);
+}
+
+TEST_CASE("latency.sustained is the fleet's mean of what its clusters take under continuous load") {
+    CHECK(parse_metric("latency.sustained").quantity() == hdap::fleet::Quantity::sustained_latency);
+    for (const Metric& metric : plain_metrics())
+        CHECK(metric.quantity() == hdap::fleet::Quantity::latency);
+    CHECK_THROWS_AS(value_of("latency.sustained"), InternalError); // nothing predicts it
+
+    CandidateFacts facts = pruned;
+    facts.cluster_sustained_ms = {11, 17};
+    CandidateFacts as_usual = pruned;
+    as_usual.cluster_latency_ms = facts.cluster_sustained_ms;
+    CHECK(value_of("latency.sustained", facts) == value_of("latency.mean", as_usual));
+    CHECK(value_of("latency.mean", facts) == value_of("latency.mean"));
+
+    // What devices take for a moment does not tell what they take under continuous load.
+    DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {1.5}};
+    CHECK(std::isnan(parse_metric("latency.sustained").value_on_devices(found)));
+    found.sustained_mean_ms = 2.5;
+    CHECK(parse_metric("latency.sustained").value_on_devices(found) == 2.5);
+    CHECK(with_margin(parse_constraint("latency.sustained <= 0.7x"), 0.1).text ==
+          "latency.sustained <= 0.636x");
 }
 
 TEST_CASE("a constraint with a margin is met by predictions that are too low by as much") {

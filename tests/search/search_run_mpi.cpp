@@ -38,11 +38,18 @@ class FakeSurrogate final : public surrogate::Surrogate {
     using CrossValidation =
         std::remove_cvref_t<decltype(std::declval<surrogate::Surrogate>().cross_validation())>;
 
+    /// `hot`: of latencies under continuous load, which rank genomes in another way.
+    explicit FakeSurrogate(bool hot = false) : hot_(hot) {}
+
     static double latency_ms(const Genome& genome, std::size_t cluster) {
         double latency = 1.0 + static_cast<double>(cluster);
         for (std::size_t g = 0; g < genome.size(); ++g)
             latency += 0.01 * genome[g] * (cluster == g % 2 ? 1.7 : 0.3);
         return latency;
+    }
+
+    static double sustained_ms(const Genome& genome, std::size_t cluster) {
+        return 3.0 * latency_ms(genome, 1 - cluster);
     }
 
     [[nodiscard]] std::string_view kind() const override { return "fake"; }
@@ -51,11 +58,13 @@ class FakeSurrogate final : public surrogate::Surrogate {
                  int /*threads*/) const override {
         for (std::size_t i = 0; i < genomes.size(); ++i)
             for (std::size_t k = 0; k < clusters_.size(); ++k)
-                latency_ms_out[i * clusters_.size() + k] = latency_ms(genomes[i], k);
+                latency_ms_out[i * clusters_.size() + k] =
+                    hot_ ? sustained_ms(genomes[i], k) : latency_ms(genomes[i], k);
     }
-    void write(storage::Hdf5Writer& /*file*/) const override {}
+    void write(storage::Hdf5Writer& /*file*/, const std::string& /*prefix*/) const override {}
 
   private:
+    bool hot_;
     CrossValidation clusters_ = CrossValidation(2);
 };
 
@@ -723,4 +732,45 @@ TEST_CASE("a reference of an earlier round is what metrics and constraints are r
     CHECK(log.reference(parse_metric("flops")) == static_cast<double>(reference.costs.macs));
     // 0.8x of four times as much bounds nothing.
     CHECK(search.state.history.back().feasible == static_cast<std::int32_t>(log.size()));
+}
+
+TEST_CASE("latencies under continuous load are predicted by surrogates of their own, alike on any "
+          "number of ranks and threads and after a stop") {
+    const Goal goal = goal_of({"latency.mean", "accuracy_drop"}, {"latency.sustained <= 0.8x"});
+    const FakeEvaluator evaluator;
+    std::string first;
+    std::vector<std::byte> half;
+    for (const int threads : {1, 3}) {
+        Search search(&evaluator, goal);
+        search.problem.sustained = std::make_unique<FakeSurrogate>(true);
+        CHECK(search.run(2, threads) == SearchOutcome::complete);
+        half = search.checkpoint;
+        CHECK(search.run(4, threads) == SearchOutcome::complete);
+        if (first.empty()) first = search.hash();
+        CHECK(search.hash() == first);
+        if (!search.ranks.is_root()) continue;
+        const EvaluationLog& log = search.state.log;
+        const fleet::FleetDistribution fleet = small_fleet();
+        for (std::size_t i = 0; i < log.size(); ++i) {
+            double mean = 0;
+            for (std::size_t k = 0; k < 2; ++k) {
+                const Genome& genome = log[i].genome;
+                CHECK(log[i].cluster_latency_ms[k] == FakeSurrogate::latency_ms(genome, k));
+                CHECK(log[i].cluster_sustained_ms[k] == FakeSurrogate::sustained_ms(genome, k));
+                mean += fleet.cluster_weight[k] *
+                        (FakeSurrogate::sustained_ms(genome, k) * fleet.cluster_mean_ratio[k]);
+            }
+            CHECK(log.value(i, parse_metric("latency.sustained")) == mean);
+        }
+        const auto front = current_front(search.problem, search.state);
+        CHECK_FALSE(front.empty());
+        for (const std::size_t i : front)
+            CHECK(log.value(i, parse_metric("latency.sustained")) <=
+                  0.8 * log.reference(parse_metric("latency.sustained")));
+    }
+    Search resumed(&evaluator, goal);
+    resumed.problem.sustained = std::make_unique<FakeSurrogate>(true);
+    resumed.go_on_from(half);
+    CHECK(resumed.run(4) == SearchOutcome::complete);
+    CHECK(resumed.hash() == first);
 }

@@ -82,6 +82,10 @@ TEST_CASE("a state whose parts do not fit together is refused") {
     CHECK_THROWS_AS(read_changed([](S& s) { s.history.clear(); }), DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference.reset(); }), DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference->cluster_latency_ms = {1}; }), DataError);
+    CHECK_THROWS_AS(read_changed([](S& s) {
+                        s.reference->cluster_sustained_ms = {1, 2};
+                    }),
+                    DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference->accuracy = CandidateFacts{}.accuracy; }),
                     DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.log = EvaluationLog(metrics); }), DataError);

@@ -271,6 +271,9 @@ TEST_CASE("what shapes no output: how the job runs, its name, and where input fi
     for (const std::string& name :
          names_in(study::settings_lines(settings, core::Outputs::everything)))
         nothing.erase(name);
+    // They shape the profiles that have what they are about, by input_sha256, and no others.
+    CHECK(nothing.erase("latency.sustained_seconds") == 1);
+    CHECK(nothing.erase("latency.sustained_command") == 1);
     CHECK(nothing == std::set<std::string>{
                          "preset", "study.name", "network.weights", "data.file", "fleet.file",
                          "accuracy.timeout_seconds", "accuracy.retries", "latency.timeout_seconds",

@@ -48,3 +48,30 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
         CHECK(again == predicted);
     }
 }
+
+TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[surrogate]") {
+    const auto usual = test::synthetic_profile(40, 3, 2);
+    auto hot = usual;
+    for (std::size_t i = 0; i < hot.latency_ms.size(); ++i)
+        hot.latency_ms[i] *= 2.0 + 0.1 * static_cast<double>(i % 7);
+    for (const std::string& kind : surrogate::surrogate_kinds()) {
+        CAPTURE(kind);
+        const auto first = surrogate::fit_surrogate(usual, {.kind = kind, .gbrt = {}}, 1);
+        const auto second = surrogate::fit_surrogate(hot, {.kind = kind, .gbrt = {}}, 1);
+        storage::Hdf5Writer file;
+        surrogate::write_surrogate(file, *first);
+        surrogate::write_surrogate(file, *second, surrogate::sustained_surrogates);
+        const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
+        const auto predicted = [&](const surrogate::Surrogate& one) {
+            std::vector<double> latency_ms(40 * 2);
+            one.predict(usual.genomes, latency_ms, 1);
+            return latency_ms;
+        };
+        CHECK(predicted(*surrogate::read_surrogate(reader)) == predicted(*first));
+        const auto back = surrogate::read_surrogate(reader, surrogate::sustained_surrogates);
+        CHECK(predicted(*back) == predicted(*second));
+        CHECK(predicted(*second) != predicted(*first));
+        CHECK(back->cross_validation()[1].mape == second->cross_validation()[1].mape);
+        CHECK_THROWS_AS(surrogate::read_surrogate(reader, "/other"), core::DataError);
+    }
+}

@@ -2,6 +2,7 @@
 
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/fleet/synthesis.hpp"
 #include "hdap/network/prunable.hpp"
 #include "hdap/parallel/communicator.hpp"
@@ -22,7 +23,9 @@ namespace hdap::fleet {
 struct MeasuringAnew {
     /// Names the occasion: a request that names the same one goes on with what it brought.
     std::string occasion;
-    std::int64_t rounds = 1; ///< through all networks on a device, whose median counts; at least 1
+    /// Through all networks on a device, whose median counts; at least 1. Under continuous load
+    /// there is one.
+    std::int64_t rounds = 1;
 };
 
 /// Networks to be measured on devices.
@@ -34,6 +37,8 @@ struct MeasurementRequest {
     bool partial = false;
     /// Otherwise what was measured before counts. A table of measurements has no others.
     std::optional<MeasuringAnew> anew = std::nullopt;
+    /// What is measured of each genome: at least one, and nothing that it lacks something for.
+    std::vector<Quantity> quantities{Quantity::latency};
 };
 
 /// Where a fleet's latencies come from: the door between hdap and devices, simulated or real.
@@ -55,8 +60,12 @@ class LatencySource {
     [[nodiscard]] virtual std::vector<network::Genome>
     candidates(std::vector<network::Genome> wanted) const = 0;
 
-    /// [device][genome] latencies in ms, on every rank; not a number where a genome was not
-    /// measured on a device. The source decides which rank measures what. Nothing when asked to
+    /// What it lacks to measure a quantity, and what to do about that, as a sentence; empty where
+    /// it measures it. The same on every rank.
+    [[nodiscard]] virtual std::string lacks_for(Quantity quantity) const = 0;
+
+    /// [quantity][device][genome] latencies in ms, on every rank; not a number where a genome was
+    /// not measured on a device. The source decides which rank measures what. Nothing when asked to
     /// stop. Collective.
     [[nodiscard]] virtual std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) = 0;
@@ -82,7 +91,14 @@ struct LatencyCommand {
     double timeout_seconds = 600;      ///< a run that takes longer is killed; (0, 10^7]
     std::int64_t retries = 1;          ///< runs more after one that failed; [0, 100]
     std::int64_t devices_at_once = 32; ///< devices that measure side by side; [1, 1024]
-    std::int64_t networks_at_once = 16; ///< candidates for {networks}; [1, 1024]
+    std::int64_t networks_at_once = 16;      ///< candidates for {networks}; [1, 1024]
+    std::string setting = "latency.command"; ///< that `command` is the value of, for messages
+};
+
+/// How latencies under continuous load are measured.
+struct SustainedLoad {
+    double seconds = 0;  ///< how long; the last quarter counts; [0, 10^6], 0: not at all
+    std::string command; ///< source command: as LatencyCommand::command, with {seconds}
 };
 
 /// Prepares a network for batches of so many images on so many threads of this machine; what it
@@ -95,6 +111,7 @@ struct LatencySourceParameters {
     std::string source = "simulated"; ///< one of latency_source_names()
     std::string fleet_file;           ///< the devices and their benchmarks, where these are real
     LatencyCommand command;           ///< command: what measures
+    SustainedLoad sustained;          ///< command, recorded, live: what else they measure
     NetworkRunner runner;             ///< live: runs networks
     std::string measurements;         ///< command, recorded, live: folder of what was measured
     /// command, recorded, live: unless empty, `measurements` holds folders that studies share, as

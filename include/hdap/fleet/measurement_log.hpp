@@ -17,8 +17,8 @@
 namespace hdap::fleet {
 
 /// The name of a candidate wherever it is measured: "c-3f2a9b1c04de", of the graph of the network
-/// that it is pruned from, its genome, the images per inference and what is unusual about `how` it
-/// is measured. Candidates of other studies have other names.
+/// that it is pruned from, its genome, the images per inference and `how` it is measured, where
+/// that is not as usual. Candidates of other studies have other names.
 std::string candidate_name(const network::Network& network, const network::Genome& genome,
                            std::int64_t batch, std::string_view how = "");
 

@@ -18,6 +18,8 @@ struct Profile {
     std::size_t clusters = 0;
     /// [cluster][candidate] mean over the cluster's representatives.
     std::vector<double> latency_ms;
+    /// The same under continuous load; empty where it was not asked for.
+    std::vector<double> sustained_ms = {};
 
     [[nodiscard]] std::size_t candidates() const noexcept { return genomes.size(); }
     [[nodiscard]] std::size_t genes() const noexcept { return group_names.size(); }
@@ -27,13 +29,17 @@ struct Profile {
     }
 };
 
+/// As a profile of the latencies under continuous load alone: what surrogates of them learn from.
+/// Throws InternalError where there are none.
+Profile sustained_profile(const Profile& profile);
+
 /// Throws DataError that starts with `where` and names the array, the place and the value when
 /// there are no candidates, genes or clusters, when sizes do not fit, a value is out of range, or
 /// a candidate keeps more channels than the first.
 void check_profile(const Profile& profile, const std::string& where);
 
-/// Writes /group_names, /genomes and /latency_ms (shapes as in Profile). Throws DataError for a
-/// profile that check_profile refuses.
+/// Writes /group_names, /genomes, /latency_ms and, where there are some, /sustained_latency_ms
+/// (shapes as in Profile). Throws DataError for a profile that check_profile refuses.
 void write_profile(storage::Hdf5Writer& file, const Profile& profile);
 
 /// Reads what write_profile wrote; the schema is for storage::read_identity to check.

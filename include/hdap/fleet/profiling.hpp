@@ -24,21 +24,22 @@ struct MeasuredProfile {
     std::size_t left_out = 0; ///< candidates that were not measured on every cluster
 };
 
-/// Measures `wanted`, or what the source has instead, on the representatives of every cluster; a
-/// cluster's latency is the mean over those with a measurement, in their order. Candidates without
-/// any measurement on some cluster are left out.
+/// Measures `quantities` (the usual latency first, then perhaps the sustained one) of `wanted`, or
+/// of what the source has instead, on the representatives of every cluster; a cluster's latency is
+/// the mean over those with a measurement, in their order. Candidates that lack any of these
+/// quantities on some cluster are left out.
 ///
 /// Every rank gives the same arguments and gets the same profile; nothing when asked to stop.
 /// Collective. Throws as the source does, and an AgreedError of DataError's kind when the unpruned
 /// network was not measured on every cluster, or fewer than fewest_profiled candidates remain.
-std::optional<MeasuredProfile> measure_profile(LatencySource& source,
-                                               const Representatives& representatives,
-                                               const network::SearchSpace& space,
-                                               std::vector<network::Genome> wanted,
-                                               std::int64_t runs, const parallel::Job& job);
+std::optional<MeasuredProfile>
+measure_profile(LatencySource& source, const Representatives& representatives,
+                const network::SearchSpace& space, std::vector<network::Genome> wanted,
+                std::int64_t runs, const parallel::Job& job,
+                std::vector<Quantity> quantities = {Quantity::latency});
 
-/// What measure_profile makes of the latencies, [device][genome], of the representatives of all
-/// clusters one after the other; not a number where something was not measured.
+/// What measure_profile makes of the latencies, [quantity][device][genome], of the representatives
+/// of all clusters one after the other; not a number where something was not measured.
 /// Throws DataError as measure_profile, InternalError when sizes do not fit.
 MeasuredProfile profile_of(const Representatives& representatives,
                            const network::SearchSpace& space, std::vector<network::Genome> genomes,

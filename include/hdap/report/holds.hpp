@@ -17,6 +17,9 @@ enum class Holds {
     yes,
 };
 
+/// The cross-validated error of what predicts the latencies that are bounded, as a fraction.
+double surrogate_error(const StudyReport& report, const Bound& bound);
+
 /// "no", "unknown", "yes"
 std::string_view name_of(Holds holds);
 

@@ -123,6 +123,7 @@ struct StudyReport {
     std::vector<Bound> bounds;            ///< the constraints, or none when nothing was found
     DeviceLatencySource found_latencies = DeviceLatencySource::simulated;
     double surrogate_error = 0.0;     ///< cross-validated, mean over the fleet, a fraction
+    double sustained_error = 0.0;     ///< the same of latencies under continuous load
     std::vector<NetworkRow> networks; ///< the unpruned one first
     std::vector<ClusterRow> clusters;
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/fleet/distribution.hpp"
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/network/costs.hpp"
 
 #include <cmath>
@@ -17,6 +18,8 @@ namespace hdap::search {
 struct CandidateFacts {
     network::NetworkCosts costs;
     std::vector<double> cluster_latency_ms; ///< [cluster] predicted, on its representatives
+    /// [cluster] the same under continuous load; empty where nothing predicts it.
+    std::vector<double> cluster_sustained_ms = {};
     /// [0, 1]; not a number where nothing measures accuracies.
     double accuracy = std::numeric_limits<double>::quiet_NaN();
     bool operator==(const CandidateFacts&) const = default;
@@ -28,6 +31,8 @@ struct DeviceLatencies {
     std::vector<double> device_ms; ///< [device] of all devices, or a sample; at least one
     /// [cluster] mean over its devices; not a number where none is among those of `device_ms`
     std::vector<double> cluster_mean_ms;
+    /// Mean over the devices under continuous load; not a number where nobody measured that.
+    double sustained_mean_ms = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct MetricRow; ///< of the table in metrics.cpp
@@ -44,6 +49,8 @@ class Metric {
     [[nodiscard]] std::string column() const;
     [[nodiscard]] std::string_view unit() const; ///< "ms"; "1" for a share
     [[nodiscard]] bool needs_accuracy() const;
+    /// What devices must be measured for; every study measures the usual latency.
+    [[nodiscard]] fleet::Quantity quantity() const;
     /// Whether the costs alone determine it: known without a prediction or an evaluation, and
     /// smallest for the smallest genome.
     [[nodiscard]] bool follows_from_costs() const;
@@ -59,9 +66,9 @@ class Metric {
     [[nodiscard]] double value(const CandidateFacts& facts, const CandidateFacts& reference,
                                const fleet::FleetDistribution& fleet) const;
 
-    /// Of a candidate by its latencies on the devices; not a number where it takes a cluster that
-    /// none of them is of. Throws InternalError for a metric that does
-    /// not follow from latencies, and without devices. Complexity: O(devices).
+    /// Of a candidate by its latencies on the devices; not a number where those that it takes were
+    /// not measured, or it takes a cluster that none of the devices is of. Throws InternalError for
+    /// a metric that does not follow from latencies, and without devices. Complexity: O(devices).
     [[nodiscard]] double value_on_devices(const DeviceLatencies& latencies) const;
 
     /// What is the same of predictions that are too low by `margin`: "latency.sla(30ms)" of

@@ -22,23 +22,31 @@ struct SearchProblem {
     std::unique_ptr<const surrogate::Surrogate> surrogate;
     /// Null: nothing measures accuracies, and no metric of the goal needs them.
     const accuracy::CandidateEvaluator* evaluator = nullptr;
-    fleet::FleetDistribution fleet; ///< of as many clusters as the surrogate's
+    fleet::FleetDistribution fleet; ///< of as many clusters as the surrogates'
     Goal goal;
     /// What metrics are relative to, where that is not the largest genome of the space: the study's
     /// own network, where an earlier round pruned it already.
     std::optional<CandidateFacts> reference = {};
+    /// Predicts latencies under continuous load. Null: no metric of the study needs them.
+    std::unique_ptr<const surrogate::Surrogate> sustained = nullptr;
+
+    /// Predictions of a candidate: of each quantity one per cluster.
+    [[nodiscard]] std::size_t predictions() const { return fleet.clusters() * (sustained ? 2 : 1); }
 };
 
 /// The accuracy of guessing; 0 without an evaluator.
 double chance_accuracy(const SearchProblem& problem);
 
-/// The latency of each genome on each cluster's representatives, [genome][cluster], in ms.
+/// What each genome takes on each cluster's representatives, in ms: [genome][prediction], where a
+/// genome's predictions are the latency on each cluster and then, where that is predicted, the
+/// sustained one.
 std::vector<double> predicted_latencies(const SearchProblem& problem,
                                         std::span<const network::Genome> genomes, int threads);
 
-/// What is known of a candidate with these latencies, [cluster], and this accuracy.
+/// What is known of a candidate with these predictions, those of predicted_latencies or none, and
+/// this accuracy.
 CandidateFacts facts_of(const SearchProblem& problem, const network::Genome& genome,
-                        std::span<const double> cluster_latency_ms, double accuracy);
+                        std::span<const double> predictions, double accuracy);
 
 /// The same of an entry of the evaluation log.
 CandidateFacts facts_of(const SearchProblem& problem, const Evaluation& evaluation);

@@ -111,6 +111,10 @@ std::optional<search::Constraint> target_of(const Settings& settings);
 /// Whether an objective or a constraint needs accuracies. Throws as goal_of.
 bool needs_accuracy(const Settings& settings);
 
+/// What is measured of candidates on devices: the latency, and what else objectives, constraints or
+/// the target need. Throws as goal_of and target_of.
+std::vector<fleet::Quantity> quantities_of(const Settings& settings);
+
 /// Whether the setting is the path of a file: relative ones are relative to where they are written.
 bool is_path_setting(const std::string& name);
 

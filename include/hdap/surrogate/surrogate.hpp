@@ -22,7 +22,7 @@ class Surrogate {
   public:
     virtual ~Surrogate() = default;
 
-    /// Its name in the table of kinds, and the root attribute `kind` of its file.
+    /// Its name in the table of kinds, and the attribute `kind` in its file.
     [[nodiscard]] virtual std::string_view kind() const = 0;
 
     /// [cluster] error metrics of predictions (ms) for candidates that the predicting model had not
@@ -35,9 +35,9 @@ class Surrogate {
     virtual void predict(std::span<const network::Genome> genomes, std::span<double> latency_ms,
                          int threads) const = 0;
 
-    /// Writes all that reading it again needs, but the file's identity and its kind: see
-    /// write_surrogate.
-    virtual void write(storage::Hdf5Writer& file) const = 0;
+    /// Writes all that reading it again needs, but the file's identity and its kind, below
+    /// `prefix`: see write_surrogate.
+    virtual void write(storage::Hdf5Writer& file, const std::string& prefix) const = 0;
 
     [[nodiscard]] std::size_t clusters() const { return cross_validation().size(); }
 };
@@ -61,13 +61,18 @@ std::vector<core::Setting> settings_of(SurrogateParameters& parameters);
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
                                          const SurrogateParameters& parameters, int threads);
 
-/// Writes the root attribute `kind` and what the surrogate writes. The caller adds the file's
-/// identity.
-void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate);
+/// Where a file of surrogates has those of latencies under continuous load, if it has them.
+inline constexpr const char* sustained_surrogates = "/sustained";
 
-/// Reads what write_surrogate wrote; the schema is for storage::read_identity to check.
+/// Writes what the surrogate writes below `prefix`, a group or empty for the root, and its
+/// attribute `kind`. The caller adds the file's identity.
+void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
+                     const std::string& prefix = "");
+
+/// Reads what write_surrogate wrote there; the schema is for storage::read_identity to check.
 /// Throws DataError for an unknown kind (lists the known ones), and when something is missing,
 /// misshapen or out of its range.
-std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file);
+std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
+                                          const std::string& prefix = "");
 
 } // namespace hdap::surrogate

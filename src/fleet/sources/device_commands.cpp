@@ -291,7 +291,7 @@ Measuring::read_outcome(Candidates candidates, const std::string& device,
         CandidateMeasurement& one = measured.emplace_back();
         one.candidate = candidate.name;
         one.device = device;
-        one.origin = "latency.command";
+        one.origin = command_.setting;
         one.failure = problem_of(outcome, command_);
     }
     if (!measured.front().failure.empty()) return measured;
@@ -317,6 +317,19 @@ void Measuring::keep_printed(Candidates candidates, const std::string& device,
 }
 
 } // namespace
+
+LatencyCommand sustained_command(const LatencyCommand& usual, const SustainedLoad& load) {
+    LatencyCommand command = usual;
+    command.setting = "latency.sustained_command";
+    if (load.command.find("{network}") == std::string::npos ||
+        load.command.find("{networks}") != std::string::npos)
+        throw core::ConfigError(
+            fmt::format("{} is '{}'; it measures one candidate, whose file {{network}} stands for",
+                        command.setting, load.command));
+    command.command = core::with_word(load.command, "{seconds}", core::shortest(load.seconds));
+    command.timeout_seconds += load.seconds;
+    return command;
+}
 
 void check_latency_command(const LatencyCommand& command) {
     if (command.command.find("{network}") == std::string::npos && !takes_several(command))

@@ -22,6 +22,7 @@ struct DeviceQueue {
     std::string device;
     std::vector<CandidateToMeasure> candidates;
     CandidateToMeasure probe; ///< the unpruned network, which a device that works can measure
+    Quantity quantity = Quantity::latency; ///< that is measured of each
 };
 
 /// How commands on devices ended.
@@ -32,8 +33,12 @@ struct CommandsOutcome {
     std::vector<std::string> unreachable{}; ///< devices that were given up, with their last words
 };
 
-/// Throws ConfigError when the command lacks {network}, or a value is out of its range.
+/// Throws ConfigError when the command has neither {network} nor {networks}.
 void check_latency_command(const LatencyCommand& command);
+
+/// `load.command` as one that runs so long: a call may take that time longer.
+/// Throws ConfigError when it is empty or has no {network}: it measures one at a time.
+LatencyCommand sustained_command(const LatencyCommand& usual, const SustainedLoad& load);
 
 /// Takes the latency from what a command printed: its last line ends in a number with its unit
 /// ("12.3 ms"), or the whole text is in a format that hdap fleet import reads. Throws DataError

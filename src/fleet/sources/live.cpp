@@ -49,9 +49,9 @@ std::vector<network::Genome> genomes_of(const Share& share, int rank, std::size_
 }
 
 /// The latencies of some candidates on this machine, in ms; NaN where it was asked to stop.
-std::vector<double> measure_here(std::span<const network::Genome> genomes,
-                                 const LatencySourceParameters& parameters, std::int64_t runs,
-                                 const network::Prunable& network, const parallel::Job& job) {
+std::vector<double> measure_in_rounds(std::span<const network::Genome> genomes,
+                                      const LatencySourceParameters& parameters, std::int64_t runs,
+                                      const network::Prunable& network, const parallel::Job& job) {
     if (genomes.empty()) return {};
     std::vector<std::function<void()>> inferences;
     for (const network::Genome& genome : genomes)
@@ -67,9 +67,33 @@ std::vector<double> measure_here(std::span<const network::Genome> genomes,
     return latency_estimates(*rounds, genomes.size(), protocol.quantile);
 }
 
+/// The same under continuous load.
+std::vector<double> measure_under_load(std::span<const network::Genome> genomes,
+                                       const LatencySourceParameters& parameters,
+                                       const network::Prunable& network, const parallel::Job& job) {
+    constexpr std::int64_t parts = 60;
+    std::vector<double> latencies;
+    for (const network::Genome& genome : genomes) {
+        const auto inference =
+            parameters.runner(network.prune(genome), parameters.batch, job.threads);
+        const auto curve = measure_sustained(
+            {.networks = 1, .run = [&](std::size_t) { inference(); }}, parameters.sustained.seconds,
+            parts, [&](const MeasurementProgress&) { return !job.control.stop_requested(); });
+        latencies.push_back(curve ? sustained_latency_ms(*curve)
+                                  : std::numeric_limits<double>::quiet_NaN());
+    }
+    return latencies;
+}
+
+/// What is told of measurements in the log.
+struct Told {
+    std::string origin;
+    std::int64_t runs;
+};
+
 /// Logs what all ranks measured of one lot, `latencies` in the order of the ranks. On the root.
 void log_lot(std::span<const DeviceQueue* const> queue_of_rank, std::size_t first, std::size_t most,
-             std::span<const double> latencies, std::int64_t runs, MeasurementLog& log) {
+             std::span<const double> latencies, const Told& told, MeasurementLog& log) {
     std::size_t at = 0;
     for (const DeviceQueue* const queue : queue_of_rank) {
         if (queue == nullptr) continue;
@@ -80,8 +104,8 @@ void log_lot(std::span<const DeviceQueue* const> queue_of_rank, std::size_t firs
             measurement.candidate = queue->candidates[i].name;
             measurement.device = queue->device;
             measurement.latency_ms = latencies[at];
-            measurement.runs = runs;
-            measurement.origin = "live";
+            measurement.runs = told.runs;
+            measurement.origin = told.origin;
             log.append(measurement);
         }
     }
@@ -89,9 +113,10 @@ void log_lot(std::span<const DeviceQueue* const> queue_of_rank, std::size_t firs
 
 } // namespace
 
-bool measure_live(const std::vector<DeviceQueue>& queues, const LatencySourceParameters& parameters,
-                  std::int64_t runs, const network::Prunable& network, MeasurementLog* log,
-                  const parallel::Job& job) {
+bool measure_live(const std::vector<DeviceQueue>& queues, Quantity quantity,
+                  const LatencySourceParameters& parameters, std::int64_t runs,
+                  const network::Prunable& network, MeasurementLog* log, const parallel::Job& job) {
+    const bool under_load = quantity == Quantity::sustained_latency;
     const parallel::Communicator& communicator = job.communicator;
     const std::vector<std::string> devices =
         device_of_each_rank(communicator, ConditionWatch().conditions());
@@ -113,7 +138,10 @@ bool measure_live(const std::vector<DeviceQueue>& queues, const LatencySourcePar
     std::size_t longest = 0;
     for (std::size_t r = 0; r + 1 < share.first.size(); ++r)
         longest = std::max(longest, (share.first[r + 1] - share.first[r]) / genes);
-    const auto most = static_cast<std::size_t>(parameters.command.networks_at_once);
+    // Each is logged before the next one takes its minutes.
+    const std::size_t most =
+        under_load ? 1 : static_cast<std::size_t>(parameters.command.networks_at_once);
+    const Told told = under_load ? Told{"live, continuous load", 1} : Told{"live", runs};
     core::Progress progress(job.log);
     for (std::size_t first = 0; first < longest; first += most) {
         if (communicator.any(job.control.stop_requested())) return false;
@@ -126,12 +154,12 @@ bool measure_live(const std::vector<DeviceQueue>& queues, const LatencySourcePar
         std::vector<double> latencies;
         communicator.on_every_rank([&] {
             const auto begin = std::min(first, mine.size());
-            latencies =
-                measure_here(std::span(mine).subspan(begin, std::min(most, mine.size() - begin)),
-                             parameters, runs, network, job);
+            const auto lot = std::span(mine).subspan(begin, std::min(most, mine.size() - begin));
+            latencies = under_load ? measure_under_load(lot, parameters, network, job)
+                                   : measure_in_rounds(lot, parameters, runs, network, job);
         });
         const std::vector<double> all = communicator.all_gather(latencies);
-        communicator.on_root([&] { log_lot(queue_of_rank, first, most, all, runs, *log); });
+        communicator.on_root([&] { log_lot(queue_of_rank, first, most, all, told, *log); });
     }
     return !communicator.any(job.control.stop_requested());
 }

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
@@ -52,12 +53,21 @@ enum class MeasuredBy { user, command, ranks };
 std::string devices_of(const std::vector<DeviceQueue>& queues) {
     constexpr std::size_t most = 3;
     std::vector<std::string> names;
+    std::set<std::string> devices;
     for (const DeviceQueue& queue : queues)
-        if (names.size() < most)
+        if (devices.insert(queue.device).second && names.size() < most)
             names.push_back(fmt::format("'{}'", core::printable(queue.device)));
-    const std::size_t more = queues.size() - names.size();
+    const std::size_t more = devices.size() - names.size();
     return core::join(names) +
            (more == 0 ? "" : fmt::format(" and {}", core::counted(more, "more device")));
+}
+
+/// The queues of what is measured of this quantity.
+std::vector<DeviceQueue> queues_of(const std::vector<DeviceQueue>& queues, Quantity quantity) {
+    std::vector<DeviceQueue> chosen;
+    std::ranges::copy_if(queues, std::back_inserter(chosen),
+                         [&](const DeviceQueue& queue) { return queue.quantity == quantity; });
+    return chosen;
 }
 
 PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
@@ -66,13 +76,9 @@ PlannedMeasurement::State state_of(const std::optional<double>& known_ms) {
     return std::isnan(*known_ms) ? State::failed : State::measured;
 }
 
-std::int64_t rounds_of(const MeasurementRequest& request) {
-    return request.anew ? request.anew->rounds : 1;
-}
-
-/// What is unusual about how networks are measured; empty: nothing.
-std::string how_of(const MeasurementRequest& request, std::int64_t round) {
-    return request.anew ? fmt::format("{}, round {}", request.anew->occasion, round) : "";
+/// One under continuous load, which evens out what differs from minute to minute.
+std::int64_t rounds_of(const MeasurementRequest& request, Quantity quantity) {
+    return request.anew && quantity == Quantity::latency ? request.anew->rounds : 1;
 }
 
 /// Where measurements lie. `measured` stands for the fleet, the network and the batch.
@@ -108,6 +114,8 @@ class MeasuredSource final : public LatencySource {
         return wanted;
     }
 
+    [[nodiscard]] std::string lacks_for(Quantity quantity) const override;
+
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
 
@@ -131,15 +139,24 @@ class MeasuredSource final : public LatencySource {
                                       const std::string& how = "") const {
         return candidate_name(network_.network, genome, parameters_.batch, how);
     }
-    [[nodiscard]] std::vector<CandidateToMeasure>
-    candidates_of(const MeasurementRequest& request) const;
+    [[nodiscard]] std::string how_measured(const MeasurementRequest& request, Quantity quantity,
+                                           std::int64_t round) const;
+    [[nodiscard]] std::vector<CandidateToMeasure> candidates_of(const MeasurementRequest& request,
+                                                                Quantity quantity) const;
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
+    void add_to_plan(const MeasurementRequest& request, Quantity quantity,
+                     MeasurementPlan& plan) const;
     [[nodiscard]] std::optional<storage::FileLock> take_turn(const parallel::Job& job) const;
     bool measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                  const parallel::Job& job) const;
+    bool measure(const std::vector<DeviceQueue>& queues, const LatencyCommand& command,
+                 const MeasurementRequest& request, const parallel::Job& job) const;
     void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
     void ask_for(MeasurementPlan plan, const MeasurementRequest& request) const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
+    [[nodiscard]] double median_ms(const std::vector<CandidateToMeasure>& candidates,
+                                   std::size_t first, std::size_t step,
+                                   const std::string& device) const;
 
     LatencySourceParameters parameters_;
     network::Prunable network_; ///< with weights, so that it can be written
@@ -168,33 +185,65 @@ const std::string& MeasuredSource::device(std::int32_t index) const {
     return fleet_.device_ids[static_cast<std::size_t>(index)];
 }
 
+std::string MeasuredSource::lacks_for(Quantity quantity) const {
+    if (quantity == Quantity::latency) return "";
+    const SustainedLoad& load = parameters_.sustained;
+    const bool is_command_missing = by_ == MeasuredBy::command && load.command.empty();
+    if (load.seconds > 0.0 && !is_command_missing) return "";
+    return fmt::format(
+        "set latency.sustained_seconds, how long each candidate runs without a pause{}",
+        by_ == MeasuredBy::command
+            ? ", and latency.sustained_command, e.g. \"ssh {device} hdap network time {network} "
+              "--sustained {seconds}s --quiet\""
+            : "");
+}
+
+/// What tells these measurements from others of the same candidates; nothing for the usual ones.
+std::string MeasuredSource::how_measured(const MeasurementRequest& request, Quantity quantity,
+                                         std::int64_t round) const {
+    std::string how;
+    if (request.anew) how = fmt::format("{}, round {}", request.anew->occasion, round);
+    if (quantity == Quantity::latency) return how;
+    const SustainedLoad& load = parameters_.sustained;
+    return how + fmt::format("sustained {} s{}", core::shortest(load.seconds),
+                             by_ == MeasuredBy::command ? " by " + load.command : "");
+}
+
 /// The networks of the request, round after round.
-std::vector<CandidateToMeasure>
-MeasuredSource::candidates_of(const MeasurementRequest& request) const {
+std::vector<CandidateToMeasure> MeasuredSource::candidates_of(const MeasurementRequest& request,
+                                                              Quantity quantity) const {
     std::vector<CandidateToMeasure> candidates;
-    for (std::int64_t round = 1; round <= rounds_of(request); ++round)
+    for (std::int64_t round = 1; round <= rounds_of(request, quantity); ++round)
         for (const network::Genome& genome : request.genomes)
-            candidates.push_back({name_of(genome, how_of(request, round)), genome});
+            candidates.push_back({name_of(genome, how_measured(request, quantity, round)), genome});
     return candidates;
 }
 
 MeasurementPlan MeasuredSource::plan_for(const MeasurementRequest& request) const {
-    const std::vector<CandidateToMeasure> candidates = candidates_of(request);
     MeasurementPlan plan;
+    for (const Quantity quantity : request.quantities)
+        add_to_plan(request, quantity, plan);
+    return plan;
+}
+
+void MeasuredSource::add_to_plan(const MeasurementRequest& request, Quantity quantity,
+                                 MeasurementPlan& plan) const {
+    const std::vector<CandidateToMeasure> candidates = candidates_of(request, quantity);
+    const double seconds =
+        quantity == Quantity::sustained_latency ? parameters_.sustained.seconds : 0.0;
     std::set<std::int32_t> seen;
     for (const std::int32_t index : request.devices) {
         if (!seen.insert(index).second) continue;
-        DeviceQueue queue{device(index), {}, candidates.front()};
+        DeviceQueue queue{device(index), {}, candidates.front(), quantity};
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
             const auto known = log().latency_ms(candidate.name, queue.device);
             if (!known) queue.candidates.push_back(candidate);
-            plan.all.push_back({queue.device, candidate.name, state_of(known)});
+            plan.all.push_back({queue.device, candidate.name, state_of(known), seconds});
         }
         if (!queue.candidates.empty()) plan.outstanding.push_back(std::move(queue));
     }
-    return plan;
 }
 
 std::optional<std::vector<double>> MeasuredSource::latencies_ms(const MeasurementRequest& request,
@@ -213,9 +262,11 @@ std::optional<std::vector<double>> MeasuredSource::latencies_ms(const Measuremen
             goes_on = measure(plan, request, job);
     });
     goes_on = !job.communicator.any(!goes_on);
-    if (goes_on && by_ == MeasuredBy::ranks)
-        goes_on = measure_live(plan.outstanding, parameters_, request.runs, network_,
-                               job.communicator.is_root() ? &log() : nullptr, job);
+    if (by_ == MeasuredBy::ranks)
+        for (const Quantity quantity : request.quantities)
+            goes_on = goes_on && measure_live(queues_of(plan.outstanding, quantity), quantity,
+                                              parameters_, request.runs, network_,
+                                              job.communicator.is_root() ? &log() : nullptr, job);
     job.communicator.on_root([&] {
         if (!goes_on) return;
         require_enough(request, job);
@@ -237,12 +288,24 @@ std::optional<storage::FileLock> MeasuredSource::take_turn(const parallel::Job& 
     return turn;
 }
 
-/// Runs the command for what is outstanding; false when it was asked to stop.
+/// Runs the commands for what is outstanding, one quantity after the other; false when it was asked
+/// to stop.
 bool MeasuredSource::measure(const MeasurementPlan& plan, const MeasurementRequest& request,
                              const parallel::Job& job) const {
-    const CommandsOutcome outcome =
-        measure_by_command(plan.outstanding, parameters_.command, parameters_.batch, request.runs,
-                           network_, log(), folder_, job);
+    return std::ranges::all_of(request.quantities, [&](Quantity quantity) {
+        const auto queues = queues_of(plan.outstanding, quantity);
+        const LatencyCommand& usual = parameters_.command;
+        return quantity == Quantity::latency
+                   ? measure(queues, usual, request, job)
+                   : measure(queues, sustained_command(usual, parameters_.sustained), request, job);
+    });
+}
+
+/// Runs a command for these queues; false when it was asked to stop.
+bool MeasuredSource::measure(const std::vector<DeviceQueue>& queues, const LatencyCommand& command,
+                             const MeasurementRequest& request, const parallel::Job& job) const {
+    const CommandsOutcome outcome = measure_by_command(queues, command, parameters_.batch,
+                                                       request.runs, network_, log(), folder_, job);
     if (outcome.failed > 0)
         job.log.warning(fmt::format(
             "{} could not be measured, the first: {}; what was printed is "
@@ -294,20 +357,29 @@ void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& req
 }
 
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
-    const std::vector<CandidateToMeasure> candidates = candidates_of(request);
     const std::size_t networks = request.genomes.size();
     std::vector<double> latencies;
-    for (const std::int32_t index : request.devices)
-        for (std::size_t n = 0; n < networks; ++n) {
-            std::vector<double> rounds;
-            for (std::size_t i = n; i < candidates.size(); i += networks) {
-                const auto latency = log().latency_ms(candidates[i].name, device(index));
-                if (latency && !std::isnan(*latency)) rounds.push_back(*latency);
-            }
-            latencies.push_back(rounds.empty() ? std::numeric_limits<double>::quiet_NaN()
-                                               : core::median(std::move(rounds)));
-        }
+    for (const Quantity quantity : request.quantities) {
+        const std::vector<CandidateToMeasure> candidates = candidates_of(request, quantity);
+        for (const std::int32_t index : request.devices)
+            for (std::size_t n = 0; n < networks; ++n)
+                latencies.push_back(median_ms(candidates, n, networks, device(index)));
+    }
     return latencies;
+}
+
+/// The median of what a device has measured of the candidates first, first + step, …; not a number
+/// where it has nothing.
+double MeasuredSource::median_ms(const std::vector<CandidateToMeasure>& candidates,
+                                 std::size_t first, std::size_t step,
+                                 const std::string& device) const {
+    std::vector<double> known;
+    for (std::size_t i = first; i < candidates.size(); i += step) {
+        const auto latency = log().latency_ms(candidates[i].name, device);
+        if (latency && !std::isnan(*latency)) known.push_back(*latency);
+    }
+    return known.empty() ? std::numeric_limits<double>::quiet_NaN()
+                         : core::median(std::move(known));
 }
 
 void check_devices(const Fleet& fleet) {
@@ -330,6 +402,8 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
                                                 "that hdap fleet import or measure made",
                                                 parameters.source));
         if (by == MeasuredBy::command) check_latency_command(parameters.command);
+        if (by == MeasuredBy::command && !parameters.sustained.command.empty())
+            static_cast<void>(sustained_command(parameters.command, parameters.sustained));
         fleet = read_fleet_file(parameters.fleet_file);
         if (by == MeasuredBy::command) check_devices(fleet);
         const std::string text = identity_of(fleet);
@@ -347,27 +421,7 @@ std::unique_ptr<LatencySource> make_measured_source(const LatencySourceParameter
     return source;
 }
 
-} // namespace
-
-std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters& parameters,
-                                                   const network::Prunable& prunable,
-                                                   const parallel::Communicator& communicator) {
-    return make_measured_source(parameters, prunable, communicator, MeasuredBy::user);
-}
-
-std::unique_ptr<LatencySource> make_command_source(const LatencySourceParameters& parameters,
-                                                   const network::Prunable& prunable,
-                                                   const parallel::Communicator& communicator) {
-    return make_measured_source(parameters, prunable, communicator, MeasuredBy::command);
-}
-
-std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& parameters,
-                                                const network::Prunable& prunable,
-                                                const parallel::Communicator& communicator) {
-    return make_measured_source(parameters, prunable, communicator, MeasuredBy::ranks);
-}
-
-std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {
+std::vector<core::Setting> usual_settings(LatencySourceParameters& parameters) {
     constexpr auto nothing = core::Outputs::nothing;
     LatencyCommand& command = parameters.command;
     return {core::text("command", command.command, {},
@@ -395,6 +449,47 @@ std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters
                        "name are the same; empty: measurements/ in the run directory, or in the "
                        "store a folder for each fleet",
                        nothing)};
+}
+
+/// They shape the profiles that have such latencies, whose identity they are part of; others stay
+/// the same whatever they say.
+std::vector<core::Setting> sustained_settings(SustainedLoad& load) {
+    constexpr auto nothing = core::Outputs::nothing;
+    return {core::real("sustained_seconds", load.seconds, {0.0, 1e6},
+                       "For latency.sustained each candidate is measured under continuous load, "
+                       "too, for so long; 0: not",
+                       nothing),
+            core::text("sustained_command", load.command, {},
+                       "What does so with source command, e.g. \"ssh {device} hdap network time "
+                       "{network} --sustained {seconds}s --quiet\"",
+                       nothing)};
+}
+
+} // namespace
+
+std::unique_ptr<LatencySource> make_planned_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::user);
+}
+
+std::unique_ptr<LatencySource> make_command_source(const LatencySourceParameters& parameters,
+                                                   const network::Prunable& prunable,
+                                                   const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::command);
+}
+
+std::unique_ptr<LatencySource> make_live_source(const LatencySourceParameters& parameters,
+                                                const network::Prunable& prunable,
+                                                const parallel::Communicator& communicator) {
+    return make_measured_source(parameters, prunable, communicator, MeasuredBy::ranks);
+}
+
+std::vector<core::Setting> measured_settings(LatencySourceParameters& parameters) {
+    std::vector<core::Setting> settings = usual_settings(parameters);
+    const std::vector<core::Setting> sustained = sustained_settings(parameters.sustained);
+    settings.insert(settings.end(), sustained.begin(), sustained.end());
+    return settings;
 }
 
 } // namespace hdap::fleet

@@ -29,18 +29,27 @@ struct Tool {
     std::string_view ending; ///< of what it writes
     /// The shell's variables network and out stand for files; {shape}, {input}, … for numbers.
     std::string_view command;
+    /// The same under continuous load, for $seconds; empty where a tool would count the
+    /// time in which the device heats up.
+    std::string_view sustained = {};
 };
 constexpr Tool tools[] = {
     {"trtexec", "json",
      "trtexec --onnx=\"$network\" --shapes={input}:{batch}x{channels}x{height}x{width} "
-     "--warmUp=500 --iterations={runs} --exportTimes=\"$out\""},
+     "--warmUp=500 --iterations={runs} --exportTimes=\"$out\"",
+     "ms=$(awk -v seconds=\"$seconds\" 'BEGIN {{ printf \"%d\", seconds * 1000 }}') && "
+     "trtexec --onnx=\"$network\" --shapes={input}:{batch}x{channels}x{height}x{width} "
+     "--warmUp=$((ms * 3 / 4)) --duration=$(((ms + 3999) / 4000)) --exportTimes=\"$out\""},
     {"onnxruntime", "txt",
      "onnxruntime_perf_test -m times -r {runs} -I -f N:{batch} \"$network\" \"$out\""},
     {"openvino", "json",
      "benchmark_app -m \"$network\" -shape \"[{batch},{channels},{height},{width}]\" -api sync "
      "-niter {runs} -json_stats -report_type no_counters -report_folder \"$folder\" && mv "
      "\"$folder/benchmark_report.json\" \"$out\""},
-    {"hdap", "csv", "hdap network time \"$network\" --batch {batch} --runs {runs} --csv \"$out\""},
+    {"hdap", "csv", "hdap network time \"$network\" --batch {batch} --runs {runs} --csv \"$out\"",
+     "hdap network time \"$network\" --batch {batch} --sustained \"${{seconds}}s\" --quiet | awk "
+     "'NF > 1 {{ ms = $(NF - 1) }} END {{ if (ms == \"\") exit 1; print \"latency_ms\"; print ms "
+     "}}' >\"$out\""},
 };
 
 std::int64_t count_answered(const std::vector<PlannedMeasurement>& measurements) {
@@ -52,16 +61,31 @@ void write_text(const fs::path& file, const std::string& text) {
     storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
+/// What the script of a tool that cannot does about a candidate with seconds behind it.
+constexpr const char* no_sustained_part = R"sh(    if [ -n "$seconds" ]; then
+        echo "$candidate is for measure-hdap.sh or measure-trtexec.sh: {} would count the time" \
+            "in which the device heats up" >&2
+        continue
+    fi
+)sh";
+
+/// A tool's command for this network.
+std::string command_of(std::string_view text, const network::Network& network, std::int64_t batch,
+                       std::int64_t runs) {
+    const network::Node& input = network.nodes.front();
+    return fmt::format(fmt::runtime(text), fmt::arg("input", input.name), fmt::arg("batch", batch),
+                       fmt::arg("channels", input.output_channels),
+                       fmt::arg("height", network.input_extent.height),
+                       fmt::arg("width", network.input_extent.width), fmt::arg("runs", runs));
+}
+
 /// The script of a tool.
 std::string script_of(const Tool& tool, const network::Network& network, std::int64_t batch,
                       std::int64_t runs) {
-    const network::Node& input = network.nodes.front();
-    const std::string command =
-        fmt::format(fmt::runtime(tool.command), fmt::arg("input", input.name),
-                    fmt::arg("batch", batch), fmt::arg("channels", input.output_channels),
-                    fmt::arg("height", network.input_extent.height),
-                    fmt::arg("width", network.input_extent.width), fmt::arg("runs", runs));
-    return fmt::format(R"sh(#!/bin/sh
+    const std::string command = command_of(tool.command, network, batch, runs);
+    const std::string sustained = command_of(tool.sustained, network, batch, runs);
+    return fmt::format(
+        R"sh(#!/bin/sh
 # Measures what a device lacks, with {0}. Copy this folder to the device and run there
 #   sh measure-{0}.sh DEVICE
 # DEVICE is a name in outstanding/, without .txt. It may be stopped and started again. Then copy
@@ -72,11 +96,19 @@ cd "$(dirname "$0")" || exit
 [ -f "outstanding/$device.txt" ] || {{ echo "outstanding/$device.txt is missing" >&2; exit 2; }}
 folder=results/$device
 mkdir -p "$folder" "printed/$device"
-while read -r candidate; do
+measure() {{
+    {2}
+}}
+measure_under_load() {{
+    {3}
+}}
+# Seconds behind a candidate: it is measured under continuous load, for so long.
+while read -r candidate seconds; do
     network=networks/$candidate.onnx
     out=$folder/$candidate.{1}
     [ -s "$out" ] && continue
-    if {2} >"printed/$device/$candidate.log" 2>&1 </dev/null && [ -s "$out" ]; then
+{4}    how=measure${{seconds:+_under_load}}
+    if $how >"printed/$device/$candidate.log" 2>&1 </dev/null && [ -s "$out" ]; then
         rm -f "$folder/$candidate.failed"
         echo "$candidate"
     else
@@ -86,7 +118,8 @@ while read -r candidate; do
     fi
 done <"outstanding/$device.txt"
 )sh",
-                       tool.name, tool.ending, command);
+        tool.name, tool.ending, command, sustained.empty() ? ":" : sustained,
+        sustained.empty() ? fmt::format(no_sustained_part, tool.name) : "");
 }
 
 /// All that is in the plan, and what of it is there.
@@ -103,25 +136,42 @@ PlannedPairs pairs_of(const MeasurementPlan& plan) {
 }
 
 std::string manifest_of(const PlannedPairs& plan, std::int64_t batch, std::int64_t runs) {
-    std::string text = "device,candidate,file,batch,runs,state\n";
+    std::string text = "device,candidate,file,batch,runs,state,sustained_seconds\n";
     for (const PlannedMeasurement& one : plan.all)
-        text += fmt::format("{},{},networks/{}.onnx,{},{},{}\n", core::csv_field(one.device),
+        text += fmt::format("{},{},networks/{}.onnx,{},{},{},{}\n", core::csv_field(one.device),
                             one.candidate, one.candidate, batch, runs,
-                            state_names[static_cast<std::size_t>(one.state)]);
+                            state_names[static_cast<std::size_t>(one.state)],
+                            core::shortest(one.sustained_seconds));
     return text;
 }
 
-/// The names of candidates that each device lacks; of some devices perhaps none.
+/// The lines about candidates that each device lacks; of some devices perhaps none.
 using Outstanding = std::map<std::string, std::vector<std::string>>;
 
 Outstanding outstanding_of(const PlannedPairs& plan) {
     Outstanding outstanding;
     for (const PlannedMeasurement& one : plan.all) {
         auto& candidates = outstanding[one.device];
-        if (one.state == State::outstanding) candidates.push_back(one.candidate);
+        if (one.state != State::outstanding) continue;
+        const bool under_load = one.sustained_seconds > 0.0;
+        candidates.push_back(one.candidate +
+                             (under_load ? " " + core::shortest(one.sustained_seconds) : ""));
     }
     return outstanding;
 }
+
+bool any_under_load(const PlannedPairs& plan) {
+    return std::ranges::any_of(
+        plan.all, [](const PlannedMeasurement& one) { return one.sustained_seconds > 0.0; });
+}
+
+constexpr const char* under_load_text =
+    "Some are to be measured under continuous load: those with a number of seconds behind\n"
+    "their name in a list, and in the column sustained_seconds of manifest.csv. Run such a\n"
+    "network for so long without a pause; its latency is the median of the last quarter of\n"
+    "that time, when the device is as hot as it gets. measure-hdap.sh and measure-trtexec.sh\n"
+    "do so. The scripts for onnxruntime and openvino leave these out: both tools would count\n"
+    "the time in which the device heats up.\n\n";
 
 std::string readme_of(const PlannedPairs& plan, const Outstanding& outstanding,
                       const std::string& import_options) {
@@ -136,8 +186,9 @@ std::string readme_of(const PlannedPairs& plan, const Outstanding& outstanding,
         "the same command once enough is there. Networks have random weights, which do not change "
         "how long they take.\n"
         "Measure all of them with the batch in manifest.csv, and on each device under the same\n"
-        "conditions.\n\nOutstanding:\n",
-        core::grouped(plan.answered), core::grouped(plan.all.size()), import_options);
+        "conditions.\n\n{}Outstanding:\n",
+        core::grouped(plan.answered), core::grouped(plan.all.size()), import_options,
+        any_under_load(plan) ? under_load_text : "");
     for (const auto& [device, candidates] : outstanding)
         if (!candidates.empty())
             text += fmt::format("  {}: {}\n", core::printable(device),
@@ -169,6 +220,13 @@ void write_networks(const fs::path& folder, const MeasurementPlan& plan,
                                           network.normalisation);
             }
         }
+}
+
+double seconds_in(const std::string& text) {
+    const auto seconds = plain_number(text);
+    if (!seconds || !(*seconds >= 0.0))
+        throw BadLine("no seconds", fmt::format("sustained_seconds is {}", shown(text)));
+    return *seconds;
 }
 
 State state_named(const std::string& name) {
@@ -241,10 +299,12 @@ std::vector<PlannedMeasurement> read_manifest(const fs::path& folder) {
     const std::size_t device = csv.column("device");
     const std::size_t candidate = csv.column("candidate");
     const std::size_t state = csv.column("state");
+    const auto seconds = csv.find("sustained_seconds"); // older plans have no such column
     std::vector<PlannedMeasurement> all;
     BadLines bad(file.string());
     csv.read_lines(bad, [&](std::span<const std::string> fields) {
-        all.push_back({fields[device], fields[candidate], state_named(fields[state])});
+        all.push_back({fields[device], fields[candidate], state_named(fields[state]),
+                       seconds ? seconds_in(fields[*seconds]) : 0.0});
     });
     bad.check(csv.lines(), 0, "make the plan again with `hdap profile plan`");
     return all;

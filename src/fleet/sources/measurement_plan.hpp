@@ -14,6 +14,7 @@ struct PlannedMeasurement {
     std::string device;
     std::string candidate;
     enum class State { outstanding, measured, failed } state = State::outstanding;
+    double sustained_seconds = 0.0; ///< how long under continuous load; 0: as usual
 };
 
 /// What a user is to measure, and what hdap knows already.
@@ -34,8 +35,9 @@ std::string as_file_name(const std::string& name);
 
 /// Writes what a user needs to measure the outstanding candidates: networks/NAME.onnx (.pt), made
 /// where they are not there yet; manifest.csv, a line for each candidate on each device; a list of
-/// what each device lacks, outstanding/DEVICE.txt; a script for each tool, which goes through that
-/// list on a device; README.txt.
+/// what each device lacks, outstanding/DEVICE.txt, the seconds behind a candidate that is measured
+/// under continuous load; a script for each tool, which goes through that list on a device;
+/// README.txt.
 /// Throws InternalError when it cannot be written.
 void write_plan(const std::filesystem::path& folder, const MeasurementPlan& plan,
                 const network::Prunable& network, const std::string& format, std::int64_t batch,

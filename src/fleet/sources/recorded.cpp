@@ -38,6 +38,13 @@ class RecordedSource final : public LatencySource {
         return genomes_;
     }
 
+    [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
+        if (quantity == Quantity::latency) return "";
+        return "a table of latencies (fleet.recorded.file) does not tell latencies under "
+               "continuous load; name devices to measure by fleet.file instead, and set "
+               "latency.sustained_seconds";
+    }
+
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override {
         std::vector<double> latencies;

@@ -40,6 +40,12 @@ class SimulatedSource final : public LatencySource {
         return wanted;
     }
 
+    [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
+        if (quantity == Quantity::latency) return "";
+        return "simulated devices do not heat up under continuous load; real ones are measured "
+               "under it by fleet.source = \"command\", \"live\" or \"recorded\", with fleet.file";
+    }
+
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
 

@@ -63,18 +63,24 @@ void FleetTruth::look_at(const Verification& comparable) {
         });
 }
 
+/// Its place among those that were verified.
+std::optional<std::size_t> FleetTruth::verified_network(const network::Genome& genome) const {
+    const auto found = std::ranges::find(verified_.genomes, genome);
+    if (found == verified_.genomes.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - verified_.genomes.begin());
+}
+
 std::optional<std::vector<double>>
 FleetTruth::latencies_ms(const network::Genome& genome,
                          const std::vector<std::int32_t>& devices) const {
     if (found_by_ == FoundBy::model) return source_.true_latencies_ms(genome, devices);
     if (found_by_ == FoundBy::table) return source_.measured_latencies_ms(genome, devices);
-    const auto found = std::ranges::find(verified_.genomes, genome);
-    if (found == verified_.genomes.end()) return std::nullopt;
-    const auto network = static_cast<std::size_t>(found - verified_.genomes.begin());
+    const auto network = verified_network(genome);
+    if (!network) return std::nullopt;
     std::vector<double> latencies;
     for (const std::int32_t device : devices) {
         const auto at = std::ranges::lower_bound(devices_, device) - devices_.begin();
-        latencies.push_back(verified_.latency_ms(network, static_cast<std::size_t>(at)));
+        latencies.push_back(verified_.latency_ms(*network, static_cast<std::size_t>(at)));
     }
     return latencies;
 }
@@ -89,11 +95,21 @@ double FleetTruth::mean_latency_ms(const network::Genome& genome) const {
     return latencies ? mean_of(*latencies) : std::numeric_limits<double>::quiet_NaN();
 }
 
+/// Under continuous load; not a number where nobody measured that.
+double FleetTruth::sustained_mean_ms(const network::Genome& genome) const {
+    const auto network = verified_network(genome);
+    if (!network || verified_.sustained_ms.empty()) return std::numeric_limits<double>::quiet_NaN();
+    const auto first =
+        verified_.sustained_ms.begin() + static_cast<std::ptrdiff_t>(*network * devices_.size());
+    return mean_of({first, first + std::ssize(devices_)});
+}
+
 std::optional<search::DeviceLatencies>
 FleetTruth::found_latencies(const network::Genome& genome) const {
     auto latencies = device_latencies_ms(genome);
     if (!latencies) return std::nullopt;
     search::DeviceLatencies found{.device_ms = std::move(*latencies), .cluster_mean_ms = {}};
+    found.sustained_mean_ms = sustained_mean_ms(genome);
     for (const std::vector<std::int32_t>& devices : devices_of_cluster_) {
         const auto of_cluster = latencies_ms(genome, devices);
         if (!of_cluster) return std::nullopt;

@@ -54,6 +54,8 @@ class FleetTruth {
 
   private:
     void look_at(const Verification& comparable);
+    [[nodiscard]] std::optional<std::size_t> verified_network(const network::Genome& genome) const;
+    [[nodiscard]] double sustained_mean_ms(const network::Genome& genome) const;
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const network::Genome& genome, const std::vector<std::int32_t>& devices) const;
 

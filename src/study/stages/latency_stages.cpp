@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 namespace hdap::study {
 namespace {
@@ -78,8 +79,9 @@ void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering)
                             "cluster; try a larger clusters.eps or a smaller clusters.min_points");
 }
 
-/// By the weight of each cluster, as results.h5 has it.
-void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrogate) {
+/// By the weight of each cluster, as results.h5 has it. `what`: what they predict.
+void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrogate,
+                         const std::string& what) {
     const auto weights = read_clusters(run).cluster_weight;
     double mape = 0.0;
     double tau = 0.0;
@@ -88,9 +90,9 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
         mape += weights[k] * errors[k].mape;
         tau += weights[k] * errors[k].kendall_tau;
     }
-    run.job.log.info(fmt::format("surrogates: {} of {}, cross-validated MAPE {} %, Kendall "
+    run.job.log.info(fmt::format("surrogates{}: {} of {}, cross-validated MAPE {} %, Kendall "
                                  "tau {}",
-                                 surrogate.kind(), core::counted(errors.size(), "cluster"),
+                                 what, surrogate.kind(), core::counted(errors.size(), "cluster"),
                                  core::significant(100.0 * mape, 3), core::significant(tau, 3)));
 }
 
@@ -146,7 +148,7 @@ bool make_profile(StudyRun& run) {
     const Settings& settings = run.settings();
     const auto measured = fleet::measure_profile(
         *run.inputs.source, representatives_on_every_rank(run), run.own().space,
-        genomes_to_profile(run), settings.profile.runs, run.job);
+        genomes_to_profile(run), settings.profile.runs, run.job, quantities_of(settings));
     if (!measured) return false;
     run.communicator().on_root([&] {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
@@ -166,11 +168,18 @@ bool make_surrogates(StudyRun& run) {
     run.communicator().on_root([&] {
         const auto profile =
             fleet::read_profile(open_stage(run.output(Stage::profile), fleet::profile_schema));
-        const auto surrogate = surrogate::fit_surrogate(profile, run.settings().surrogate, 0);
+        const auto& parameters = run.settings().surrogate;
+        const auto surrogate = surrogate::fit_surrogate(profile, parameters, 0);
+        std::unique_ptr<surrogate::Surrogate> sustained;
+        if (!profile.sustained_ms.empty())
+            sustained = surrogate::fit_surrogate(fleet::sustained_profile(profile), parameters, 0);
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);
+            if (sustained)
+                surrogate::write_surrogate(file, *sustained, surrogate::sustained_surrogates);
         });
-        describe_surrogates(run, *surrogate);
+        describe_surrogates(run, *surrogate, "");
+        if (sustained) describe_surrogates(run, *sustained, " under continuous load");
     });
     return true;
 }

@@ -267,6 +267,10 @@ class ReportBuilder {
     void add_margins() {
         for (const report::ClusterRow& cluster : report_.clusters)
             report_.surrogate_error += cluster.weight * cluster.surrogate_mape;
+        if (problem_.sustained)
+            for (std::size_t k = 0; k < report_.clusters.size(); ++k)
+                report_.sustained_error +=
+                    report_.clusters[k].weight * problem_.sustained->cross_validation()[k].mape;
         for (std::size_t i = 0; i < report_.bounds.size(); ++i) {
             const search::Constraint& constraint = fleet_.constraints.constraints()[i];
             if (!constraint.metric.follows_from_latencies()) continue;
@@ -280,12 +284,13 @@ class ReportBuilder {
     /// is not known, three times the surrogates' error, as a search prefers what is predicted too
     /// low. 0 where all of the front keep the bound. docs/results.md has what it is worth.
     [[nodiscard]] double margin_of(const search::Constraint& constraint, std::size_t index) const {
+        const double error = report::surrogate_error(report_, report_.bounds[index]);
         double margin = 0.0;
         for (const report::NetworkRow& row : report_.networks) {
             if (row.kind != report::NetworkKind::front) continue;
             if (report::holds(report_, row, index) == report::Holds::yes) continue;
             const double excess = excess_of(constraint, index, row);
-            margin = std::max(margin, excess > 0.0 ? excess : 3.0 * report_.surrogate_error);
+            margin = std::max(margin, excess > 0.0 ? excess : 3.0 * error);
         }
         return margin;
     }

@@ -215,16 +215,21 @@ class ResultsBuilder {
     }
 
     void add_surrogates() {
+        add_surrogates("surrogate", *problem_.surrogate);
+        if (problem_.sustained) add_surrogates("sustained_surrogate", *problem_.sustained);
+    }
+
+    void add_surrogates(const std::string& name, const surrogate::Surrogate& surrogate) {
         double mape = 0.0;
         double tau = 0.0;
-        const auto& errors = problem_.surrogate->cross_validation();
+        const auto& errors = surrogate.cross_validation();
         const auto& weight = fleet_.clustering.cluster_weight;
         for (std::size_t k = 0; k < errors.size(); ++k) {
             mape += weight[k] * errors[k].mape;
             tau += weight[k] * errors[k].kendall_tau;
         }
-        add("surrogate_mape", "1", mape);
-        add("surrogate_kendall_tau", "1", tau);
+        add(name + "_mape", "1", mape);
+        add(name + "_kendall_tau", "1", tau);
     }
 
     /// Means over the fine-tuned networks, and over the uniform widths of about equal latency.

@@ -47,6 +47,9 @@ search::SearchProblem make_problem(const StudyRun& run) {
                                               .evaluator = run.evaluator.get(),
                                               .fleet = fleet::read_distribution(distribution),
                                               .goal = goal_of(run.settings())});
+        if (surrogate.contains(surrogate::sustained_surrogates))
+            problem->sustained =
+                surrogate::read_surrogate(surrogate, surrogate::sustained_surrogates);
         if (run.round == 1) return;
         problem->reference = predicted_facts(*problem, run.own().space.unpruned());
         problem->reference->accuracy = accuracy;

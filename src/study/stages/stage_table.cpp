@@ -13,6 +13,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace hdap::study {
 namespace {
 
@@ -54,14 +56,25 @@ std::string config_text(const StudyRun& run, Outputs outputs, const std::string&
     return settings_lines(run.settings(), outputs) + graph_key;
 }
 
+/// How latencies under continuous load are measured, where the study needs them: the profiles of
+/// others are the same whatever these settings say.
+std::string sustained_key(const Settings& settings) {
+    const auto quantities = quantities_of(settings);
+    if (std::ranges::find(quantities, fleet::Quantity::sustained_latency) == quantities.end())
+        return "";
+    const fleet::SustainedLoad& load = settings.fleet.sustained;
+    return fmt::format("sustained {} s {}", load.seconds, load.command);
+}
+
 /// What a stage reads that no stage made.
 std::string outside_key(const StudyRun& run, Stage stage) {
     if (stage == Stage::fleet) return run.inputs.source->identity();
     if (stage == Stage::search) return run.content_key;
+    if (stage != Stage::profile) return "";
     // A round may only choose a part of the genomes, and measures these.
-    if (stage == Stage::profile && is_of_each_round(run.settings(), stage))
-        return fmt::format("from {}", run.space.smallest());
-    return "";
+    return (is_of_each_round(run.settings(), stage) ? fmt::format("from {}", run.space.smallest())
+                                                    : "") +
+           sustained_key(run.settings());
 }
 
 } // namespace

@@ -200,12 +200,25 @@ std::string name_of_occasion(const StudyRun& run, std::int64_t occasion) {
 }
 
 /// [network][device]; `by_device` [device][network]
-std::vector<double> by_network(const std::vector<double>& by_device, std::size_t networks) {
+std::vector<double> by_network(std::span<const double> by_device, std::size_t networks) {
     std::vector<double> turned;
     for (std::size_t n = 0; n < networks; ++n)
         for (std::size_t i = n; i < by_device.size(); i += networks)
             turned.push_back(by_device[i]);
     return turned;
+}
+
+/// `measured` [quantity][device][network], the usual latency first
+Verification verification_from(const ToVerify& verified, std::span<const double> measured) {
+    const std::size_t networks = verified.genomes.size();
+    const std::size_t each = networks * verified.devices.size();
+    Verification verification;
+    verification.genomes = verified.genomes;
+    verification.devices = verified.devices;
+    verification.measured_ms = by_network(measured.first(each), networks);
+    verification.sustained_ms = by_network(measured.subspan(each), networks);
+    verification.occasion = verified.occasion;
+    return verification;
 }
 
 /// Keeps what was measured for the report; the results of the last time are made again.
@@ -270,12 +283,12 @@ bool verify_networks(StudyRun& run) {
          .runs = run.settings().profile.runs,
          .partial = true,
          .anew = fleet::MeasuringAnew{name_of_occasion(run, shared.occasion),
-                                      run.inputs.request.verify->rounds}},
+                                      run.inputs.request.verify->rounds},
+         .quantities = quantities_of(run.settings())},
         run.job);
     if (!measured) return false;
     run.communicator().on_root([&] {
-        const Verification verification{shared.genomes, shared.devices,
-                                        by_network(*measured, networks.size()), shared.occasion};
+        const Verification verification = verification_from(shared, *measured);
         write_measured(run, verification);
         describe(run, *fleet, networks, verification);
     });

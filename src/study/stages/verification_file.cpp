@@ -11,28 +11,38 @@ namespace hdap::study {
 namespace {
 
 /// How many of the devices have measured a network.
-std::int64_t answers_of(const Verification& verification, std::size_t network) {
-    const auto row =
-        std::span(verification.measured_ms)
-            .subspan(network * verification.devices.size(), verification.devices.size());
-    return std::ranges::count_if(row, [](double latency) { return !std::isnan(latency); });
+std::size_t answers_of(const Verification& verification, std::size_t network) {
+    std::size_t answers = 0;
+    for (std::size_t d = 0; d < verification.devices.size(); ++d)
+        if (verification.has(network, d)) ++answers;
+    return answers;
 }
 
 bool has_measured_one(const Verification& verification, std::size_t device) {
     for (std::size_t n = 0; n < verification.genomes.size(); ++n)
-        if (!std::isnan(verification.latency_ms(n, device))) return true;
+        if (verification.has(n, device)) return true;
     return false;
 }
 
 /// The networks that at least half of the devices that answered have measured.
 std::vector<std::size_t> networks_to_compare(const Verification& verification) {
-    std::int64_t answering = 0;
+    std::size_t answering = 0;
     for (std::size_t d = 0; d < verification.devices.size(); ++d)
         if (has_measured_one(verification, d)) ++answering;
     std::vector<std::size_t> networks;
     for (std::size_t n = 0; answering > 0 && n < verification.genomes.size(); ++n)
         if (2 * answers_of(verification, n) >= answering) networks.push_back(n);
     return networks;
+}
+
+std::vector<double> read_latencies(const storage::Hdf5Reader& file, const std::string& name,
+                                   const storage::Shape& shape) {
+    std::vector<double> latencies = file.read<double>(name, shape);
+    for (const double latency : latencies)
+        if (!std::isnan(latency) && !(latency > 0.0 && std::isfinite(latency)))
+            throw core::DataError(fmt::format("{}: {} has {}, expected a positive latency",
+                                              file.name(), name, latency));
+    return latencies;
 }
 
 } // namespace
@@ -49,11 +59,17 @@ Verification comparable_part(const Verification& verification) {
     if (networks.empty() || networks.front() != 0 || devices.empty()) return part;
     for (const std::size_t d : devices)
         part.devices.push_back(verification.devices[d]);
-    for (const std::size_t n : networks) {
+    for (const std::size_t n : networks)
         part.genomes.push_back(verification.genomes[n]);
-        for (const std::size_t d : devices)
-            part.measured_ms.push_back(verification.latency_ms(n, d));
-    }
+    const auto taken_of = [&](const std::vector<double>& all) {
+        std::vector<double> taken;
+        for (const std::size_t n : networks)
+            for (const std::size_t d : devices)
+                taken.push_back(all[n * verification.devices.size() + d]);
+        return taken;
+    };
+    part.measured_ms = taken_of(verification.measured_ms);
+    if (!verification.sustained_ms.empty()) part.sustained_ms = taken_of(verification.sustained_ms);
     return part;
 }
 
@@ -65,8 +81,12 @@ void write_verification(storage::Hdf5Writer& file, const Verification& verificat
     file.write("/genomes", genes, {networks, genes.size() / networks});
     file.attribute("/genomes", "unit", "channels");
     file.write<std::int32_t>("/devices", verification.devices);
-    file.write("/measured_ms", verification.measured_ms, {networks, verification.devices.size()});
-    file.attribute("/measured_ms", "unit", "ms");
+    const auto write = [&](const char* name, const std::vector<double>& latencies) {
+        file.write(name, latencies, {networks, verification.devices.size()});
+        file.attribute(name, "unit", "ms");
+    };
+    write("/measured_ms", verification.measured_ms);
+    if (!verification.sustained_ms.empty()) write("/sustained_ms", verification.sustained_ms);
     file.attribute("/", "occasion", verification.occasion);
 }
 
@@ -89,12 +109,10 @@ Verification read_verification(const storage::Hdf5Reader& file, std::size_t gene
         if (device < 0 || static_cast<std::size_t>(device) >= devices)
             throw core::DataError(
                 fmt::format("{}: /devices has {}, of a fleet of {}", file.name(), device, devices));
-    verification.measured_ms =
-        file.read<double>("/measured_ms", {shape[0], verification.devices.size()});
-    for (const double latency : verification.measured_ms)
-        if (!std::isnan(latency) && !(latency > 0.0 && std::isfinite(latency)))
-            throw core::DataError(fmt::format(
-                "{}: /measured_ms has {}, expected a positive latency", file.name(), latency));
+    const storage::Shape latencies{shape[0], verification.devices.size()};
+    verification.measured_ms = read_latencies(file, "/measured_ms", latencies);
+    if (file.contains("/sustained_ms"))
+        verification.sustained_ms = read_latencies(file, "/sustained_ms", latencies);
     return verification;
 }
 

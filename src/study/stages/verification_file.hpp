@@ -3,6 +3,7 @@
 #include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -17,10 +18,17 @@ struct Verification {
     std::vector<network::Genome> genomes; ///< [network]; the first is the unpruned one
     std::vector<std::int32_t> devices;    ///< indices into the fleet, ascending
     std::vector<double> measured_ms;      ///< [network][device]; not a number: it has none
+    std::vector<double> sustained_ms;     ///< the same under continuous load; empty: not asked for
     std::int64_t occasion = 0;            ///< how many there were, with this one
 
     [[nodiscard]] double latency_ms(std::size_t network, std::size_t device) const {
         return measured_ms[network * devices.size() + device];
+    }
+    /// Whether the device has measured all that was asked for of the network.
+    [[nodiscard]] bool has(std::size_t network, std::size_t device) const {
+        const std::size_t at = network * devices.size() + device;
+        return !std::isnan(measured_ms[at]) &&
+               (sustained_ms.empty() || !std::isnan(sustained_ms[at]));
     }
     bool operator==(const Verification&) const = default;
 };
@@ -31,8 +39,8 @@ struct Verification {
 /// the unpruned network, is left.
 Verification comparable_part(const Verification& verification);
 
-/// Writes /genomes int32 [network][gene], /devices int32 [device], /measured_ms float64
-/// [network][device] and the root attribute `occasion`.
+/// Writes /genomes int32 [network][gene], /devices int32 [device], /measured_ms and, where there
+/// are some, /sustained_ms float64 [network][device], and the root attribute `occasion`.
 void write_verification(storage::Hdf5Writer& file, const Verification& verification);
 
 /// Reads what write_verification wrote; the schema is for storage::read_identity to check. Throws
