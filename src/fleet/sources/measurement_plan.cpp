@@ -48,10 +48,6 @@ std::int64_t count_answered(const std::vector<PlannedMeasurement>& measurements)
                          [](const auto& one) { return one.state != State::outstanding; });
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
-}
-
 /// The script of a tool.
 std::string script_of(const Tool& tool, const network::Network& network, std::int64_t batch,
                       std::int64_t runs) {
@@ -152,7 +148,7 @@ void write_outstanding(const fs::path& folder, const Outstanding& outstanding) {
         if (candidates.empty())
             fs::remove(file);
         else
-            write_text(file, core::join(candidates, "\n") + "\n");
+            storage::write_atomically(file, core::join(candidates, "\n") + "\n");
     }
 }
 
@@ -210,10 +206,11 @@ void write_plan(const fs::path& folder, const MeasurementPlan& plan,
     const Outstanding outstanding = outstanding_of(pairs);
     write_outstanding(folder / "outstanding", outstanding);
     for (const Tool& tool : tools)
-        write_text(folder / fmt::format("measure-{}.sh", tool.name),
-                   script_of(tool, network.network, batch, runs));
-    write_text(folder / manifest_file, manifest_of(pairs, batch, runs));
-    write_text(folder / "README.txt", readme_of(pairs, outstanding, plan.import_options));
+        storage::write_atomically(folder / fmt::format("measure-{}.sh", tool.name),
+                                  script_of(tool, network.network, batch, runs));
+    storage::write_atomically(folder / manifest_file, manifest_of(pairs, batch, runs));
+    storage::write_atomically(folder / "README.txt",
+                              readme_of(pairs, outstanding, plan.import_options));
 }
 
 std::vector<PlannedMeasurement> others_in_manifest(const fs::path& folder,
