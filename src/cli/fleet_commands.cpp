@@ -19,7 +19,6 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <numeric>
 
 namespace hdap::cli {
 namespace {
@@ -92,11 +91,9 @@ ExitCode info(const std::string& path) {
         const std::vector<double> column = fleet::measured_latencies(devices, b);
         const double median = core::quantile(column, 0.5);
         const double p95 = core::quantile(column, 0.95);
-        const double mean =
-            std::accumulate(column.begin(), column.end(), 0.0) / static_cast<double>(column.size());
         std::printf("%-32s %10.4g %10.4g %10.4g %10.4g %10.4g   ",
-                    devices.benchmark_names[b].c_str(), mean, core::quantile(column, 0.05), median,
-                    p95, core::quantile(column, 1.0));
+                    devices.benchmark_names[b].c_str(), core::mean(column),
+                    core::quantile(column, 0.05), median, p95, core::quantile(column, 1.0));
         if (complete)
             std::printf("%.3f\n", p95 / median);
         else
