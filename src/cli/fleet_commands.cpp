@@ -10,6 +10,7 @@
 #include "hdap/fleet/ticks.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "option_checks.hpp"
 #include "setting_options.hpp"
 
@@ -32,10 +33,11 @@ struct ClusterOptions {
 };
 
 storage::Hdf5Reader open_fleet(const std::string& file) {
-    auto reader =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(reader, fleet::fleet_schema);
-    return reader;
+    return storage::open_user_file(file, [](const storage::Hdf5Reader& content) {
+        storage::read_identity(content, fleet::fleet_schema);
+        fleet::read_fleet(content);
+        if (fleet::is_measured(content)) fleet::read_measured_fleet(content);
+    });
 }
 
 /// Behind what stdout has got so far.

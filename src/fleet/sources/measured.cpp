@@ -9,7 +9,7 @@
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 
 #include <fmt/format.h>
 
@@ -26,10 +26,11 @@ namespace {
 namespace fs = std::filesystem;
 
 Fleet read_fleet_file(const std::string& file) {
-    const auto content =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(content, fleet_schema);
-    return read_fleet(content);
+    const auto read = [](const storage::Hdf5Reader& content) {
+        storage::read_identity(content, fleet_schema);
+        return read_fleet(content);
+    };
+    return read(storage::open_user_file(file, read));
 }
 
 /// Stands for devices and latencies, by content.
