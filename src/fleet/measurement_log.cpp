@@ -79,8 +79,12 @@ bool ends_in_line(int descriptor) {
 
 std::string candidate_name(const network::Network& network, const network::Genome& genome,
                            std::int64_t batch) {
-    const std::string text =
-        fmt::format("{}\n{}\n{}", network::network_as_json(network), genome, batch);
+    return candidate_name(network::network_as_json(network), genome, batch);
+}
+
+std::string candidate_name(std::string_view graph, const network::Genome& genome,
+                           std::int64_t batch) {
+    const std::string text = fmt::format("{}\n{}\n{}", graph, genome, batch);
     constexpr std::size_t digits = 12;
     return "c-" + core::sha256_hex(std::string_view(text)).substr(0, digits);
 }

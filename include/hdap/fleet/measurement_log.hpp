@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,10 @@ namespace hdap::fleet {
 /// that it is pruned from, its genome and the images per inference. Candidates of other studies
 /// have other names.
 std::string candidate_name(const network::Network& network, const network::Genome& genome,
+                           std::int64_t batch);
+/// The same of the graph as network::network_as_json writes it: for many candidates, as writing it
+/// takes as long as twenty names.
+std::string candidate_name(std::string_view graph, const network::Genome& genome,
                            std::int64_t batch);
 
 /// What a device answered about a candidate.

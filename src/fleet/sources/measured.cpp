@@ -6,6 +6,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/network_file.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
@@ -85,7 +86,8 @@ class MeasuredSource final : public LatencySource {
     MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
                    std::string identity, MeasuredBy by)
         : parameters_(std::move(parameters)), network_(std::move(network)),
-          fleet_(std::move(fleet)), identity_(std::move(identity)), by_(by),
+          graph_(network::network_as_json(network_.network)), fleet_(std::move(fleet)),
+          identity_(std::move(identity)), by_(by),
           folder_(folder_of(parameters_, identity_ + name_of(network_.space.unpruned()), by_)) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
@@ -116,7 +118,7 @@ class MeasuredSource final : public LatencySource {
     MeasurementLog& log() const;
     [[nodiscard]] const std::string& device(std::int32_t index) const;
     [[nodiscard]] std::string name_of(const network::Genome& genome) const {
-        return candidate_name(network_.network, genome, parameters_.batch);
+        return candidate_name(graph_, genome, parameters_.batch);
     }
     [[nodiscard]] MeasurementPlan plan_for(const MeasurementRequest& request) const;
     [[nodiscard]] std::optional<storage::FileLock> take_turn(const parallel::Job& job) const;
@@ -128,6 +130,7 @@ class MeasuredSource final : public LatencySource {
 
     LatencySourceParameters parameters_;
     network::Prunable network_; ///< with weights, so that it can be written
+    std::string graph_;         ///< of its candidates' names
     Fleet fleet_;               ///< root
     std::string identity_;
     MeasuredBy by_;
