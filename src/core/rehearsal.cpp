@@ -36,11 +36,11 @@ std::uint64_t address_space() {
     return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-void limit(int resource, std::uint64_t most) {
+void limit(decltype(RLIMIT_CPU) resource, std::uint64_t most) {
     rlimit both{};
-    if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &both) != 0) return;
+    if (::getrlimit(resource, &both) != 0) return;
     both.rlim_cur = std::min<rlim_t>(most, both.rlim_max);
-    ::setrlimit(static_cast<__rlimit_resource_t>(resource), &both);
+    ::setrlimit(resource, &both);
 }
 
 void set_limits(const RehearsalLimits& limits) {
