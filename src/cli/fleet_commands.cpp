@@ -32,12 +32,14 @@ struct ClusterOptions {
     fleet::ClusteringParameters parameters;
 };
 
-storage::Hdf5Reader open_fleet(const std::string& file) {
-    return storage::open_user_file(file, [](const storage::Hdf5Reader& content) {
-        storage::read_identity(content, fleet::fleet_schema);
-        fleet::read_fleet(content);
-        if (fleet::is_measured(content)) fleet::read_measured_fleet(content);
-    });
+fleet::Fleet fleet_in(const storage::Hdf5Reader& content) {
+    storage::read_identity(content, fleet::fleet_schema);
+    return fleet::read_fleet(content);
+}
+
+void read_for_info(const storage::Hdf5Reader& content) {
+    fleet_in(content);
+    if (fleet::is_measured(content)) fleet::read_measured_fleet(content);
 }
 
 /// Behind what stdout has got so far.
@@ -81,8 +83,8 @@ void print_missing(const fleet::Fleet& devices) {
 }
 
 ExitCode info(const std::string& path) {
-    const auto file = open_fleet(path);
-    const auto devices = fleet::read_fleet(file);
+    const auto file = storage::open_user_file(path, read_for_info);
+    const auto devices = fleet_in(file);
     std::printf("%s: %s of %s%s\n\n", path.c_str(),
                 core::counted(devices.devices(), "device").c_str(), devices.sku.c_str(),
                 devices.attributes.empty() ? "" : ", with attributes");
@@ -151,7 +153,7 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
 
 ExitCode cluster(const ClusterOptions& options) {
     if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
-    const auto devices = fleet::read_fleet(open_fleet(options.fleet));
+    const auto devices = fleet_in(storage::open_user_file(options.fleet, fleet_in));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
     if (!options.output.empty()) {
         storage::Hdf5Writer file;

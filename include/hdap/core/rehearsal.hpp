@@ -16,10 +16,9 @@ struct RehearsalLimits {
 /// Does `work` in a copy of this process, so that code of others which does not survive every input
 /// crashes, hangs or takes all memory there. When it returns, `work` may be done here, where it
 /// takes the same way. What the copy prints is lost, and so is what it changes; it must not
-/// communicate with other ranks, nor use threads. Throws what `work` throws, when that is a
-/// core::Error, and DataError, which begins with
-/// "`what`: ", when the copy was ended by a signal or a limit. Complexity: that of `work`, and a
-/// fork.
+/// communicate with other ranks, nor use threads.
+/// Throws what `work` throws, when that is a core::Error, and DataError, which begins with "WHAT:
+/// ", when the copy was ended by a signal or a limit. Complexity: that of `work`, and a fork.
 void rehearse(const std::string& what, const RehearsalLimits& limits,
               const std::function<void()>& work);
 
