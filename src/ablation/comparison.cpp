@@ -10,7 +10,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -180,10 +179,6 @@ FleetNumbers number_fleets(const Plan& plan, const std::string& fleets) {
     return numbers;
 }
 
-double mean_of(std::span<const double> values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 /// The pairs of one fleet; of one pair where fleets do not count.
 struct FleetPairs {
     std::vector<double> values;
@@ -227,11 +222,11 @@ std::optional<PairedDifference> difference_of(const LabelCells& label, const Met
     std::vector<double> ratios;
     double largest = 0.0;
     for (const FleetPairs& fleet : fleets) {
-        const double value = mean_of(fleet.values);
-        const double baseline = mean_of(fleet.baselines);
+        const double value = core::mean(fleet.values);
+        const double baseline = core::mean(fleet.baselines);
         pairs += fleet.differences.size();
         baselines.push_back(baseline);
-        differences.push_back(mean_of(fleet.differences));
+        differences.push_back(core::mean(fleet.differences));
         ratios.push_back(value / baseline);
         largest = std::max({largest, std::abs(value), std::abs(baseline)});
     }
@@ -266,7 +261,7 @@ Summary summary_of(const LabelCells& label, const Metric& metric, const FleetNum
             ++missing;
     std::vector<double> means;
     for (const auto& [fleet, values] : by_fleet)
-        means.push_back(mean_of(values));
+        means.push_back(core::mean(values));
     Summary summary = summarize(means, bootstrap);
     summary.missing = missing;
     return summary;

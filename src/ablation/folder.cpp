@@ -10,7 +10,6 @@
 #include <fstream>
 #include <iterator>
 #include <set>
-#include <span>
 #include <utility>
 
 namespace hdap::ablation {
@@ -24,10 +23,6 @@ void make_folder(const fs::path& path) {
     if (error)
         throw core::DataError(
             fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
 fs::path claim_file(const Folder& folder, const Cell& cell) {
@@ -51,8 +46,9 @@ std::vector<std::string> write_plan(const Folder& folder, const Plan& plan,
     for (const char* part : {"cells", "store", "logs", "attempts"})
         make_folder(folder.root / part);
     std::ifstream stream(plan_file, std::ios::binary);
-    write_text(folder.root / "plan.toml", {std::istreambuf_iterator<char>(stream), {}});
-    write_text(folder.root / "manifest.csv", manifest_csv(plan));
+    storage::write_atomically(folder.root / "plan.toml",
+                              std::string(std::istreambuf_iterator<char>(stream), {}));
+    storage::write_atomically(folder.root / "manifest.csv", manifest_csv(plan));
     std::set<std::string> planned;
     for (const Cell& cell : plan.cells)
         planned.insert(cell.id);

@@ -218,10 +218,6 @@ Interval hodges_lehmann_interval(std::span<const double> differences) {
 }
 
 VarianceComponents variance_components(std::span<const std::vector<double>> groups) {
-    const auto mean_of = [](std::span<const double> values) {
-        return std::accumulate(values.begin(), values.end(), 0.0) /
-               static_cast<double>(values.size());
-    };
     std::vector<double> all;
     double filled = 0.0;
     double squared_sizes = 0.0;
@@ -231,17 +227,17 @@ VarianceComponents variance_components(std::span<const std::vector<double>> grou
         all.insert(all.end(), group.begin(), group.end());
         filled += 1.0;
         squared_sizes += static_cast<double>(group.size()) * static_cast<double>(group.size());
-        const double mean = mean_of(group);
+        const double mean = core::mean(group);
         for (const double value : group)
             squares_within += (value - mean) * (value - mean);
     }
     const auto count = static_cast<double>(all.size());
     if (filled < 2.0 || count == filled) return {};
     double squares_between = 0.0;
-    const double grand_mean = mean_of(all);
+    const double grand_mean = core::mean(all);
     for (const std::vector<double>& group : groups) {
         if (group.empty()) continue;
-        const double deviation = mean_of(group) - grand_mean;
+        const double deviation = core::mean(group) - grand_mean;
         squares_between += static_cast<double>(group.size()) * deviation * deviation;
     }
     const double within = squares_within / (count - filled);

@@ -14,7 +14,6 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <span>
 #include <sstream>
 
 namespace hdap::ablation {
@@ -39,10 +38,6 @@ fs::path record_file(const Folder& folder, int number) {
 std::string read_text(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -194,7 +189,7 @@ void submit_array(JobArray& array, const std::vector<std::string>& accepted) {
     std::string lines;
     for (const std::vector<std::string>& task : array.tasks)
         lines += core::join(task, ",") + "\n";
-    write_text(array.cells_file, lines);
+    storage::write_atomically(array.cells_file, lines);
     const core::CommandOutcome answer = core::run_job_command(array.command);
     if (answer.exit_code != 0) {
         fs::remove(array.cells_file);
@@ -208,7 +203,8 @@ void submit_array(JobArray& array, const std::vector<std::string>& accepted) {
             core::counted(array.tasks.size(), "task")));
     array.job = *job;
     fs::path record = array.cells_file;
-    write_text(record.replace_extension(".toml"), core::settings_as_toml(record_of(array.job)));
+    storage::write_atomically(record.replace_extension(".toml"),
+                              core::settings_as_toml(record_of(array.job)));
 }
 
 } // namespace

@@ -13,7 +13,6 @@
 #include <cmath>
 #include <limits>
 #include <set>
-#include <span>
 #include <utility>
 
 namespace hdap::ablation {
@@ -93,10 +92,6 @@ class FieldText {
 std::size_t row_count(const Table& table) {
     if (table.empty()) return 0;
     return std::visit([](const auto& values) { return values.size(); }, table.front().values);
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
 /// What the content of results.h5 depends on.
@@ -269,9 +264,9 @@ CollectedFiles write_tables(const Folder& folder, const Plan& plan, const Collec
                                .comparison = folder.root / "comparison.csv"};
     const std::array tables{cells_table(plan, collection), history_table(plan, collection),
                             comparison_table(rows)};
-    write_text(files.cells, csv_text(tables[0]));
-    write_text(files.history, csv_text(tables[1]));
-    write_text(files.comparison, csv_text(tables[2]));
+    storage::write_atomically(files.cells, csv_text(tables[0]));
+    storage::write_atomically(files.history, csv_text(tables[1]));
+    storage::write_atomically(files.comparison, csv_text(tables[2]));
     const storage::FileIdentity identity = identity_of(plan, collection, comparison);
     if (is_up_to_date(files.results, identity)) return files;
     storage::Hdf5Writer file;

@@ -10,6 +10,7 @@
 #include "hdap/fleet/ticks.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "option_checks.hpp"
 #include "setting_options.hpp"
 
@@ -19,7 +20,6 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <numeric>
 
 namespace hdap::cli {
 namespace {
@@ -32,11 +32,14 @@ struct ClusterOptions {
     fleet::ClusteringParameters parameters;
 };
 
-storage::Hdf5Reader open_fleet(const std::string& file) {
-    auto reader =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(reader, fleet::fleet_schema);
-    return reader;
+fleet::Fleet fleet_in(const storage::Hdf5Reader& content) {
+    storage::read_identity(content, fleet::fleet_schema);
+    return fleet::read_fleet(content);
+}
+
+void read_for_info(const storage::Hdf5Reader& content) {
+    fleet_in(content);
+    if (fleet::is_measured(content)) fleet::read_measured_fleet(content);
 }
 
 /// Behind what stdout has got so far.
@@ -80,8 +83,8 @@ void print_missing(const fleet::Fleet& devices) {
 }
 
 ExitCode info(const std::string& path) {
-    const auto file = open_fleet(path);
-    const auto devices = fleet::read_fleet(file);
+    const auto file = storage::open_user_file(path, read_for_info);
+    const auto devices = fleet_in(file);
     std::printf("%s: %s of %s%s\n\n", path.c_str(),
                 core::counted(devices.devices(), "device").c_str(), devices.sku.c_str(),
                 devices.attributes.empty() ? "" : ", with attributes");
@@ -92,11 +95,9 @@ ExitCode info(const std::string& path) {
         const std::vector<double> column = fleet::measured_latencies(devices, b);
         const double median = core::quantile(column, 0.5);
         const double p95 = core::quantile(column, 0.95);
-        const double mean =
-            std::accumulate(column.begin(), column.end(), 0.0) / static_cast<double>(column.size());
         std::printf("%-32s %10.4g %10.4g %10.4g %10.4g %10.4g   ",
-                    devices.benchmark_names[b].c_str(), mean, core::quantile(column, 0.05), median,
-                    p95, core::quantile(column, 1.0));
+                    devices.benchmark_names[b].c_str(), core::mean(column),
+                    core::quantile(column, 0.05), median, p95, core::quantile(column, 1.0));
         if (complete)
             std::printf("%.3f\n", p95 / median);
         else
@@ -152,7 +153,7 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
 
 ExitCode cluster(const ClusterOptions& options) {
     if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
-    const auto devices = fleet::read_fleet(open_fleet(options.fleet));
+    const auto devices = fleet_in(storage::open_user_file(options.fleet, fleet_in));
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
     if (!options.output.empty()) {
         storage::Hdf5Writer file;

@@ -3,7 +3,7 @@
 #include "hdap/core/log.hpp"
 #include "hdap/parallel/launch.hpp"
 #include "hdap/study/study.hpp"
-#include "job_options.hpp"
+#include "study_options.hpp"
 
 #include <fmt/core.h>
 
@@ -19,8 +19,23 @@ using core::ExitCode;
 struct VerifyOptions {
     std::filesystem::path run_directory;
     study::VerifyRequest request;
+    std::string store; ///< folder; empty: none
     JobOptions job;
 };
+
+/// What a user may measure again, in vain, when a study's store is not named.
+void require_measurements(const VerifyOptions& options, const study::Settings& settings) {
+    const bool keeps_measurements = !settings.fleet.fleet_file.empty();
+    const auto folder = options.run_directory / study::measurements_folder;
+    if (!keeps_measurements || !settings.fleet.measurements.empty() || !options.store.empty() ||
+        std::filesystem::exists(folder))
+        return;
+    throw core::UsageError(
+        fmt::format("there is no {}: what the devices measured lies in the store that the study "
+                    "was run with; name it by --store DIR (of an ablation's cell: the folder "
+                    "store beside cells)",
+                    folder.string()));
+}
 
 ExitCode verify(const parallel::Communicator& world, const VerifyOptions& options) {
     parallel::RunControl control(walltime_of(options.job.time_limit, world));
@@ -36,11 +51,12 @@ ExitCode verify(const parallel::Communicator& world, const VerifyOptions& option
                                 "study that is complete",
                                 options.run_directory.string(), file));
         settings = study::load_settings_file((options.run_directory / "config.toml").string(), {});
+        require_measurements(options, *settings);
     });
     return study::run_study({world, log, control, launch.threads_per_rank},
                             {.settings = *settings,
                              .run_directory = options.run_directory,
-                             .store = {},
+                             .store = options.store,
                              .give_up_after = 0,
                              .verify = options.request});
 }
@@ -69,6 +85,7 @@ void add_fleet_verify_command(CLI::App& group, Action& action) {
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     add_job_options(*command, options->job);
+    add_store_option(*command, options->store);
     command->callback([options, &action] {
         action = [options](Arguments arguments) {
             return run_on_all_ranks(arguments, [&](const parallel::Communicator& world) {

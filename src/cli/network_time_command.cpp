@@ -92,8 +92,7 @@ std::string csv_of(const TimeOptions& options, std::span<const fleet::SustainedW
 /// Whether the CSV went to stdout, where nothing else may then be.
 bool write_csv(const std::string& file, const std::string& text) {
     if (file == "-") std::fputs(text.c_str(), stdout);
-    if (!file.empty() && file != "-")
-        storage::write_atomically(file, std::as_bytes(std::span(text)));
+    if (!file.empty() && file != "-") storage::write_atomically(file, text);
     return file == "-";
 }
 

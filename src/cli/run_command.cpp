@@ -56,13 +56,17 @@ void add_override_option(CLI::App& command, std::vector<std::string>& overrides)
         ->allow_extra_args(false); // else CONFIG behind it would be taken for another one
 }
 
+void add_store_option(CLI::App& command, std::string& store) {
+    command.add_option(
+        "--store", store,
+        "Folder that studies share: stage outputs, accuracies, and what devices measured");
+}
+
 void add_run_options(CLI::App& command, StudyOptions& options) {
     command.add_option("--out", options.run_directory,
                        "Run directory (default: runs/ and the study's name)");
     add_job_options(command, options.job);
-    command.add_option(
-        "--store", options.store,
-        "Folder that studies share: stage outputs, accuracies, and what devices measured");
+    add_store_option(command, options.store);
     command
         .add_option("--give-up-after", options.give_up_after,
                     "End with 1 when so many attempts brought nothing new; 0: never")

@@ -24,6 +24,9 @@ struct StudyOptions {
 /// --set: "key=value", for study::load_settings_file.
 void add_override_option(CLI::App& command, std::vector<std::string>& overrides);
 
+/// --store: the folder.
+void add_store_option(CLI::App& command, std::string& store);
+
 /// --out, --threads, --quiet, --time-limit, --store, --give-up-after.
 void add_run_options(CLI::App& command, StudyOptions& options);
 

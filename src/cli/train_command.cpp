@@ -24,7 +24,6 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <span>
 
 namespace hdap::cli {
 namespace {
@@ -219,21 +218,19 @@ ExitCode train(const parallel::Communicator& world, const TrainOptions& options)
     if (!launch.idle_cores.empty()) log.warning(launch.idle_cores);
     if (world.is_root()) describe(log, world, launch.threads_per_rank, options, inputs.train);
     const parallel::Job job{world, log, control, launch.threads_per_rank};
-    const auto trained =
-        study::run_training(job, {.label = "train",
-                                  .start = inputs.start,
-                                  .teacher = inputs.teacher,
-                                  .images = inputs.train,
-                                  .held_out = inputs.held_out,
-                                  .parameters = options.training,
-                                  .identity = identity,
-                                  .checkpoint = beside(options, ".checkpoint"),
-                                  .checkpoint_seconds = options.checkpoint_seconds,
-                                  .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
-                                      const std::string text = study::history_csv(history);
-                                      storage::write_atomically(beside(options, ".csv"),
-                                                                std::as_bytes(std::span(text)));
-                                  }});
+    const auto trained = study::run_training(
+        job, {.label = "train",
+              .start = inputs.start,
+              .teacher = inputs.teacher,
+              .images = inputs.train,
+              .held_out = inputs.held_out,
+              .parameters = options.training,
+              .identity = identity,
+              .checkpoint = beside(options, ".checkpoint"),
+              .checkpoint_seconds = options.checkpoint_seconds,
+              .on_epoch = [&](const std::vector<study::EpochRecord>& history) {
+                  storage::write_atomically(beside(options, ".csv"), study::history_csv(history));
+              }});
     if (!trained) {
         log.info("stopped early; run the same command again to go on from " +
                  beside(options, ".checkpoint").string());

@@ -80,6 +80,10 @@ void check_order(double p) {
 
 } // namespace
 
+double mean(std::span<const double> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 double median(std::vector<double> values) {
     if (values.empty()) throw InternalError("there is no median of no values");
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

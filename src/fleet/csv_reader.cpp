@@ -14,7 +14,6 @@
 namespace hdap::fleet {
 namespace {
 
-constexpr std::size_t longest_line = 65536;
 constexpr std::size_t longest_shown = 60;
 
 /// The number that is the whole text, if it is one.
@@ -102,7 +101,7 @@ const char* name_of_separator(char separator) {
 } // namespace
 
 CsvReader::CsvReader(std::istream& input, std::string name, std::string expected)
-    : input_(input), name_(std::move(name)), expected_(std::move(expected)) {
+    : input_(input, name), name_(std::move(name)), expected_(std::move(expected)) {
     if (!next_line(header_))
         throw core::DataError(name_ + ": the file is empty; expected a line of column names");
     const std::string other = other_kind_of(header_);
@@ -167,7 +166,7 @@ void CsvReader::read_lines(BadLines& bad,
             next_fields(line, fields);
             use(fields);
         } catch (const BadLine& error) {
-            bad.add(line_, error);
+            bad.add(input_.line(), error);
         }
     }
 }
@@ -196,7 +195,7 @@ void CsvReader::trim(std::vector<std::string>& fields) {
         changed = true;
         field = std::string(inner);
     }
-    if (changed && trimmed_lines_++ == 0) first_trimmed_ = line_;
+    if (changed && trimmed_lines_++ == 0) first_trimmed_ = line();
 }
 
 std::vector<std::string> CsvReader::remarks() const {
@@ -218,7 +217,7 @@ std::vector<std::string> CsvReader::remarks() const {
 }
 
 void CsvReader::fail(const std::string& message) const {
-    throw core::DataError(fmt::format("{}:{}: {}", name_, line_, message));
+    throw core::DataError(fmt::format("{}:{}: {}", name_, line(), message));
 }
 
 std::int64_t CsvReader::integer(const std::string& field, std::string_view column) const {
@@ -264,32 +263,9 @@ const std::string& CsvReader::name(const std::string& field, std::string_view co
 }
 
 bool CsvReader::next_line(std::string& line) {
-    while (read_line(line))
+    while (input_.next(line))
         if (line.find_first_not_of(" \t") != std::string::npos) return true;
     return false;
-}
-
-bool CsvReader::read_line(std::string& line) {
-    line.clear();
-    std::streambuf& bytes = *input_.rdbuf();
-    using Traits = std::streambuf::traits_type;
-    Traits::int_type c = bytes.sbumpc();
-    if (Traits::eq_int_type(c, Traits::eof())) return false;
-    ++line_;
-    for (; !Traits::eq_int_type(c, Traits::eof()); c = bytes.sbumpc()) {
-        const char byte = Traits::to_char_type(c);
-        if (byte == '\n') break;
-        if (byte == '\r') {
-            // Old programs end lines with it alone.
-            if (Traits::eq_int_type(bytes.sgetc(), Traits::to_int_type('\n'))) bytes.sbumpc();
-            break;
-        }
-        if (line.size() == longest_line)
-            fail(
-                fmt::format("the line is longer than {} bytes; is this a CSV file?", longest_line));
-        line += byte;
-    }
-    return true;
 }
 
 /// Parses the quoted field that starts at `at` (on the quote); leaves `at` behind it.

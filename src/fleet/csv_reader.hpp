@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fleet/bad_lines.hpp"
+#include "fleet/telemetry/line_reader.hpp"
 #include "hdap/fleet/latency_unit.hpp"
 
 #include <cstddef>
@@ -40,7 +41,8 @@ class CsvReader {
     /// such list, and those for which `use` throws BadLine, go to `bad`.
     void read_lines(BadLines& bad, const std::function<void(std::span<const std::string>)>& use);
 
-    [[nodiscard]] std::int64_t line() const noexcept { return line_; } ///< read last, from 1 on
+    /// The line read last, from 1 on.
+    [[nodiscard]] std::int64_t line() const noexcept { return input_.line(); }
     /// Lines read behind the header, without blank ones.
     [[nodiscard]] std::int64_t lines() const noexcept { return lines_; }
     [[noreturn]] void fail(const std::string& message) const;
@@ -57,7 +59,6 @@ class CsvReader {
     [[nodiscard]] std::vector<std::string> remarks() const;
 
   private:
-    bool read_line(std::string& line);
     bool next_line(std::string& line);
     void next_fields(const std::string& line, std::vector<std::string>& fields);
     void split(const std::string& line, std::vector<std::string>& fields) const;
@@ -66,12 +67,11 @@ class CsvReader {
     double number(const std::string& field, std::string_view column);
     [[nodiscard]] std::string hint_for(const std::string& missing) const;
 
-    std::istream& input_;
+    LineReader input_;
     std::string name_;
     std::string expected_;
     char separator_ = ',';
     char decimal_mark_ = '\0'; ///< of the first latency that has one
-    std::int64_t line_ = 0;
     std::int64_t lines_ = 0;
     std::int64_t comment_lines_ = 0;
     std::int64_t trimmed_lines_ = 0;

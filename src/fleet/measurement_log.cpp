@@ -77,9 +77,9 @@ bool ends_in_line(int descriptor) {
 
 } // namespace
 
-std::string candidate_name(const network::Network& network, const network::Genome& genome,
+std::string candidate_name(std::string_view graph, const network::Genome& genome,
                            std::int64_t batch, std::string_view how) {
-    std::string text = fmt::format("{}\n{}\n{}", network::network_as_json(network), genome, batch);
+    std::string text = fmt::format("{}\n{}\n{}", graph, genome, batch);
     if (!how.empty()) text += fmt::format("\n{}", how);
     constexpr std::size_t digits = 12;
     return "c-" + core::sha256_hex(std::string_view(text)).substr(0, digits);

@@ -3,6 +3,7 @@
 #include "filter_distances.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "tensor_check.hpp"
 
@@ -180,8 +181,7 @@ Scores random_scores(const SearchSpace& space, std::uint64_t seed) {
 }
 
 void normalise(std::vector<double>& group) {
-    const double mean =
-        std::accumulate(group.begin(), group.end(), 0.0) / static_cast<double>(group.size());
+    const double mean = core::mean(group);
     for (double& value : group)
         value = mean > 0.0 ? value / mean : 1.0;
 }

@@ -1,6 +1,7 @@
 #include "hdap/search/metrics.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/fleet.hpp"
 
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <numeric>
 #include <system_error>
 
 namespace hdap::search {
@@ -84,8 +84,7 @@ double slower_than_argument(const MetricInput& of) {
 }
 
 double mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
-    return std::accumulate(of.device_ms.begin(), of.device_ms.end(), 0.0) /
-           static_cast<double>(of.device_ms.size());
+    return core::mean(of.device_ms);
 }
 
 double sustained_on_devices(const DeviceLatencies& of, double /*argument*/) {

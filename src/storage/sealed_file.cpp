@@ -215,6 +215,10 @@ void write_atomically(const fs::path& path, std::span<const std::byte> content) 
     replace_file(path, {}, content, {});
 }
 
+void write_atomically(const fs::path& path, std::string_view text) {
+    write_atomically(path, std::as_bytes(std::span(text)));
+}
+
 fs::path temporary_name(const fs::path& path) {
     return path.string() + std::string(temporary_mark) + std::to_string(::getpid());
 }

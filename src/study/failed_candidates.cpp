@@ -7,7 +7,6 @@
 
 #include <charconv>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,10 +36,6 @@ std::vector<fs::path> files_of(const fs::path& folder) {
     return files;
 }
 
-void write_bytes(const fs::path& file, const std::string& bytes) {
-    storage::write_atomically(file, std::as_bytes(std::span(bytes)));
-}
-
 } // namespace
 
 FailedCandidates::FailedCandidates(fs::path folder, core::Log& log)
@@ -66,11 +61,12 @@ void FailedCandidates::keep(std::size_t row, const network::Genome& genome,
     fs::create_directories(folder_);
     const fs::path base = folder_ / fmt::format("{}{:05}", stem, row);
     const std::string channels = fmt::format("[{}]\n", fmt::join(genome, ", "));
-    write_bytes(base.string() + "." + evidence.format, evidence.network);
-    write_bytes(base.string() + ".json", channels);
+    storage::write_atomically(base.string() + "." + evidence.format, evidence.network);
+    storage::write_atomically(base.string() + ".json", channels);
     // Last, as it is what is counted.
-    write_bytes(base.string() + ".txt",
-                fmt::format("{}\n\ngenome: {}\n{}", evidence.reason, channels, evidence.output));
+    storage::write_atomically(
+        base.string() + ".txt",
+        fmt::format("{}\n\ngenome: {}\n{}", evidence.reason, channels, evidence.output));
     ++kept_;
     log_.warning(fmt::format("candidate {} failed and counts as the worst: {} (kept as {}.*)", row,
                              evidence.reason, base.string()));

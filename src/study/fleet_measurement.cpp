@@ -8,6 +8,7 @@
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "inputs.hpp"
 
 #include <fmt/format.h>
@@ -148,10 +149,11 @@ MeasuredFleet merged(const MeasuredFleet& measured, const MeasuredDevices& devic
         throw core::UsageError(devices.file.string() +
                                " exists; --append adds devices to it, and --replace measures its "
                                "devices anew");
-    const auto file = storage::Hdf5Reader::from_bytes(
-        storage::read_sealed(devices.file, storage::Seal::optional), devices.file.string());
-    storage::read_identity(file, fleet::fleet_schema);
-    MeasuredFleet sum = fleet::read_measured_fleet(file);
+    const auto read = [](const storage::Hdf5Reader& file) {
+        storage::read_identity(file, fleet::fleet_schema);
+        return fleet::read_measured_fleet(file);
+    };
+    MeasuredFleet sum = read(storage::open_user_file(devices.file.string(), read));
     fleet::add_devices(sum, measured,
                        devices.replace ? fleet::Remeasured::replace : fleet::Remeasured::refuse,
                        devices.file.string());

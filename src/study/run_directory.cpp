@@ -27,10 +27,6 @@ fs::path free_folder(const fs::path& wanted) {
     return folder;
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
-}
-
 } // namespace
 
 RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& log)
@@ -49,7 +45,7 @@ RunDirectory::RunDirectory(fs::path path, const Settings& settings, core::Log& l
     if (fs::exists(path_ / "config.toml"))
         continue_with(settings);
     else
-        write_text(path_ / "config.toml", settings_text(settings));
+        storage::write_atomically(path_ / "config.toml", settings_text(settings));
 }
 
 void RunDirectory::make_folder(const fs::path& folder) const {
@@ -94,7 +90,7 @@ void RunDirectory::lengthen(const Settings& settings, std::int64_t done, core::L
         log.info(fmt::format("what {} came to is kept in {}",
                              core::counted(generations_, "generation"), aside.string()));
     }
-    write_text(path_ / "config.toml", settings_text(settings));
+    storage::write_atomically(path_ / "config.toml", settings_text(settings));
     generations_ = settings.search.length.generations;
 }
 

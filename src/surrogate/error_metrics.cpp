@@ -8,7 +8,6 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string>
 
 namespace hdap::surrogate {
@@ -40,7 +39,7 @@ ErrorMetrics error_metrics(std::span<const double> measured, std::span<const dou
     check_sizes(measured.size(), predicted.size());
     check_values(measured, predicted);
     const auto count = static_cast<double>(measured.size());
-    const double mean = std::accumulate(measured.begin(), measured.end(), 0.0) / count;
+    const double mean = core::mean(measured);
     double relative = 0;
     double squared = 0;
     double spread = 0;

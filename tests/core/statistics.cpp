@@ -43,6 +43,18 @@ double quantile_by_sorting(std::vector<double> values, double p) {
 
 } // namespace
 
+TEST_CASE("the mean of nothing is NaN", "[mean]") {
+    CHECK(std::isnan(core::mean({})));
+}
+
+TEST_CASE("a mean has the bits of a sum from the first value to the last", "[mean]") {
+    CHECK(core::mean(std::vector<double>{3.0}) == 3.0);
+    CHECK(core::mean(std::vector<double>{1.0, 2.0, 6.0}) == 3.0);
+    // 1 is lost beside 1e16, but not beside what is left once that is gone.
+    CHECK(core::mean(std::vector<double>{1.0, 1e16, -1e16, 1.0}) == 0.25);
+    CHECK(core::mean(std::vector<double>{1e16, -1e16, 1.0, 1.0}) == 0.5);
+}
+
 TEST_CASE("the median of nothing is refused", "[median]") {
     CHECK_THROWS_AS(core::median({}), core::InternalError);
 }

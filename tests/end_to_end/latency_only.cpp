@@ -65,7 +65,7 @@ std::vector<network::Genome> all_genomes(const network::SearchSpace& space) {
 
 /// Latencies of candidates on devices of two kinds, by their multiply-accumulates.
 std::string recorded_csv(const network::SearchSpace& space,
-                         const std::vector<network::Genome>& genomes) {
+                         const std::vector<network::Genome>& genomes, double slow = 1.4) {
     const network::CostModel costs(searched_network(), space.structure());
     std::string text = "device_id,run,latency_ms";
     for (const auto& group : space.groups())
@@ -74,7 +74,7 @@ std::string recorded_csv(const network::SearchSpace& space,
     for (const network::Genome& genome : genomes) {
         const double macs = static_cast<double>(costs.total(genome).macs);
         for (int d = 0; d < devices; ++d) {
-            const double speed = (d % 3 == 0 ? 1.4 : 1.0) * (1.0 + 1e-3 * d);
+            const double speed = (d % 3 == 0 ? slow : 1.0) * (1.0 + 1e-3 * d);
             text += "unit-" + std::to_string(d) + ",0," + std::to_string(speed * macs * 1e-6);
             for (const std::int32_t channels : genome)
                 text += "," + std::to_string(channels);
@@ -84,9 +84,10 @@ std::string recorded_csv(const network::SearchSpace& space,
     return text;
 }
 
-std::string recorded_csv() {
+/// A third of the devices is slow, by as much as is said.
+std::string recorded_csv(double slow = 1.4) {
     const network::SearchSpace space(searched_network(), {});
-    return recorded_csv(space, random_genomes(space));
+    return recorded_csv(space, random_genomes(space), slow);
 }
 
 /// The rows of front.csv by column; none of these studies needs quotes in it.
@@ -246,4 +247,48 @@ TEST_CASE("a row of a recorded fleet that cannot be is named by file, line and c
     const Outcome outcome = run(study, {.ranks = 0}, "recorded.toml", "run");
     CHECK(outcome.exit_code == 3);
     CHECK_THAT(outcome.errors, Catch::Contains("recorded.csv:1202:"));
+}
+
+TEST_CASE("an ablation over recorded tables profiles each table once, and tells differences over "
+          "tables and in each") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::filesystem::create_directory(study / "tables");
+    std::ofstream(study / "tables/near.csv") << recorded_csv(1.2);
+    std::ofstream(study / "tables/far.csv") << recorded_csv(2.0);
+    std::ofstream(study / "base.toml") << configuration("");
+    std::ofstream(study / "plan.toml")
+        << "[ablation]\nbase = \"base.toml\"\ncompare = \"algorithm\"\n"
+           "baseline = \"random\"\n[settings]\n\"fleet.source\" = \"recorded\"\n"
+           "[[axis]]\nname = \"table\"\nkey = \"fleet.recorded.file\"\nfiles = \"tables/*.csv\"\n"
+           "[[axis]]\nkey = \"search.algorithm\"\nvalues = [\"random\", \"nsga2\"]\n";
+    const auto ablate = [&](const Arguments& words) {
+        Arguments all{"ablate", words.front(), study / "plan.toml", "--out", study / "out"};
+        all.insert(all.end(), words.begin() + 1, words.end());
+        return study.call({.ranks = 0}, all);
+    };
+    const Outcome ran = ablate({"run", "--workers", "1"});
+    INFO(ran.output << ran.errors);
+    REQUIRE(ran.exit_code == 0);
+    CHECK_THAT(ran.output, Catch::Contains("4 of 4 cells are complete, 0 failed"));
+
+    std::size_t profiles = 0;
+    for (const auto& file : std::filesystem::directory_iterator(study / "out/store"))
+        if (file.path().filename().string().starts_with("profile-") &&
+            file.path().extension() == ".h5")
+            ++profiles;
+    CHECK(profiles == 2);
+
+    const Outcome collected = ablate({"collect"});
+    CHECK_THAT(collected.output, Catch::Contains("compared with random, over fleets (table)") &&
+                                     Catch::Contains("hypervolume, fleet by fleet") &&
+                                     Catch::Contains("table=near") && Catch::Contains("table=far"));
+    // A network takes longer where the slow devices are slower.
+    std::map<std::string, double> unpruned_ms;
+    for (const auto& cell : std::filesystem::directory_iterator(study / "out/cells"))
+        unpruned_ms[text_of(cell.path() / "config.toml").find("near.csv") == std::string::npos
+                        ? "far"
+                        : "near"] =
+            std::stod(rows_of(cell.path() / "front.csv")[0]["latency_mean_ms"]);
+    CHECK(unpruned_ms["far"] / unpruned_ms["near"] ==
+          Approx((2.0 + 2 * 1.0) / (1.2 + 2 * 1.0)).epsilon(0.01));
 }

@@ -138,6 +138,33 @@ TEST_CASE("an ablation over fleets measures every candidate once in each fleet, 
                    Contains("hypervolume, fleet by fleet") && Contains("fleet=c"));
 }
 
+TEST_CASE("a cell is verified with the store that its measurements lie in, and only with it") {
+    const ManyFleets many("command");
+    REQUIRE(many.ablate("run", {"--cells", "1"}).exit_code == 0);
+    REQUIRE(many.asked().size() == asked_of_a_fleet);
+    const std::filesystem::path cell =
+        std::filesystem::directory_iterator(many.path("out/cells"))->path();
+    const Outcome refused = many.call({"fleet", "verify", cell});
+    CHECK(refused.exit_code == 2);
+    CHECK_THAT(refused.errors,
+               Contains((cell / "measurements").string()) && Contains("--store DIR"));
+    CHECK(many.asked().size() == asked_of_a_fleet);
+
+    const Arguments verify{"fleet", "verify", cell, "--front", "--store", many.path("out/store")};
+    const Outcome verified = many.call(verify);
+    INFO(verified.errors);
+    CHECK(verified.exit_code == 0);
+    CHECK_THAT(verified.output, Contains("measured on 8 devices"));
+    CHECK_THAT(text_of(cell / "verification.csv"), Contains("unpruned,unit-7,"));
+    const std::vector<std::string> asked = many.asked();
+    CHECK(asked.size() > asked_of_a_fleet);
+    CHECK(std::set(asked.begin(), asked.end()).size() == asked.size()); // none of them twice
+    CHECK(many.measured().size() == 1);
+    CHECK_FALSE(std::filesystem::exists(cell / "measurements"));
+    CHECK(many.call(verify).exit_code == 0);
+    CHECK(many.asked().size() == asked.size());
+}
+
 TEST_CASE("cells whose devices do not answer wait, are told, and go on when these are back") {
     const ManyFleets many("command");
     std::ofstream(many.path("away")) << "unit-0\nunit-3\nunit-6\n";

@@ -8,11 +8,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 
 using namespace hdap;
 using storage::Seal;
+using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -96,6 +98,19 @@ TEST_CASE("HDF5 itself opens a sealed file, and a file without a seal is read wh
     storage::write_atomically(folder / "plain.h5", content);
     CHECK(storage::read_sealed(folder / "plain.h5", Seal::optional) == content);
     CHECK_THROWS_AS(storage::read_sealed(folder / "plain.h5"), core::CorruptFileError);
+}
+
+TEST_CASE("text is written as it is, and takes the place of what was there") {
+    const test::TemporaryFolder folder;
+    const fs::path path = folder / "notes.csv";
+    const auto written = [&] {
+        std::ifstream file(path, std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    for (const std::string& text : {"a,b\n1,2\n"s, "zero\0, \r\n"s, ""s}) {
+        storage::write_atomically(path, text);
+        CHECK(written() == text);
+    }
 }
 
 TEST_CASE("a folder that cannot be written leaves the old file and says why") {

@@ -6,6 +6,9 @@
 
 namespace hdap::core {
 
+/// The mean of `values`, which are added up from the first to the last. NaN without values.
+double mean(std::span<const double> values);
+
 /// The median of at least one value; the mean of the middle two when their number is even.
 /// Throws InternalError without values. Complexity: O(n).
 double median(std::vector<double> values);

@@ -17,9 +17,10 @@
 namespace hdap::fleet {
 
 /// The name of a candidate wherever it is measured: "c-3f2a9b1c04de", of the graph of the network
-/// that it is pruned from, its genome, the images per inference and `how` it is measured, where
-/// that is not as usual. Candidates of other studies have other names.
-std::string candidate_name(const network::Network& network, const network::Genome& genome,
+/// that it is pruned from, as network::network_as_json writes it, its genome, the images per
+/// inference and `how` it is measured, where that is not as usual. Candidates of other studies have
+/// other names.
+std::string candidate_name(std::string_view graph, const network::Genome& genome,
                            std::int64_t batch, std::string_view how = "");
 
 /// What a device answered about a candidate.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace hdap::storage {
@@ -29,8 +30,9 @@ enum class Seal {
 void write_sealed(const std::filesystem::path& path, std::span<const std::byte> content,
                   const std::filesystem::path& previous = {});
 
-/// Writes plain bytes atomically, without a seal (CSV, HTML, TOML).
+/// As write_sealed, of plain bytes or text (CSV, HTML, TOML), without a seal.
 void write_atomically(const std::filesystem::path& path, std::span<const std::byte> content);
+void write_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// The name of the temporary file that this process writes before it becomes the one at `path`.
 std::filesystem::path temporary_name(const std::filesystem::path& path);

@@ -7,10 +7,11 @@
 #include "hdap/core/hash.hpp"
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/network/network_file.hpp"
 #include "hdap/network/weights.hpp"
 #include "hdap/storage/file_lock.hpp"
 #include "hdap/storage/schema.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 
 #include <fmt/format.h>
 
@@ -28,10 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 
 Fleet read_fleet_file(const std::string& file) {
-    const auto content =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(file, storage::Seal::optional), file);
-    storage::read_identity(content, fleet_schema);
-    return read_fleet(content);
+    const auto read = [](const storage::Hdf5Reader& content) {
+        storage::read_identity(content, fleet_schema);
+        return read_fleet(content);
+    };
+    return read(storage::open_user_file(file, read));
 }
 
 /// Stands for devices and latencies, by content.
@@ -100,7 +102,8 @@ class MeasuredSource final : public LatencySource {
     MeasuredSource(LatencySourceParameters parameters, network::Prunable network, Fleet fleet,
                    std::string identity, MeasuredBy by)
         : parameters_(std::move(parameters)), network_(std::move(network)),
-          fleet_(std::move(fleet)), identity_(std::move(identity)), by_(by),
+          graph_(network::network_as_json(network_.network)), fleet_(std::move(fleet)),
+          identity_(std::move(identity)), by_(by),
           folder_(folder_of(parameters_, identity_ + name_of(network_.space.unpruned()), by_)) {}
 
     [[nodiscard]] std::string identity() const override { return identity_; }
@@ -137,7 +140,7 @@ class MeasuredSource final : public LatencySource {
     [[nodiscard]] const std::string& device(std::int32_t index) const;
     [[nodiscard]] std::string name_of(const network::Genome& genome,
                                       const std::string& how = "") const {
-        return candidate_name(network_.network, genome, parameters_.batch, how);
+        return candidate_name(graph_, genome, parameters_.batch, how);
     }
     [[nodiscard]] std::string how_measured(const MeasurementRequest& request, Quantity quantity,
                                            std::int64_t round) const;
@@ -160,6 +163,7 @@ class MeasuredSource final : public LatencySource {
 
     LatencySourceParameters parameters_;
     network::Prunable network_; ///< with weights, so that it can be written
+    std::string graph_;         ///< of its candidates' names
     Fleet fleet_;               ///< root
     std::string identity_;
     MeasuredBy by_;

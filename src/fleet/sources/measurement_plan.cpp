@@ -57,10 +57,6 @@ std::int64_t count_answered(const std::vector<PlannedMeasurement>& measurements)
                          [](const auto& one) { return one.state != State::outstanding; });
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
-}
-
 /// What the script of a tool that cannot does about a candidate with seconds behind it.
 constexpr const char* no_sustained_part = R"sh(    if [ -n "$seconds" ]; then
         echo "$candidate is for measure-hdap.sh or measure-trtexec.sh: {} would count the time" \
@@ -203,7 +199,7 @@ void write_outstanding(const fs::path& folder, const Outstanding& outstanding) {
         if (candidates.empty())
             fs::remove(file);
         else
-            write_text(file, core::join(candidates, "\n") + "\n");
+            storage::write_atomically(file, core::join(candidates, "\n") + "\n");
     }
 }
 
@@ -268,10 +264,11 @@ void write_plan(const fs::path& folder, const MeasurementPlan& plan,
     const Outstanding outstanding = outstanding_of(pairs);
     write_outstanding(folder / "outstanding", outstanding);
     for (const Tool& tool : tools)
-        write_text(folder / fmt::format("measure-{}.sh", tool.name),
-                   script_of(tool, network.network, batch, runs));
-    write_text(folder / manifest_file, manifest_of(pairs, batch, runs));
-    write_text(folder / "README.txt", readme_of(pairs, outstanding, plan.import_options));
+        storage::write_atomically(folder / fmt::format("measure-{}.sh", tool.name),
+                                  script_of(tool, network.network, batch, runs));
+    storage::write_atomically(folder / manifest_file, manifest_of(pairs, batch, runs));
+    storage::write_atomically(folder / "README.txt",
+                              readme_of(pairs, outstanding, plan.import_options));
 }
 
 std::vector<PlannedMeasurement> others_in_manifest(const fs::path& folder,

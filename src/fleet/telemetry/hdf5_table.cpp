@@ -2,8 +2,8 @@
 #include "fleet/telemetry/format.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
-#include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 
 #include <fmt/format.h>
 
@@ -51,10 +51,9 @@ std::vector<std::byte> bytes_of(TelemetryFile& file) {
 
 class TableReader {
   public:
-    TableReader(TelemetryFile& file, Samples& samples)
-        : file_(file), samples_(samples),
-          hdf5_(storage::Hdf5Reader::from_bytes(bytes_of(file), file.name)),
-          latencies_(latencies_entry()), unit_(unit_of_latencies()) {}
+    TableReader(TelemetryFile& file, Samples& samples, const storage::Hdf5Reader& content)
+        : file_(file), samples_(samples), hdf5_(content), latencies_(latencies_entry()),
+          unit_(unit_of_latencies()) {}
 
     void read() {
         file_.use_unit(unit_);
@@ -223,7 +222,7 @@ class TableReader {
 
     TelemetryFile& file_;
     Samples& samples_;
-    storage::Hdf5Reader hdf5_;
+    const storage::Hdf5Reader& hdf5_;
     storage::Entry latencies_;
     LatencyUnit unit_;
 };
@@ -235,7 +234,10 @@ bool is_hdf5_table(std::string_view beginning) {
 }
 
 void read_hdf5_table(TelemetryFile& file, Samples& samples) {
-    TableReader(file, samples).read();
+    const auto read = [&](const storage::Hdf5Reader& content) {
+        TableReader(file, samples, content).read();
+    };
+    read(storage::open_user_bytes(bytes_of(file), file.name, read));
     if (file.rows == 0) file.fail("holds no latency of a wanted benchmark, only NaN");
 }
 

@@ -1,5 +1,7 @@
 #include "fleet_truth.hpp"
 
+#include "hdap/core/statistics.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -8,10 +10,6 @@ namespace hdap::study {
 namespace {
 
 constexpr std::size_t most_devices = 20'000;
-
-double mean_of(const std::vector<double>& values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 /// At most `most` of them, evenly spread, in their order.
 std::vector<std::int32_t> thinned(const std::vector<std::int32_t>& devices, std::size_t most) {
@@ -92,7 +90,7 @@ FleetTruth::device_latencies_ms(const network::Genome& genome) const {
 
 double FleetTruth::mean_latency_ms(const network::Genome& genome) const {
     const auto latencies = device_latencies_ms(genome);
-    return latencies ? mean_of(*latencies) : std::numeric_limits<double>::quiet_NaN();
+    return latencies ? core::mean(*latencies) : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// Under continuous load; not a number where nobody measured that.
@@ -101,7 +99,7 @@ double FleetTruth::sustained_mean_ms(const network::Genome& genome) const {
     if (!network || verified_.sustained_ms.empty()) return std::numeric_limits<double>::quiet_NaN();
     const auto first =
         verified_.sustained_ms.begin() + static_cast<std::ptrdiff_t>(*network * devices_.size());
-    return mean_of({first, first + std::ssize(devices_)});
+    return core::mean({first, first + std::ssize(devices_)});
 }
 
 std::optional<search::DeviceLatencies>
@@ -113,7 +111,7 @@ FleetTruth::found_latencies(const network::Genome& genome) const {
     for (const std::vector<std::int32_t>& devices : devices_of_cluster_) {
         const auto of_cluster = latencies_ms(genome, devices);
         if (!of_cluster) return std::nullopt;
-        found.cluster_mean_ms.push_back(mean_of(*of_cluster));
+        found.cluster_mean_ms.push_back(core::mean(*of_cluster));
     }
     return found;
 }

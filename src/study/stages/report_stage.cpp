@@ -34,7 +34,7 @@ std::string text_of(const std::filesystem::path& file) {
 /// changes nothing.
 void write_text(const std::filesystem::path& file, const std::string& text) {
     if (std::filesystem::exists(file) && text_of(file) == text) return;
-    storage::write_atomically(file, std::as_bytes(std::span(text.data(), text.size())));
+    storage::write_atomically(file, text);
 }
 
 /// Who made a file, when and where. The report tells it of the search: it says the same whenever

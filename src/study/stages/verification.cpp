@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <numeric>
 #include <optional>
 #include <span>
 
@@ -43,9 +42,6 @@ struct VerifiedNetwork {
     }
 };
 
-double mean_of(const std::vector<double>& values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 double p95_of(const std::vector<double>& values) {
     return core::quantile(values, 0.95);
 }
@@ -123,7 +119,7 @@ struct Summary {
 std::vector<Summary> summaries_of(const std::vector<VerifiedNetwork>& networks) {
     std::vector<Summary> summaries;
     for (const VerifiedNetwork& one : networks) {
-        const auto [predicted_mean, measured_mean] = one.both(mean_of);
+        const auto [predicted_mean, measured_mean] = one.both(core::mean);
         const auto [predicted_p95, measured_p95] = one.both(p95_of);
         std::vector<double> errors;
         for (std::size_t i = 0; i < one.measured_ms.size(); ++i)
@@ -164,10 +160,6 @@ void print_summary(const std::vector<Summary>& summaries, std::size_t devices, b
                     100.0 * (s.predicted_mean_ms / s.measured_mean_ms - 1.0), s.predicted_p95_ms,
                     s.measured_p95_ms, s.speedup, 100.0 * s.median_error);
     std::printf("\n");
-}
-
-void write_text(const std::filesystem::path& file, const std::string& text) {
-    storage::write_atomically(file, std::as_bytes(std::span(text)));
 }
 
 /// What is verified, on every rank.
@@ -243,8 +235,9 @@ void describe(const StudyRun& run, const FleetOutputs& fleet,
         verified.push_back(std::move(one));
     }
     const std::vector<Summary> summaries = summaries_of(verified);
-    write_text(run.file("verification.csv"), pairs_csv(verified, fleet.devices, devices));
-    write_text(run.file("verified.csv"), summary_csv(summaries));
+    storage::write_atomically(run.file("verification.csv"),
+                              pairs_csv(verified, fleet.devices, devices));
+    storage::write_atomically(run.file("verified.csv"), summary_csv(summaries));
     print_summary(summaries, devices.size(), fleet.truth.known());
 }
 
