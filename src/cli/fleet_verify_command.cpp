@@ -23,7 +23,7 @@ struct VerifyOptions {
     JobOptions job;
 };
 
-/// What a user may measure again, in vain, when a study's store is not named.
+/// Studies of a store take turns on the devices there, so that none disturbs another's measurement.
 void require_measurements(const VerifyOptions& options, const study::Settings& settings) {
     const bool keeps_measurements = !settings.fleet.fleet_file.empty();
     const auto folder = options.run_directory / study::measurements_folder;
@@ -31,9 +31,9 @@ void require_measurements(const VerifyOptions& options, const study::Settings& s
         std::filesystem::exists(folder))
         return;
     throw core::UsageError(
-        fmt::format("there is no {}: what the devices measured lies in the store that the study "
-                    "was run with; name it by --store DIR (of an ablation's cell: the folder "
-                    "store beside cells)",
+        fmt::format("there is no {}: the study was run with a store, where studies take turns on "
+                    "the devices; name it by --store DIR (of an ablation's cell: the folder store "
+                    "beside cells)",
                     folder.string()));
 }
 

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 using namespace hdap;
@@ -156,13 +155,12 @@ TEST_CASE("a cell is verified with the store that its measurements lie in, and o
     CHECK(verified.exit_code == 0);
     CHECK_THAT(verified.output, Contains("measured on 8 devices"));
     CHECK_THAT(text_of(cell / "verification.csv"), Contains("unpruned,unit-7,"));
-    const std::vector<std::string> asked = many.asked();
-    CHECK(asked.size() > asked_of_a_fleet);
-    CHECK(std::set(asked.begin(), asked.end()).size() == asked.size()); // none of them twice
+    const std::size_t measured = many.asked().size() - asked_of_a_fleet;
+    CHECK(measured > 0);
     CHECK(many.measured().size() == 1);
     CHECK_FALSE(std::filesystem::exists(cell / "measurements"));
     CHECK(many.call(verify).exit_code == 0);
-    CHECK(many.asked().size() == asked.size());
+    CHECK(many.asked().size() == asked_of_a_fleet + 2 * measured); // all of it anew
 }
 
 TEST_CASE("cells whose devices do not answer wait, are told, and go on when these are back") {

@@ -179,6 +179,20 @@ TEST_CASE("a bound on the latency under continuous load holds on devices that he
     CHECK(study.measured("killed") == 2 * asked);
     CHECK(text_of(study.path("killed/front.csv")) == text_of(front));
 
+    // What it ended with is measured so, too: once, while the usual latency has its rounds.
+    const Outcome verified = study.call({"fleet", "verify", study.path("killed"), "--rounds", "2"});
+    INFO(verified.errors);
+    CHECK(verified.exit_code == 0);
+    const std::string known = study.path("killed/front.csv");
+    CHECK_THAT(text_of(known), !Catch::Contains(",unknown,") && Catch::Contains(",yes,"));
+    const auto shares = front_column(known, "accuracy");
+    const auto sustained = front_column(known, "latency_sustained_ms_on_devices");
+    CHECK(study.measured("killed") == 2 * asked + 3 * 6 * (shares.size() + 1));
+    REQUIRE(sustained.size() == shares.size());
+    for (std::size_t i = 1; i < shares.size(); ++i)
+        CHECK(sustained[i] / sustained[0] ==
+              Approx(::hot(shares[i]) / ::hot(shares[0])).epsilon(1e-3));
+
     // What is measured for longer is another profile.
     Arguments longer = when_hot;
     longer.insert(longer.end(), {"--set", "latency.sustained_seconds=600"});

@@ -69,6 +69,7 @@ class ReportBuilder {
     report::StudyReport build() {
         add_headings();
         add_networks();
+        forget_lone_latency();
         add_speedups();
         add_clusters();
         add_margins();
@@ -146,6 +147,16 @@ class ReportBuilder {
         row.accuracy = facts.accuracy;
         row.test_accuracy = unknown;
         return row;
+    }
+
+    /// What the unpruned network takes on the devices compares with nothing where no other is
+    /// known.
+    void forget_lone_latency() {
+        const auto is_known = [](const report::NetworkRow& row) {
+            return std::isfinite(row.latency_fleet_ms);
+        };
+        if (std::ranges::count_if(report_.networks, is_known) == 1)
+            report_.networks.front().latency_fleet_ms = unknown;
     }
 
     /// As found, or of all networks as predicted: the two never stand in one column.

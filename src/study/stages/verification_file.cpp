@@ -51,8 +51,7 @@ Verification comparable_part(const Verification& verification) {
     const std::vector<std::size_t> networks = networks_to_compare(verification);
     std::vector<std::size_t> devices;
     for (std::size_t d = 0; d < verification.devices.size(); ++d)
-        if (std::ranges::none_of(
-                networks, [&](std::size_t n) { return std::isnan(verification.latency_ms(n, d)); }))
+        if (std::ranges::all_of(networks, [&](std::size_t n) { return verification.has(n, d); }))
             devices.push_back(d);
     Verification part;
     part.occasion = verification.occasion;
