@@ -3,7 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/storage/hdf5.hpp"
-#include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -77,9 +77,10 @@ bool is_hdf5(const std::string& file) {
 network::Genome read_genome(const std::string& file, const network::SearchSpace& space) {
     network::Genome genome;
     if (is_hdf5(file)) {
-        const auto reader = storage::Hdf5Reader::from_bytes(
-            storage::read_sealed(file, storage::Seal::optional), file);
-        genome = reader.read<std::int32_t>("/genome");
+        const auto read = [](const storage::Hdf5Reader& reader) {
+            return reader.read<std::int32_t>("/genome");
+        };
+        genome = read(storage::open_user_file(file, read));
     } else {
         try {
             genome = genome_from(file, ordered_json::parse(read_text(file)), space);

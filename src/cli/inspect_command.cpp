@@ -2,6 +2,7 @@
 #include "hdap/core/text.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "print_document.hpp"
 
 #include <fmt/core.h>
@@ -32,7 +33,7 @@ struct InspectOptions {
 
 /// A file and whether hdap sealed it.
 struct InspectedFile {
-    storage::Hdf5Reader content;
+    const storage::Hdf5Reader& content;
     std::uintmax_t bytes = 0;
     bool sealed = false;
 };
@@ -220,13 +221,15 @@ void print_json(const InspectedFile& file) {
     print_document(document);
 }
 
-InspectedFile read_inspected(const std::string& path) {
-    auto bytes = storage::read_sealed(path, storage::Seal::optional);
-    const std::uintmax_t on_disk = std::filesystem::file_size(path);
-    const bool sealed = on_disk == bytes.size() + storage::seal_bytes;
-    return {.content = storage::Hdf5Reader::from_bytes(std::move(bytes), path),
-            .bytes = on_disk,
-            .sealed = sealed};
+/// Prints the file; one without a seal in a process of its own first, unseen.
+void inspect(const InspectOptions& options) {
+    const bool sealed = storage::check_sealed(options.file, storage::Seal::optional);
+    const std::uintmax_t on_disk = std::filesystem::file_size(options.file);
+    const auto print = [&](const storage::Hdf5Reader& file) {
+        const InspectedFile inspected{.content = file, .bytes = on_disk, .sealed = sealed};
+        options.json ? print_json(inspected) : print_text(inspected);
+    };
+    print(storage::open_user_file(options.file, print));
 }
 
 } // namespace
@@ -242,8 +245,7 @@ void add_inspect_command(CLI::App& app, Action& action) {
     command->add_flag("--json", options->json, "Print JSON: all but the values");
     command->callback([options, &action] {
         action = [options](Arguments) {
-            const InspectedFile file = read_inspected(options->file);
-            options->json ? print_json(file) : print_text(file);
+            inspect(*options);
             return core::ExitCode::complete;
         };
     });

@@ -7,6 +7,7 @@
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "network/torchscript/archive.hpp"
 
 #include <fmt/core.h>
@@ -43,10 +44,11 @@ Format format_of(const std::string& file) {
 }
 
 LoadedNetwork read_hdf5(const std::string& name) {
-    const auto file =
-        storage::Hdf5Reader::from_bytes(storage::read_sealed(name, storage::Seal::optional), name);
-    PrunedNetwork read = read_network(file);
-    return {std::move(read.network), std::move(read.weights), read_normalisation(file)};
+    const auto read = [](const storage::Hdf5Reader& file) -> LoadedNetwork {
+        PrunedNetwork network = read_network(file);
+        return {std::move(network.network), std::move(network.weights), read_normalisation(file)};
+    };
+    return read(storage::open_user_file(name, read));
 }
 
 LoadedNetwork read_network_file(const NetworkSource& source) {

@@ -6,6 +6,7 @@
 #include "hdap/network/safetensors.hpp"
 #include "hdap/network/torchscript.hpp"
 #include "hdap/storage/sealed_file.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "network/torchscript/archive.hpp"
 #include "tensor_check.hpp"
 
@@ -59,11 +60,14 @@ void refuse_other_schemas(const storage::Hdf5Reader& file) {
 }
 
 WeightFile read_hdf5(Bytes bytes, const std::string& name) {
-    const auto file = storage::Hdf5Reader::from_bytes(std::move(bytes), name);
-    refuse_other_schemas(file);
-    return {.format = "HDF5",
-            .weights = file.contains("/parameters") ? read_weights(file) : read_state_dict(file),
-            .normalisation = read_normalisation(file)};
+    const auto read = [](const storage::Hdf5Reader& file) -> WeightFile {
+        refuse_other_schemas(file);
+        return {.format = "HDF5",
+                .weights =
+                    file.contains("/parameters") ? read_weights(file) : read_state_dict(file),
+                .normalisation = read_normalisation(file)};
+    };
+    return read(storage::open_user_bytes(std::move(bytes), name, read));
 }
 
 // ----------------------------------------------------------------------------------- safetensors
