@@ -214,10 +214,24 @@ void weigh(const std::vector<double>& mean_log, Clustering& clustering) {
     }
 }
 
-/// The one device of a lab that has no other.
+/// The one device of a lab that has no other: any that has measured as many benchmarks as the most
+/// thorough one.
 std::int32_t drawn_device(const Fleet& fleet, std::uint64_t seed) {
+    const auto missing_of = [&](std::size_t device) {
+        const auto row =
+            std::span(fleet.latency_ms).subspan(device * fleet.benchmarks(), fleet.benchmarks());
+        return std::ranges::count_if(row, [](double latency) { return std::isnan(latency); });
+    };
+    std::vector<std::int32_t> thorough;
+    auto least = missing_of(0);
+    for (std::size_t i = 0; i < fleet.devices(); ++i) {
+        const auto missing = missing_of(i);
+        if (missing < least) thorough.clear();
+        least = std::min(least, missing);
+        if (missing == least) thorough.push_back(static_cast<std::int32_t>(i));
+    }
     core::RandomStream random(seed, core::StreamId::single_device);
-    return static_cast<std::int32_t>(random.below(fleet.devices()));
+    return thorough[random.below(thorough.size())];
 }
 
 const char* metric_name(SignatureMetric metric) {

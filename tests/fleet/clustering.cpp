@@ -287,6 +287,18 @@ TEST_CASE("the baselines make one cluster of all devices, represented by one or 
     CHECK(drawn.size() > 10);
 }
 
+TEST_CASE("the single device is one that has measured as much as any") {
+    Fleet fleet = grouped_fleet({{6, {1.0, 2.0}}}, 0.0);
+    for (const std::size_t device : {0U, 1U, 3U, 5U})
+        fleet.latency_ms[2 * device + device % 2] = std::numeric_limits<double>::quiet_NaN();
+    ClusteringParameters parameters;
+    parameters.method = ClusteringMethod::single_device;
+    std::set<std::int32_t> drawn;
+    for (parameters.seed = 1; parameters.seed <= 20; ++parameters.seed)
+        drawn.insert(cluster_devices(fleet, parameters).representatives[0][0]);
+    CHECK(drawn == std::set<std::int32_t>{2, 4});
+}
+
 TEST_CASE("equal weighting counts all clusters alike and changes nothing else") {
     ClusteringParameters parameters;
     Clustering by_devices = cluster_devices(standard_fleet(), parameters);
