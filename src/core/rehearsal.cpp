@@ -113,11 +113,15 @@ int status_of(pid_t process) {
     return status;
 }
 
-/// Why the copy did not get to its end; "" when it did.
-std::string what_ended(int status, const RehearsalLimits& limits) {
+/// Why the copy did not get to its end; "" when it did. `sent`: the error that it ended with.
+std::string what_ended(int status, const std::string& sent, const RehearsalLimits& limits) {
     if (WIFEXITED(status)) {
-        if (WEXITSTATUS(status) != out_of_memory) return "";
-        return fmt::format("needs more than {} MiB of memory", limits.memory_bytes >> 20U);
+        const int code = WEXITSTATUS(status);
+        if (code == out_of_memory)
+            return fmt::format("needs more than {} MiB of memory", limits.memory_bytes >> 20U);
+        const bool is_ours =
+            code == done || code == unknown_exception || (code == failed && !sent.empty());
+        return is_ours ? "" : fmt::format("ends the process with {}", code);
     }
     const int signal = WTERMSIG(status);
     if (signal == SIGXCPU || signal == SIGALRM)
@@ -146,7 +150,7 @@ void rehearse(const std::string& what, const RehearsalLimits& limits,
     output.reset();
     const std::string sent = receive(input.number());
     const int status = status_of(copy);
-    const std::string end = what_ended(status, limits);
+    const std::string end = what_ended(status, sent, limits);
     if (!end.empty())
         throw DataError(
             fmt::format("{}: is damaged, or not what it should be: reading it {}; get it "

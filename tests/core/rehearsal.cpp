@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ TEST_CASE("a rehearsal that crashes, does not end or takes all memory is an erro
     CHECK_THAT(error_of({}, [] { std::raise(SIGSEGV); }),
                Catch::StartsWith("a.h5: is damaged") && Catch::Contains("crashes (Segmentation"));
     CHECK_THAT(error_of({}, [] { std::terminate(); }), Catch::Contains("crashes (Aborted"));
+    CHECK_THAT(error_of({}, [] { std::_Exit(1); }), Catch::Contains("ends the process with 1"));
     volatile bool goes_on = true;
     CHECK_THAT(error_of({.time = std::chrono::seconds(1)},
                         [&] {
