@@ -74,7 +74,7 @@ void add_fleet_verify_command(CLI::App& group, Action& action) {
     command->add_option("RUNDIR", options->run_directory, "Run directory of a complete study")
         ->required();
     command->add_option("--devices", options->request.devices, "So many, evenly spread; 0: all")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0, 100'000'000))
         ->capture_default_str();
     command->add_flag("--front", options->request.whole_front,
                       "All networks of the front, not only those that were fine-tuned");

@@ -105,7 +105,7 @@ void add_network_eval_command(CLI::App& group, Action& action) {
     command->add_option("--split", options->split, "Split of the packed images")
         ->capture_default_str();
     command->add_option("--images", options->images, "Only the first so many; 0: all")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0, 1'000'000'000))
         ->capture_default_str();
     command->add_option("--batch", options->evaluation.batch, "Images a forward pass")
         ->capture_default_str();
