@@ -34,7 +34,16 @@ std::string line_of(const CandidateMeasurement& measurement) {
         line["failure"] = measurement.failure;
     else
         line["latency_ms"] = measurement.latency_ms;
+    if (!std::isnan(measurement.anchor_ms)) line["anchor_ms"] = measurement.anchor_ms;
     return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+bool is_latency_or_none(double ms) {
+    return std::isnan(ms) || (ms >= smallest_latency_ms && ms <= largest_latency_ms);
+}
+
+bool is_same(double a, double b) {
+    return a == b || (std::isnan(a) && std::isnan(b));
 }
 
 /// A line of the file; nothing when it is none.
@@ -50,9 +59,10 @@ std::optional<CandidateMeasurement> measurement_in(const std::string& line) {
             measurement.latency_ms = parsed.at("latency_ms");
         else
             measurement.failure = parsed.at("failure");
-        const bool is_latency = measurement.latency_ms >= smallest_latency_ms &&
-                                measurement.latency_ms <= largest_latency_ms;
-        if (!is_latency && !std::isnan(measurement.latency_ms)) return std::nullopt;
+        measurement.anchor_ms = parsed.value("anchor_ms", measurement.anchor_ms);
+        if (!is_latency_or_none(measurement.latency_ms) ||
+            !is_latency_or_none(measurement.anchor_ms))
+            return std::nullopt;
         return measurement;
     } catch (const json::exception&) {
         return std::nullopt;
@@ -87,8 +97,7 @@ std::string candidate_name(std::string_view graph, const network::Genome& genome
 
 bool CandidateMeasurement::operator==(const CandidateMeasurement& other) const {
     return candidate == other.candidate && device == other.device &&
-           (latency_ms == other.latency_ms ||
-            (std::isnan(latency_ms) && std::isnan(other.latency_ms))) &&
+           is_same(latency_ms, other.latency_ms) && is_same(anchor_ms, other.anchor_ms) &&
            runs == other.runs && origin == other.origin && failure == other.failure;
 }
 
@@ -127,14 +136,33 @@ bool MeasurementLog::append(const CandidateMeasurement& measurement) {
 
 std::optional<double> MeasurementLog::latency_ms(const std::string& candidate,
                                                  const std::string& device) const {
+    return latency_ms(candidate, device, std::numeric_limits<double>::quiet_NaN());
+}
+
+std::optional<double> MeasurementLog::latency_ms(const std::string& candidate,
+                                                 const std::string& device,
+                                                 double anchor_ms) const {
     const std::lock_guard lock(mutex_);
     const auto found = measurements_.find({candidate, device});
     if (found == measurements_.end() || found->second.empty()) return std::nullopt;
     std::vector<double> latencies;
-    for (const CandidateMeasurement& measurement : found->second)
-        if (!std::isnan(measurement.latency_ms)) latencies.push_back(measurement.latency_ms);
+    for (const CandidateMeasurement& measurement : found->second) {
+        if (std::isnan(measurement.latency_ms)) continue;
+        const double drift = anchor_ms / measurement.anchor_ms; // not a number without both
+        latencies.push_back(measurement.latency_ms * (std::isnan(drift) ? 1.0 : drift));
+    }
     return latencies.empty() ? std::numeric_limits<double>::quiet_NaN()
                              : core::median(std::move(latencies));
+}
+
+std::vector<double> MeasurementLog::anchors_ms(const std::string& candidate,
+                                               const std::string& device) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<double> anchors;
+    if (const auto found = measurements_.find({candidate, device}); found != measurements_.end())
+        for (const CandidateMeasurement& measurement : found->second)
+            if (!std::isnan(measurement.anchor_ms)) anchors.push_back(measurement.anchor_ms);
+    return anchors;
 }
 
 std::size_t MeasurementLog::size() const {

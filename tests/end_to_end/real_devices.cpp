@@ -1,5 +1,7 @@
 // Fleets of real devices: a program of the user's, or the user, measures candidates on them.
 #include "end_to_end/tiny_study.hpp"
+#include "hdap/storage/hdf5.hpp"
+#include "hdap/storage/sealed_file.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+using namespace hdap;
 using namespace hdap::test;
 
 namespace {
@@ -149,6 +152,33 @@ TEST_CASE("a call that measures several candidates brings the same as one for ea
     CHECK(outcome.exit_code == 0);
     CHECK(several.lines("run").size() == asked);
     CHECK(text_of(several.path("run/front.csv")) == text_of(single.path("run/front.csv")));
+}
+
+TEST_CASE("what devices measure while they get slower from call to call is told as of one time") {
+    // Call n takes 1 + 0.8 n times as long.
+    const std::string script =
+        "d=$1; shift; n=$(dirname \"$0\")/calls-$d; echo x >>\"$n\"; slow=DRIFT\n"
+        "case $d in unit-0|unit-3|unit-6|unit-9) f=14;; *) f=10;; esac\n"
+        "echo benchmark,latency_ns\n"
+        "for n; do echo \"$(basename \"$n\"),$(($(wc -c <\"$n\") * f * (10 + slow)))\"; done\n";
+    const auto profile_of = [&](const std::string& drift) {
+        std::string device = script;
+        device.replace(device.find("DRIFT"), 5, drift);
+        const RealStudy study("command", device, "{networks}");
+        const Outcome outcome = study.run("run", 0, {"--set", "latency.networks_at_once=10"});
+        INFO(outcome.errors);
+        REQUIRE(outcome.exit_code == 0);
+        CHECK(study.lines("run").size() == asked);
+        const auto file = storage::Hdf5Reader::from_bytes(
+            storage::read_sealed(study.path("run/profile.h5")), "profile.h5");
+        return file.read<double>("/latency_ms");
+    };
+    const std::vector<double> steady = profile_of("0");
+    const std::vector<double> drifting = profile_of("$(($(wc -l <\"$n\") * 8))");
+    REQUIRE(drifting.size() == steady.size());
+    // In the second of three calls everything takes 2.6 times as long.
+    for (std::size_t i = 0; i < steady.size(); ++i)
+        CHECK(drifting[i] / steady[i] == Approx(2.6).epsilon(1e-6));
 }
 
 TEST_CASE("a device that does not answer is given up and named, and measured when it is back") {

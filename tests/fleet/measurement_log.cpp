@@ -106,6 +106,35 @@ TEST_CASE("threads and programs append whole lines to one file") {
     CHECK(log.size() == 4 * lines);
 }
 
+TEST_CASE(
+    "latencies of different times are told as of one, where the unpruned network was beside") {
+    const test::TemporaryFolder folder;
+    const auto file = folder / "log.jsonl";
+    {
+        MeasurementLog log(file);
+        const auto append = [&](double latency_ms, double anchor_ms) {
+            CandidateMeasurement one = measurement("d", latency_ms);
+            one.anchor_ms = anchor_ms;
+            CHECK(log.append(one));
+            CHECK_FALSE(log.append(one));
+        };
+        append(4.0, 10.0);
+        append(6.0, 15.0);
+        append(5.0, std::numeric_limits<double>::quiet_NaN());
+        std::ofstream(file, std::ios::app) << R"({"candidate": "c-1", "device": "d", "runs": 1, )"
+                                              R"("origin": "x", "latency_ms": 1, "anchor_ms": -2})"
+                                              "\n";
+    }
+    const MeasurementLog log(file);
+    CHECK(log.unreadable() == 1);
+    const std::string candidate = measurement("d", 1.0).candidate;
+    CHECK(log.anchors_ms(candidate, "d") == std::vector<double>{10.0, 15.0});
+    CHECK(log.anchors_ms(candidate, "e").empty());
+    CHECK(log.latency_ms(candidate, "d") == 5.0);
+    CHECK(log.latency_ms(candidate, "d", 20.0) == 8.0); // of 8, 8 and 5, which has no anchor
+    CHECK(log.latency_ms(candidate, "d", std::numeric_limits<double>::quiet_NaN()) == 5.0);
+}
+
 TEST_CASE("a candidate's name tells graph, genome, batch and how it is measured apart, and is the "
           "same every time") {
     const network::Network quarter = network::make_network({.name = "mobilenet_v1", .width = 0.25});

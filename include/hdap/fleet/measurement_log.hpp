@@ -28,6 +28,9 @@ struct CandidateMeasurement {
     std::string candidate; ///< candidate_name
     std::string device;
     double latency_ms = std::numeric_limits<double>::quiet_NaN(); ///< not a number: it failed
+    /// Of the unpruned network beside it, in ms: what the device was like then. Not a number where
+    /// nothing tells.
+    double anchor_ms = std::numeric_limits<double>::quiet_NaN();
     std::int64_t runs = 0;
     std::string origin;    ///< what measured it: "trtexec --exportTimes", "latency.command"
     std::string failure{}; ///< why there is no latency
@@ -51,6 +54,15 @@ class MeasurementLog {
     /// failed; nothing when there was none.
     [[nodiscard]] std::optional<double> latency_ms(const std::string& candidate,
                                                    const std::string& device) const;
+
+    /// The same as they had been on a device that takes `anchor_ms` for the unpruned network: each
+    /// times that ÷ its own anchor, where it has one.
+    [[nodiscard]] std::optional<double>
+    latency_ms(const std::string& candidate, const std::string& device, double anchor_ms) const;
+
+    /// The anchors of a candidate's latencies on a device, in ms.
+    [[nodiscard]] std::vector<double> anchors_ms(const std::string& candidate,
+                                                 const std::string& device) const;
 
     [[nodiscard]] std::size_t size() const;
     /// Lines that could not be read.

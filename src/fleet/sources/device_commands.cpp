@@ -112,6 +112,9 @@ class Measuring {
                 const fs::path& scratch);
     void give_up(const DeviceQueue& queue, const CandidateMeasurement& last);
     void log_failures(std::vector<CandidateMeasurement>& failures);
+    /// As `measure`, with the probe as an anchor.
+    std::optional<std::vector<CandidateMeasurement>>
+    measure_anchored(Candidates candidates, const DeviceQueue& queue, const fs::path& scratch);
     /// What became of the candidates, which one call of the command measures; nothing when it was
     /// cancelled.
     std::optional<std::vector<CandidateMeasurement>>
@@ -199,7 +202,9 @@ void Measuring::measure_queue(const DeviceQueue& queue) {
     std::size_t at_once = at_once_;
     for (std::size_t first = 0; first < all.size() && !is_over();) {
         const Candidates some = all.subspan(first, std::min(at_once, all.size() - first));
-        const auto measured = measure(some, queue.device, scratch.path());
+        const auto measured = queue.anchored && at_once > 1
+                                  ? measure_anchored(some, queue, scratch.path())
+                                  : measure(some, queue.device, scratch.path());
         if (!measured) return;
         const bool answered = std::any_of(measured->begin(), measured->end(), has_latency);
         if (!answered && some.size() > 1) {
@@ -264,6 +269,22 @@ std::string Measuring::command_for(Candidates candidates, const std::string& dev
     text = core::with_word(text, "{batch}", std::to_string(batch_));
     text = core::with_word(text, "{runs}", std::to_string(runs_));
     return core::with_word(text, "{device}", device);
+}
+
+std::optional<std::vector<CandidateMeasurement>>
+Measuring::measure_anchored(Candidates candidates, const DeviceQueue& queue,
+                            const fs::path& scratch) {
+    std::vector<CandidateToMeasure> call(candidates.begin(), candidates.end());
+    const auto is_anchor = [&](const auto& one) { return one.name == queue.probe.name; };
+    if (std::none_of(call.begin(), call.end(), is_anchor)) call.push_back(queue.probe);
+    auto measured = measure(call, queue.device, scratch);
+    if (!measured) return std::nullopt;
+    const auto anchor = std::find_if(call.begin(), call.end(), is_anchor) - call.begin();
+    const double anchor_ms = (*measured)[static_cast<std::size_t>(anchor)].latency_ms;
+    for (CandidateMeasurement& one : *measured)
+        one.anchor_ms = anchor_ms;
+    measured->resize(candidates.size());
+    return measured;
 }
 
 std::optional<std::vector<CandidateMeasurement>>

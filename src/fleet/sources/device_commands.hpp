@@ -23,6 +23,8 @@ struct DeviceQueue {
     std::vector<CandidateToMeasure> candidates;
     CandidateToMeasure probe; ///< the unpruned network, which a device that works can measure
     Quantity quantity = Quantity::latency; ///< that is measured of each
+    /// Whether the probe is measured beside what one call measures together, as its anchor.
+    bool anchored = false;
 };
 
 /// How commands on devices ended.

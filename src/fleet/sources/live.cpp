@@ -48,7 +48,7 @@ std::vector<network::Genome> genomes_of(const Share& share, int rank, std::size_
     return genomes;
 }
 
-/// The latencies of some candidates on this machine, in ms; NaN where it was asked to stop.
+/// [candidate] in ms on this machine, measured together; NaN where it was asked to stop.
 std::vector<double> measure_in_rounds(std::span<const network::Genome> genomes,
                                       const LatencySourceParameters& parameters, std::int64_t runs,
                                       const network::Prunable& network, const parallel::Job& job) {
@@ -67,22 +67,43 @@ std::vector<double> measure_in_rounds(std::span<const network::Genome> genomes,
     return latency_estimates(*rounds, genomes.size(), protocol.quantile);
 }
 
-/// The same under continuous load.
-std::vector<double> measure_under_load(std::span<const network::Genome> genomes,
-                                       const LatencySourceParameters& parameters,
-                                       const network::Prunable& network, const parallel::Job& job) {
+/// [candidate] in ms; not a number where it was asked to stop, or there is no anchor.
+struct Measured {
+    std::vector<double> latency_ms;
+    std::vector<double> anchor_ms; ///< of the unpruned network beside it
+};
+
+/// In turns with each other and the unpruned network.
+Measured measure_anchored(std::span<const network::Genome> genomes,
+                          const LatencySourceParameters& parameters, std::int64_t runs,
+                          const network::Prunable& network, const parallel::Job& job) {
+    if (genomes.empty()) return {};
+    std::vector<network::Genome> lot(genomes.begin(), genomes.end());
+    const auto anchor =
+        static_cast<std::size_t>(std::ranges::find(lot, network.space.unpruned()) - lot.begin());
+    if (anchor == lot.size()) lot.push_back(network.space.unpruned());
+    std::vector<double> latencies = measure_in_rounds(lot, parameters, runs, network, job);
+    const double anchor_ms = latencies[anchor];
+    latencies.resize(genomes.size());
+    return {std::move(latencies), std::vector(genomes.size(), anchor_ms)};
+}
+
+/// Under continuous load.
+Measured measure_under_load(std::span<const network::Genome> genomes,
+                            const LatencySourceParameters& parameters,
+                            const network::Prunable& network, const parallel::Job& job) {
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
     constexpr std::int64_t parts = 60;
-    std::vector<double> latencies;
+    Measured measured{{}, std::vector(genomes.size(), unknown)};
     for (const network::Genome& genome : genomes) {
         const auto inference =
             parameters.runner(network.prune(genome), parameters.batch, job.threads);
         const auto curve = measure_sustained(
             {.networks = 1, .run = [&](std::size_t) { inference(); }}, parameters.sustained.seconds,
             parts, [&](const MeasurementProgress&) { return !job.control.stop_requested(); });
-        latencies.push_back(curve ? sustained_latency_ms(*curve)
-                                  : std::numeric_limits<double>::quiet_NaN());
+        measured.latency_ms.push_back(curve ? sustained_latency_ms(*curve) : unknown);
     }
-    return latencies;
+    return measured;
 }
 
 /// What is told of measurements in the log.
@@ -91,19 +112,20 @@ struct Told {
     std::int64_t runs;
 };
 
-/// Logs what all ranks measured of one lot, `latencies` in the order of the ranks. On the root.
+/// Logs what all ranks measured of one lot, in the order of the ranks. On the root.
 void log_lot(std::span<const DeviceQueue* const> queue_of_rank, std::size_t first, std::size_t most,
-             std::span<const double> latencies, const Told& told, MeasurementLog& log) {
+             const Measured& measured, const Told& told, MeasurementLog& log) {
     std::size_t at = 0;
     for (const DeviceQueue* const queue : queue_of_rank) {
         if (queue == nullptr) continue;
         const std::size_t end = std::min(first + most, queue->candidates.size());
         for (std::size_t i = first; i < end; ++i, ++at) {
-            if (std::isnan(latencies[at])) continue;
+            if (std::isnan(measured.latency_ms[at])) continue;
             CandidateMeasurement measurement;
             measurement.candidate = queue->candidates[i].name;
             measurement.device = queue->device;
-            measurement.latency_ms = latencies[at];
+            measurement.latency_ms = measured.latency_ms[at];
+            measurement.anchor_ms = measured.anchor_ms[at];
             measurement.runs = told.runs;
             measurement.origin = told.origin;
             log.append(measurement);
@@ -151,14 +173,15 @@ bool measure_live(const std::vector<DeviceQueue>& queues, Quantity quantity,
                        .total = static_cast<std::int64_t>(longest),
                        .unit = "candidates on each rank",
                        .detail = {}});
-        std::vector<double> latencies;
+        Measured measured;
         communicator.on_every_rank([&] {
             const auto begin = std::min(first, mine.size());
             const auto lot = std::span(mine).subspan(begin, std::min(most, mine.size() - begin));
-            latencies = under_load ? measure_under_load(lot, parameters, network, job)
-                                   : measure_in_rounds(lot, parameters, runs, network, job);
+            measured = under_load ? measure_under_load(lot, parameters, network, job)
+                                  : measure_anchored(lot, parameters, runs, network, job);
         });
-        const std::vector<double> all = communicator.all_gather(latencies);
+        const Measured all{communicator.all_gather(measured.latency_ms),
+                           communicator.all_gather(measured.anchor_ms)};
         communicator.on_root([&] { log_lot(queue_of_rank, first, most, all, told, *log); });
     }
     return !communicator.any(job.control.stop_requested());

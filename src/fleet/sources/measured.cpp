@@ -83,6 +83,11 @@ std::int64_t rounds_of(const MeasurementRequest& request, Quantity quantity) {
     return request.anew && quantity == Quantity::latency ? request.anew->rounds : 1;
 }
 
+/// Whether what is measured at different times is to be told as of one.
+bool is_anchored(const MeasurementRequest& request, Quantity quantity) {
+    return !request.anew && quantity == Quantity::latency;
+}
+
 /// Where measurements lie. `measured` stands for the fleet, the network and the batch.
 fs::path folder_of(const LatencySourceParameters& parameters, const std::string& measured,
                    MeasuredBy by) {
@@ -157,9 +162,11 @@ class MeasuredSource final : public LatencySource {
     void require_enough(const MeasurementRequest& request, const parallel::Job& job) const;
     void ask_for(MeasurementPlan plan, const MeasurementRequest& request) const;
     [[nodiscard]] std::vector<double> look_up(const MeasurementRequest& request) const;
+    [[nodiscard]] double median_anchor_ms(const std::vector<CandidateToMeasure>& candidates,
+                                          const std::string& device) const;
     [[nodiscard]] double median_ms(const std::vector<CandidateToMeasure>& candidates,
-                                   std::size_t first, std::size_t step,
-                                   const std::string& device) const;
+                                   std::size_t first, std::size_t step, const std::string& device,
+                                   double anchor_ms) const;
 
     LatencySourceParameters parameters_;
     network::Prunable network_; ///< with weights, so that it can be written
@@ -238,7 +245,8 @@ void MeasuredSource::add_to_plan(const MeasurementRequest& request, Quantity qua
     std::set<std::int32_t> seen;
     for (const std::int32_t index : request.devices) {
         if (!seen.insert(index).second) continue;
-        DeviceQueue queue{device(index), {}, candidates.front(), quantity};
+        DeviceQueue queue{
+            device(index), {}, candidates.front(), quantity, is_anchored(request, quantity)};
         std::set<std::string> names;
         for (const CandidateToMeasure& candidate : candidates) {
             if (!names.insert(candidate.name).second) continue;
@@ -360,26 +368,43 @@ void MeasuredSource::ask_for(MeasurementPlan plan, const MeasurementRequest& req
                request.runs);
 }
 
+/// Devices drift, so what they measured at different times is told as of one: when they took the
+/// median of their anchors for the unpruned network. What is measured anew is told as it was.
 std::vector<double> MeasuredSource::look_up(const MeasurementRequest& request) const {
     const std::size_t networks = request.genomes.size();
     std::vector<double> latencies;
     for (const Quantity quantity : request.quantities) {
         const std::vector<CandidateToMeasure> candidates = candidates_of(request, quantity);
-        for (const std::int32_t index : request.devices)
+        for (const std::int32_t index : request.devices) {
+            const double anchor_ms = is_anchored(request, quantity)
+                                         ? median_anchor_ms(candidates, device(index))
+                                         : std::numeric_limits<double>::quiet_NaN();
             for (std::size_t n = 0; n < networks; ++n)
-                latencies.push_back(median_ms(candidates, n, networks, device(index)));
+                latencies.push_back(median_ms(candidates, n, networks, device(index), anchor_ms));
+        }
     }
     return latencies;
+}
+
+/// Not a number where there are none.
+double MeasuredSource::median_anchor_ms(const std::vector<CandidateToMeasure>& candidates,
+                                        const std::string& device) const {
+    std::vector<double> anchors;
+    for (const CandidateToMeasure& candidate : candidates)
+        for (const double anchor_ms : log().anchors_ms(candidate.name, device))
+            anchors.push_back(anchor_ms);
+    return anchors.empty() ? std::numeric_limits<double>::quiet_NaN()
+                           : core::median(std::move(anchors));
 }
 
 /// The median of what a device has measured of the candidates first, first + step, …; not a number
 /// where it has nothing.
 double MeasuredSource::median_ms(const std::vector<CandidateToMeasure>& candidates,
-                                 std::size_t first, std::size_t step,
-                                 const std::string& device) const {
+                                 std::size_t first, std::size_t step, const std::string& device,
+                                 double anchor_ms) const {
     std::vector<double> known;
     for (std::size_t i = first; i < candidates.size(); i += step) {
-        const auto latency = log().latency_ms(candidates[i].name, device);
+        const auto latency = log().latency_ms(candidates[i].name, device, anchor_ms);
         if (latency && !std::isnan(*latency)) known.push_back(*latency);
     }
     return known.empty() ? std::numeric_limits<double>::quiet_NaN()
