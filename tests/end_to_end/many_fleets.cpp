@@ -17,17 +17,6 @@ using Catch::Contains;
 
 namespace {
 
-/// Eight devices, whose names are the same in all fleets; a third of them is slow, by as much as
-/// the fleet says.
-std::string telemetry(double slow) {
-    std::string text = "device_id,benchmark,latency_us\n";
-    for (int d = 0; d < 8; ++d)
-        for (const auto& [benchmark, us] : {std::pair("large", 20000), std::pair("small", 3000)})
-            text += "unit-" + std::to_string(d) + "," + benchmark + "," +
-                    std::to_string(us * (d % 3 == 0 ? slow : 1.0) * (1.0 + 1e-4 * d)) + "\n";
-    return text;
-}
-
 /// A device that takes as long as the candidate's file is large, and notes what it was asked; the
 /// devices of the file `away` do not answer.
 const std::string device = R"sh(folder=$(dirname "$0")
@@ -44,7 +33,7 @@ class ManyFleets {
     explicit ManyFleets(const std::string& source) {
         std::filesystem::create_directory(study_ / "fleets");
         for (const auto& [name, slow] : {std::pair("a", 1.4), {"b", 1.6}, {"c", 1.9}}) {
-            std::ofstream(path("telemetry.csv")) << telemetry(slow);
+            std::ofstream(path("telemetry.csv")) << telemetry_csv(8, slow);
             const Outcome imported =
                 call({"fleet", "import", path("telemetry.csv"),
                       path(std::string("fleets/") + name + ".h5"), "--sku", "board"});

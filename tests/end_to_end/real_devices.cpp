@@ -16,16 +16,6 @@ using namespace hdap::test;
 
 namespace {
 
-/// Twelve devices of two kinds, on two benchmarks.
-std::string telemetry() {
-    std::string text = "device_id,benchmark,latency_us\n";
-    for (int d = 0; d < 12; ++d)
-        for (const auto& [benchmark, us] : {std::pair("large", 20000), std::pair("small", 3000)})
-            text += "unit-" + std::to_string(d) + "," + benchmark + "," +
-                    std::to_string(us * (d % 3 == 0 ? 1.4 : 1.0) * (1.0 + 1e-4 * d)) + "\n";
-    return text;
-}
-
 /// A device that takes as long as the candidate's file is large.
 const std::string stand_in =
     "size=$(wc -c <\"$2\"); case $1 in unit-0|unit-3|unit-6|unit-9) f=14;; "
@@ -36,7 +26,7 @@ class RealStudy {
   public:
     RealStudy(const std::string& source, const std::string& device,
               const std::string& files = "{network}") {
-        std::ofstream(study_ / "telemetry.csv") << telemetry();
+        std::ofstream(study_ / "telemetry.csv") << telemetry_csv(12, 1.4);
         std::ofstream(study_ / "device.sh") << device;
         std::ofstream(study_ / "real.toml")
             << "[study]\nname = \"real\"\nseed = 3\n[fleet]\nsource = \"" << source

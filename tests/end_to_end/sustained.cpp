@@ -12,16 +12,6 @@ using namespace hdap::test;
 
 namespace {
 
-/// Six devices of a kind.
-std::string telemetry() {
-    std::string text = "device_id,benchmark,latency_us\n";
-    for (int d = 0; d < 6; ++d)
-        for (const auto& [benchmark, us] : {std::pair("large", 20000), std::pair("small", 3000)})
-            text += "unit-" + std::to_string(d) + "," + benchmark + "," +
-                    std::to_string(us * (1.0 + 1e-3 * d)) + "\n";
-    return text;
-}
-
 /// What a network whose file is this share of the unpruned network's takes on a hot device,
 /// relative to the unpruned one; on a cold one it is (0.5 + share) / 1.5. Networks of the middle
 /// heat a device up most: one of 0.7 takes more than the whole there.
@@ -41,7 +31,7 @@ class HotStudy {
                                          "--weights", path("weights.h5"), "--out", whole})
                     .exit_code == 0);
         const std::string bytes = std::to_string(std::filesystem::file_size(whole));
-        std::ofstream(study_ / "telemetry.csv") << telemetry();
+        std::ofstream(study_ / "telemetry.csv") << telemetry_csv(6, 1.0);
         std::ofstream(study_ / "device.sh")
             << "size=$(wc -c <\"$2\"); whole=" << bytes
             << "\n"

@@ -8,6 +8,7 @@
 
 #include <fstream>
 #include <stdexcept>
+#include <utility>
 
 namespace hdap::test {
 namespace {
@@ -151,6 +152,15 @@ Outcome TinyStudy::run(const Launch& launch, const std::string& run_directory,
 
 fs::path hdap_program() {
     return fs::canonical(HDAP_PROGRAM);
+}
+
+std::string telemetry_csv(int devices, double slow) {
+    std::string text = "device_id,benchmark,latency_us\n";
+    for (int d = 0; d < devices; ++d)
+        for (const auto& [benchmark, us] : {std::pair("large", 20000), std::pair("small", 3000)})
+            text += "unit-" + std::to_string(d) + "," + benchmark + "," +
+                    std::to_string(us * (d % 3 == 0 ? slow : 1.0) * (1.0 + 1e-4 * d)) + "\n";
+    return text;
 }
 
 } // namespace hdap::test

@@ -54,4 +54,8 @@ class TinyStudy {
 /// The program under test.
 std::filesystem::path hdap_program();
 
+/// Telemetry of devices unit-0, unit-1, … on two benchmarks, as hdap fleet import reads it; every
+/// third one, the first among them, takes `slow` times as long as the others.
+std::string telemetry_csv(int devices, double slow);
+
 } // namespace hdap::test
