@@ -114,10 +114,13 @@ ExitCode info(const std::string& path) {
 void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& clustering) {
     const auto noise =
         std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1);
-    std::printf("%s of %s, %s, eps %.4g\n\n",
-                core::counted(clustering.clusters(), "cluster").c_str(),
+    std::printf("%s of %s, %s; %s\n", core::counted(clustering.clusters(), "cluster").c_str(),
                 core::counted(devices.devices(), "device").c_str(),
-                core::counted(noise, "noise device").c_str(), clustering.eps);
+                core::counted(noise, "noise device").c_str(),
+                fleet::grouping_text(clustering).c_str());
+    const std::string held_out = fleet::held_out_text(clustering);
+    if (!held_out.empty()) std::printf("%s\n", held_out.c_str());
+    std::printf("\n");
     constexpr std::size_t most_shown = 12;
     const std::size_t shown = std::min(devices.benchmarks(), most_shown);
     std::printf("%-8s %8s %10s   latency relative to the fleet's median%s\n", "cluster", "devices",
@@ -164,7 +167,7 @@ ExitCode cluster(const ClusterOptions& options) {
         storage::write_sealed(options.output, file.finish());
     }
     print_clusters(devices, clustering);
-    if (clustering.no_dense_group)
+    if (clustering.facts.no_dense_group)
         warn("no dense group of devices was found, so the whole fleet is one cluster; try a larger "
              "--eps or a smaller --min-points");
     const std::string ticks = fleet::tick_warning(devices, clustering);
@@ -175,7 +178,7 @@ ExitCode cluster(const ClusterOptions& options) {
 
 void add_cluster(CLI::App& group, Action& action) {
     auto options = std::make_shared<ClusterOptions>();
-    CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies (DBSCAN).",
+    CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies.",
                                     "hdap fleet cluster fleet.h5 --metric shape --out clusters.h5");
     command->add_option("FLEET", options->fleet, "Fleet (hdap fleet import)")->required();
     command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/2)");

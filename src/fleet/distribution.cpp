@@ -29,7 +29,7 @@ double mean_of(std::span<const double> ratios) {
     return ratios.front() + excess / static_cast<double>(ratios.size());
 }
 
-/// Appends the bins of one cluster with the `ratios`, ascending.
+/// Appends the bins of one part with the `ratios`, ascending.
 void append_bins(std::span<const double> ratios, FleetDistribution& fleet) {
     for (std::size_t first = 0; first < ratios.size();) {
         const double end = ratios[first] * (1.0 + bin_width);
@@ -50,22 +50,35 @@ void check_clusters(const FleetDistribution& fleet, std::span<const double> clus
                                               cluster_latency_ms.size(), fleet.clusters()));
 }
 
-/// A prediction may be a little below zero where a surrogate knows next to nothing.
-double sane(double latency_ms) {
-    return std::max(0.0, latency_ms);
+double blended_ms(std::span<const double> cluster_latency_ms, const std::vector<double>& blends,
+                  std::size_t row) {
+    double latency = 0.0;
+    const std::size_t first = row * cluster_latency_ms.size();
+    for (std::size_t k = 0; k < cluster_latency_ms.size(); ++k)
+        latency += cluster_latency_ms[k] * blends[first + k];
+    return latency;
 }
 
-std::int64_t devices_of(const FleetDistribution& fleet, std::size_t cluster) {
-    return fleet.bin_devices[fleet.first_bin[cluster + 1] - 1];
+/// [part] the latency of a device of ratio 1. A prediction may be a little below zero where a
+/// surrogate knows next to nothing.
+std::vector<double> part_latencies_ms(const FleetDistribution& fleet,
+                                      std::span<const double> cluster_latency_ms) {
+    std::vector<double> latencies(fleet.parts());
+    for (std::size_t p = 0; p < latencies.size(); ++p)
+        latencies[p] = std::max(0.0, blended_ms(cluster_latency_ms, fleet.part_blend, p));
+    return latencies;
 }
 
-/// How many devices of a cluster take at most `limit_ms`.
-std::int64_t devices_within(const FleetDistribution& fleet, std::size_t cluster, double latency_ms,
+std::int64_t devices_of(const FleetDistribution& fleet, std::size_t part) {
+    return fleet.bin_devices[fleet.first_bin[part + 1] - 1];
+}
+
+/// How many devices of a part take at most `limit_ms`.
+std::int64_t devices_within(const FleetDistribution& fleet, std::size_t part, double latency_ms,
                             double limit_ms) {
-    const auto first =
-        fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[cluster]);
+    const auto first = fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[part]);
     const auto last =
-        fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[cluster + 1]);
+        fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[part + 1]);
     const auto slower = std::partition_point(
         first, last, [&](double ratio) { return latency_ms * ratio <= limit_ms; });
     if (slower == first) return 0;
@@ -74,50 +87,90 @@ std::int64_t devices_within(const FleetDistribution& fleet, std::size_t cluster,
 
 /// The share of the fleet that takes at most `limit_ms`. Never falls as the limit rises: every
 /// operation is monotonic, rounding too.
-double share_within(const FleetDistribution& fleet, std::span<const double> cluster_latency_ms,
+double share_within(const FleetDistribution& fleet, std::span<const double> part_latency_ms,
                     double limit_ms) {
     double share = 0.0;
-    for (std::size_t k = 0; k < fleet.clusters(); ++k)
-        share +=
-            fleet.cluster_weight[k] *
-            (static_cast<double>(devices_within(fleet, k, sane(cluster_latency_ms[k]), limit_ms)) /
-             static_cast<double>(devices_of(fleet, k)));
+    for (std::size_t p = 0; p < fleet.parts(); ++p)
+        share += fleet.part_weight[p] *
+                 (static_cast<double>(devices_within(fleet, p, part_latency_ms[p], limit_ms)) /
+                  static_cast<double>(devices_of(fleet, p)));
     return share;
 }
 
 /// The latencies of the fleet's fastest and slowest device.
 std::pair<double, double> range_ms(const FleetDistribution& fleet,
-                                   std::span<const double> cluster_latency_ms) {
+                                   std::span<const double> part_latency_ms) {
     double fastest = std::numeric_limits<double>::infinity();
     double slowest = 0.0;
-    for (std::size_t k = 0; k < fleet.clusters(); ++k) {
-        const double latency = sane(cluster_latency_ms[k]);
-        fastest = std::min(fastest, latency * fleet.bin_ratio[fleet.first_bin[k]]);
-        slowest = std::max(slowest, latency * fleet.bin_ratio[fleet.first_bin[k + 1] - 1]);
+    for (std::size_t p = 0; p < fleet.parts(); ++p) {
+        const double latency = part_latency_ms[p];
+        fastest = std::min(fastest, latency * fleet.bin_ratio[fleet.first_bin[p]]);
+        slowest = std::max(slowest, latency * fleet.bin_ratio[fleet.first_bin[p + 1] - 1]);
     }
     return {fastest, slowest};
+}
+
+/// The devices of one blend.
+struct Part {
+    std::int32_t cluster = -1;  ///< that stands for them
+    std::vector<double> ratios; ///< theirs
+};
+
+/// [blend] the devices that are told from it.
+std::vector<Part> parts_of(const Clustering& clustering) {
+    std::vector<Part> parts(clustering.blends.size() / clustering.clusters());
+    for (std::size_t i = 0; i < clustering.devices(); ++i) {
+        if (clustering.assigned_cluster[i] < 0) continue;
+        Part& part = parts[static_cast<std::size_t>(clustering.blend_of_device[i])];
+        part.cluster = clustering.assigned_cluster[i];
+        part.ratios.push_back(clustering.device_ratio[i]);
+    }
+    return parts;
 }
 
 } // namespace
 
 FleetDistribution distribution_of(const Clustering& clustering) {
-    FleetDistribution fleet{.cluster_weight = clustering.cluster_weight,
-                            .cluster_mean_ratio = clustering.cluster_mean_ratio,
-                            .first_bin = {0},
-                            .bin_ratio = {},
-                            .bin_devices = {}};
-    std::vector<std::vector<double>> ratios(clustering.clusters());
-    for (std::size_t i = 0; i < clustering.devices(); ++i)
-        if (clustering.assigned_cluster[i] >= 0)
-            ratios[static_cast<std::size_t>(clustering.assigned_cluster[i])].push_back(
-                clustering.device_ratio[i]);
-    for (std::size_t k = 0; k < ratios.size(); ++k) {
-        if (ratios[k].empty())
-            throw core::DataError(fmt::format("cluster {} stands for no device", k));
-        std::sort(ratios[k].begin(), ratios[k].end());
-        append_bins(ratios[k], fleet);
+    FleetDistribution fleet;
+    fleet.cluster_weight = clustering.cluster_weight;
+    fleet.cluster_blend = clustering.cluster_blend;
+    fleet.first_bin = {0};
+    const std::size_t clusters = clustering.clusters();
+    std::vector<Part> parts = parts_of(clustering);
+    std::vector<double> devices(clusters, 0.0);
+    for (const Part& part : parts)
+        if (part.cluster >= 0)
+            devices[static_cast<std::size_t>(part.cluster)] +=
+                static_cast<double>(part.ratios.size());
+    for (std::size_t b = 0; b < parts.size(); ++b) {
+        auto& [cluster, ratios] = parts[b];
+        if (ratios.empty()) continue;
+        const auto own = static_cast<std::size_t>(cluster);
+        fleet.part_weight.push_back(clustering.cluster_weight[own] *
+                                    (static_cast<double>(ratios.size()) / devices[own]));
+        const auto row = clustering.blends.begin() + static_cast<std::ptrdiff_t>(b * clusters);
+        fleet.part_blend.insert(fleet.part_blend.end(), row,
+                                row + static_cast<std::ptrdiff_t>(clusters));
+        std::sort(ratios.begin(), ratios.end());
+        append_bins(ratios, fleet);
     }
+    for (std::size_t k = 0; k < clusters; ++k)
+        if (devices[k] == 0.0)
+            throw core::DataError(fmt::format("cluster {} stands for no device", k));
     return fleet;
+}
+
+double cluster_mean_ms(const FleetDistribution& fleet, std::span<const double> cluster_latency_ms,
+                       std::size_t cluster) {
+    check_clusters(fleet, cluster_latency_ms);
+    return blended_ms(cluster_latency_ms, fleet.cluster_blend, cluster);
+}
+
+double mean_latency_ms(const FleetDistribution& fleet, std::span<const double> cluster_latency_ms) {
+    double mean = 0.0;
+    for (std::size_t k = 0; k < fleet.clusters(); ++k)
+        mean += fleet.cluster_weight[k] * cluster_mean_ms(fleet, cluster_latency_ms, k);
+    return mean;
 }
 
 double latency_quantile_ms(const FleetDistribution& fleet,
@@ -125,12 +178,13 @@ double latency_quantile_ms(const FleetDistribution& fleet,
     check_clusters(fleet, cluster_latency_ms);
     if (!(q > 0.0 && q <= 1.0))
         throw core::InternalError(fmt::format("the quantile {} is not in (0, 1]", q));
+    const std::vector<double> part_ms = part_latencies_ms(fleet, cluster_latency_ms);
     const auto reached = [&](double limit_ms) {
-        return share_within(fleet, cluster_latency_ms, limit_ms) >= q * (1.0 - share_rounding);
+        return share_within(fleet, part_ms, limit_ms) >= q * (1.0 - share_rounding);
     };
     // Doubles that are not negative have the order of their bits. Only at a device's latency does
     // the share rise, so the smallest double that reaches q is one.
-    const auto [fastest, slowest] = range_ms(fleet, cluster_latency_ms);
+    const auto [fastest, slowest] = range_ms(fleet, part_ms);
     auto low = std::bit_cast<std::int64_t>(fastest);
     auto high = std::bit_cast<std::int64_t>(slowest);
     while (low < high) {
@@ -146,11 +200,12 @@ double latency_quantile_ms(const FleetDistribution& fleet,
 double share_slower_than(const FleetDistribution& fleet, std::span<const double> cluster_latency_ms,
                          double limit_ms) {
     check_clusters(fleet, cluster_latency_ms);
+    const std::vector<double> part_ms = part_latencies_ms(fleet, cluster_latency_ms);
     double share = 0.0;
-    for (std::size_t k = 0; k < fleet.clusters(); ++k) {
-        const std::int64_t devices = devices_of(fleet, k);
-        const std::int64_t within = devices_within(fleet, k, sane(cluster_latency_ms[k]), limit_ms);
-        share += fleet.cluster_weight[k] *
+    for (std::size_t p = 0; p < fleet.parts(); ++p) {
+        const std::int64_t devices = devices_of(fleet, p);
+        const std::int64_t within = devices_within(fleet, p, part_ms[p], limit_ms);
+        share += fleet.part_weight[p] *
                  (static_cast<double>(devices - within) / static_cast<double>(devices));
     }
     return share;
@@ -168,15 +223,15 @@ class DistributionCheck {
 
     void run() const {
         require(fleet_.clusters() > 0, "cluster_weight", "no clusters");
+        require(fleet_.parts() > 0, "part_weight", "no parts");
+        check_weights("cluster_weight", fleet_.cluster_weight);
+        check_weights("part_weight", fleet_.part_weight);
+        check_blends("cluster_blend", fleet_.cluster_blend);
+        check_blends("part_blend", fleet_.part_blend);
         require(fleet_.first_bin.front() == 0 && fleet_.first_bin.back() == fleet_.bin_ratio.size(),
                 "first_bin", "expected it to begin with 0 and to end with the number of bins");
-        double sum = 0.0;
-        for (std::size_t k = 0; k < fleet_.clusters(); ++k) {
-            check_cluster(k);
-            sum += fleet_.cluster_weight[k];
-        }
-        require(std::abs(sum - 1.0) <= 1e-9, "cluster_weight",
-                fmt::format("the weights sum to {}, expected 1", sum));
+        for (std::size_t p = 0; p < fleet_.parts(); ++p)
+            check_bins(p);
     }
 
   private:
@@ -184,17 +239,36 @@ class DistributionCheck {
         if (!holds) throw core::DataError(fmt::format("{}: {}{}: {}", file_, group, name, message));
     }
 
-    void check_cluster(std::size_t k) const {
-        const double weight = fleet_.cluster_weight[k];
-        const double mean = fleet_.cluster_mean_ratio[k];
-        require(weight > 0.0 && weight <= 1.0, "cluster_weight",
-                fmt::format("cluster {} has weight {}", k, weight));
-        require(std::isfinite(mean) && mean > 0.0, "cluster_mean_ratio",
-                fmt::format("cluster {} has ratio {}", k, mean));
-        const std::size_t first = fleet_.first_bin[k];
-        const std::size_t last = fleet_.first_bin[k + 1];
+    void check_weights(const char* name, const std::vector<double>& weights) const {
+        double sum = 0.0;
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            require(weights[i] > 0.0 && weights[i] <= 1.0, name,
+                    fmt::format("the weight at {} is {}, expected above 0 and at most 1", i,
+                                weights[i]));
+            sum += weights[i];
+        }
+        require(std::abs(sum - 1.0) <= 1e-9, name,
+                fmt::format("the weights sum to {}, expected 1", sum));
+    }
+
+    /// A row is of the clusters' latencies, of which one counts at least.
+    void check_blends(const char* name, const std::vector<double>& blends) const {
+        for (std::size_t first = 0; first < blends.size(); first += fleet_.clusters()) {
+            const auto row = std::span(blends).subspan(first, fleet_.clusters());
+            for (const double count : row)
+                require(std::isfinite(count) && count >= 0.0, name,
+                        fmt::format("row {} has {}, expected no number below 0",
+                                    first / fleet_.clusters(), count));
+            require(std::ranges::any_of(row, [](double count) { return count > 0.0; }), name,
+                    fmt::format("row {} has zeros only", first / fleet_.clusters()));
+        }
+    }
+
+    void check_bins(std::size_t part) const {
+        const std::size_t first = fleet_.first_bin[part];
+        const std::size_t last = fleet_.first_bin[part + 1];
         require(first < last && last <= fleet_.bin_ratio.size(), "first_bin",
-                fmt::format("cluster {} has the bins from {} to before {}", k, first, last));
+                fmt::format("part {} has the bins from {} to before {}", part, first, last));
         for (std::size_t b = first; b < last; ++b)
             check_bin(b, b == first);
     }
@@ -214,9 +288,9 @@ class DistributionCheck {
     const std::string& file_;
 };
 
-std::vector<std::size_t> read_first_bin(const storage::Hdf5Reader& file, std::size_t clusters) {
+std::vector<std::size_t> read_first_bin(const storage::Hdf5Reader& file, std::size_t parts) {
     std::vector<std::size_t> first_bin;
-    for (const std::int64_t bin : file.read<std::int64_t>(group + "first_bin", {clusters + 1}))
+    for (const std::int64_t bin : file.read<std::int64_t>(group + "first_bin", {parts + 1}))
         // A negative one becomes larger than any number of bins.
         first_bin.push_back(static_cast<std::size_t>(bin));
     return first_bin;
@@ -226,7 +300,9 @@ std::vector<std::size_t> read_first_bin(const storage::Hdf5Reader& file, std::si
 
 void write_distribution(storage::Hdf5Writer& file, const FleetDistribution& fleet) {
     file.write(group + "cluster_weight", fleet.cluster_weight);
-    file.write(group + "cluster_mean_ratio", fleet.cluster_mean_ratio);
+    file.write(group + "cluster_blend", fleet.cluster_blend, {fleet.clusters(), fleet.clusters()});
+    file.write(group + "part_weight", fleet.part_weight);
+    file.write(group + "part_blend", fleet.part_blend, {fleet.parts(), fleet.clusters()});
     file.write(group + "first_bin",
                std::vector<std::int64_t>(fleet.first_bin.begin(), fleet.first_bin.end()));
     file.write(group + "bin_ratio", fleet.bin_ratio);
@@ -236,8 +312,11 @@ void write_distribution(storage::Hdf5Writer& file, const FleetDistribution& flee
 FleetDistribution read_distribution(const storage::Hdf5Reader& file) {
     FleetDistribution fleet;
     fleet.cluster_weight = file.read<double>(group + "cluster_weight");
-    fleet.cluster_mean_ratio = file.read<double>(group + "cluster_mean_ratio", {fleet.clusters()});
-    fleet.first_bin = read_first_bin(file, fleet.clusters());
+    fleet.cluster_blend =
+        file.read<double>(group + "cluster_blend", {fleet.clusters(), fleet.clusters()});
+    fleet.part_weight = file.read<double>(group + "part_weight");
+    fleet.part_blend = file.read<double>(group + "part_blend", {fleet.parts(), fleet.clusters()});
+    fleet.first_bin = read_first_bin(file, fleet.parts());
     fleet.bin_ratio = file.read<double>(group + "bin_ratio");
     fleet.bin_devices = file.read<std::int64_t>(group + "bin_devices", {fleet.bin_ratio.size()});
     DistributionCheck(fleet, file.name()).run();

@@ -258,16 +258,27 @@ std::string ticks_text(const Fleet& fleet, const std::vector<double>& ticks) {
                        range_text(ticks, 1.0), where, range_text(relative, 100.0));
 }
 
+namespace {
+
+/// Of a group, as a distance between signatures; 0 where groups have none.
+double radius_of(const Clustering& clustering, std::size_t benchmarks) {
+    const GroupingFacts& facts = clustering.facts;
+    return facts.eps > 0.0 ? facts.eps : facts.radius * std::sqrt(static_cast<double>(benchmarks));
+}
+
+} // namespace
+
 std::string tick_warning(const Fleet& fleet, const Clustering& clustering) {
     const std::vector<double> ticks = latency_ticks(fleet);
     const double distance = tick_distance(fleet, ticks, clustering.metric);
-    if (distance < smallest_automatic_eps || distance < 0.5 * clustering.eps) return "";
-    return fmt::format(
-        "{}: devices of the same speed may look {:.2g} % apart, and eps is {:.2g} %, so "
-        "that {}; a finer timer, or the mean of more runs, shows more",
-        ticks_text(fleet, ticks), 100.0 * distance, 100.0 * clustering.eps,
-        clustering.clusters() == 1 ? "groups may hide in the one cluster"
-                                   : "some clusters may be steps and no groups");
+    const double radius = radius_of(clustering, fleet.benchmarks());
+    if (radius == 0.0 || distance < smallest_automatic_eps || distance < 0.5 * radius) return "";
+    return fmt::format("{}: devices of the same speed may look {:.2g} % apart, and the radius of a "
+                       "group is {:.2g} %, so "
+                       "that {}; a finer timer, or the mean of more runs, shows more",
+                       ticks_text(fleet, ticks), 100.0 * distance, 100.0 * radius,
+                       clustering.clusters() == 1 ? "groups may hide in the one cluster"
+                                                  : "some clusters may be steps and no groups");
 }
 
 } // namespace hdap::fleet

@@ -45,18 +45,8 @@ struct MetricRow {
 
 namespace {
 
-/// Over the fleet, of what its clusters' representatives take.
-double fleet_mean(const std::vector<double>& cluster_ms, const fleet::FleetDistribution& fleet) {
-    double mean = 0;
-    for (std::size_t k = 0; k < cluster_ms.size(); ++k) {
-        const double latency = cluster_ms[k] * fleet.cluster_mean_ratio[k];
-        mean += fleet.cluster_weight[k] * latency;
-    }
-    return mean;
-}
-
 double latency_mean(const MetricInput& of) {
-    return fleet_mean(of.facts.cluster_latency_ms, of.fleet);
+    return fleet::mean_latency_ms(of.fleet, of.facts.cluster_latency_ms);
 }
 
 /// How devices differ from their representatives is known of short benchmarks only, and taken to be
@@ -64,13 +54,13 @@ double latency_mean(const MetricInput& of) {
 double latency_sustained(const MetricInput& of) {
     if (of.facts.cluster_sustained_ms.size() != of.facts.cluster_latency_ms.size())
         throw core::InternalError("latency.sustained of a candidate without such latencies");
-    return fleet_mean(of.facts.cluster_sustained_ms, of.fleet);
+    return fleet::mean_latency_ms(of.fleet, of.facts.cluster_sustained_ms);
 }
 
 double latency_worst_cluster(const MetricInput& of) {
     double worst = 0;
     for (std::size_t k = 0; k < of.facts.cluster_latency_ms.size(); ++k)
-        worst = std::max(worst, of.facts.cluster_latency_ms[k] * of.fleet.cluster_mean_ratio[k]);
+        worst = std::max(worst, fleet::cluster_mean_ms(of.fleet, of.facts.cluster_latency_ms, k));
     return worst;
 }
 

@@ -1,35 +1,31 @@
 #pragma once
 
 #include "hdap/core/settings.hpp"
+#include "hdap/fleet/figure_errors.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/signatures.hpp"
 #include "hdap/storage/hdf5.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace hdap::fleet {
 
 /// Root attribute `schema` of clusters.h5.
-inline constexpr const char* clusters_schema = "hdap-clusters/2";
+inline constexpr const char* clusters_schema = "hdap-clusters/3";
 
 /// The smallest automatic eps: devices within 0.1 % of each other never need to be told apart.
 inline constexpr double smallest_automatic_eps = 1e-3;
 
-/// How devices are compared.
-enum class SignatureMetric {
-    /// The logs of a device's latencies relative to the fleet's medians: the paper's.
+/// By what devices are compared.
+enum class MetricChoice {
+    automatic, ///< shape, where there are benchmarks to compare with each other
     level,
-    /// `level` minus its own mean over the benchmarks. A device that is slower by one factor on
-    /// everything has the same best network; only its device_ratio differs.
     shape,
-};
-
-/// What makes a cluster.
-enum class ClusteringMethod {
-    dbscan,        ///< dense groups of devices
-    single_device, ///< baseline: one cluster, represented by one device, drawn at random
-    whole_fleet,   ///< baseline: one cluster, represented as DBSCAN's are
 };
 
 /// What a cluster counts in the fleet's mean.
@@ -44,66 +40,117 @@ enum class NoisePolicy {
     drop,            ///< not at all
 };
 
+/// How a device's latency comes from its cluster's.
+enum class Blending {
+    automatic, ///< from those of several clusters, where that is seen to be nearer; else as `never`
+    never,     ///< its cluster's times the device's own ratio
+};
+
 /// What shapes a clustering.
 struct ClusteringParameters {
-    SignatureMetric metric = SignatureMetric::level;
-    /// Radius in log latency: 0.01 is about 1 %. 0: the k-distance curve's value at its knee, which
+    std::string method = "covering"; ///< one of grouping_method_names()
+    MetricChoice metric = MetricChoice::automatic;
+    /// covering: how far a device may be from its representative, as the root mean square over the
+    /// benchmarks of the difference in log latency: 0.01 is about 1 %. 0: the largest that keeps
+    /// `error`.
+    double radius = 0.0;
+    /// covering: largest error of the fleet's mean and 95th percentile that the groups may make,
+    /// as a share; of the mean of the slowest hundredth, twice that.
+    double error = 0.01;
+    std::int64_t most_clusters = 24; ///< covering: never more
+    /// dbscan: radius in log latency. 0: the k-distance curve's value at its knee, which
     /// is looked for between 90 % and 97 % of the curve, but at least smallest_automatic_eps.
     double eps = 0.0;
-    /// Devices within eps, itself included, that make a device a core one. 0: one in 400 of the
-    /// fleet, at least 5 and at most 250.
+    /// dbscan: devices within eps, itself included, that make a device a core one. 0: one in 400 of
+    /// the fleet, at least 5 and at most 250.
     std::int64_t min_points = 0;
     std::int64_t representatives = 3; ///< wanted per cluster; a small cluster has fewer
     NoisePolicy noise = NoisePolicy::nearest_cluster;
-    ClusteringMethod method = ClusteringMethod::dbscan;
+    Blending blending = Blending::automatic;
     ClusterWeighting weighting = ClusterWeighting::devices;
     std::uint64_t seed = 0; ///< of the device that single_device draws
 };
 
+/// The ways to group devices, the standard one first.
+std::vector<std::string> grouping_method_names();
+
+/// A radius that `covering` has tried.
+struct RadiusTrial {
+    double radius = 0.0;
+    std::int64_t clusters = 0;
+    FigureErrors errors;
+    bool operator==(const RadiusTrial&) const = default;
+};
+
+/// What a method tells beside the groups; 0 or empty where it is another method's.
+struct GroupingFacts {
+    double radius = 0.0; ///< covering: of every cluster, around its first representative
+    std::vector<RadiusTrial> trials; ///< covering, unless the radius was given: widest first
+    double eps = 0.0;                ///< dbscan: the radius used
+    std::int64_t min_points = 0;     ///< dbscan: the number used
+    /// dbscan: sorted distances to the (min_points − 1)-th nearest other device, thinned to
+    /// ≤ 1,000.
+    std::vector<double> k_distance;
+    /// dbscan: it found noise devices only; the whole fleet was made one cluster.
+    bool no_dense_group = false;
+    bool operator==(const GroupingFacts&) const = default;
+};
+
 /// Device clusters: groups that respond alike. Clusters are numbered by descending size.
 struct Clustering {
+    std::string method;
     SignatureMetric metric = SignatureMetric::level;
+    GroupingFacts facts;
     std::vector<std::int32_t> cluster_of_device; ///< [device]; -1: a noise device
     /// [device] the cluster that stands for it: its own, for noise devices by policy; -1: dropped.
     std::vector<std::int32_t> assigned_cluster;
     /// [cluster] share of the assigned devices, or equal shares; sums to 1.
     std::vector<double> cluster_weight;
-    /// [device] its latency ÷ that of its assigned cluster's representatives, geometric means over
-    /// benchmarks, those estimated among them, and representatives; 0 for a dropped device.
+    /// [device] its latency ÷ that of its blend: for a blend of one cluster, that of its
+    /// representatives, geometric means over benchmarks, those estimated among them, and
+    /// representatives; 0 for a dropped device.
     std::vector<double> device_ratio;
     std::vector<double> cluster_mean_ratio; ///< [cluster] mean device_ratio of assigned devices
+    /// [device] the blend that its latency is told from; -1 for a dropped device.
+    std::vector<std::int32_t> blend_of_device;
+    /// [blend][cluster] what the clusters' latencies count in the latency of a device of ratio 1.
+    /// The first blends are the clusters themselves, each alone.
+    std::vector<double> blends;
+    /// [cluster][cluster] what the clusters' latencies count in the mean latency of the devices
+    /// that a cluster stands for.
+    std::vector<double> cluster_blend;
     /// [cluster] the devices nearest to the mean signature of the cluster's own devices, nearest
     /// first, among the quarter of them that were measured on most benchmarks (at least as many as
     /// are wanted, and all that were measured on as many as the last of these).
     std::vector<std::vector<std::int32_t>> representatives;
-    double eps = 0.0;            ///< the radius used
-    std::int64_t min_points = 0; ///< the number used
-    /// Sorted distances to the (min_points − 1)-th nearest other device, thinned to ≤ 1,000.
-    std::vector<double> k_distance;
-    /// DBSCAN found noise devices only; the whole fleet was made one cluster. False for the other
-    /// methods, for which eps, min_points and k_distance only describe the fleet.
-    bool no_dense_group = false;
+    /// What the clusters make of the fleet's figures, on benchmarks and devices that were held out;
+    /// nothing where there are too few to hold one out.
+    std::optional<FigureErrors> held_out;
 
     [[nodiscard]] std::size_t devices() const noexcept { return cluster_of_device.size(); }
     [[nodiscard]] std::size_t clusters() const noexcept { return cluster_weight.size(); }
 };
 
-/// The latency signatures that `metric` compares, [device][benchmark], row-major; not a number
-/// where a latency is missing, medians and means over the others. Complexity: O(devices ·
-/// benchmarks).
-std::vector<double> latency_signatures(const Fleet& fleet, SignatureMetric metric);
-
-/// Clusters the devices of a fleet with DBSCAN on their latency signatures (see dbscan.hpp for the
-/// rules that make the result unique). Latencies that come in steps are spread over them first
-/// (spread_over_ticks), for DBSCAN alone. What is missing is estimated (completed_latencies). Uses
-/// OpenMP; the result does not depend on the threads.
-/// Throws ConfigError for eps < 0 or above 1000, min_points < 0, representatives < 1; DataError
-/// when the fleet is invalid (check_fleet). Complexity: O(n log n) typically, O(n · benchmarks)
-/// memory.
+/// Clusters the devices of a fleet by `parameters.method`. What is missing is estimated
+/// (completed_latencies). Uses OpenMP; the result does not depend on the threads.
+/// Throws ConfigError for parameters out of range and an unknown method; DataError when the fleet
+/// is invalid (check_fleet). Complexity: O(n log n) typically, O(n · benchmarks) memory.
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters);
 
-/// Writes one data set per field; /representatives is int32 [cluster, rank], padded with -1. Root
-/// attributes: metric, eps, min_points, no_dense_group.
+/// What `device`, one that counts, is told to take where the clusters' representatives take
+/// `cluster_latency_ms` [cluster], in ms. Complexity: O(clusters).
+double device_latency_ms(const Clustering& clustering, std::span<const double> cluster_latency_ms,
+                         std::size_t device);
+
+/// How devices were grouped: "covering, radius 0.05", "dbscan, eps 0.012".
+std::string grouping_text(const Clustering& clustering);
+
+/// What the groups make of the fleet's figures on held-out benchmarks: "on held-out benchmarks the
+/// mean is off by 0.1 %, the 95th percentile by 0.4 %, …"; empty where nothing was held out.
+std::string held_out_text(const Clustering& clustering);
+
+/// Writes one data set per field; /representatives is int32 [cluster, rank], padded with -1; and as
+/// root attributes `method`, `metric` and what the method tells.
 void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering);
 
 /// Reads what write_clustering has written.

@@ -70,11 +70,13 @@ void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering)
         ++(cluster < 0 ? noise : devices[static_cast<std::size_t>(cluster)]);
     const double largest = static_cast<double>(*std::max_element(devices.begin(), devices.end())) /
                            static_cast<double>(clustering.devices());
-    run.job.log.info(fmt::format("clusters: {}, eps {}, largest {} % of the fleet, {}",
-                                 clustering.clusters(), core::significant(clustering.eps),
+    run.job.log.info(fmt::format("clusters: {} ({}), largest {} % of the fleet, {}",
+                                 clustering.clusters(), fleet::grouping_text(clustering),
                                  core::significant(100.0 * largest, 3),
                                  core::counted(noise, "noise device")));
-    if (clustering.no_dense_group)
+    const std::string held_out = fleet::held_out_text(clustering);
+    if (!held_out.empty()) run.job.log.info("clusters: " + held_out);
+    if (clustering.facts.no_dense_group)
         run.job.log.warning("no dense group of devices was found, so the whole fleet is one "
                             "cluster; try a larger clusters.eps or a smaller clusters.min_points");
 }

@@ -92,7 +92,7 @@ class ReportBuilder {
         report_.evaluated = static_cast<std::int64_t>(log_.size());
         report_.failed = static_cast<std::int64_t>(log_.failures());
         report_.batch = settings_.fleet.batch;
-        report_.eps = fleet_.clustering.eps;
+        report_.eps = fleet_.clustering.facts.eps;
         for (const search::Metric& objective : problem_.goal.objectives)
             report_.objectives.push_back(objective.name());
         report_.constraints = settings_.search.constraints;
@@ -317,7 +317,7 @@ class ReportBuilder {
 
     void add_charts() {
         add_devices();
-        report_.k_distance = fleet_.clustering.k_distance;
+        report_.k_distance = fleet_.clustering.facts.k_distance;
         for (const search::GenerationRecord& record : run_.found.history)
             report_.history.push_back({.generation = record.generation,
                                        .evaluations = record.evaluations,

@@ -77,18 +77,16 @@ std::vector<std::int32_t> devices_to_verify(const StudyRun& run,
     return chosen;
 }
 
-/// A device takes what its cluster is predicted to take, times its own ratio.
+/// [device] what it is told to take of what the clusters are predicted to take.
 std::vector<double> predictions(const StudyRun& run, const fleet::Clustering& clustering,
                                 const network::Genome& genome,
                                 std::span<const std::int32_t> devices) {
     const auto of_cluster =
         search::predicted_latencies(*run.problem, std::span(&genome, 1), run.job.threads);
     std::vector<double> predicted;
-    for (const std::int32_t device : devices) {
-        const auto i = static_cast<std::size_t>(device);
-        predicted.push_back(of_cluster[static_cast<std::size_t>(clustering.assigned_cluster[i])] *
-                            clustering.device_ratio[i]);
-    }
+    for (const std::int32_t device : devices)
+        predicted.push_back(
+            fleet::device_latency_ms(clustering, of_cluster, static_cast<std::size_t>(device)));
     return predicted;
 }
 

@@ -1,0 +1,286 @@
+#include "covering.hpp"
+
+#include "fleet/held_out.hpp"
+#include "fleet/representatives.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+constexpr std::size_t most_covered = 8'000;
+constexpr std::size_t most_candidates = 1'000;
+
+/// Of the devices, that may be in no group; and that a group must add, to be worth its
+/// measurements.
+constexpr double uncovered_share = 0.01;
+constexpr double smallest_group_share = 1.0 / 400.0;
+
+/// The radii that are tried: from the widest on, two to each halving.
+constexpr double widest_radius = 0.5;
+constexpr double narrowest_radius = 0.002;
+
+/// Which of the sample each candidate covers, as bits.
+class Cover {
+  public:
+    Cover(PointView signatures, std::span<const std::int32_t> sample,
+          std::span<const std::int32_t> candidates, double squared_radius)
+        : words_((sample.size() + 63) / 64), covered_(words_ * candidates.size(), 0) {
+#pragma omp parallel for schedule(static)
+        for (std::size_t c = 0; c < candidates.size(); ++c)
+            for (std::size_t s = 0; s < sample.size(); ++s)
+                if (squared_distance(signatures[static_cast<std::size_t>(sample[s])],
+                                     signatures[static_cast<std::size_t>(candidates[c])],
+                                     signatures.dimension) <= squared_radius)
+                    covered_[c * words_ + s / 64] |= std::uint64_t{1} << (s % 64);
+    }
+
+    /// How many of `left` a candidate covers.
+    [[nodiscard]] std::size_t gain(std::size_t candidate,
+                                   const std::vector<std::uint64_t>& left) const {
+        std::size_t gain = 0;
+        for (std::size_t w = 0; w < words_; ++w)
+            gain +=
+                static_cast<std::size_t>(std::popcount(covered_[candidate * words_ + w] & left[w]));
+        return gain;
+    }
+
+    [[nodiscard]] std::size_t candidates() const {
+        return covered_.size() / words_;
+    }
+
+  private:
+    std::size_t words_;
+    std::vector<std::uint64_t> covered_; ///< [candidate][word]
+};
+
+/// The nearest of the centres, the first of equally near ones.
+struct Nearest {
+    std::size_t centre = 0;
+    double squared_distance = std::numeric_limits<double>::infinity();
+};
+
+Nearest nearest_centre(PointView signatures, std::size_t device,
+                       std::span<const std::int32_t> centres) {
+    Nearest nearest;
+    for (std::size_t c = 0; c < centres.size(); ++c) {
+        const double distance =
+            squared_distance(signatures[device], signatures[static_cast<std::size_t>(centres[c])],
+                             signatures.dimension);
+        if (distance < nearest.squared_distance) nearest = {c, distance};
+    }
+    return nearest;
+}
+
+/// [device of `devices`] its centre, or −1 beyond the radius.
+std::vector<std::int32_t> assigned(PointView signatures, std::span<const std::int32_t> devices,
+                                   std::span<const std::int32_t> centres, double squared_radius) {
+    std::vector<std::int32_t> group(devices.size());
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+        const Nearest nearest =
+            nearest_centre(signatures, static_cast<std::size_t>(devices[i]), centres);
+        group[i] = nearest.squared_distance <= squared_radius
+                       ? static_cast<std::int32_t>(nearest.centre)
+                       : -1;
+    }
+    return group;
+}
+
+/// What centres are chosen by.
+struct CoverTask {
+    PointView signatures;
+    std::vector<std::int32_t> sample;     ///< devices that are to be covered
+    std::vector<std::int32_t> candidates; ///< devices that may be centres
+    std::size_t most = 1;
+};
+
+CoverTask cover_task(const GroupingTask& task) {
+    std::vector<std::int32_t> all(task.fleet.devices());
+    std::iota(all.begin(), all.end(), 0);
+    CoverTask cover{.signatures = task.signatures,
+                    .sample = evenly_spaced(all, most_covered),
+                    .candidates = {},
+                    .most = static_cast<std::size_t>(task.parameters.most_clusters)};
+    cover.candidates =
+        evenly_spaced(well_measured(cover.sample, measured_benchmarks(task.fleet), most_candidates),
+                      most_candidates);
+    return cover;
+}
+
+/// Each centre moved to the candidate in the middle of its group: a device between two groups would
+/// cover more of both, but is like neither.
+std::vector<std::int32_t> moved_inwards(const CoverTask& task,
+                                        const std::vector<std::int32_t>& centres,
+                                        double squared_radius) {
+    const auto group = assigned(task.signatures, task.sample, centres, squared_radius);
+    std::vector<std::vector<std::int32_t>> members(centres.size());
+    for (std::size_t s = 0; s < group.size(); ++s)
+        if (group[s] >= 0) members[static_cast<std::size_t>(group[s])].push_back(task.sample[s]);
+    std::vector<std::int32_t> moved;
+    for (std::size_t c = 0; c < centres.size(); ++c)
+        moved.push_back(members[c].empty()
+                            ? centres[c]
+                            : nearest_to(centre_of(task.signatures, members[c]).data(),
+                                         task.signatures, task.candidates, 1)
+                                  .front());
+    return moved;
+}
+
+/// What no centre covers of the sample, as bits.
+std::vector<std::uint64_t> left_by(const CoverTask& task, const std::vector<std::int32_t>& centres,
+                                   double squared_radius) {
+    std::vector<std::uint64_t> left((task.sample.size() + 63) / 64, 0);
+    const auto group = assigned(task.signatures, task.sample, centres, squared_radius);
+    for (std::size_t s = 0; s < group.size(); ++s)
+        if (group[s] < 0) left[s / 64] |= std::uint64_t{1} << (s % 64);
+    return left;
+}
+
+std::size_t count_of(const std::vector<std::uint64_t>& bits) {
+    std::size_t count = 0;
+    for (const std::uint64_t word : bits)
+        count += static_cast<std::size_t>(std::popcount(word));
+    return count;
+}
+
+/// The candidate that covers most of `left`, the first of several, and how much.
+std::pair<std::size_t, std::size_t> best_candidate(const Cover& cover,
+                                                   const std::vector<std::uint64_t>& left) {
+    std::pair<std::size_t, std::size_t> best{0, 0};
+    for (std::size_t c = 0; c < cover.candidates(); ++c)
+        if (const std::size_t gain = cover.gain(c, left); gain > best.second) best = {c, gain};
+    return best;
+}
+
+std::vector<std::int32_t> centres_within(const CoverTask& task, double squared_radius) {
+    const Cover cover(task.signatures, task.sample, task.candidates, squared_radius);
+    const auto devices = static_cast<double>(task.sample.size());
+    std::vector<std::int32_t> centres;
+    while (centres.size() < task.most) {
+        const auto left = left_by(task, centres, squared_radius);
+        const bool is_enough = static_cast<double>(count_of(left)) <= uncovered_share * devices;
+        const auto [best, gain] = best_candidate(cover, left);
+        const bool is_worth_it =
+            static_cast<double>(gain) >= std::max(1.0, smallest_group_share * devices);
+        if (!centres.empty() && (is_enough || !is_worth_it)) break;
+        centres.push_back(task.candidates[best]);
+        centres = moved_inwards(task, centres, squared_radius);
+    }
+    return centres;
+}
+
+/// Groups without devices left out, the others by descending size, equal ones by their centre.
+/// Renumbers `group_of_device` and returns the old number of each.
+std::vector<std::size_t> numbered_by_size(std::vector<std::int32_t>& group_of_device,
+                                          std::size_t groups) {
+    std::vector<std::size_t> size(groups, 0);
+    for (const std::int32_t group : group_of_device)
+        if (group >= 0) ++size[static_cast<std::size_t>(group)];
+    std::vector<std::size_t> order(groups);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::erase_if(order, [&](std::size_t group) { return size[group] == 0; });
+    std::ranges::stable_sort(order, std::ranges::greater{},
+                             [&](std::size_t group) { return size[group]; });
+    std::vector<std::int32_t> number(groups, -1);
+    for (std::size_t rank = 0; rank < order.size(); ++rank)
+        number[order[rank]] = static_cast<std::int32_t>(rank);
+    for (std::int32_t& group : group_of_device)
+        if (group >= 0) group = number[static_cast<std::size_t>(group)];
+    return order;
+}
+
+/// A centre and the well-measured devices of its group that are nearest to it.
+std::vector<std::int32_t> around(PointView signatures, std::int32_t centre,
+                                 std::span<const std::int32_t> candidates, std::size_t wanted) {
+    std::vector<std::int32_t> near =
+        nearest_to(signatures[static_cast<std::size_t>(centre)], signatures, candidates, wanted);
+    std::erase(near, centre);
+    near.insert(near.begin(), centre);
+    near.resize(std::min(near.size(), wanted));
+    return near;
+}
+
+/// [group] who is measured on its behalf.
+std::vector<std::vector<std::int32_t>> around(const GroupingTask& task,
+                                              const std::vector<std::int32_t>& group_of_device,
+                                              const std::vector<std::int32_t>& centres) {
+    const auto wanted = static_cast<std::size_t>(task.parameters.representatives);
+    const std::vector<std::size_t> measured = measured_benchmarks(task.fleet);
+    const auto members = members_of(group_of_device, centres.size());
+    std::vector<std::vector<std::int32_t>> representatives;
+    for (std::size_t k = 0; k < centres.size(); ++k)
+        representatives.push_back(around(task.signatures, centres[k],
+                                         well_measured(members[k], measured, wanted), wanted));
+    return representatives;
+}
+
+double squared(double radius, std::size_t benchmarks) {
+    return radius * radius * static_cast<double>(benchmarks);
+}
+
+Grouping groups_within(const GroupingTask& task, double radius) {
+    const double squared_radius = squared(radius, task.fleet.benchmarks());
+    const auto centres = centres_within(cover_task(task), squared_radius);
+    std::vector<std::int32_t> all(task.fleet.devices());
+    std::iota(all.begin(), all.end(), 0);
+    Grouping grouping;
+    grouping.group_of_device = assigned(task.signatures, all, centres, squared_radius);
+    std::vector<std::int32_t> numbered;
+    for (const std::size_t group : numbered_by_size(grouping.group_of_device, centres.size()))
+        numbered.push_back(centres[group]);
+    grouping.groups = numbered.size();
+    grouping.representatives = around(task, grouping.group_of_device, numbered);
+    grouping.facts.radius = radius;
+    return grouping;
+}
+
+/// Errors at ever smaller radii, until they are as wanted or cannot become so.
+std::vector<RadiusTrial> tried_radii(const GroupingTask& task) {
+    const HeldOut held_out(task);
+    const CoverTask cover = cover_task(task);
+    std::vector<RadiusTrial> trials;
+    for (double radius = widest_radius; radius >= narrowest_radius; radius *= std::sqrt(0.5)) {
+        const std::size_t clusters =
+            centres_within(cover, squared(radius, task.fleet.benchmarks())).size();
+        // The same groups make the same errors.
+        if (!trials.empty() && static_cast<std::int64_t>(clusters) == trials.back().clusters)
+            continue;
+        ClusteringParameters parameters = task.parameters;
+        parameters.radius = radius;
+        const auto judged = held_out.judge(&group_by_covering, parameters);
+        if (!judged) break;
+        trials.push_back({radius, static_cast<std::int64_t>(clusters), judged->errors});
+        const bool is_enough = decisive_error(judged->errors) <= parameters.error;
+        if (is_enough || clusters >= cover.most) break;
+    }
+    return trials;
+}
+
+/// The widest radius of an error as wanted; without one, of an error that is not distinguishable
+/// from the smallest. Everywhere where nothing could be tried.
+double chosen_radius(const std::vector<RadiusTrial>& trials, double wanted_error) {
+    if (trials.empty()) return widest_radius;
+    const auto error = [](const RadiusTrial& trial) { return decisive_error(trial.errors); };
+    const auto best = std::ranges::min_element(trials, {}, error);
+    const double enough = std::max(wanted_error, error(*best) + best->errors.uncertainty);
+    return std::ranges::find_if(trials, [&](const auto& trial) { return error(trial) <= enough; })
+        ->radius;
+}
+
+} // namespace
+
+Grouping group_by_covering(const GroupingTask& task) {
+    if (task.parameters.radius > 0.0) return groups_within(task, task.parameters.radius);
+    std::vector<RadiusTrial> trials = tried_radii(task);
+    Grouping grouping = groups_within(task, chosen_radius(trials, task.parameters.error));
+    grouping.facts.trials = std::move(trials);
+    return grouping;
+}
+
+} // namespace hdap::fleet

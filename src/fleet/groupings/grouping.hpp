@@ -1,0 +1,50 @@
+#pragma once
+
+#include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/neighbours.hpp"
+#include "hdap/fleet/signatures.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hdap::fleet {
+
+/// A fleet whose devices are to be grouped.
+struct GroupingTask {
+    const Fleet& fleet;
+    std::span<const double>
+        complete_ms; ///< [device][benchmark] its latencies, estimates among them
+    SignatureMetric metric;
+    PointView signatures; ///< of complete_ms, by `metric`
+    const ClusteringParameters& parameters;
+};
+
+/// Devices in groups.
+struct Grouping {
+    std::vector<std::int32_t> group_of_device; ///< −1: in none
+    std::size_t groups = 0;                    ///< none is empty
+    /// [group] who is measured on its behalf; empty: the devices at its centre.
+    std::vector<std::vector<std::int32_t>> representatives;
+    GroupingFacts facts;
+};
+
+using GroupDevices = Grouping (*)(const GroupingTask& task);
+
+/// A way to group devices.
+struct GroupingMethod {
+    std::string_view name;
+    std::string_view comment;
+    GroupDevices group;
+};
+
+/// Throws ConfigError for an unknown name: lists the known ones.
+const GroupingMethod& grouping_method(const std::string& name);
+
+/// "covering: …; dbscan: …", for the settings.
+std::string grouping_methods_text();
+
+} // namespace hdap::fleet
