@@ -1,5 +1,6 @@
 #include "hdap/fleet/clustering.hpp"
 
+#include "by_density.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 
@@ -55,10 +56,12 @@ void check_equal(const Clustering& a, const Clustering& b) {
     CHECK(a.device_ratio == b.device_ratio);
     CHECK(a.cluster_mean_ratio == b.cluster_mean_ratio);
     CHECK(a.representatives == b.representatives);
-    CHECK(a.eps == b.eps);
-    CHECK(a.min_points == b.min_points);
-    CHECK(a.k_distance == b.k_distance);
-    CHECK(a.no_dense_group == b.no_dense_group);
+    CHECK(a.blend_of_device == b.blend_of_device);
+    CHECK(a.blends == b.blends);
+    CHECK(a.cluster_blend == b.cluster_blend);
+    CHECK(a.method == b.method);
+    CHECK(a.facts == b.facts);
+    CHECK(a.held_out == b.held_out);
 }
 
 Clustering round_trip(const Clustering& clustering) {
@@ -71,7 +74,7 @@ Clustering round_trip(const Clustering& clustering) {
 
 TEST_CASE("clustering parameters and fleets out of range are refused") {
     const Fleet fleet = standard_fleet();
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     for (const double eps : {-0.1, 1e9, std::numeric_limits<double>::quiet_NaN()}) {
         parameters.eps = eps;
         CHECK_THROWS_AS(cluster_devices(fleet, parameters), core::ConfigError);
@@ -85,7 +88,7 @@ TEST_CASE("clustering parameters and fleets out of range are refused") {
     CHECK_THROWS_AS(cluster_devices(Fleet{}, {}), core::DataError);
     Fleet broken = fleet;
     broken.latency_ms[5] = -1.0;
-    CHECK_THROWS_AS(cluster_devices(broken, {}), core::DataError);
+    CHECK_THROWS_AS(cluster_devices(broken, by_density()), core::DataError);
 }
 
 TEST_CASE("signatures are logs of latencies relative to the fleet's median") {
@@ -105,11 +108,11 @@ TEST_CASE("signatures are logs of latencies relative to the fleet's median") {
 
 TEST_CASE("level finds the groups, numbered by size, and gives noise to the nearest one") {
     const Fleet fleet = standard_fleet();
-    const Clustering clustering = cluster_devices(fleet, {});
-    CAPTURE(clustering.eps);
+    const Clustering clustering = cluster_devices(fleet, by_density());
+    CAPTURE(clustering.facts.eps);
     REQUIRE(clustering.clusters() == 3);
-    CHECK_FALSE(clustering.no_dense_group);
-    CHECK(clustering.min_points == 5);
+    CHECK_FALSE(clustering.facts.no_dense_group);
+    CHECK(clustering.facts.min_points == 5);
     CHECK(clustering.cluster_of_device[0] == 0);
     CHECK(clustering.cluster_of_device[60] == 1);
     CHECK(clustering.cluster_of_device[90] == 2);
@@ -135,7 +138,7 @@ TEST_CASE("level finds the groups, numbered by size, and gives noise to the near
 }
 
 TEST_CASE("dropped noise devices have no cluster, ratio or weight") {
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.noise = NoisePolicy::drop;
     const Clustering clustering = cluster_devices(standard_fleet(), parameters);
     CHECK(clustering.assigned_cluster[102] == -1);
@@ -146,8 +149,8 @@ TEST_CASE("dropped noise devices have no cluster, ratio or weight") {
 
 TEST_CASE("shape joins groups that differ by a factor only, and keeps the factor") {
     const Fleet fleet = standard_fleet();
-    ClusteringParameters parameters;
-    parameters.metric = SignatureMetric::shape;
+    ClusteringParameters parameters = by_density();
+    parameters.metric = MetricChoice::shape;
     parameters.eps = 0.02;
     const Clustering clustering = cluster_devices(fleet, parameters);
     REQUIRE(clustering.clusters() == 2);
@@ -160,7 +163,7 @@ TEST_CASE("representatives are the devices nearest to the centre, the nearest fi
     Fleet fleet = grouped_fleet({{9, {1.0}}}, 0.0);
     for (std::size_t i = 0; i < 9; ++i)
         fleet.latency_ms[i] = 10.0 * std::exp(0.001 * (static_cast<double>((i * 4) % 9) - 4.0));
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.eps = 0.1;
     parameters.representatives = 3;
     // Offsets −4 0 4 −1 3 −2 2 −3 1: the mean is device 1, then 3 and 8 at equal distance.
@@ -190,13 +193,13 @@ TEST_CASE(
     "representatives are among the quarter of a cluster that was measured on most benchmarks") {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     Fleet fleet = grouped_fleet({{40, {1.0, 1.0, 1.0, 1.0}}}, 0.003);
-    const Clustering full = cluster_devices(fleet, {});
+    const Clustering full = cluster_devices(fleet, by_density());
     REQUIRE(full.clusters() == 1);
     // 30 devices are left with one benchmark; their estimates make them typical.
     for (std::size_t i = 0; i < 30; ++i)
         for (std::size_t b = 0; b < 4; ++b)
             if (b != i % 4) fleet.latency_ms[4 * i + b] = nan;
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.eps = 0.1;
     const auto three = cluster_devices(fleet, parameters).representatives[0];
     CHECK(three.size() == 3);
@@ -225,7 +228,7 @@ TEST_CASE("devices of a fleet in two halves that share no benchmark get clusters
     Fleet fleet = grouped_fleet({{60, {1.0, 1.0}}, {40, {1.3, 1.3}}}, 0.003);
     for (std::size_t i = 0; i < 100; ++i)
         fleet.latency_ms[2 * i + i % 2] = std::numeric_limits<double>::quiet_NaN();
-    const Clustering clustering = cluster_devices(fleet, {});
+    const Clustering clustering = cluster_devices(fleet, by_density());
     CHECK(std::none_of(clustering.assigned_cluster.begin(), clustering.assigned_cluster.end(),
                        [](std::int32_t cluster) { return cluster < 0; }));
     REQUIRE(clustering.clusters() >= 2);
@@ -239,26 +242,27 @@ TEST_CASE("devices of a fleet in two halves that share no benchmark get clusters
 }
 
 TEST_CASE("identical devices are one cluster, with the smallest automatic eps") {
-    const Clustering clustering = cluster_devices(grouped_fleet({{50, {1.0, 1.0, 1.0}}}, 0.0), {});
-    CHECK(clustering.eps == smallest_automatic_eps);
+    const Clustering clustering =
+        cluster_devices(grouped_fleet({{50, {1.0, 1.0, 1.0}}}, 0.0), by_density());
+    CHECK(clustering.facts.eps == smallest_automatic_eps);
     CHECK(clustering.clusters() == 1);
-    CHECK_FALSE(clustering.no_dense_group);
+    CHECK_FALSE(clustering.facts.no_dense_group);
     CHECK(clustering.cluster_weight == std::vector<double>{1.0});
     CHECK(clustering.cluster_mean_ratio[0] == Approx(1.0));
 }
 
 TEST_CASE("without any dense group the whole fleet is one cluster and it is stated") {
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.eps = 1e-6;
     const Clustering clustering = cluster_devices(standard_fleet(), parameters);
-    CHECK(clustering.no_dense_group);
+    CHECK(clustering.facts.no_dense_group);
     REQUIRE(clustering.clusters() == 1);
     CHECK(clustering.cluster_weight[0] == 1.0);
     CHECK(std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), 0) ==
           104);
     check_equal(round_trip(clustering), clustering);
-    const Clustering lonely = cluster_devices(grouped_fleet({{1, {1.0, 2.0}}}, 0.0), {});
-    CHECK(lonely.no_dense_group);
+    const Clustering lonely = cluster_devices(grouped_fleet({{1, {1.0, 2.0}}}, 0.0), by_density());
+    CHECK(lonely.facts.no_dense_group);
     CHECK(lonely.representatives[0] == std::vector<std::int32_t>{0});
     CHECK(lonely.device_ratio[0] == 1.0);
 }
@@ -266,14 +270,14 @@ TEST_CASE("without any dense group the whole fleet is one cluster and it is stat
 TEST_CASE("the baselines make one cluster of all devices, represented by one or by several") {
     const Fleet fleet = standard_fleet();
     ClusteringParameters parameters;
-    parameters.method = ClusteringMethod::whole_fleet;
+    parameters.method = "whole_fleet";
     const Clustering whole = cluster_devices(fleet, parameters);
     CHECK(whole.cluster_of_device == std::vector<std::int32_t>(fleet.devices(), 0));
     CHECK(whole.cluster_weight == std::vector<double>{1.0});
     CHECK(whole.representatives[0].size() == 3);
-    CHECK_FALSE(whole.no_dense_group);
+    CHECK_FALSE(whole.facts.no_dense_group);
 
-    parameters.method = ClusteringMethod::single_device;
+    parameters.method = "single_device";
     std::set<std::int32_t> drawn;
     for (parameters.seed = 1; parameters.seed <= 20; ++parameters.seed) {
         const Clustering single = cluster_devices(fleet, parameters);
@@ -292,7 +296,7 @@ TEST_CASE("the single device is one that has measured as much as any") {
     for (const std::size_t device : {0U, 1U, 3U, 5U})
         fleet.latency_ms[2 * device + device % 2] = std::numeric_limits<double>::quiet_NaN();
     ClusteringParameters parameters;
-    parameters.method = ClusteringMethod::single_device;
+    parameters.method = "single_device";
     std::set<std::int32_t> drawn;
     for (parameters.seed = 1; parameters.seed <= 20; ++parameters.seed)
         drawn.insert(cluster_devices(fleet, parameters).representatives[0][0]);
@@ -300,7 +304,7 @@ TEST_CASE("the single device is one that has measured as much as any") {
 }
 
 TEST_CASE("equal weighting counts all clusters alike and changes nothing else") {
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     Clustering by_devices = cluster_devices(standard_fleet(), parameters);
     CHECK(by_devices.cluster_weight[0] > 0.5);
     parameters.weighting = ClusterWeighting::equal;
@@ -315,25 +319,26 @@ TEST_CASE("the clustering does not depend on the number of threads") {
     const Fleet fleet = grouped_fleet(
         {{900, {1.0, 1.0, 1.0}}, {400, {1.1, 1.2, 1.1}}, {60, {1.3, 1.0, 1.2}}}, 0.02, 5);
     omp_set_num_threads(1);
-    const Clustering one = cluster_devices(fleet, {});
+    const Clustering one = cluster_devices(fleet, by_density());
     omp_set_num_threads(3);
-    const Clustering three = cluster_devices(fleet, {});
+    const Clustering three = cluster_devices(fleet, by_density());
     omp_set_num_threads(1);
     check_equal(one, three);
-    CHECK(one.k_distance.size() == 1000);
-    CHECK(std::is_sorted(one.k_distance.begin(), one.k_distance.end()));
+    CHECK(one.facts.k_distance.size() == 1000);
+    CHECK(std::is_sorted(one.facts.k_distance.begin(), one.facts.k_distance.end()));
     CHECK(std::accumulate(one.cluster_weight.begin(), one.cluster_weight.end(), 0.0) ==
           Approx(1.0));
 }
 
 TEST_CASE("the automatic number of points grows with the fleet") {
-    const Clustering clustering = cluster_devices(grouped_fleet({{4000, {1.0, 1.0}}}, 0.01), {});
-    CHECK(clustering.min_points == 10);
+    const Clustering clustering =
+        cluster_devices(grouped_fleet({{4000, {1.0, 1.0}}}, 0.01), by_density());
+    CHECK(clustering.facts.min_points == 10);
     CHECK(clustering.clusters() == 1);
 }
 
 TEST_CASE("a clustering survives a round trip") {
-    const Clustering clustering = cluster_devices(standard_fleet(), {});
+    const Clustering clustering = cluster_devices(standard_fleet(), by_density());
     check_equal(round_trip(clustering), clustering);
 }
 
@@ -356,15 +361,15 @@ TEST_CASE("a hostile file of clusters is refused with the data set's name") {
         {[](Clustering& c) { c.representatives[1][0] = c.representatives[1][1]; },
          "/representatives"},
         {[](Clustering& c) { c.representatives[1][0] = 102; }, "/representatives"},
-        {[](Clustering& c) { c.k_distance.assign(2000, 1.0); }, "/k_distance"},
+        {[](Clustering& c) { c.facts.k_distance.assign(2000, 1.0); }, "/k_distance"},
         {[](Clustering& c) {
-             c.k_distance = {2.0, 1.0};
+             c.facts.k_distance = {2.0, 1.0};
          },
          "/k_distance"},
-        {[](Clustering& c) { c.eps = 0.0; }, "eps"},
-        {[](Clustering& c) { c.min_points = 0; }, "min_points"},
+        {[](Clustering& c) { c.facts.eps = -1.0; }, "eps"},
+        {[](Clustering& c) { c.facts.min_points = -1; }, "min_points"},
     };
-    const Clustering valid = cluster_devices(standard_fleet(), {});
+    const Clustering valid = cluster_devices(standard_fleet(), by_density());
     for (const auto& [change, message] : changes) {
         Clustering clustering = valid;
         change(clustering);

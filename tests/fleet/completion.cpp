@@ -1,5 +1,6 @@
 #include "hdap/fleet/completion.hpp"
 
+#include "by_density.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/synthesis.hpp"
@@ -369,15 +370,15 @@ std::vector<double> mean_of(const std::vector<double>& latency_ms, std::size_t b
 
 TEST_CASE("a fleet of which a fifth is missing has the mean and the clusters of the full one") {
     const Fleet full = synthetic_fleet();
-    const Clustering before = cluster_devices(full, {});
+    const Clustering before = cluster_devices(full, by_density());
     REQUIRE(before.clusters() >= 3);
     Fleet fleet = full;
     fleet.latency_ms = hidden(full.latency_ms, 8, 0.2);
     CHECK(missing_latencies(fleet) > 2500);
     omp_set_num_threads(1);
-    const Clustering after = cluster_devices(fleet, {});
+    const Clustering after = cluster_devices(fleet, by_density());
     omp_set_num_threads(2);
-    const Clustering again = cluster_devices(fleet, {});
+    const Clustering again = cluster_devices(fleet, by_density());
     omp_set_num_threads(1);
     CHECK(again.cluster_of_device == after.cluster_of_device);
     CHECK(again.device_ratio == after.device_ratio);

@@ -24,7 +24,11 @@ Clustering clustering_of(std::vector<std::int32_t> cluster, std::vector<double> 
     clustering.assigned_cluster = std::move(cluster);
     clustering.device_ratio = std::move(ratio);
     clustering.cluster_weight = std::move(weight);
-    clustering.cluster_mean_ratio.assign(clustering.clusters(), 1.0);
+    clustering.blend_of_device = clustering.assigned_cluster;
+    const std::size_t clusters = clustering.clusters();
+    for (std::size_t k = 0; k < clusters * clusters; ++k)
+        clustering.blends.push_back(k / clusters == k % clusters ? 1.0 : 0.0);
+    clustering.cluster_blend = clustering.blends;
     return clustering;
 }
 
@@ -207,6 +211,27 @@ TEST_CASE("of 20,000 devices the quantiles are within a bin's width", "[distribu
     }
 }
 
+TEST_CASE("devices of a blend take their ratio times what it makes of the clusters' latencies",
+          "[distribution]") {
+    // Three devices of cluster 0, of which one is halfway to cluster 1, and one device of that.
+    auto clustering = clustering_of({0, 0, 0, 1}, {1.0, 1.2, 1.1, 1.0}, {0.75, 0.25});
+    clustering.blend_of_device[2] = 2;
+    clustering.blends.insert(clustering.blends.end(), {0.5, 0.3});
+    clustering.cluster_blend = {(1.0 + 1.2 + 0.55) / 3, 0.33 / 3, 0, 1};
+    const auto fleet = fleet::distribution_of(clustering);
+    REQUIRE(fleet.parts() == 3);
+    CHECK(fleet.part_weight == std::vector<double>{0.5, 0.25, 0.25});
+    const std::vector<double> latency_ms{10, 20};
+    const std::vector<double> devices{10, 12, 1.1 * (0.5 * 10 + 0.3 * 20), 20};
+    CHECK(fleet::mean_latency_ms(fleet, latency_ms) == Approx((10 + 12 + 12.1 + 20) / 4));
+    CHECK(fleet::cluster_mean_ms(fleet, latency_ms, 0) == Approx((10 + 12 + 12.1) / 3));
+    CHECK(fleet::latency_quantile_ms(fleet, latency_ms, 0.5) == 12);
+    CHECK(fleet::latency_quantile_ms(fleet, latency_ms, 0.75) == Approx(12.1));
+    CHECK(fleet::share_slower_than(fleet, latency_ms, 12) == Approx(0.5));
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        CHECK(fleet::device_latency_ms(clustering, latency_ms, i) == Approx(devices[i]));
+}
+
 TEST_CASE("a prediction below zero counts as zero", "[distribution]") {
     const auto fleet = fleet::distribution_of(clustering_of({0, 0, 1}, {1, 1.1, 1}, {0.6, 0.4}));
     const std::vector<double> latency_ms{-3, 20};
@@ -226,20 +251,24 @@ TEST_CASE("a distribution survives its file, and a damaged one is refused", "[di
     };
     const auto back = reread([](FleetDistribution&) {});
     CHECK(back.cluster_weight == fleet.cluster_weight);
-    CHECK(back.cluster_mean_ratio == fleet.cluster_mean_ratio);
+    CHECK(back.cluster_blend == fleet.cluster_blend);
+    CHECK(back.part_weight == fleet.part_weight);
+    CHECK(back.part_blend == fleet.part_blend);
     CHECK(back.first_bin == fleet.first_bin);
     CHECK(back.bin_ratio == fleet.bin_ratio);
     CHECK(back.bin_devices == fleet.bin_devices);
     using D = FleetDistribution;
     const std::vector<std::pair<std::function<void(D&)>, std::string>> damages{
-        {[](D& d) { d.cluster_weight[0] = 0.0; }, "/distribution/cluster_weight: cluster 0"},
+        {[](D& d) { d.cluster_weight[0] = 0.0; }, "/distribution/cluster_weight: the weight at 0"},
         {[](D& d) { d.cluster_weight[0] += 0.01; }, "the weights sum to"},
-        {[](D& d) { d.cluster_mean_ratio[1] = -1; }, "/distribution/cluster_mean_ratio"},
-        {[](D& d) { d.cluster_mean_ratio.pop_back(); }, "/distribution/cluster_mean_ratio"},
+        {[](D& d) { d.part_weight[1] += 0.01; }, "/distribution/part_weight: the weights sum to"},
+        {[](D& d) { d.cluster_blend[1] = -1; }, "/distribution/cluster_blend: row 0 has -1"},
+        {[](D& d) { d.part_blend[4] = std::nan(""); }, "/distribution/part_blend: row 1 has nan"},
+        {[](D& d) { d.part_blend[8] = 0; }, "/distribution/part_blend: row 2 has zeros only"},
         {[](D& d) { d.first_bin[0] = 1; }, "begin with 0"},
         {[](D& d) { d.first_bin.back() += 1; }, "number of bins"},
-        {[](D& d) { d.first_bin[1] = 0; }, "cluster 0 has the bins"},
-        {[](D& d) { d.first_bin[1] = static_cast<std::size_t>(-5); }, "cluster 0 has the bins"},
+        {[](D& d) { d.first_bin[1] = 0; }, "part 0 has the bins"},
+        {[](D& d) { d.first_bin[1] = static_cast<std::size_t>(-5); }, "part 0 has the bins"},
         {[](D& d) { d.first_bin.pop_back(); }, "/distribution/first_bin"},
         {[](D& d) { d.bin_ratio[3] = d.bin_ratio[2]; }, "bin 3 has ratio"},
         {[](D& d) { d.bin_ratio[0] = std::nan(""); }, "bin 0 has ratio nan"},

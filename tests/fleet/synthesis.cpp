@@ -1,5 +1,6 @@
 #include "hdap/fleet/synthesis.hpp"
 
+#include "by_density.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
 
@@ -184,10 +185,10 @@ TEST_CASE("the standard fleet has 4 to 10 clusters and 1 to 8 % noise devices") 
         SynthesisParameters parameters;
         parameters.seed = seed;
         const Fleet fleet = synthesize_fleet(model, parameters, networks, 1, 11);
-        const Clustering clustering = cluster_devices(fleet, {});
+        const Clustering clustering = cluster_devices(fleet, by_density());
         const auto& cluster = clustering.cluster_of_device;
         const auto noise = std::count(cluster.begin(), cluster.end(), -1);
-        CAPTURE(seed, clustering.eps, clustering.clusters(), noise);
+        CAPTURE(seed, clustering.facts.eps, clustering.clusters(), noise);
         CHECK(clustering.clusters() >= 4);
         CHECK(clustering.clusters() <= 10);
         CHECK(noise >= 20);

@@ -1,5 +1,6 @@
 #include "hdap/fleet/ticks.hpp"
 
+#include "by_density.hpp"
 #include "hdap/core/random.hpp"
 
 #include <catch2/catch.hpp>
@@ -157,7 +158,7 @@ TEST_CASE("what is missing neither shows nor hides a timer's steps, and is not s
     for (std::size_t i = 0; i < spread.size(); ++i)
         CHECK(std::isnan(spread[i]) == std::isnan(fleet.latency_ms[i]));
     CHECK(std::isfinite(tick_distance(fleet, ticks, SignatureMetric::level)));
-    CHECK(finds_groups(cluster_devices(fleet, {})));
+    CHECK(finds_groups(cluster_devices(fleet, by_density())));
     const Fleet exact = timed_fleet(0.0);
     fleet.latency_ms = exact.latency_ms;
     fleet.latency_ms[3] = std::numeric_limits<double>::quiet_NaN();
@@ -174,14 +175,14 @@ TEST_CASE("the distance of equal devices is that of half a tick squared per benc
 }
 
 TEST_CASE("a timer's steps do not split groups, and are told once they matter") {
-    const Clustering exact = cluster_devices(timed_fleet(0.0), {});
+    const Clustering exact = cluster_devices(timed_fleet(0.0), by_density());
     CHECK(finds_groups(exact));
     CHECK(tick_warning(timed_fleet(0.0), exact).empty());
     for (const double tick : {0.02, 0.05, 0.1, 0.2, 0.5}) {
         CAPTURE(tick);
         for (const int runs : {1, 3}) {
             const Fleet fleet = timed_fleet(tick, runs);
-            const Clustering clustering = cluster_devices(fleet, {});
+            const Clustering clustering = cluster_devices(fleet, by_density());
             CAPTURE(runs, clustering.clusters());
             CHECK(finds_groups(clustering));
             if (tick / runs > 0.1)
@@ -192,12 +193,12 @@ TEST_CASE("a timer's steps do not split groups, and are told once they matter") 
 
 TEST_CASE("steps too coarse for any group are told, and an eps below them") {
     const Fleet fleet = timed_fleet(5.0);
-    const Clustering clustering = cluster_devices(fleet, {});
+    const Clustering clustering = cluster_devices(fleet, by_density());
     CAPTURE(clustering.clusters());
     CHECK_THAT(tick_warning(fleet, clustering), Catch::Contains("steps of 5 ms"));
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.eps = 0.01;
     const Fleet finer = timed_fleet(0.5);
     CHECK_THAT(tick_warning(finer, cluster_devices(finer, parameters)),
-               Catch::Contains("and eps is 1 %"));
+               Catch::Contains("the radius of a group is 1 %"));
 }

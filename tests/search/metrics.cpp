@@ -257,7 +257,7 @@ TEST_CASE("latency metrics are those of the devices one by one") {
         CHECK(value("latency.mean") == Approx(sum / n));
         double worst = 0;
         for (std::size_t k = 0; k < 3; ++k)
-            worst = std::max(worst, facts.cluster_latency_ms[k] * fleet.cluster_mean_ratio[k]);
+            worst = std::max(worst, facts.cluster_latency_ms[k] * fleet.cluster_blend[4 * k]);
         CHECK(value("latency.worst_cluster") == worst);
         const auto quantile = [&](double q) {
             return devices[static_cast<std::size_t>(std::ceil(q * n)) - 1];
@@ -274,7 +274,7 @@ TEST_CASE("latency metrics are those of the devices one by one") {
         std::ranges::reverse(found.device_ms);
         for (std::size_t k = 0; k < 3; ++k)
             found.cluster_mean_ms.push_back(facts.cluster_latency_ms[k] *
-                                            fleet.cluster_mean_ratio[k]);
+                                            fleet.cluster_blend[4 * k]);
         for (const std::string name : {"latency.mean", "latency.worst_cluster", "latency.p50",
                                        "latency.p95", "latency.p99", "latency.sla(1.5ms)"}) {
             INFO(name);

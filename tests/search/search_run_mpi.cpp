@@ -242,7 +242,7 @@ struct PlainSearch {
         double latency = 0;
         for (std::size_t k = 0; k < 2; ++k)
             latency += fleet.cluster_weight[k] *
-                       (FakeSurrogate::latency_ms(genome, k) * fleet.cluster_mean_ratio[k]);
+                       (FakeSurrogate::latency_ms(genome, k) * fleet.cluster_blend[3 * k]);
         const auto macs = [&](const Genome& g) {
             return static_cast<double>(network.costs.total(g).macs);
         };
@@ -758,7 +758,7 @@ TEST_CASE("latencies under continuous load are predicted by surrogates of their 
                 CHECK(log[i].cluster_latency_ms[k] == FakeSurrogate::latency_ms(genome, k));
                 CHECK(log[i].cluster_sustained_ms[k] == FakeSurrogate::sustained_ms(genome, k));
                 mean += fleet.cluster_weight[k] *
-                        (FakeSurrogate::sustained_ms(genome, k) * fleet.cluster_mean_ratio[k]);
+                        (FakeSurrogate::sustained_ms(genome, k) * fleet.cluster_blend[3 * k]);
             }
             CHECK(log.value(i, parse_metric("latency.sustained")) == mean);
         }

@@ -11,11 +11,8 @@ namespace hdap::search::testing {
 /// A fleet of devices that are known one by one: `ratios`, [cluster][device], ascending in each
 /// cluster. All devices count alike.
 inline fleet::FleetDistribution fleet_of(const std::vector<std::vector<double>>& ratios) {
-    fleet::FleetDistribution fleet{.cluster_weight = {},
-                                   .cluster_mean_ratio = {},
-                                   .first_bin = {0},
-                                   .bin_ratio = {},
-                                   .bin_devices = {}};
+    fleet::FleetDistribution fleet;
+    fleet.first_bin = {0};
     std::size_t devices = 0;
     for (const auto& cluster : ratios)
         devices += cluster.size();
@@ -29,7 +26,13 @@ inline fleet::FleetDistribution fleet_of(const std::vector<std::vector<double>>&
         }
         fleet.first_bin.push_back(fleet.bin_ratio.size());
         fleet.cluster_weight.push_back(count / static_cast<double>(devices));
-        fleet.cluster_mean_ratio.push_back(sum / count);
+        std::vector<double> alone(ratios.size(), 0.0);
+        alone[fleet.part_weight.size()] = 1.0;
+        for (const double share : alone) {
+            fleet.part_blend.push_back(share);
+            fleet.cluster_blend.push_back(share * (sum / count));
+        }
+        fleet.part_weight.push_back(fleet.cluster_weight.back());
     }
     return fleet;
 }

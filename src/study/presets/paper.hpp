@@ -16,6 +16,7 @@ inline constexpr auto paper_preset = std::to_array<PresetRow>({
     {"clusters.weighting", R"("equal")",
      "public code averages clusters without weights; \"devices\" weighs them by devices"},
     {"clusters.metric", R"("level")", "devices are compared by their latencies, speed included"},
+    {"clusters.blending", R"("never")", "a device is its own cluster's alone"},
     {"network.criterion", R"("l2")", "channels are ranked by L2 magnitude per pruning group"},
     {"profile.candidates", "5000", seen_in_public_code},
     {"profile.runs", "10", seen_in_public_code},

@@ -1,3 +1,4 @@
+#include "fleet/by_density.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/telemetry.hpp"
@@ -353,7 +354,7 @@ TEST_CASE("all 296 GPUs of a SKU are clustered, though a quarter lacks a benchma
     CHECK(report.missing == 68);
     REQUIRE(report.remarks.size() == 1);
     CHECK_THAT(report.remarks[0], Catch::Contains("'pagerank': 248 of 296 devices"));
-    const Clustering clustering = cluster_devices(fleet, {});
+    const Clustering clustering = cluster_devices(fleet, by_density());
     CHECK(clustering.clusters() >= 2);
     CHECK(clustering.clusters() <= 6);
     CHECK(clustering.cluster_weight[0] > 0.75);
@@ -379,7 +380,7 @@ TEST_CASE("DBSCAN finds the known groups among 276 GPUs of one SKU") {
     CHECK(report.missing == 20);
     const Fleet fleet = fully_measured(all);
     REQUIRE(fleet.devices() == 276);
-    ClusteringParameters parameters;
+    ClusteringParameters parameters = by_density();
     parameters.eps = 0.01;
     parameters.min_points = 4;
     const Clustering clustering = cluster_devices(fleet, parameters);
