@@ -1,19 +1,21 @@
 #include "blending.hpp"
 
+#define EIGEN_DONT_PARALLELIZE
+#include <Eigen/Dense>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
 #include <utility>
+#include <vector>
 
 namespace hdap::fleet {
 namespace {
 
-constexpr std::size_t most_parts = 5; ///< clusters in a combination, the own one first
+constexpr int most_parts = 5; ///< clusters in a combination, the own one first
 constexpr std::size_t most_blends = 128;
 constexpr double steps = 8.0; ///< shares are rounded to one of so many
-constexpr int most_sweeps = 100;
-constexpr double settled = 1e-7; ///< a sweep that moves no weight by more is the last
 
 /// A device's latency as a combination of clusters'.
 struct Combination {
@@ -21,6 +23,74 @@ struct Combination {
     std::array<double, most_parts> weight{}; ///< of the clusters' latencies
     std::array<double, most_parts> share{};  ///< of the device's latency, on average
     std::size_t parts = 0;
+};
+
+using Small =
+    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, most_parts, most_parts>;
+using SmallVector = Eigen::Matrix<double, Eigen::Dynamic, 1, Eigen::ColMajor, most_parts, 1>;
+
+/// w ≥ 0 of the least ½ wᵀ·gram·w − towards·w: the active-set method of Lawson and Hanson, chapter
+/// 23. `gram` is positive definite.
+class ActiveSet {
+  public:
+    ActiveSet(const Small& gram, const SmallVector& towards)
+        : gram_(gram), towards_(towards), weights_(SmallVector::Zero(towards.size())) {}
+
+    SmallVector solve() {
+        for (int step = 0; step < most_steps; ++step) {
+            const SmallVector slope = towards_ - gram_ * weights_;
+            Eigen::Index steepest = -1;
+            for (Eigen::Index p = 0; p < slope.size(); ++p)
+                if (!is_free_[at(p)] && slope(p) > flat * towards_(p) &&
+                    (steepest < 0 || slope(p) > slope(steepest)))
+                    steepest = p;
+            if (steepest < 0) break;
+            is_free_[at(steepest)] = true;
+            descend();
+        }
+        return weights_;
+    }
+
+  private:
+    static constexpr int most_steps = 30;
+    static constexpr double flat = 1e-12;
+
+    static std::size_t at(Eigen::Index p) { return static_cast<std::size_t>(p); }
+
+    /// To the minimum over the free weights, or as far towards it as none of them is negative;
+    /// those that become zero are free no more.
+    void descend() {
+        while (std::ranges::find(is_free_, true) != is_free_.end()) {
+            const SmallVector minimum = free_minimum();
+            double reach = 1.0;
+            for (Eigen::Index p = 0; p < minimum.size(); ++p)
+                if (is_free_[at(p)] && minimum(p) <= 0.0)
+                    reach = std::min(reach, weights_(p) / (weights_(p) - minimum(p)));
+            weights_ += reach * (minimum - weights_);
+            if (reach == 1.0) return;
+            for (Eigen::Index p = 0; p < minimum.size(); ++p)
+                if (is_free_[at(p)] && minimum(p) <= 0.0 && weights_(p) <= flat) {
+                    is_free_[at(p)] = false;
+                    weights_(p) = 0.0;
+                }
+        }
+    }
+
+    [[nodiscard]] SmallVector free_minimum() const {
+        std::vector<Eigen::Index> free;
+        for (Eigen::Index p = 0; p < towards_.size(); ++p)
+            if (is_free_[at(p)]) free.push_back(p);
+        const Small gram = gram_(free, free);
+        SmallVector minimum = SmallVector::Zero(towards_.size());
+        const SmallVector solved = gram.ldlt().solve(SmallVector(towards_(free)));
+        minimum(free) = solved;
+        return minimum;
+    }
+
+    const Small& gram_;
+    const SmallVector& towards_;
+    SmallVector weights_;
+    std::array<bool, most_parts> is_free_{};
 };
 
 /// The rounded shares of the clusters but the own one, by which combinations are alike.
@@ -33,11 +103,12 @@ class BlendSolver {
 
     [[nodiscard]] Combination combination(std::size_t device) const {
         Combination made = parts_of(device);
-        std::array<std::array<double, most_parts>, most_parts> gram{};
-        std::array<double, most_parts> towards{};
+        const auto parts = static_cast<Eigen::Index>(made.parts);
+        Small gram = Small::Zero(parts, parts);
+        SmallVector towards = SmallVector::Zero(parts);
         set_up(device, made, gram, towards);
-        made.weight[0] = task_.ratio[device];
-        descend(made, gram, towards);
+        const SmallVector weights = ActiveSet(gram, towards).solve();
+        std::copy_n(weights.data(), made.parts, made.weight.begin());
         double sum = 0.0;
         for (std::size_t p = 0; p < made.parts; ++p)
             sum += made.share[p] *= made.weight[p];
@@ -53,7 +124,7 @@ class BlendSolver {
         std::vector<std::pair<double, std::size_t>> others;
         for (std::size_t k = 0; k < clusters_; ++k)
             if (k != own) others.emplace_back(scatter(device, k), k);
-        const std::size_t wanted = std::min(most_parts - 1, others.size());
+        const std::size_t wanted = std::min<std::size_t>(most_parts - 1, others.size());
         std::partial_sort(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(wanted),
                           others.end());
         Combination made;
@@ -84,42 +155,19 @@ class BlendSolver {
     }
 
     /// The normal equations; `share` becomes the clusters' mean relative latencies.
-    void set_up(std::size_t device, Combination& made,
-                std::array<std::array<double, most_parts>, most_parts>& gram,
-                std::array<double, most_parts>& towards) const {
+    void set_up(std::size_t device, Combination& made, Small& gram, SmallVector& towards) const {
         const auto benchmarks = static_cast<double>(task_.benchmarks);
         for (std::size_t b = 0; b < task_.benchmarks; ++b) {
-            std::array<double, most_parts> row{};
+            SmallVector row(gram.rows());
             for (std::size_t p = 0; p < made.parts; ++p)
-                row[p] = relative_ms(device, made.cluster[p], b);
-            for (std::size_t p = 0; p < made.parts; ++p) {
-                made.share[p] += row[p] / benchmarks;
-                for (std::size_t q = 0; q < made.parts; ++q)
-                    gram[p][q] += row[p] * row[q] / benchmarks;
-            }
+                row(static_cast<Eigen::Index>(p)) = relative_ms(device, made.cluster[p], b);
+            gram += row * row.transpose() / benchmarks;
+            towards += row / benchmarks;
         }
-        for (std::size_t p = 0; p < made.parts; ++p) {
-            const double pull = ridge_ * made.share[p] * made.share[p];
-            gram[p][p] += pull;
-            towards[p] = made.share[p] + (p == 0 ? pull * task_.ratio[device] : 0.0);
-        }
-    }
-
-    static void descend(Combination& made,
-                        const std::array<std::array<double, most_parts>, most_parts>& gram,
-                        const std::array<double, most_parts>& towards) {
-        for (int sweep = 0; sweep < most_sweeps; ++sweep) {
-            double moved = 0.0;
-            for (std::size_t p = 0; p < made.parts; ++p) {
-                double residual = towards[p];
-                for (std::size_t q = 0; q < made.parts; ++q)
-                    residual -= gram[p][q] * made.weight[q];
-                const double weight = std::max(0.0, made.weight[p] + residual / gram[p][p]);
-                moved = std::max(moved, std::abs(weight - made.weight[p]) * made.share[p]);
-                made.weight[p] = weight;
-            }
-            if (moved < settled) break;
-        }
+        std::copy_n(towards.data(), made.parts, made.share.begin());
+        const SmallVector pull = ridge_ * towards.cwiseProduct(towards);
+        gram.diagonal() += pull;
+        towards(0) += pull(0) * task_.ratio[device];
     }
 
     const BlendTask& task_;

@@ -32,8 +32,8 @@ DeviceBlends unblended(const BlendTask& task, std::size_t clusters);
 /// with a ridge towards its own cluster alone,
 ///     Σ_b (1 − Σ_k w_k R_kb ÷ x_b)² ÷ B + ridge · Σ_k (τ_k (w_k − own_k))²,
 /// where R are the clusters' latencies, τ_k the mean over b of R_kb ÷ x_b, and own is the ratio for
-/// its cluster and 0 for others (Lawson and Hanson, "Solving Least Squares Problems", 1974, for the
-/// problem; solved by coordinate descent). Combinations are then rounded, the clusters' shares of
+/// its cluster and 0 for others (Lawson and Hanson, "Solving Least Squares Problems", 1974,
+/// chapter 23). Combinations are then rounded, the clusters' shares of
 /// the latency to eighths, and those that are alike share their mean as a blend, at most 128 of
 /// them: where no other cluster has a sixteenth, a device is its own cluster's alone.
 /// The result does not depend on the number of threads. `ridge` > 0.

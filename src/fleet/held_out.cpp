@@ -2,6 +2,7 @@
 
 #include "blending.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/ticks.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
 
@@ -33,6 +34,10 @@ struct HeldOutErrors {
 
 using RidgeErrors = std::array<HeldOutErrors, ridges.size()>;
 
+/// So many devices at the centre of a group stand for it when it is judged: the groups' error is
+/// looked for, not the noise of a few representatives, which more of them or more runs lower.
+constexpr std::int64_t judged_representatives = 25;
+
 /// Beyond this a relative error is as wrong as can be; one broken device must not decide.
 constexpr double largest_error = 1.0;
 
@@ -43,6 +48,28 @@ std::vector<std::int32_t> grouped_first(const std::vector<std::int32_t>& devices
         for (std::size_t i = first; i < devices.size(); i += 2)
             order.push_back(devices[i]);
     return order;
+}
+
+/// [device][benchmark] the rows of `devices`.
+std::vector<double> rows_of(std::span<const double> table, std::size_t benchmarks,
+                            std::span<const std::int32_t> devices) {
+    std::vector<double> rows;
+    rows.reserve(devices.size() * benchmarks);
+    for (const std::int32_t device : devices) {
+        const auto row = table.subspan(static_cast<std::size_t>(device) * benchmarks, benchmarks);
+        rows.insert(rows.end(), row.begin(), row.end());
+    }
+    return rows;
+}
+
+/// The names and latencies of some devices.
+Fleet part_of(const Fleet& fleet, std::span<const std::int32_t> devices) {
+    Fleet part;
+    part.benchmark_names = fleet.benchmark_names;
+    for (const std::int32_t device : devices)
+        part.device_ids.push_back(fleet.device_ids[static_cast<std::size_t>(device)]);
+    part.latency_ms = rows_of(fleet.latency_ms, fleet.benchmarks(), devices);
+    return part;
 }
 
 double mean_square(std::span<const double> values) {
@@ -155,29 +182,31 @@ HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
         devices = grouped_first(devices);
         grouped_ = (devices.size() + 1) / 2;
     }
+    const Fleet sample = part_of(task.fleet, devices);
+    const std::vector<double> complete_ms = rows_of(task.complete_ms, benchmarks, devices);
+    const std::vector<double> truth_ms = spread_over_ticks(sample, latency_ticks(sample));
     std::vector<std::int32_t> held_out(benchmarks);
     std::iota(held_out.begin(), held_out.end(), 0);
     for (const std::int32_t benchmark : evenly_spaced(held_out, most_folds))
-        folds_.push_back(fold(task, devices, static_cast<std::size_t>(benchmark)));
+        folds_.push_back(fold(sample, complete_ms, truth_ms, static_cast<std::size_t>(benchmark)));
 }
 
-HeldOut::Fold HeldOut::fold(const GroupingTask& task, std::span<const std::int32_t> devices,
-                            std::size_t held_out) const {
-    const std::size_t benchmarks = task.fleet.benchmarks();
+HeldOut::Fold HeldOut::fold(const Fleet& sample, std::span<const double> complete_ms,
+                            std::span<const double> truth_ms, std::size_t held_out) const {
+    const std::size_t benchmarks = sample.benchmarks();
     Fold made;
-    for (std::size_t b = 0; b < benchmarks; ++b)
-        if (b != held_out) made.learned.benchmark_names.push_back(task.fleet.benchmark_names[b]);
-    for (std::size_t i = 0; i < devices.size(); ++i) {
-        const auto device = static_cast<std::size_t>(devices[i]);
-        const std::size_t row = device * benchmarks;
-        if (i < grouped_) made.learned.device_ids.push_back(task.fleet.device_ids[device]);
-        for (std::size_t b = 0; b < benchmarks; ++b) {
-            if (b == held_out) continue;
-            made.complete_ms.push_back(task.complete_ms[row + b]);
-            if (i < grouped_) made.learned.latency_ms.push_back(task.fleet.latency_ms[row + b]);
-        }
-        made.held_out_ms.push_back(task.complete_ms[row + held_out]);
-        made.measured_ms.push_back(task.fleet.latency_ms[row + held_out]);
+    made.learned.device_ids.assign(sample.device_ids.begin(),
+                                   sample.device_ids.begin() +
+                                       static_cast<std::ptrdiff_t>(grouped_));
+    made.learned.benchmark_names = sample.benchmark_names;
+    made.learned.benchmark_names.erase(made.learned.benchmark_names.begin() +
+                                       static_cast<std::ptrdiff_t>(held_out));
+    for (std::size_t i = 0; i < complete_ms.size(); ++i) {
+        const bool is_held_out = i % benchmarks == held_out;
+        (is_held_out ? made.held_out_ms : made.complete_ms).push_back(complete_ms[i]);
+        if (is_held_out) made.truth_ms.push_back(truth_ms[i]);
+        if (!is_held_out && i < grouped_ * benchmarks)
+            made.learned.latency_ms.push_back(sample.latency_ms[i]);
     }
     made.signatures = latency_signatures(made.complete_ms, benchmarks - 1, metric_);
     return made;
@@ -227,7 +256,7 @@ RidgeErrors errors_on(const HeldOut::Fold& fold, const Grouping& grouping, std::
     for (std::size_t r = 0; r < ridges.size(); ++r) {
         const DeviceBlends told = r == 0 || !blends ? unblended(task, grouping.groups)
                                                     : blended(task, grouping.groups, ridges[r]);
-        errors[r] = errors_of(predicted_ms(told, ratio, cluster_ms), fold.measured_ms);
+        errors[r] = errors_of(predicted_ms(told, ratio, cluster_ms), fold.truth_ms);
     }
     return errors;
 }
@@ -237,10 +266,12 @@ RidgeErrors errors_on(const HeldOut::Fold& fold, const Grouping& grouping, std::
 std::optional<Judgement> HeldOut::judge(GroupDevices group,
                                         const ClusteringParameters& parameters) const {
     if (folds_.empty()) return std::nullopt;
+    ClusteringParameters judged = parameters;
+    judged.representatives = std::max(parameters.representatives, judged_representatives);
     std::vector<RidgeErrors> errors(folds_.size());
 #pragma omp parallel for schedule(dynamic)
     for (std::size_t f = 0; f < folds_.size(); ++f)
-        errors[f] = errors_on(folds_[f], grouping_of(folds_[f], group, parameters), grouped_,
+        errors[f] = errors_on(folds_[f], grouping_of(folds_[f], group, judged), grouped_,
                               parameters.blending);
     std::size_t best = 0;
     for (std::size_t r = 1; r < ridges.size(); ++r)

@@ -26,7 +26,8 @@ struct Judgement {
 /// Of at most 2,000 devices, every other one is grouped, by all benchmarks but one; what the other
 /// devices were measured at on that one is told from the groups' representatives, which were
 /// measured there, as a candidate is told in a search. So with each of at most 16 benchmarks in
-/// turn. Of fewer than 40 devices all are grouped and judged.
+/// turn. Of fewer than 40 devices all are grouped and judged. Up to 25 representatives stand for a
+/// group then: what is judged is the groups, not the noise of a few devices.
 class HeldOut {
   public:
     explicit HeldOut(const GroupingTask& task);
@@ -42,12 +43,13 @@ class HeldOut {
         std::vector<double> complete_ms; ///< [device][benchmark]
         std::vector<double> signatures;  ///< [device][benchmark]
         std::vector<double> held_out_ms; ///< [device], with estimates
-        std::vector<double> measured_ms; ///< [device], not a number where it was not
+        /// [device] measured, spread over the steps of a timer; not a number where it was not.
+        std::vector<double> truth_ms;
     };
 
   private:
-    [[nodiscard]] Fold fold(const GroupingTask& task, std::span<const std::int32_t> devices,
-                            std::size_t held_out) const;
+    [[nodiscard]] Fold fold(const Fleet& sample, std::span<const double> complete_ms,
+                            std::span<const double> truth_ms, std::size_t held_out) const;
     [[nodiscard]] Grouping grouping_of(const Fold& fold, GroupDevices group,
                                        const ClusteringParameters& parameters) const;
 
