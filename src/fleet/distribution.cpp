@@ -148,6 +148,7 @@ FleetDistribution distribution_of(const Clustering& clustering) {
         const auto own = static_cast<std::size_t>(cluster);
         fleet.part_weight.push_back(clustering.cluster_weight[own] *
                                     (static_cast<double>(ratios.size()) / devices[own]));
+        fleet.part_cluster.push_back(cluster);
         const auto row = clustering.blends.begin() + static_cast<std::ptrdiff_t>(b * clusters);
         fleet.part_blend.insert(fleet.part_blend.end(), row,
                                 row + static_cast<std::ptrdiff_t>(clusters));
@@ -230,8 +231,13 @@ class DistributionCheck {
         check_blends("part_blend", fleet_.part_blend);
         require(fleet_.first_bin.front() == 0 && fleet_.first_bin.back() == fleet_.bin_ratio.size(),
                 "first_bin", "expected it to begin with 0 and to end with the number of bins");
-        for (std::size_t p = 0; p < fleet_.parts(); ++p)
+        for (std::size_t p = 0; p < fleet_.parts(); ++p) {
+            const std::int32_t cluster = fleet_.part_cluster[p];
+            require(cluster >= 0 && static_cast<std::size_t>(cluster) < fleet_.clusters(),
+                    "part_cluster",
+                    fmt::format("part {} is of cluster {} of {}", p, cluster, fleet_.clusters()));
             check_bins(p);
+        }
     }
 
   private:
@@ -302,6 +308,7 @@ void write_distribution(storage::Hdf5Writer& file, const FleetDistribution& flee
     file.write(group + "cluster_weight", fleet.cluster_weight);
     file.write(group + "cluster_blend", fleet.cluster_blend, {fleet.clusters(), fleet.clusters()});
     file.write(group + "part_weight", fleet.part_weight);
+    file.write(group + "part_cluster", fleet.part_cluster);
     file.write(group + "part_blend", fleet.part_blend, {fleet.parts(), fleet.clusters()});
     file.write(group + "first_bin",
                std::vector<std::int64_t>(fleet.first_bin.begin(), fleet.first_bin.end()));
@@ -315,6 +322,7 @@ FleetDistribution read_distribution(const storage::Hdf5Reader& file) {
     fleet.cluster_blend =
         file.read<double>(group + "cluster_blend", {fleet.clusters(), fleet.clusters()});
     fleet.part_weight = file.read<double>(group + "part_weight");
+    fleet.part_cluster = file.read<std::int32_t>(group + "part_cluster", {fleet.parts()});
     fleet.part_blend = file.read<double>(group + "part_blend", {fleet.parts(), fleet.clusters()});
     fleet.first_bin = read_first_bin(file, fleet.parts());
     fleet.bin_ratio = file.read<double>(group + "bin_ratio");

@@ -254,6 +254,7 @@ TEST_CASE("a distribution survives its file, and a damaged one is refused", "[di
     CHECK(back.cluster_blend == fleet.cluster_blend);
     CHECK(back.part_weight == fleet.part_weight);
     CHECK(back.part_blend == fleet.part_blend);
+    CHECK(back.part_cluster == fleet.part_cluster);
     CHECK(back.first_bin == fleet.first_bin);
     CHECK(back.bin_ratio == fleet.bin_ratio);
     CHECK(back.bin_devices == fleet.bin_devices);
@@ -262,6 +263,7 @@ TEST_CASE("a distribution survives its file, and a damaged one is refused", "[di
         {[](D& d) { d.cluster_weight[0] = 0.0; }, "/distribution/cluster_weight: the weight at 0"},
         {[](D& d) { d.cluster_weight[0] += 0.01; }, "the weights sum to"},
         {[](D& d) { d.part_weight[1] += 0.01; }, "/distribution/part_weight: the weights sum to"},
+        {[](D& d) { d.part_cluster[1] = 3; }, "/distribution/part_cluster: part 1 is of cluster 3"},
         {[](D& d) { d.cluster_blend[1] = -1; }, "/distribution/cluster_blend: row 0 has -1"},
         {[](D& d) { d.part_blend[4] = std::nan(""); }, "/distribution/part_blend: row 1 has nan"},
         {[](D& d) { d.part_blend[8] = 0; }, "/distribution/part_blend: row 2 has zeros only"},

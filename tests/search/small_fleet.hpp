@@ -32,6 +32,7 @@ inline fleet::FleetDistribution fleet_of(const std::vector<std::vector<double>>&
             fleet.part_blend.push_back(share);
             fleet.cluster_blend.push_back(share * (sum / count));
         }
+        fleet.part_cluster.push_back(static_cast<std::int32_t>(fleet.part_weight.size()));
         fleet.part_weight.push_back(fleet.cluster_weight.back());
     }
     return fleet;

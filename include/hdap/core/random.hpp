@@ -29,6 +29,7 @@ enum class StreamId : std::uint32_t {
     latency_ticks = 21,
     gaussian_step = 22,
     acceptance = 23,
+    regret = 24,
     testing = 1000,
 };
 

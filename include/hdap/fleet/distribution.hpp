@@ -21,8 +21,9 @@ struct FleetDistribution {
     /// [cluster][cluster] what the clusters' latencies count in the mean latency of the devices
     /// that a cluster stands for.
     std::vector<double> cluster_blend;
-    std::vector<double> part_weight; ///< [part] share of the fleet; sums to 1
-    std::vector<double> part_blend;  ///< [part][cluster]
+    std::vector<double> part_weight;        ///< [part] share of the fleet; sums to 1
+    std::vector<std::int32_t> part_cluster; ///< [part] that stands for its devices
+    std::vector<double> part_blend;         ///< [part][cluster]
     /// The ratios in bins of 0.01 % width, the empty ones left out: part p has the bins
     /// [first_bin[p], first_bin[p + 1]), ascending.
     std::vector<std::size_t> first_bin;    ///< [part + 1]

@@ -1,0 +1,90 @@
+#pragma once
+
+#include "hdap/core/statistics.hpp"
+#include "hdap/fleet/distribution.hpp"
+#include "hdap/fleet/profile.hpp"
+#include "hdap/network/search_space.hpp"
+#include "hdap/search/metrics.hpp"
+#include "hdap/surrogate/surrogate.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace hdap::search {
+
+/// How much slower a fleet gets when a search sees less of it: relative, 0.01 is 1 %.
+struct Regret {
+    double mean = 0.0;
+    core::Interval interval; ///< 95 %, over resamples of the profile
+};
+
+/// A fleet as a search sees it that measures only some of its clusters.
+struct FleetView {
+    std::string name;     ///< "one device", "2 clusters", "equal weights"
+    std::size_t clusters; ///< that are measured for it
+    /// What the fleet looks like from there; several where chance decides who is measured.
+    std::vector<fleet::FleetDistribution> draws;
+    std::vector<double> chance; ///< [draw] sums to 1
+};
+
+/// The views of a fleet: one device, which is of a cluster by its weight; its largest cluster; the
+/// two, three, … largest; all of them with equal weights; all of them. Devices of clusters that are
+/// not measured are taken to respond as the largest that is, by how much slower they are on the
+/// unpruned network. `unpruned_ms`: [cluster].
+std::vector<FleetView> views_of(const fleet::FleetDistribution& fleet,
+                                std::span<const double> unpruned_ms);
+
+/// What a view is worth for one figure of the fleet.
+struct ViewRegret {
+    std::string view;
+    std::size_t clusters = 0;
+    Regret regret;
+    Regret worst_draw; ///< of the draw that costs most
+};
+
+/// What is regretted by one objective.
+struct ObjectiveRegret {
+    std::string objective; ///< "latency.mean"
+    std::vector<ViewRegret> views;
+};
+
+/// What to compute regret from.
+struct RegretTask {
+    const network::SearchSpace& space;
+    const fleet::FleetDistribution& fleet;
+    const fleet::Profile& profile;
+    const surrogate::SurrogateParameters& surrogate;
+    std::vector<Metric> objectives; ///< in ms, that follow from latencies
+    std::uint64_t seed = 1;
+    int threads = 1;
+};
+
+/// How much slower the fleet gets by networks that were chosen for a view of it, at equal quality.
+///
+/// Networks are chosen by the least log V + λ · Q, by coordinate descent over the genes, where V is
+/// the figure as the view has it and Q the mean over the pruning groups of (log of the share of
+/// channels that is kept)²: a stand-in for accuracy, of which nothing is known before a search. At
+/// λ = 1, 1.5 and 2.5 a network of uniform width would keep 37, 51 and 67 % of its channels where
+/// latency goes with the square of the width. Regret at an exchange rate λ is what the chosen one
+/// has more of log T + λ · Q than the best that any view chose, T being the figure over the fleet.
+///
+/// Surrogates err, and a search finds where. So they are fitted to one half of the profile to
+/// choose by and to the other half to judge by, and what a view regrets on its own terms, which is
+/// error alone, is taken off. Five random halvings, both ways round, give the interval.
+///
+/// Deterministic. Throws DataError for a profile of fewer than 20 candidates. Complexity: 10 fits
+/// of surrogates to half of the profile, and about 4 · genes · 24 predictions for each view,
+/// objective, λ and fit.
+std::vector<ObjectiveRegret> regrets_of(const RegretTask& task);
+
+/// Kendall's τ between the latencies that a profile has of its candidates on two clusters.
+struct ClusterAgreement {
+    double median = 1.0; ///< over pairs of clusters; 1 with one cluster
+    double least = 1.0;
+};
+ClusterAgreement agreement_of_clusters(const fleet::Profile& profile);
+
+} // namespace hdap::search
