@@ -1,5 +1,6 @@
 #include "assets.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/report/fleet_verdict.hpp"
 #include "hdap/report/holds.hpp"
 #include "html_text.hpp"
 #include "metric_text.hpp"
@@ -219,11 +220,51 @@ std::string cluster_table(const StudyReport& report) {
            "cross-validated.</p>\n";
 }
 
+/// "On held-out benchmarks …"
+std::string held_out_sentence(const StudyReport& report) {
+    if (report.held_out.empty()) return "";
+    std::string sentence = report.held_out + ".";
+    sentence.front() = 'O';
+    return sentence;
+}
+
+/// Whether the fleet matters, and what it costs to see less of it.
+std::string regret_part(const StudyReport& report) {
+    const FleetVerdict verdict = fleet_verdict(report.regrets);
+    std::string html = fmt::format("<p class=\"beside\" id=\"fleet-verdict\">{} {}</p>\n",
+                                   escaped(verdict.sentence), escaped(verdict.advice));
+    html += "<div class=\"table-frame\" tabindex=\"0\" role=\"region\" aria-label=\"Regret\">\n"
+            "<table id=\"regret\" aria-describedby=\"regret-note\">\n";
+    std::vector<Heading> headings{{"A search that sees", ""}};
+    for (const search::ObjectiveRegret& of : report.regrets)
+        headings.push_back({of.objective, "% slower"});
+    html += table_head(headings) + "<tbody>\n";
+    for (std::size_t v = 0; v + 1 < report.regrets.front().views.size(); ++v) {
+        html += fmt::format("<tr><th scope=\"row\">{}</th>",
+                            escaped(report.regrets.front().views[v].view));
+        for (const search::ObjectiveRegret& of : report.regrets) {
+            const search::Regret& regret = of.views[v].regret;
+            html +=
+                number_cell(regret.mean, fmt::format("{} ({} – {})", fixed(100.0 * regret.mean, 2),
+                                                     fixed(100.0 * regret.interval.lower, 2),
+                                                     fixed(100.0 * regret.interval.upper, 2)));
+        }
+        html += "</tr>\n";
+    }
+    return html +
+           "</tbody>\n</table>\n</div>\n<p class=\"note\" id=\"regret-note\">How much slower the "
+           "fleet gets by networks of equal quality that are chosen by less of it, as the "
+           "surrogates predict; their own errors are taken off. In brackets: 95 %, over halves of "
+           "the profile.</p>\n";
+}
+
 std::string fleet_section(const StudyReport& report) {
-    std::string html = fmt::format("<section>\n<h2>Fleet</h2>\n<p>{} in {} by their benchmark "
-                                   "latencies; {} in no dense group.</p>\n",
-                                   core::counted(report.devices, "device"), clusters_text(report),
-                                   core::counted(report.noise_devices, "noise device"));
+    std::string html = fmt::format(
+        "<section>\n<h2>Fleet</h2>\n<p>{} in {} by their benchmark "
+        "latencies ({}); {} in none. {}</p>\n",
+        core::counted(report.devices, "device"), clusters_text(report), escaped(report.grouping),
+        core::counted(report.noise_devices, "noise device"), escaped(held_out_sentence(report)));
+    if (!report.regrets.empty()) html += regret_part(report);
     html += "<div class=\"columns\">\n";
     if (!report.device_points.empty())
         html += chart("chart-clusters", "Scatter chart of devices, coloured by cluster",

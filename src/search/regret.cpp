@@ -22,7 +22,6 @@ using network::Genome;
 
 constexpr std::array exchange_rates{1.0, 1.5, 2.5};
 constexpr int halvings = 5;
-constexpr std::size_t fewest_candidates = 20;
 constexpr std::size_t most_counts = 24; ///< of a gene that are tried
 constexpr int most_sweeps = 8;
 constexpr int resamples = 1000;
@@ -108,7 +107,7 @@ class Chooser {
                                             const FleetDistribution& view, double rate) const {
         const std::size_t clusters = surrogate_.clusters();
         std::vector<double> predicted(genomes.size() * clusters);
-        surrogate_.predict(genomes, predicted, task_.threads);
+        surrogate_.predict(genomes, predicted, 1);
         std::vector<double> costs;
         CandidateFacts facts;
         for (std::size_t i = 0; i < genomes.size(); ++i) {
@@ -157,13 +156,17 @@ using DrawRegrets = std::vector<std::vector<std::vector<double>>>;
 
 /// Appends what one objective regrets where networks are chosen by one and judged by another.
 void add_regrets(const Chooser& chooser, const Chooser& judge, const Metric& objective,
-                 const std::vector<FleetView>& views, DrawRegrets& regrets) {
+                 const std::vector<FleetView>& views, int threads, DrawRegrets& regrets) {
     const FleetDistribution& fleet = views.back().draws.front();
+    std::vector<const FleetDistribution*> draws;
+    for (const FleetView& view : views)
+        for (const FleetDistribution& draw : view.draws)
+            draws.push_back(&draw);
     for (const double rate : exchange_rates) {
-        std::vector<Genome> chosen;
-        for (const FleetView& view : views)
-            for (const FleetDistribution& draw : view.draws)
-                chosen.push_back(chooser.chosen(objective, draw, rate));
+        std::vector<Genome> chosen(draws.size());
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+        for (std::size_t d = 0; d < draws.size(); ++d)
+            chosen[d] = chooser.chosen(objective, *draws[d], rate);
         const auto excess = [&](const FleetDistribution& terms, std::size_t network) {
             const auto costs = judge.costs(chosen, objective, terms, rate);
             return costs[network] - *std::ranges::min_element(costs);
@@ -235,10 +238,10 @@ std::vector<FleetView> views_of(const FleetDistribution& fleet,
 }
 
 std::vector<ObjectiveRegret> regrets_of(const RegretTask& task) {
-    if (task.profile.candidates() < fewest_candidates)
+    if (task.profile.candidates() < fewest_for_regret)
         throw core::DataError(fmt::format(
             "regret is told from halves of a profile of at least {} candidates, this one has {}",
-            fewest_candidates, task.profile.candidates()));
+            fewest_for_regret, task.profile.candidates()));
     std::vector<double> unpruned_ms;
     for (std::size_t k = 0; k < task.profile.clusters; ++k)
         unpruned_ms.push_back(task.profile.unpruned_latency_ms(k));
@@ -252,11 +255,11 @@ std::vector<ObjectiveRegret> regrets_of(const RegretTask& task) {
         const auto halves = halved(task.profile.candidates(), task.seed, halving);
         for (std::size_t h = 0; h < halves.size(); ++h)
             fitted[h] = surrogate::fit_surrogate(part_of(task.profile, halves[h]), task.surrogate,
-                                                 task.threads);
+                                                 task.threads, 0);
         for (std::size_t o = 0; o < task.objectives.size(); ++o)
             for (const std::size_t h : {std::size_t{0}, std::size_t{1}})
                 add_regrets({task, *fitted[h]}, {task, *fitted[1 - h]}, task.objectives[o], views,
-                            regrets[o]);
+                            task.threads, regrets[o]);
     }
     std::vector<ObjectiveRegret> summaries;
     for (std::size_t o = 0; o < task.objectives.size(); ++o) {

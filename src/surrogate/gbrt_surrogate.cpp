@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <omp.h>
 #include <utility>
 
@@ -57,7 +58,7 @@ struct TrainingData {
 };
 
 void check_validation(const fleet::Profile& profile, std::int64_t folds, int threads) {
-    if (folds < 2)
+    if (folds < 2 && folds != 0)
         throw core::ConfigError(
             fmt::format("cross-validation needs at least 2 folds, not {}", folds));
     if (threads < 0)
@@ -65,6 +66,11 @@ void check_validation(const fleet::Profile& profile, std::int64_t folds, int thr
             fmt::format("threads must be 0 (OpenMP's default) or more, not {}", threads));
     if (profile.candidates() < 2)
         throw core::DataError("cross-validation needs at least 2 candidates, the profile has 1");
+}
+
+ErrorMetrics unknown_errors() {
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    return {.mape = unknown, .rmse = unknown, .r_squared = unknown, .kendall_tau = unknown};
 }
 
 Forest fit_all(const TrainingData& data, const GbrtParameters& parameters, std::size_t cluster) {
@@ -336,7 +342,9 @@ std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
     if (threads == 0) threads = omp_get_max_threads();
     const TrainingData data(profile, threads);
     const std::size_t fold_count = std::min(static_cast<std::size_t>(folds), profile.candidates());
-    const auto fold_of = deal_folds(profile.candidates(), fold_count, parameters.seed);
+    const auto fold_of = fold_count == 0
+                             ? std::vector<std::size_t>{}
+                             : deal_folds(profile.candidates(), fold_count, parameters.seed);
     std::vector<Forest> forests(profile.clusters);
     std::vector<double> predicted_ms(profile.latency_ms.size());
     // All fits of all clusters at once, so that few clusters keep many threads busy.
@@ -357,8 +365,10 @@ std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
                     .unpruned_channels = profile.genomes.front()};
     for (std::size_t k = 0; k < profile.clusters; ++k) {
         parts.unpruned_latency_ms.push_back(profile.unpruned_latency_ms(k));
-        parts.cross_validation.push_back(error_metrics(data.of_cluster(profile.latency_ms, k),
-                                                       data.of_cluster(predicted_ms, k)));
+        parts.cross_validation.push_back(folds == 0
+                                             ? unknown_errors()
+                                             : error_metrics(data.of_cluster(profile.latency_ms, k),
+                                                             data.of_cluster(predicted_ms, k)));
     }
     return std::make_unique<GbrtSurrogate>(std::move(parts));
 }

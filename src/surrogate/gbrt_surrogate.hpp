@@ -81,15 +81,16 @@ std::vector<float> keep_ratios(std::span<const network::Genome> genomes,
 /// The candidates are dealt into `folds` folds (fewer when there are fewer candidates) by a
 /// permutation from RandomStream(parameters.seed, StreamId::surrogate_split), the same for all
 /// clusters. Every fold is predicted by a forest fitted to the others; the error metrics are those
-/// of all these predictions together. The forest that is kept is fitted to all candidates.
+/// of all these predictions together; with 0 folds, not a number. The forest that is kept is fitted
+/// to all candidates.
 /// Fits run on `threads` OpenMP threads (0: OpenMP's default); the result does not depend on it.
 ///
-/// Throws ConfigError for parameters out of range, `folds` < 2 or `threads` < 0; DataError for a
-/// profile that check_profile refuses or that has fewer than 2 candidates.
+/// Throws ConfigError for parameters out of range, 1 fold or fewer than 0, or `threads` < 0;
+/// DataError for a profile that check_profile refuses or that has fewer than 2 candidates.
 /// Complexity: O(clusters × folds × trees × depth × candidates × genes).
 std::unique_ptr<GbrtSurrogate> fit_gbrt_surrogate(const fleet::Profile& profile,
                                                   const GbrtParameters& parameters, int threads,
-                                                  std::int64_t folds = 5);
+                                                  std::int64_t folds = standard_folds);
 
 /// Reads what GbrtSurrogate::write wrote below `prefix`. Every index is checked, so that no file
 /// can make a prediction read out of bounds or loop. Throws DataError that names the file, the

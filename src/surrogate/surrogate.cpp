@@ -13,7 +13,8 @@ struct SurrogateRow {
     std::string_view kind;
     std::vector<core::Setting> (*settings)(SurrogateParameters& parameters);
     std::unique_ptr<Surrogate> (*fit)(const fleet::Profile& profile,
-                                      const SurrogateParameters& parameters, int threads);
+                                      const SurrogateParameters& parameters, int threads,
+                                      std::int64_t folds);
     std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file, const std::string& prefix);
 };
 
@@ -22,8 +23,9 @@ std::vector<core::Setting> gbrt_settings(SurrogateParameters& parameters) {
 }
 
 std::unique_ptr<Surrogate> fit_gbrt_kind(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads) {
-    return fit_gbrt_surrogate(profile, parameters.gbrt, threads);
+                                         const SurrogateParameters& parameters, int threads,
+                                         std::int64_t folds) {
+    return fit_gbrt_surrogate(profile, parameters.gbrt, threads, folds);
 }
 
 std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file,
@@ -68,12 +70,13 @@ std::vector<core::Setting> settings_of(SurrogateParameters& parameters) {
 }
 
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads) {
+                                         const SurrogateParameters& parameters, int threads,
+                                         std::int64_t folds) {
     const SurrogateRow* const row = find_row(parameters.kind);
     if (row == nullptr)
         throw core::ConfigError(
             core::unknown_name("kind of surrogate", parameters.kind, surrogate_kinds()));
-    return row->fit(profile, parameters, threads);
+    return row->fit(profile, parameters, threads, folds);
 }
 
 void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "hdap/search/regret.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -114,6 +116,8 @@ struct StudyReport {
     std::int64_t evaluated = 0; ///< candidates of the search
     std::int64_t failed = 0;    ///< of these, how many could not be measured
     std::int64_t batch = 1;     ///< images per inference, for all latencies
+    std::string grouping;       ///< how devices were grouped: "covering, radius 0.05"
+    std::string held_out;       ///< what the groups make of held-out benchmarks; empty: nothing was
     double eps = 0.0;
     std::vector<std::string> group_names; ///< of the genome's entries
     std::vector<std::int32_t> unpruned_channels;
@@ -129,6 +133,8 @@ struct StudyReport {
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y
     std::vector<double> k_distance;             ///< sorted, thinned
+    /// What a search regrets that sees less of the fleet; empty where that is not known.
+    std::vector<search::ObjectiveRegret> regrets;
     std::vector<HistoryPoint> history;
     std::vector<CandidatePoint> candidates; ///< all that were measured, or a sample
     std::string settings_toml;              ///< the resolved configuration

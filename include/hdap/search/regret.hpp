@@ -5,6 +5,7 @@
 #include "hdap/fleet/profile.hpp"
 #include "hdap/network/search_space.hpp"
 #include "hdap/search/metrics.hpp"
+#include "hdap/storage/hdf5.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 
 #include <cstddef>
@@ -14,6 +15,9 @@
 #include <vector>
 
 namespace hdap::search {
+
+/// Candidates that a profile needs for its halves to be told from.
+inline constexpr std::size_t fewest_for_regret = 20;
 
 /// How much slower a fleet gets when a search sees less of it: relative, 0.01 is 1 %.
 struct Regret {
@@ -79,6 +83,12 @@ struct RegretTask {
 /// of surrogates to half of the profile, and about 4 · genes · 24 predictions for each view,
 /// objective, λ and fit.
 std::vector<ObjectiveRegret> regrets_of(const RegretTask& task);
+
+/// Writes them below "/regret", one data set per field, [objective][view] row by row.
+void write_regrets(storage::Hdf5Writer& file, const std::vector<ObjectiveRegret>& regrets);
+/// Reads what write_regrets wrote; nothing where it did not. Throws DataError for data sets that
+/// are missing, disagree or hold values out of range.
+std::vector<ObjectiveRegret> read_regrets(const storage::Hdf5Reader& file);
 
 /// Kendall's τ between the latencies that a profile has of its candidates on two clusters.
 struct ClusterAgreement {

@@ -7,6 +7,7 @@
 #include "hdap/surrogate/gbrt.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,12 +55,17 @@ std::vector<std::string> surrogate_kinds();
 /// The settings of `parameters`, those of every kind together. `parameters` must outlive them.
 std::vector<core::Setting> settings_of(SurrogateParameters& parameters);
 
+/// Of a cross-validation.
+inline constexpr std::int64_t standard_folds = 5;
+
 /// Fits a surrogate to a profile, on `threads` OpenMP threads (0: OpenMP's default); its bits do
-/// not depend on them. Throws ConfigError for an unknown kind (lists the known ones) and for
+/// not depend on them. `folds`: of its cross-validation, 2 or more; 0: none, its errors are not a
+/// number. Throws ConfigError for an unknown kind (lists the known ones) and for
 /// parameters out of range, DataError for a profile that check_profile refuses or that is too small
 /// to be cross-validated.
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads);
+                                         const SurrogateParameters& parameters, int threads,
+                                         std::int64_t folds = standard_folds);
 
 /// Where a file of surrogates has those of latencies under continuous load, if it has them.
 inline constexpr const char* sustained_surrogates = "/sustained";

@@ -1,4 +1,5 @@
 // The stages that come before the search: fleet, clusters, profile, surrogates.
+#include "fleet_regret.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/plausibility.hpp"
@@ -6,6 +7,7 @@
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/fleet/ticks.hpp"
+#include "hdap/report/fleet_verdict.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 #include "rounds.hpp"
 #include "stage_table.hpp"
@@ -175,13 +177,16 @@ bool make_surrogates(StudyRun& run) {
         std::unique_ptr<surrogate::Surrogate> sustained;
         if (!profile.sustained_ms.empty())
             sustained = surrogate::fit_surrogate(fleet::sustained_profile(profile), parameters, 0);
+        const auto regrets = fleet_regrets(run, profile);
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);
+            search::write_regrets(file, regrets);
             if (sustained)
                 surrogate::write_surrogate(file, *sustained, surrogate::sustained_surrogates);
         });
         describe_surrogates(run, *surrogate, "");
         if (sustained) describe_surrogates(run, *sustained, " under continuous load");
+        if (!regrets.empty()) run.job.log.info(report::fleet_verdict(regrets).sentence);
     });
     return true;
 }

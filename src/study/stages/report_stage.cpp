@@ -93,6 +93,10 @@ class ReportBuilder {
         report_.failed = static_cast<std::int64_t>(log_.failures());
         report_.batch = settings_.fleet.batch;
         report_.eps = fleet_.clustering.facts.eps;
+        report_.grouping = fleet::grouping_text(fleet_.clustering);
+        report_.held_out = fleet::held_out_text(fleet_.clustering);
+        report_.regrets = search::read_regrets(
+            open_stage(run_.output(Stage::surrogates), surrogate::surrogates_schema));
         for (const search::Metric& objective : problem_.goal.objectives)
             report_.objectives.push_back(objective.name());
         report_.constraints = settings_.search.constraints;
