@@ -8,6 +8,7 @@
 #include "held_out.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
+#include "weighing.hpp"
 
 #include <fmt/core.h>
 
@@ -51,55 +52,6 @@ SignatureMetric metric_of(const ClusteringParameters& parameters, const Fleet& f
     return SignatureMetric::shape;
 }
 
-/// [cluster] share of the devices that count, or equal shares.
-std::vector<double> weights_of(const std::vector<std::int32_t>& assigned, std::size_t clusters,
-                               ClusterWeighting weighting) {
-    std::vector<double> devices(clusters, 0.0);
-    double all = 0.0;
-    for (const std::int32_t cluster : assigned) {
-        if (cluster < 0) continue;
-        devices[static_cast<std::size_t>(cluster)] += 1.0;
-        all += 1.0;
-    }
-    for (double& weight : devices)
-        weight = weighting == ClusterWeighting::equal ? 1.0 / static_cast<double>(clusters)
-                                                      : weight / all;
-    return devices;
-}
-
-/// [cluster] mean device_ratio of the devices that it stands for.
-std::vector<double> mean_ratios(const Clustering& clustering, std::size_t clusters) {
-    std::vector<double> mean(clusters, 0.0);
-    std::vector<double> devices(clusters, 0.0);
-    for (std::size_t i = 0; i < clustering.devices(); ++i) {
-        if (clustering.assigned_cluster[i] < 0) continue;
-        const auto own = static_cast<std::size_t>(clustering.assigned_cluster[i]);
-        mean[own] += clustering.device_ratio[i];
-        devices[own] += 1.0;
-    }
-    for (std::size_t k = 0; k < clusters; ++k)
-        mean[k] /= devices[k];
-    return mean;
-}
-
-/// [cluster][cluster] means over the devices that a cluster stands for.
-std::vector<double> mean_blends(const Clustering& clustering, std::size_t clusters) {
-    std::vector<double> mean(clusters * clusters, 0.0);
-    std::vector<double> devices(clusters, 0.0);
-    for (std::size_t i = 0; i < clustering.devices(); ++i) {
-        if (clustering.assigned_cluster[i] < 0) continue;
-        const auto own = static_cast<std::size_t>(clustering.assigned_cluster[i]);
-        const auto blend = static_cast<std::size_t>(clustering.blend_of_device[i]);
-        devices[own] += 1.0;
-        for (std::size_t k = 0; k < clusters; ++k)
-            mean[own * clusters + k] +=
-                clustering.device_ratio[i] * clustering.blends[blend * clusters + k];
-    }
-    for (std::size_t k = 0; k < mean.size(); ++k)
-        mean[k] /= devices[k / clusters];
-    return mean;
-}
-
 /// Fills in all that follows from groups and their representatives.
 void weigh(const GroupingTask& task, std::size_t clusters, double ridge, Clustering& clustering) {
     const std::size_t benchmarks = task.fleet.benchmarks();
@@ -118,9 +70,10 @@ void weigh(const GroupingTask& task, std::size_t clusters, double ridge, Cluster
     clustering.blend_of_device = std::move(told.blend);
     clustering.blends = std::move(told.blends);
     clustering.cluster_weight =
-        weights_of(clustering.assigned_cluster, clusters, task.parameters.weighting);
-    clustering.cluster_mean_ratio = mean_ratios(clustering, clusters);
-    clustering.cluster_blend = mean_blends(clustering, clusters);
+        task.parameters.weighting == ClusterWeighting::equal
+            ? std::vector<double>(clusters, 1.0 / static_cast<double>(clusters))
+            : shares_of(clustering.assigned_cluster, clusters);
+    add_means(clustering, clusters);
 }
 
 /// With what was chosen for the whole fleet, where that is not to be chosen again.

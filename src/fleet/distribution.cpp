@@ -156,7 +156,7 @@ FleetDistribution distribution_of(const Clustering& clustering) {
         append_bins(ratios, fleet);
     }
     for (std::size_t k = 0; k < clusters; ++k)
-        if (devices[k] == 0.0)
+        if (devices[k] == 0.0 && clustering.cluster_weight[k] > 0.0)
             throw core::DataError(fmt::format("cluster {} stands for no device", k));
     return fleet;
 }

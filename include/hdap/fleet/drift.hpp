@@ -1,0 +1,65 @@
+#pragma once
+
+#include "hdap/fleet/clustering.hpp"
+#include "hdap/fleet/fleet.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hdap::fleet {
+
+/// What became of a cluster.
+struct ClusterDrift {
+    double old_share = 0.0; ///< of the devices that count
+    double new_share = 0.0;
+    bool share_changed = false; ///< by more than chance would, with 99 % over all clusters
+    std::int64_t joined = 0;    ///< devices of both fleets that were in another cluster before
+    std::int64_t left = 0;
+    /// How far its middle has moved, as the root mean square over the benchmarks of the change in
+    /// log latency, by the metric of the clustering; not a number where no device is left.
+    double moved = 0.0;
+    double overall_ratio = 1.0; ///< median over its devices of new ÷ old overall latency
+    /// Whether what was measured on its representatives still tells how its devices respond.
+    bool is_valid = false;
+    bool operator==(const ClusterDrift&) const = default;
+};
+
+/// A device of both fleets that is now in another cluster.
+struct MovedDevice {
+    std::string device_id;
+    std::int32_t from = -1; ///< −1: in none
+    std::int32_t to = -1;   ///< −1: in none
+    bool operator==(const MovedDevice&) const = default;
+};
+
+/// How a fleet has changed since it was clustered.
+struct FleetDrift {
+    std::size_t common_benchmarks = 0;
+    std::size_t common_devices = 0;
+    std::size_t new_devices = 0;  ///< that were not there
+    std::size_t gone_devices = 0; ///< that are not there any more
+    std::vector<ClusterDrift> clusters;
+    std::vector<MovedDevice> moved; ///< in the order of the new fleet
+    /// The share of the new devices that are further from every cluster than its own devices were,
+    /// of which 1 % are expected.
+    double outside_share = 0.0;
+    bool outside_changed = false; ///< it is more than chance would have
+    /// The old clusters with the new devices: who is in which, ratios, weights.
+    Clustering clustering;
+};
+
+/// Holds `now` against `before` and the clusters that it was in, by the benchmarks that both have.
+///
+/// A device of the new fleet is in the cluster of the nearest representatives, if it is no further
+/// from them than 99 % of the cluster's devices were before; latencies are compared relative to the
+/// old fleet's medians. What is missing is estimated. A change of shares is held against chance by
+/// the test for two proportions; of devices of both fleets, by McNemar's (Psychometrika 12, 1947).
+/// A cluster is valid while its middle has moved by less than its devices scatter: then the
+/// surrogates that were fitted on its representatives still hold.
+/// Throws DataError when a fleet is invalid, is of another SKU, shares no benchmark, or does not fit
+/// the clustering. Complexity: O(devices · (clusters · benchmarks + log devices)).
+FleetDrift drift_of(const Fleet& before, const Clustering& clustering, const Fleet& now);
+
+} // namespace hdap::fleet

@@ -1,0 +1,354 @@
+#include "hdap/fleet/drift.hpp"
+
+#include "hdap/core/error.hpp"
+#include "hdap/core/statistics.hpp"
+#include "hdap/fleet/completion.hpp"
+#include "representatives.hpp"
+#include "weighing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+namespace hdap::fleet {
+namespace {
+
+/// Of a cluster's devices, how many it reaches around.
+constexpr double reach_share = 0.99;
+
+/// |z| that chance passes in one of a hundred cases; of several tests, in one of all.
+double critical_z(std::size_t tests) {
+    // Bonferroni, by the tail 2 φ(z) ÷ z of the normal distribution.
+    const double wanted = 0.01 / static_cast<double>(std::max<std::size_t>(tests, 1));
+    double z = 1.0;
+    constexpr double step = 0.001;
+    while (std::erfc(z / std::sqrt(2.0)) > wanted)
+        z += step;
+    return z;
+}
+
+/// The columns of the benchmarks that both fleets have.
+struct CommonBenchmarks {
+    std::vector<std::size_t> before;
+    std::vector<std::size_t> now;
+};
+
+CommonBenchmarks common_benchmarks(const Fleet& before, const Fleet& now) {
+    CommonBenchmarks common;
+    for (std::size_t b = 0; b < before.benchmarks(); ++b) {
+        const auto found = std::ranges::find(now.benchmark_names, before.benchmark_names[b]);
+        if (found == now.benchmark_names.end()) continue;
+        common.before.push_back(b);
+        common.now.push_back(static_cast<std::size_t>(found - now.benchmark_names.begin()));
+    }
+    return common;
+}
+
+void check_comparable(const Fleet& before, const Clustering& clustering, const Fleet& now,
+                      const CommonBenchmarks& common) {
+    check_fleet(before, "old fleet");
+    check_fleet(now, "new fleet");
+    if (before.sku != now.sku)
+        throw core::DataError(fmt::format("the fleets are of two SKUs, '{}' and '{}'", before.sku,
+                                          now.sku));
+    if (clustering.devices() != before.devices())
+        throw core::DataError(fmt::format("the clusters are of {} devices, the old fleet has {}",
+                                          clustering.devices(), before.devices()));
+    if (common.now.empty())
+        throw core::DataError(fmt::format(
+            "the fleets share no benchmark: the old one has '{}', the new one '{}'; measure the "
+            "same networks again",
+            before.benchmark_names.front(), now.benchmark_names.front()));
+}
+
+/// [device][benchmark] latencies on some benchmarks, estimates among them.
+std::vector<double> columns_of(const Fleet& fleet, const std::vector<std::size_t>& benchmarks) {
+    const auto complete = completed_latencies(fleet.latency_ms, fleet.benchmarks());
+    std::vector<double> columns;
+    columns.reserve(fleet.devices() * benchmarks.size());
+    for (std::size_t i = 0; i < fleet.devices(); ++i)
+        for (const std::size_t b : benchmarks)
+            columns.push_back(complete[i * fleet.benchmarks() + b]);
+    return columns;
+}
+
+/// Log latencies relative to the old fleet's medians, and by `shape` without the device's mean.
+std::vector<double> signatures_relative_to(const std::vector<double>& medians,
+                                           const std::vector<double>& latency_ms,
+                                           SignatureMetric metric) {
+    const std::size_t benchmarks = medians.size();
+    std::vector<double> signatures(latency_ms.size());
+    for (std::size_t first = 0; first < latency_ms.size(); first += benchmarks) {
+        double mean = 0.0;
+        for (std::size_t b = 0; b < benchmarks; ++b) {
+            signatures[first + b] = std::log(latency_ms[first + b] / medians[b]);
+            mean += signatures[first + b] / static_cast<double>(benchmarks);
+        }
+        if (metric == SignatureMetric::shape)
+            for (std::size_t b = 0; b < benchmarks; ++b)
+                signatures[first + b] -= mean;
+    }
+    return signatures;
+}
+
+std::vector<double> medians_of(const std::vector<double>& latency_ms, std::size_t benchmarks) {
+    std::vector<double> medians;
+    for (std::size_t b = 0; b < benchmarks; ++b) {
+        std::vector<double> column;
+        for (std::size_t i = b; i < latency_ms.size(); i += benchmarks)
+            column.push_back(latency_ms[i]);
+        medians.push_back(core::median(std::move(column)));
+    }
+    return medians;
+}
+
+/// The clusters as places: where their representatives were, and how far their devices.
+class ClusterPlaces {
+  public:
+    ClusterPlaces(const Clustering& clustering, PointView signatures)
+        : dimension_(signatures.dimension) {
+        for (const auto& devices : clustering.representatives) {
+            const auto centre = centre_of(signatures, devices);
+            centres_.insert(centres_.end(), centre.begin(), centre.end());
+        }
+        std::vector<std::vector<double>> distances(clustering.clusters());
+        for (std::size_t i = 0; i < signatures.size(); ++i)
+            if (clustering.cluster_of_device[i] >= 0) {
+                const auto k = static_cast<std::size_t>(clustering.cluster_of_device[i]);
+                distances[k].push_back(distance(signatures[i], k));
+            }
+        for (auto& of_cluster : distances)
+            reach_.push_back(core::quantile(std::move(of_cluster), reach_share));
+    }
+
+    [[nodiscard]] std::size_t size() const { return reach_.size(); }
+    [[nodiscard]] double reach(std::size_t cluster) const { return reach_[cluster]; }
+
+    [[nodiscard]] double distance(const double* signature, std::size_t cluster) const {
+        return std::sqrt(
+            squared_distance(signature, centres_.data() + cluster * dimension_, dimension_));
+    }
+
+    [[nodiscard]] std::size_t nearest(const double* signature) const {
+        std::size_t nearest = 0;
+        for (std::size_t k = 1; k < size(); ++k)
+            if (distance(signature, k) < distance(signature, nearest)) nearest = k;
+        return nearest;
+    }
+
+  private:
+    std::size_t dimension_;
+    std::vector<double> centres_; ///< [cluster][benchmark]
+    std::vector<double> reach_;   ///< [cluster] of 99 % of its devices
+};
+
+/// [new device] its number in the old fleet, or −1.
+std::vector<std::int64_t> old_numbers(const Fleet& before, const Fleet& now) {
+    std::unordered_map<std::string, std::int64_t> number;
+    for (std::size_t i = 0; i < before.devices(); ++i)
+        number[before.device_ids[i]] = static_cast<std::int64_t>(i);
+    std::vector<std::int64_t> old;
+    for (const std::string& id : now.device_ids) {
+        const auto found = number.find(id);
+        old.push_back(found == number.end() ? -1 : found->second);
+    }
+    return old;
+}
+
+/// z of the difference between two shares of so many devices.
+double z_of_shares(double old_share, double old_devices, double new_share, double new_devices) {
+    const double pooled =
+        (old_share * old_devices + new_share * new_devices) / (old_devices + new_devices);
+    const double variance = pooled * (1.0 - pooled) * (1.0 / old_devices + 1.0 / new_devices);
+    return variance > 0.0 ? (new_share - old_share) / std::sqrt(variance) : 0.0;
+}
+
+/// z of how many joined against how many left, by McNemar's test.
+double z_of_moves(std::int64_t joined, std::int64_t left) {
+    const auto moved = static_cast<double>(joined + left);
+    return moved > 0.0 ? static_cast<double>(joined - left) / std::sqrt(moved) : 0.0;
+}
+
+/// Puts together what changed, once the new devices are in their clusters.
+class DriftBuilder {
+  public:
+    DriftBuilder(const Fleet& before, const Clustering& old, const Fleet& now,
+                 const CommonBenchmarks& common)
+        : before_(before), old_(old), now_(now), benchmarks_(common.now.size()),
+          old_ms_(columns_of(before, common.before)), new_ms_(columns_of(now, common.now)),
+          medians_(medians_of(old_ms_, benchmarks_)),
+          old_signatures_(signatures_relative_to(medians_, old_ms_, old.metric)),
+          new_signatures_(signatures_relative_to(medians_, new_ms_, old.metric)),
+          places_(old, {old_signatures_, benchmarks_}), old_number_(old_numbers(before, now)) {}
+
+    FleetDrift build() {
+        count_devices();
+        assign_devices();
+        add_clusters();
+        weigh();
+        return std::move(drift_);
+    }
+
+  private:
+    void count_devices() {
+        drift_.common_benchmarks = benchmarks_;
+        drift_.common_devices = static_cast<std::size_t>(
+            std::ranges::count_if(old_number_, [](std::int64_t i) { return i >= 0; }));
+        drift_.new_devices = now_.devices() - drift_.common_devices;
+        drift_.gone_devices = before_.devices() - drift_.common_devices;
+    }
+
+    void assign_devices() {
+        Clustering& made = drift_.clustering;
+        made.cluster_of_device.resize(now_.devices());
+        made.assigned_cluster.resize(now_.devices());
+        const PointView signatures{new_signatures_, benchmarks_};
+#pragma omp parallel for schedule(static)
+        for (std::size_t i = 0; i < now_.devices(); ++i) {
+            const std::size_t k = places_.nearest(signatures[i]);
+            const bool is_inside = places_.distance(signatures[i], k) <= places_.reach(k);
+            made.assigned_cluster[i] = static_cast<std::int32_t>(k);
+            made.cluster_of_device[i] = is_inside ? made.assigned_cluster[i] : -1;
+        }
+        const auto outside =
+            static_cast<double>(std::ranges::count(made.cluster_of_device, -1));
+        const auto devices = static_cast<double>(now_.devices());
+        drift_.outside_share = outside / devices;
+        const double expected = 1.0 - reach_share;
+        drift_.outside_changed =
+            outside > devices * expected +
+                          critical_z(1) * std::sqrt(devices * expected * (1.0 - expected)) + 1.0;
+    }
+
+    void add_clusters() {
+        drift_.clusters.resize(old_.clusters());
+        add_moves();
+        const double threshold = critical_z(old_.clusters());
+        const auto old_share = shares_of(old_.assigned_cluster, old_.clusters());
+        const auto new_share = shares_of(drift_.clustering.assigned_cluster, old_.clusters());
+        const bool same_devices = drift_.new_devices + drift_.gone_devices == 0;
+        for (std::size_t k = 0; k < old_.clusters(); ++k) {
+            ClusterDrift& cluster = drift_.clusters[k];
+            cluster.old_share = old_share[k];
+            cluster.new_share = new_share[k];
+            const double z =
+                same_devices
+                    ? z_of_moves(cluster.joined, cluster.left)
+                    : z_of_shares(old_share[k], static_cast<double>(before_.devices()),
+                                  new_share[k], static_cast<double>(now_.devices()));
+            cluster.share_changed = std::abs(z) > threshold;
+            add_movement(k);
+        }
+    }
+
+    void add_moves() {
+        for (std::size_t i = 0; i < now_.devices(); ++i) {
+            if (old_number_[i] < 0) continue;
+            const auto old = static_cast<std::size_t>(old_number_[i]);
+            const std::int32_t from = old_.assigned_cluster[old];
+            const std::int32_t to = drift_.clustering.assigned_cluster[i];
+            if (from == to) continue;
+            drift_.moved.push_back({now_.device_ids[i], from, to});
+            if (from >= 0) ++drift_.clusters[static_cast<std::size_t>(from)].left;
+            ++drift_.clusters[static_cast<std::size_t>(to)].joined;
+        }
+    }
+
+    /// Medians, so that a few devices that went elsewhere do not move the middle.
+    void add_movement(std::size_t cluster) {
+        const auto of_cluster = [&](const std::vector<std::int32_t>& assigned) {
+            std::vector<std::size_t> devices;
+            for (std::size_t i = 0; i < assigned.size(); ++i)
+                if (assigned[i] == static_cast<std::int32_t>(cluster)) devices.push_back(i);
+            return devices;
+        };
+        const auto old_devices = of_cluster(old_.assigned_cluster);
+        const auto new_devices = of_cluster(drift_.clustering.assigned_cluster);
+        ClusterDrift& drift = drift_.clusters[cluster];
+        drift.moved = std::numeric_limits<double>::quiet_NaN();
+        drift.overall_ratio = drift.moved;
+        if (old_devices.empty() || new_devices.empty()) return;
+        const auto old_middle = middle_of(old_signatures_, old_devices);
+        const auto new_middle = middle_of(new_signatures_, new_devices);
+        const double distance = std::sqrt(
+            squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
+        drift.moved = distance / std::sqrt(static_cast<double>(benchmarks_));
+        drift.overall_ratio = std::exp(overall_of(new_ms_, new_devices) -
+                                       overall_of(old_ms_, old_devices));
+        drift.is_valid = distance <= std::max(places_.reach(cluster), smallest_automatic_eps);
+    }
+
+    [[nodiscard]] std::vector<double> middle_of(const std::vector<double>& signatures,
+                                                const std::vector<std::size_t>& devices) const {
+        std::vector<double> middle;
+        for (std::size_t b = 0; b < benchmarks_; ++b) {
+            std::vector<double> column;
+            for (const std::size_t device : devices)
+                column.push_back(signatures[device * benchmarks_ + b]);
+            middle.push_back(core::median(std::move(column)));
+        }
+        return middle;
+    }
+
+    /// Median over the devices of the mean log latency.
+    [[nodiscard]] double overall_of(const std::vector<double>& latency_ms,
+                                    const std::vector<std::size_t>& devices) const {
+        const auto mean_log = mean_log_latency(latency_ms, benchmarks_);
+        std::vector<double> of_devices;
+        for (const std::size_t device : devices)
+            of_devices.push_back(mean_log[device]);
+        return core::median(std::move(of_devices));
+    }
+
+    /// The new devices told from the old clusters' representatives, as these were measured.
+    void weigh() {
+        Clustering& made = drift_.clustering;
+        made.method = old_.method;
+        made.metric = old_.metric;
+        made.facts = old_.facts;
+        made.cluster_weight = shares_of(made.assigned_cluster, old_.clusters());
+        const auto old_log = mean_log_latency(old_ms_, benchmarks_);
+        const auto new_log = mean_log_latency(new_ms_, benchmarks_);
+        std::vector<double> reference;
+        for (const auto& devices : old_.representatives) {
+            double sum = 0.0;
+            for (const std::int32_t device : devices)
+                sum += old_log[static_cast<std::size_t>(device)];
+            reference.push_back(sum / static_cast<double>(devices.size()));
+        }
+        for (std::size_t i = 0; i < now_.devices(); ++i)
+            made.device_ratio.push_back(std::exp(
+                new_log[i] - reference[static_cast<std::size_t>(made.assigned_cluster[i])]));
+        made.blend_of_device = made.assigned_cluster;
+        for (std::size_t i = 0; i < old_.clusters() * old_.clusters(); ++i)
+            made.blends.push_back(i / old_.clusters() == i % old_.clusters() ? 1.0 : 0.0);
+        add_means(made, old_.clusters());
+    }
+
+    const Fleet& before_;
+    const Clustering& old_;
+    const Fleet& now_;
+    std::size_t benchmarks_;
+    std::vector<double> old_ms_; ///< [device][common benchmark]
+    std::vector<double> new_ms_;
+    std::vector<double> medians_; ///< [common benchmark] of the old fleet
+    std::vector<double> old_signatures_;
+    std::vector<double> new_signatures_;
+    ClusterPlaces places_;
+    std::vector<std::int64_t> old_number_; ///< [new device]
+    FleetDrift drift_;
+};
+
+} // namespace
+
+FleetDrift drift_of(const Fleet& before, const Clustering& clustering, const Fleet& now) {
+    const CommonBenchmarks common = common_benchmarks(before, now);
+    check_comparable(before, clustering, now, common);
+    return DriftBuilder(before, clustering, now, common).build();
+}
+
+} // namespace hdap::fleet
