@@ -29,6 +29,9 @@ enum class StreamId : std::uint32_t {
     latency_ticks = 21,
     gaussian_step = 22,
     acceptance = 23,
+    device_folds = 30,
+    label_permutation = 31,
+    device_bootstrap = 32,
     testing = 1000,
 };
 
