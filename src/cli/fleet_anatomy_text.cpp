@@ -14,7 +14,9 @@ namespace {
 using fleet::percent_text;
 using nlohmann::ordered_json;
 
-void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+void print(const std::string& text) {
+    std::fputs(text.c_str(), stdout);
+}
 
 /// A row of a table: a wide first cell, then others to the right of their columns.
 void print_row(const std::string& first, const std::vector<std::string>& cells) {
@@ -24,12 +26,26 @@ void print_row(const std::string& first, const std::vector<std::string>& cells) 
     print(line + "\n");
 }
 
-std::string sd_text(double variance) { return percent_text(std::sqrt(variance)); }
+std::string sd_text(double variance) {
+    return percent_text(std::sqrt(variance));
+}
 
 const char* noise_text(const fleet::FleetAnatomy& anatomy) {
     if (!anatomy.noise_known) return "noise, or one's own";
     return anatomy.noise.source == fleet::NoiseSource::runs ? "noise (of runs)"
                                                             : "noise (of rounds)";
+}
+
+/// Where the odd devices matter to the variance.
+void print_without_odd(const fleet::VarianceSplit& split) {
+    constexpr double matters = 0.01;
+    if (split.odd_devices == 0 || split.odd_share < matters) return;
+    print_row(fmt::format("without {}", core::counted(split.odd_devices, "odd device")),
+              {sd_text(split.main.noise), sd_text(split.main.speed), sd_text(split.main.shape)});
+    print(fmt::format("{:.2g} % of the devices are odd; they make {:.0f} % of the variance\n",
+                      100.0 * static_cast<double>(split.odd_devices) /
+                          static_cast<double>(split.devices),
+                      100.0 * split.odd_share));
 }
 
 void print_split(const fleet::FleetAnatomy& anatomy) {
@@ -43,15 +59,7 @@ void print_split(const fleet::FleetAnatomy& anatomy) {
               {share(split.all.noise), share(split.all.speed), share(split.all.shape)});
     print_row("standard deviation",
               {sd_text(split.all.noise), sd_text(split.all.speed), sd_text(split.all.shape)});
-    if (split.odd_devices > 0)
-        print_row(fmt::format("without {}", core::counted(split.odd_devices, "odd device")),
-                  {sd_text(split.main.noise), sd_text(split.main.speed),
-                   sd_text(split.main.shape)});
-    if (split.odd_devices > 0)
-        print(fmt::format("{:.2g} % of the devices are odd; they make {:.0f} % of the variance\n",
-                          100.0 * static_cast<double>(split.odd_devices) /
-                              static_cast<double>(split.devices),
-                          100.0 * split.odd_share));
+    print_without_odd(split);
     if (!anatomy.noise_known)
         print("one's own: specific to one benchmark, which repeated measurements would tell from "
               "noise\n");
@@ -73,9 +81,9 @@ void print_dimension(const fleet::EffectiveDimension& dimension) {
     print_row("what describes a device", {"error elsewhere"});
     const std::size_t shown = std::min(dimension.errors.size(), dimension.chosen + 3);
     for (std::size_t k = 0; k < shown; ++k)
-        print_row(description_text(dimension.errors[k]),
-                  {percent_text(dimension.errors[k].error),
-                   k == dimension.chosen ? "enough              " : ""});
+        print_row(
+            description_text(dimension.errors[k]),
+            {percent_text(dimension.errors[k].error) + (k == dimension.chosen ? ", enough" : "")});
     print("elsewhere: on a benchmark that the device did not run\n");
 }
 
@@ -108,7 +116,7 @@ void print_sample_sizes(const fleet::Fleet& fleet, const fleet::FleetAnatomy& an
     if (fleet.devices() < 2) return;
     print("\n");
     print_row("devices to measure", {"mean", "p95", "slowest hundredth"});
-    print_row(fmt::format("for {} error", percent_text(sizes.error)),
+    print_row(fmt::format("for {:g} % error", 100.0 * sizes.error),
               {core::grouped(sizes.mean.devices), core::grouped(sizes.p95.devices),
                core::grouped(sizes.worst_percent.devices)});
     print(fmt::format("drawn at random from {}; 95 % of the draws err by no more\n",
@@ -129,14 +137,12 @@ const char* heading_of(fleet::FleetFigure figure) {
     return "slowest group";
 }
 
-std::string narrow(const fleet::Estimate& estimate) { return percent_text(estimate); }
-
 /// One view of the fleet, over all of its figures.
 template <class Cell>
 void print_view(const char* view, const std::vector<fleet::RegretBound>& figures, Cell cell) {
     std::vector<std::string> cells;
     for (const fleet::RegretBound& bound : figures)
-        cells.push_back(narrow(cell(bound)));
+        cells.push_back(percent_text(cell(bound)));
     print_row(view, cells);
 }
 
@@ -151,7 +157,8 @@ void print_regret(const fleet::FleetAnatomy& anatomy) {
     print_view("one device", figures, [](const auto& bound) { return bound.one_device; });
     print_view("an unlucky one (1 in 20)", figures,
                [](const auto& bound) { return bound.one_device_p95; });
-    print_view("the central device", figures, [](const auto& bound) { return bound.central_device; });
+    print_view("the central device", figures,
+               [](const auto& bound) { return bound.central_device; });
     if (figures.front().equal_groups)
         print_view("groups that count the same", figures,
                    [](const auto& bound) { return *bound.equal_groups; });
@@ -194,8 +201,7 @@ ordered_json document_of(const fleet::EffectiveDimension& dimension) {
     if (!dimension.unknown.empty()) return {{"rank", nullptr}, {"unknown", dimension.unknown}};
     ordered_json errors = ordered_json::array();
     for (const fleet::DimensionError& of : dimension.errors)
-        errors.push_back(
-            {{"rank", of.rank}, {"one_ratio", of.one_ratio}, {"error", of.error}});
+        errors.push_back({{"rank", of.rank}, {"one_ratio", of.one_ratio}, {"error", of.error}});
     return {{"rank", dimension.rank()},
             {"one_ratio", dimension.errors[dimension.chosen].one_ratio},
             {"devices", dimension.devices},
@@ -220,13 +226,13 @@ ordered_json document_of(const fleet::RegretBounds& regret) {
     if (!regret.unknown.empty()) return {{"unknown", regret.unknown}};
     ordered_json figures = ordered_json::object();
     for (const fleet::RegretBound& bound : regret.figures) {
-        figures[heading_of(bound.figure)] = {
-            {"one_device_median", document_of(bound.one_device)},
-            {"one_device_p95", document_of(bound.one_device_p95)},
-            {"one_device_p95_if_no_noise", bound.one_device_raw},
-            {"central_device", document_of(bound.central_device)},
-            {"equal_groups",
-             bound.equal_groups ? document_of(*bound.equal_groups) : ordered_json(nullptr)}};
+        figures[heading_of(bound.figure)] = {{"one_device_median", document_of(bound.one_device)},
+                                             {"one_device_p95", document_of(bound.one_device_p95)},
+                                             {"one_device_p95_if_no_noise", bound.one_device_raw},
+                                             {"central_device", document_of(bound.central_device)},
+                                             {"equal_groups", bound.equal_groups
+                                                                  ? document_of(*bound.equal_groups)
+                                                                  : ordered_json(nullptr)}};
     }
     return figures;
 }
@@ -239,6 +245,11 @@ void print_anatomy(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy
     print_explanations(anatomy);
     print_sample_sizes(fleet, anatomy);
     print_regret(anatomy);
+    if (anatomy.split.devices < fleet.devices())
+        print(
+            fmt::format("(by samples of the devices, up to {} of them; all of them for how many to "
+                        "measure)\n",
+                        core::grouped(anatomy.split.devices)));
     print(fmt::format("\n{}\n", fleet::verdict(anatomy)));
 }
 

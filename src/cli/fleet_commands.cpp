@@ -83,8 +83,9 @@ ExitCode cluster(const ClusterOptions& options) {
     }
     print_clusters(devices, clustering);
     if (clustering.no_dense_group)
-        print_warning("no dense group of devices was found, so the whole fleet is one cluster; try a larger "
-             "--eps or a smaller --min-points");
+        print_warning(
+            "no dense group of devices was found, so the whole fleet is one cluster; try a larger "
+            "--eps or a smaller --min-points");
     const std::string ticks = fleet::tick_warning(devices, clustering);
     if (!ticks.empty()) print_warning(options.fleet + ": " + ticks);
     warn_of_doubts(options.fleet, devices);

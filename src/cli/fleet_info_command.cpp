@@ -122,13 +122,14 @@ ExitCode info(const InfoOptions& options) {
     const auto noise = measured ? fleet::noise_of_rounds(*measured) : std::nullopt;
     const std::string ticks = fleet::ticks_text(devices, fleet::latency_ticks(devices));
     if (options.json) {
-        ordered_json document{{"file", options.fleet},
-                              {"sku", devices.sku},
-                              {"devices", devices.devices()},
-                              {"missing_latencies", fleet::missing_latencies(devices)},
-                              {"ticks", ticks.empty() ? ordered_json(nullptr) : ordered_json(ticks)},
-                              {"benchmarks", latencies_document(devices)},
-                              {"measured", measured ? reliability_document(*measured) : nullptr}};
+        ordered_json document{
+            {"file", options.fleet},
+            {"sku", devices.sku},
+            {"devices", devices.devices()},
+            {"missing_latencies", fleet::missing_latencies(devices)},
+            {"ticks", ticks.empty() ? ordered_json(nullptr) : ordered_json(ticks)},
+            {"benchmarks", latencies_document(devices)},
+            {"measured", measured ? reliability_document(*measured) : nullptr}};
         document["differences"] = anatomy_document(devices, fleet::anatomy_of(devices, noise));
         print_document(document);
         warn_of_doubts(options.fleet, devices);
@@ -150,9 +151,9 @@ ExitCode info(const InfoOptions& options) {
 
 void add_fleet_info_command(CLI::App& group, Action& action) {
     auto options = std::make_shared<InfoOptions>();
-    CLI::App* command = add_command(
-        group, "info", "How the devices of a fleet differ, and whether that matters.",
-        "hdap fleet info fleet.h5");
+    CLI::App* command =
+        add_command(group, "info", "How the devices of a fleet differ, and whether that matters.",
+                    "hdap fleet info fleet.h5");
     command->add_option("FLEET", options->fleet, "Fleet (hdap-fleet/1)")->required();
     command->add_flag("--json", options->json, "Print JSON");
     command->callback(

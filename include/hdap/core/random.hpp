@@ -32,6 +32,7 @@ enum class StreamId : std::uint32_t {
     device_folds = 30,
     label_permutation = 31,
     device_bootstrap = 32,
+    slowest_draws = 33,
     testing = 1000,
 };
 

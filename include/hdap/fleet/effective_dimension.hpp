@@ -15,7 +15,7 @@ struct DimensionError {
     /// learned.
     bool one_ratio = false;
     double error = 0.0; ///< of a benchmark that the device was not seen on: 0.01 is 1 %
-    /// Of the difference between its squared error and the lowest one.
+    /// Of the difference between its mean squared error and the lowest one.
     double standard_error = 0.0;
 };
 
@@ -43,10 +43,12 @@ struct EffectiveDimension {
 /// the Royal Statistical Society B 61, 1999). Each latency of the fifth group is predicted from the
 /// device's other ones.
 ///
-/// Devices more than three robust standard deviations off count less in the covariances, and
-/// errors beyond four as four, so that a few odd devices do not decide. Chosen is the lowest
-/// rank whose squared error is within a standard error of the lowest, or whose error is within 3 %
-/// of it; one ratio goes before one factor. Ranks above 20 are not tried.
+/// Devices more than three robust standard deviations off count less in the covariances, and the
+/// twentieth that is described worst counts as the best one of them, so that a few odd devices do
+/// not decide. What is missing is estimated (completed_latencies) to learn from, never to be
+/// predicted. Chosen is the lowest rank whose mean squared error is within a standard error of the
+/// lowest, or whose error is within 3 % of it; one ratio goes before one factor. Ranks above 20
+/// are not tried.
 ///
 /// Needs two benchmarks, and three devices that ran two. At most 20,000 devices are looked at,
 /// evenly spaced, and as many as 4·10⁹ operations allow. Uses OpenMP; the result does not depend on

@@ -12,8 +12,8 @@ namespace hdap::fleet {
 enum class NoiseSource {
     runs,   ///< how the runs of a device on a benchmark spread
     rounds, ///< what even rounds of a measurement say against the odd ones
-    /// What a device's other benchmarks do not predict. That is noise, or specific to one benchmark:
-    /// without repeats nobody can tell these apart.
+    /// What a device's other benchmarks do not predict. That is noise, or specific to one
+    /// benchmark: without repeats nobody can tell these apart.
     prediction,
 };
 

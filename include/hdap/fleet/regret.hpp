@@ -31,10 +31,10 @@ struct Estimate {
 /// takes: 0.02 is 2 %. What is noise is taken out of what a device takes.
 struct RegretBound {
     FleetFigure figure = FleetFigure::mean;
-    Estimate one_device;          ///< of a device drawn at random, the median over devices
-    Estimate one_device_p95;      ///< the 95th percentile over devices: an unlucky draw
-    double one_device_raw = 0.0;  ///< the same percentile when nothing is taken for noise
-    Estimate central_device;      ///< of the device nearest to the medians
+    Estimate one_device;                  ///< of a device drawn at random, the median over devices
+    Estimate one_device_p95;              ///< the 95th percentile over devices: an unlucky draw
+    double one_device_raw = 0.0;          ///< the same percentile when nothing is taken for noise
+    Estimate central_device;              ///< of the device nearest to the medians
     std::optional<Estimate> equal_groups; ///< of all groups' means, which count the same
 };
 

@@ -47,8 +47,8 @@ Sample sample_of(const Fleet& fleet, std::span<const std::int32_t> groups) {
         std::vector<double> row;
         for (const std::size_t b : sample.benchmarks)
             row.push_back(at(i, b));
-        const auto missing = std::count_if(row.begin(), row.end(),
-                                           [](double value) { return std::isnan(value); });
+        const auto missing =
+            std::count_if(row.begin(), row.end(), [](double value) { return std::isnan(value); });
         if (static_cast<std::size_t>(missing) == row.size()) continue;
         sample.devices.push_back(i);
         sample.missing.push_back(static_cast<std::size_t>(missing));
@@ -78,8 +78,10 @@ Eigen::RowVectorXd medians_of(const LogTable& table) {
 /// A benchmark's shapes, scaled so that they vary as without noise.
 void take_out_noise(Eigen::Ref<Eigen::VectorXd> shape, double noise) {
     constexpr double by_chance = 9.0; // ÷ noise: three standard deviations
+    // What a robust variance is off by chance, three standard deviations of it, and noise itself.
+    const double doubt = 0.1 + 7.0 / std::sqrt(static_cast<double>(shape.size()));
     const double usual = std::pow(robust_sd({shape.begin(), shape.end()}), 2.0);
-    const double usual_share = usual > noise ? 1.0 - noise / usual : 0.0;
+    const double usual_share = usual > (1.0 + doubt) * noise ? 1.0 - noise / usual : 0.0;
     for (double& value : shape) {
         const double square = value * value;
         const double own_share = square > 0.0 ? 1.0 - by_chance * noise / square : 0.0;
@@ -87,15 +89,26 @@ void take_out_noise(Eigen::Ref<Eigen::VectorXd> shape, double noise) {
     }
 }
 
+/// [benchmark] by how much it counts in a device's speed: less when it is noisy.
+Eigen::VectorXd speed_weights(const Eigen::VectorXd& noise) {
+    constexpr double least = 1e-12;
+    const Eigen::ArrayXd weights = 1.0 / (noise.array() + 0.01 * noise.mean() + least);
+    return weights / weights.sum();
+}
+
 LogTable without_noise(const Sample& sample, const Noise& noise) {
+    Eigen::VectorXd variance(sample.log_latency.cols());
+    for (std::size_t b = 0; b < sample.benchmarks.size(); ++b)
+        variance(static_cast<Eigen::Index>(b)) = noise.variance[sample.benchmarks[b]];
+    const Eigen::VectorXd weights = speed_weights(variance);
     const Eigen::RowVectorXd medians = medians_of(sample.log_latency);
     const LogTable ratios = sample.log_latency.rowwise() - medians;
-    const Eigen::VectorXd speed = speeds(ratios);
+    const Eigen::VectorXd speed = ratios * weights;
+    const double of_speed = weights.cwiseAbs2().dot(variance);
     // By columns, which are scaled one by one.
     Eigen::MatrixXd shape = shapes(ratios, speed);
     for (Eigen::Index b = 0; b < shape.cols(); ++b)
-        take_out_noise(shape.col(b),
-                       noise.variance[sample.benchmarks[static_cast<std::size_t>(b)]]);
+        take_out_noise(shape.col(b), (1.0 - 2.0 * weights(b)) * variance(b) + of_speed);
     LogTable log_latency = shape.colwise() + speed;
     log_latency.rowwise() += medians;
     return log_latency;
@@ -293,13 +306,13 @@ Times resampled(std::size_t devices, std::size_t resample) {
     return times;
 }
 
-Estimate estimate(const std::vector<Values>& all, double Values::* field) {
+Estimate estimate(const std::vector<Values>& all, double Values::*field) {
     std::vector<double> drawn;
     for (std::size_t k = 1; k < all.size(); ++k)
         drawn.push_back(all[k].*field);
-    return {.value = all[0].*field,
-            .interval = {.lower = core::quantile(drawn, 0.025),
-                         .upper = core::quantile(drawn, 0.975)}};
+    return {
+        .value = all[0].*field,
+        .interval = {.lower = core::quantile(drawn, 0.025), .upper = core::quantile(drawn, 0.975)}};
 }
 
 RegretBound bound_on(FleetFigure figure, const Setting& setting, const Setting& raw) {
@@ -315,8 +328,7 @@ RegretBound bound_on(FleetFigure figure, const Setting& setting, const Setting& 
                       .one_device_raw = values_of(figure, raw, once).p95,
                       .central_device = estimate(all, &Values::central),
                       .equal_groups = std::nullopt};
-    if (setting.sample.group_count > 0)
-        bound.equal_groups = estimate(all, &Values::equal_groups);
+    if (setting.sample.group_count > 0) bound.equal_groups = estimate(all, &Values::equal_groups);
     return bound;
 }
 
@@ -347,8 +359,7 @@ void check_groups(const Fleet& fleet, std::span<const std::int32_t> groups) {
             fmt::format("groups of {} devices for a fleet of {}", groups.size(), fleet.devices()));
     for (const std::int32_t group : groups)
         if (group >= 0 && static_cast<std::size_t>(group) >= groups.size())
-            throw core::InternalError(
-                fmt::format("group {} of {} devices", group, groups.size()));
+            throw core::InternalError(fmt::format("group {} of {} devices", group, groups.size()));
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "hdap/fleet/sample_size.hpp"
 
+#include "hdap/core/random.hpp"
 #include "hdap/core/statistics.hpp"
 
 #include <algorithm>
@@ -18,8 +19,7 @@ constexpr double percent = 0.01;
 std::size_t without_replacement(double with_replacement, std::size_t all) {
     const auto count = static_cast<double>(all);
     if (all < 2 || !(with_replacement > 1.0)) return 1;
-    const double corrected =
-        with_replacement * count / (with_replacement + count - 1.0);
+    const double corrected = with_replacement * count / (with_replacement + count - 1.0);
     return std::clamp(static_cast<std::size_t>(std::ceil(corrected)), std::size_t{1}, all);
 }
 
@@ -38,8 +38,8 @@ double fewer_than(std::size_t wanted, std::size_t draws, std::size_t marked, std
     const std::size_t first = draws + marked > all ? draws + marked - all : 0;
     const std::size_t end = std::min({wanted, draws + 1, marked + 1});
     // What is further down adds nothing.
-    const double mean = static_cast<double>(draws) * static_cast<double>(marked) /
-                        static_cast<double>(all);
+    const double mean =
+        static_cast<double>(draws) * static_cast<double>(marked) / static_cast<double>(all);
     const double deviation = std::sqrt(mean) + 1.0;
     const double least = std::max(static_cast<double>(first), mean - 12.0 * deviation);
     double sum = 0.0;
@@ -53,7 +53,7 @@ double fewer_than(std::size_t wanted, std::size_t draws, std::size_t marked, std
 
 /// Where a fleet's quantile lies among its latencies.
 struct Bounds {
-    std::size_t below = 0;    ///< latencies that are too low
+    std::size_t below = 0;     ///< latencies that are too low
     std::size_t not_above = 0; ///< latencies that are not too high
 };
 
@@ -68,11 +68,67 @@ double chance_to_miss(std::size_t draws, const Bounds& bounds, std::size_t all) 
     return too_high + too_low;
 }
 
+/// How many of `count` latencies are a hundredth, at least one.
+std::size_t hundredth(std::size_t count) {
+    return std::max<std::size_t>(1, (count + 50) / 100);
+}
+
+/// The mean of the slowest hundredth of `draws` latencies of `sorted`. Latencies are taken from the
+/// slowest on, each with the share of the draws that are left, until the hundredth is full.
+double drawn_mean_of_slowest(std::span<const double> sorted, std::size_t draws,
+                             core::RandomStream& random) {
+    const std::size_t wanted = hundredth(draws);
+    std::size_t found = 0;
+    double sum = 0.0;
+    for (std::size_t left = sorted.size(); found < wanted; --left) {
+        const auto to_draw = static_cast<double>(draws - found);
+        if (random.uniform() * static_cast<double>(left) >= to_draw) continue;
+        sum += sorted[left - 1];
+        ++found;
+    }
+    return sum / static_cast<double>(wanted);
+}
+
+/// Whether so many draws tell the mean of the slowest hundredth.
+bool are_enough(std::span<const double> sorted, std::size_t draws, double error) {
+    constexpr int tries = 1000;
+    const double figure = mean_of_slowest(sorted);
+    core::RandomStream random(0, core::StreamId::slowest_draws);
+    int good = 0;
+    for (int k = 0; k < tries; ++k)
+        good += std::abs(drawn_mean_of_slowest(sorted, draws, random) - figure) <= error * figure;
+    return good >= static_cast<int>((1.0 - miss) * tries);
+}
+
+/// At most so many latencies of `sorted`, evenly spaced.
+std::vector<double> thinned(std::span<const double> sorted, std::size_t most) {
+    const std::size_t count = std::min(sorted.size(), most);
+    std::vector<double> chosen(count);
+    for (std::size_t i = 0; i < count; ++i)
+        chosen[i] = sorted[(2 * i + 1) * sorted.size() / (2 * count)];
+    return chosen;
+}
+
+/// What the mean of the slowest hundredth needs when it is normal.
+std::size_t asymptotic_draws(std::span<const double> sorted, double error) {
+    const double figure = mean_of_slowest(sorted);
+    const double quantile = core::quantile_of_sorted(sorted, 1.0 - percent);
+    double sum = 0.0;
+    double squares = 0.0;
+    for (auto above = std::upper_bound(sorted.begin(), sorted.end(), quantile);
+         above != sorted.end(); ++above) {
+        sum += *above - quantile;
+        squares += (*above - quantile) * (*above - quantile);
+    }
+    const auto count = static_cast<double>(sorted.size());
+    const double variance = (squares / count - sum / count * (sum / count)) / (percent * percent);
+    return without_replacement(z * z * variance / (error * error * figure * figure), sorted.size());
+}
+
 } // namespace
 
 double mean_of_slowest(std::span<const double> sorted) {
-    const auto count = std::max<std::size_t>(1, (sorted.size() + 50) / 100);
-    return core::mean(sorted.last(count));
+    return core::mean(sorted.last(hundredth(sorted.size())));
 }
 
 std::size_t devices_for_mean(std::span<const double> sorted, double error) {
@@ -92,8 +148,7 @@ std::size_t devices_for_p95(std::span<const double> sorted, double error) {
     const auto place = [&](auto found) { return static_cast<std::size_t>(found - sorted.begin()); };
     const Bounds bounds{
         .below = place(std::lower_bound(sorted.begin(), sorted.end(), figure * (1.0 - error))),
-        .not_above =
-            place(std::upper_bound(sorted.begin(), sorted.end(), figure * (1.0 + error)))};
+        .not_above = place(std::upper_bound(sorted.begin(), sorted.end(), figure * (1.0 + error)))};
     std::size_t enough = all;
     std::size_t too_few = 0;
     while (enough - too_few > 1) {
@@ -104,21 +159,15 @@ std::size_t devices_for_p95(std::span<const double> sorted, double error) {
 }
 
 std::size_t devices_for_worst_percent(std::span<const double> sorted, double error) {
-    constexpr std::size_t fewest = 500;
-    const double figure = mean_of_slowest(sorted);
-    if (all_near(sorted, figure, error)) return 1;
-    const double quantile = core::quantile_of_sorted(sorted, 1.0 - percent);
-    double sum = 0.0;
-    double squares = 0.0;
-    for (auto above = std::upper_bound(sorted.begin(), sorted.end(), quantile);
-         above != sorted.end(); ++above) {
-        sum += *above - quantile;
-        squares += (*above - quantile) * (*above - quantile);
-    }
-    const auto count = static_cast<double>(sorted.size());
-    const double variance = (squares / count - sum / count * (sum / count)) / (percent * percent);
-    const double draws = z * z * variance / (error * error * figure * figure);
-    return std::max(without_replacement(draws, sorted.size()), std::min(fewest, sorted.size()));
+    constexpr std::size_t fewest = 100;
+    constexpr std::size_t most_tried = 100'000; // of so many a hundredth is normal enough
+    const std::size_t all = sorted.size();
+    if (all_near(sorted, mean_of_slowest(sorted), error)) return 1;
+    std::size_t draws = std::max(asymptotic_draws(sorted, error), std::min(fewest, all));
+    const std::vector<double> tried = thinned(sorted, most_tried);
+    while (draws < tried.size() && !are_enough(tried, draws, error))
+        draws += draws / 10 + 1;
+    return std::min(draws, all);
 }
 
 SampleSizes sample_sizes(const Fleet& fleet, double error) {

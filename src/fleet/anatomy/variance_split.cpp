@@ -70,8 +70,8 @@ std::vector<Eigen::Index> usual_devices(const LogTable& table, const Noise& nois
         const std::vector<double> column = measured_in(shape, b);
         shape_middle(b) = column.empty() ? 0.0 : core::median(column);
         shape_limit(b) =
-            odd_shape * std::max(robust_sd(column),
-                                 std::sqrt(noise.variance[static_cast<std::size_t>(b)]));
+            odd_shape *
+            std::max(robust_sd(column), std::sqrt(noise.variance[static_cast<std::size_t>(b)]));
     }
     std::vector<Eigen::Index> usual;
     for (Eigen::Index i = 0; i < table.rows(); ++i) {

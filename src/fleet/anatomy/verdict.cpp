@@ -40,31 +40,28 @@ std::string differences(const FleetAnatomy& anatomy) {
 
 /// Where nobody repeated a measurement, what that leaves open.
 std::string open_question(const FleetAnatomy& anatomy) {
-    if (anatomy.noise_known) return {};
     double raw = 0.0;
     for (const RegretBound& bound : anatomy.regret.figures)
         raw = std::max(raw, bound.one_device_raw);
-    const std::string rest = percent_text(std::sqrt(anatomy.split.all.noise));
-    if (raw < negligible_regret) return {};
-    return fmt::format(" Another {} is noise or specific to one benchmark, which only repeated "
-                       "measurements tell apart; were none of it noise, that would be up to {}.",
-                       rest, percent_text(raw));
+    if (anatomy.noise_known || raw < negligible_regret) return {};
+    return fmt::format(" Were that not noise but specific to single benchmarks, a search on one "
+                       "device could cost up to {}; repeated measurements would tell.",
+                       percent_text(raw));
 }
 
 std::string noise_text(const FleetAnatomy& anatomy) {
-    return percent_text(std::sqrt(anatomy.split.all.noise));
+    const std::string sd = percent_text(std::sqrt(anatomy.split.all.noise));
+    return anatomy.noise_known ? sd : sd + ", if it is noise";
 }
 
 std::string one_stands_for_all(const FleetAnatomy& anatomy) {
-    const bool within = anatomy.split.all.shape <= anatomy.split.all.noise;
     const Estimate& regret = worst_of(anatomy.regret.figures).one_device_p95;
     const std::string why =
-        within ? fmt::format(", which is within {} ({})",
-                             anatomy.noise_known ? "noise" : "what one benchmark alone has",
-                             noise_text(anatomy))
-               : fmt::format("; choosing by one device makes no figure of the fleet more than {} "
-                             "slower",
-                             percent_text(regret));
+        anatomy.split.all.shape <= anatomy.split.all.noise
+            ? fmt::format(", which is within noise ({})", noise_text(anatomy))
+            : fmt::format(", but a search on one device makes no figure of the fleet more than {} "
+                          "slower",
+                          percent_text(regret));
     return fmt::format("{}{}: one device stands for all, scaled by each device's own ratio.{}",
                        differences(anatomy), why, open_question(anatomy));
 }
@@ -78,7 +75,7 @@ std::string fleet_matters(const FleetAnatomy& anatomy) {
     if (worst.figure != FleetFigure::mean)
         text += fmt::format(", its {} up to {}", name_of(worst.figure),
                             percent_text(worst.one_device_p95));
-    return fmt::format("{}.{}", text, open_question(anatomy));
+    return text + ".";
 }
 
 std::string of_one_benchmark(const FleetAnatomy& anatomy) {
@@ -97,8 +94,10 @@ std::string percent_text(double share) {
 }
 
 std::string percent_text(const Estimate& estimate) {
+    constexpr double hardly_any = 1e-4;
+    if (std::max(estimate.value, estimate.interval.upper) < hardly_any) return "under 0.01 %";
     const auto number = [](double share) {
-        const std::string text = percent_text(share);
+        const std::string text = share < hardly_any ? "0 %" : percent_text(share);
         return text.substr(0, text.size() - 2); // without the sign
     };
     return fmt::format("{} ({} to {})", percent_text(estimate.value),
