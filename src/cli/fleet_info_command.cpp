@@ -32,14 +32,13 @@ void read_for_info(const storage::Hdf5Reader& content) {
 /// How the latencies on one benchmark spread.
 struct BenchmarkSpread {
     BenchmarkSpread(const fleet::Fleet& devices, std::size_t benchmark) {
-        std::vector<double> column = fleet::measured_latencies(devices, benchmark);
-        mean = core::mean(column);
-        std::sort(column.begin(), column.end());
+        const std::vector<double> column = fleet::measured_latencies(devices, benchmark);
         count = column.size();
-        p5 = core::quantile_of_sorted(column, 0.05);
-        median = core::quantile_of_sorted(column, 0.5);
-        p95 = core::quantile_of_sorted(column, 0.95);
-        max = column.back();
+        mean = core::mean(column);
+        p5 = core::quantile(column, 0.05);
+        median = core::quantile(column, 0.5);
+        p95 = core::quantile(column, 0.95);
+        max = *std::max_element(column.begin(), column.end());
     }
 
     std::size_t count = 0;

@@ -15,23 +15,25 @@ std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most) {
     return chosen;
 }
 
-std::vector<double> log_medians(const Fleet& fleet) {
-    std::vector<double> medians(fleet.benchmarks());
-#pragma omp parallel for schedule(dynamic)
-    for (std::size_t b = 0; b < medians.size(); ++b)
-        medians[b] = std::log(core::median(measured_latencies(fleet, b)));
-    return medians;
-}
-
 LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices) {
-    const std::vector<double> medians = log_medians(fleet);
     LogTable table(static_cast<Eigen::Index>(devices.size()),
-                   static_cast<Eigen::Index>(medians.size()));
+                   static_cast<Eigen::Index>(fleet.benchmarks()));
     double* out = table.data();
     for (const std::size_t device : devices)
-        for (std::size_t b = 0; b < medians.size(); ++b)
-            *out++ = std::log(fleet.latency_ms[device * medians.size() + b]) - medians[b];
+        for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+            *out++ = std::log(fleet.latency_ms[device * fleet.benchmarks() + b]);
+    table.rowwise() -= medians_of(table);
     return table;
+}
+
+Eigen::RowVectorXd medians_of(const LogTable& table) {
+    Eigen::RowVectorXd medians = Eigen::RowVectorXd::Zero(table.cols());
+#pragma omp parallel for schedule(dynamic)
+    for (Eigen::Index b = 0; b < table.cols(); ++b) {
+        std::vector<double> measured = measured_in(table, b);
+        if (!measured.empty()) medians(b) = core::median(std::move(measured));
+    }
+    return medians;
 }
 
 std::vector<double> measured_in(const LogTable& table, Eigen::Index column) {

@@ -20,12 +20,12 @@ using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::Ro
 /// At most `most` of `devices` devices, evenly spaced.
 std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
 
-/// The logs of the latencies of some devices, relative to the median that each benchmark has over
-/// the whole fleet.
+/// The logs of the latencies of some devices, relative to the median that each benchmark has among
+/// these.
 LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices);
 
-/// [benchmark] the log of its median over the fleet.
-std::vector<double> log_medians(const Fleet& fleet);
+/// [benchmark] the median of what was measured; 0 where nothing was.
+Eigen::RowVectorXd medians_of(const LogTable& table);
 
 /// What was measured in a column.
 std::vector<double> measured_in(const LogTable& table, Eigen::Index column);

@@ -67,14 +67,6 @@ Sample sample_of(const Fleet& fleet, std::span<const std::int32_t> groups) {
     return sample;
 }
 
-/// [benchmark]
-Eigen::RowVectorXd medians_of(const LogTable& table) {
-    Eigen::RowVectorXd medians(table.cols());
-    for (Eigen::Index b = 0; b < medians.size(); ++b)
-        medians(b) = core::median(measured_in(table, b));
-    return medians;
-}
-
 /// A benchmark's shapes, scaled so that they vary as without noise.
 void take_out_noise(Eigen::Ref<Eigen::VectorXd> shape, double noise) {
     constexpr double by_chance = 9.0; // ÷ noise: three standard deviations
@@ -232,20 +224,14 @@ double bound_of(const Eigen::RowVectorXd& view, const Eigen::RowVectorXd& truth)
     return std::expm1(difference.maxCoeff() - difference.minCoeff());
 }
 
-/// The quantile of order `p` of values that count `times`.
-double quantile_of(const std::vector<double>& values, const Times& times, double p) {
-    std::vector<std::size_t> order(values.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return std::pair(values[a], a) < std::pair(values[b], b);
-    });
-    const double all = std::accumulate(times.begin(), times.end(), 0.0);
-    double passed = 0.0;
-    for (const std::size_t i : order) {
-        passed += times[i];
-        if (passed >= p * all) return values[i];
-    }
-    return values[order.back()];
+/// Values in ascending order, each as often as it counts.
+std::vector<double> sorted_by_times(const std::vector<double>& values, const Times& times) {
+    std::vector<double> sorted;
+    sorted.reserve(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i)
+        sorted.insert(sorted.end(), static_cast<std::size_t>(times[i]), values[i]);
+    std::sort(sorted.begin(), sorted.end());
+    return sorted;
 }
 
 /// All that is estimated of a figure.
@@ -289,8 +275,9 @@ Values values_of(FleetFigure figure, const Setting& setting, const Times& times)
     for (std::size_t i = 0; i < bounds.size(); ++i)
         bounds[i] = bound_of(setting.log_latency.row(static_cast<Eigen::Index>(i)), truth);
     Values values;
-    values.median = quantile_of(bounds, times, 0.5);
-    values.p95 = quantile_of(bounds, times, 0.95);
+    const std::vector<double> sorted = sorted_by_times(bounds, times);
+    values.median = core::quantile_of_sorted(sorted, 0.5);
+    values.p95 = core::quantile_of_sorted(sorted, 0.95);
     values.central = bounds[setting.central];
     if (setting.sample.group_count > 0)
         values.equal_groups = bound_of_equal_groups(setting, times, truth);
