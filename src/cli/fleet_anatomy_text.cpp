@@ -71,8 +71,9 @@ std::string description_text(const fleet::DimensionError& of) {
     return core::counted(of.rank, "factor");
 }
 
-/// Up to two ranks beyond the chosen one: further ones are as good.
+/// The first ones, and from the chosen one on two more: further ones are as good.
 void print_dimension(const fleet::EffectiveDimension& dimension) {
+    constexpr std::size_t first = 6;
     if (!dimension.unknown.empty()) {
         print(fmt::format("\neffective dimension: not known, as {}\n", dimension.unknown));
         return;
@@ -81,10 +82,15 @@ void print_dimension(const fleet::EffectiveDimension& dimension) {
     print_row("what describes a device", {"error elsewhere"});
     const std::size_t shown = std::min(dimension.errors.size(), dimension.chosen + 3);
     for (std::size_t k = 0; k < shown; ++k)
-        print_row(
-            description_text(dimension.errors[k]),
-            {percent_text(dimension.errors[k].error) + (k == dimension.chosen ? ", enough" : "")});
+        if (k < first || k >= dimension.chosen)
+            print_row(description_text(dimension.errors[k]),
+                      {percent_text(dimension.errors[k].error) +
+                       (k == dimension.chosen ? ", enough" : "")});
+        else if (k == first)
+            print("…\n");
     print("elsewhere: on a benchmark that the device did not run\n");
+    if (dimension.rank() == 0)
+        print("no benchmark tells another: what differs is noise or specific to one benchmark\n");
 }
 
 void print_explanations(const fleet::FleetAnatomy& anatomy) {
@@ -146,7 +152,7 @@ void print_view(const char* view, const std::vector<fleet::RegretBound>& figures
     print_row(view, cells);
 }
 
-void print_regret(const fleet::FleetAnatomy& anatomy) {
+void print_regret(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy) {
     const auto& figures = anatomy.regret.figures;
     if (figures.empty()) return;
     std::vector<std::string> headings;
@@ -162,6 +168,8 @@ void print_regret(const fleet::FleetAnatomy& anatomy) {
     if (figures.front().equal_groups)
         print_view("groups that count the same", figures,
                    [](const auto& bound) { return *bound.equal_groups; });
+    print(fmt::format("central device: {}\n",
+                      core::printable(fleet.device_ids[anatomy.regret.central_device])));
     if (!anatomy.groups_by.empty())
         print(fmt::format("groups: by {}\n", core::printable(anatomy.groups_by)));
     if (anatomy.agreement)
@@ -244,7 +252,7 @@ void print_anatomy(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy
     if (fleet.devices() > 1) print_dimension(anatomy.dimension);
     print_explanations(anatomy);
     print_sample_sizes(fleet, anatomy);
-    print_regret(anatomy);
+    print_regret(fleet, anatomy);
     if (anatomy.split.devices < fleet.devices())
         print(
             fmt::format("(by samples of the devices, up to {} of them; all of them for how many to "
@@ -273,6 +281,9 @@ ordered_json anatomy_document(const fleet::Fleet& fleet, const fleet::FleetAnato
                                       {"p95", size(sizes.p95)},
                                       {"slowest_hundredth", size(sizes.worst_percent)}};
     document["regret"] = document_of(anatomy.regret);
+    document["central_device"] = anatomy.regret.unknown.empty()
+                                     ? ordered_json(fleet.device_ids[anatomy.regret.central_device])
+                                     : ordered_json(nullptr);
     document["groups_by"] =
         anatomy.groups_by.empty() ? ordered_json(nullptr) : ordered_json(anatomy.groups_by);
     document["groups_tau"] = anatomy.agreement ? ordered_json(anatomy.agreement->median) : nullptr;

@@ -54,16 +54,20 @@ std::string noise_text(const FleetAnatomy& anatomy) {
     return anatomy.noise_known ? sd : sd + ", if it is noise";
 }
 
+/// Why one device stands for all.
+std::string reason(const FleetAnatomy& anatomy) {
+    const VarianceParts& parts = anatomy.split.all;
+    if (std::sqrt(std::max(parts.shape, parts.noise)) < negligible_difference) return {};
+    if (parts.shape <= parts.noise)
+        return fmt::format(", which is within noise ({})", noise_text(anatomy));
+    return fmt::format(", but a search on one device makes no figure of the fleet more than {} "
+                       "slower",
+                       percent_text(worst_of(anatomy.regret.figures).one_device_p95));
+}
+
 std::string one_stands_for_all(const FleetAnatomy& anatomy) {
-    const Estimate& regret = worst_of(anatomy.regret.figures).one_device_p95;
-    const std::string why =
-        anatomy.split.all.shape <= anatomy.split.all.noise
-            ? fmt::format(", which is within noise ({})", noise_text(anatomy))
-            : fmt::format(", but a search on one device makes no figure of the fleet more than {} "
-                          "slower",
-                          percent_text(regret));
     return fmt::format("{}{}: one device stands for all, scaled by each device's own ratio.{}",
-                       differences(anatomy), why, open_question(anatomy));
+                       differences(anatomy), reason(anatomy), open_question(anatomy));
 }
 
 std::string fleet_matters(const FleetAnatomy& anatomy) {
