@@ -28,8 +28,11 @@ void add_network_eval_command(CLI::App& network, Action& action);
 void add_network_prune_command(CLI::App& network, Action& action);
 void add_network_time_command(CLI::App& network, Action& action);
 
-/// Add `import` and `verify` to the commands of `hdap fleet`.
+/// Add `import`, `info` and `verify` to the commands of `hdap fleet`.
 void add_fleet_import_command(CLI::App& fleet, Action& action);
+void add_fleet_info_command(CLI::App& fleet, Action& action);
+void add_fleet_drift_command(CLI::App& fleet, Action& action);
+void add_fleet_advise_command(CLI::App& fleet, Action& action);
 void add_fleet_verify_command(CLI::App& fleet, Action& action);
 
 /// Adds `collect` to the commands of `hdap ablate`.

@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/drift.hpp"
+#include "hdap/storage/user_file.hpp"
 #include "hdap/study/deployed_network.hpp"
 #include "hdap/study/run_directory.hpp"
 #include "hdap/study/study.hpp"
@@ -35,6 +36,10 @@ struct ClusteredFleet {
     fleet::Clustering clustering;
 };
 
+fleet::Fleet read_fleet_file(const std::string& path) {
+    return fleet_in(storage::open_user_file(path, fleet_in));
+}
+
 ClusteredFleet read_before(const std::string& path) {
     if (!std::filesystem::is_directory(path)) {
         fleet::Fleet fleet = read_fleet_file(path);
@@ -46,9 +51,9 @@ ClusteredFleet read_before(const std::string& path) {
         if (!std::filesystem::exists(folder / file))
             throw core::UsageError(fmt::format(
                 "{} has no {}; name the run directory of a study, or a fleet", path, file));
-    return {fleet::read_fleet(study::open_stage(folder / "fleet.h5", fleet::fleet_schema)),
-            fleet::read_clustering(
-                study::open_stage(folder / "clusters.h5", fleet::clusters_schema))};
+    return {
+        fleet::read_fleet(study::open_stage(folder / "fleet.h5", fleet::fleet_schema)),
+        fleet::read_clustering(study::open_stage(folder / "clusters.h5", fleet::clusters_schema))};
 }
 
 std::string percent(double share) {
@@ -108,13 +113,11 @@ void print_deployed(const study::DeployedNetwork& deployed) {
 
 nlohmann::ordered_json document_of(const fleet::FleetDrift& drift,
                                    const std::optional<study::DeployedNetwork>& deployed) {
-    nlohmann::ordered_json document{{"common_devices", drift.common_devices},
-                                    {"new_devices", drift.new_devices},
-                                    {"gone_devices", drift.gone_devices},
-                                    {"common_benchmarks", drift.common_benchmarks},
-                                    {"mixture_changed", mixture_changed(drift)},
-                                    {"outside_share", drift.outside_share},
-                                    {"outside_changed", drift.outside_changed}};
+    nlohmann::ordered_json document{
+        {"common_devices", drift.common_devices},    {"new_devices", drift.new_devices},
+        {"gone_devices", drift.gone_devices},        {"common_benchmarks", drift.common_benchmarks},
+        {"mixture_changed", mixture_changed(drift)}, {"outside_share", drift.outside_share},
+        {"outside_changed", drift.outside_changed}};
     for (const fleet::ClusterDrift& cluster : drift.clusters)
         document["clusters"].push_back({{"old_share", cluster.old_share},
                                         {"new_share", cluster.new_share},

@@ -53,8 +53,8 @@ void check_comparable(const Fleet& before, const Clustering& clustering, const F
     check_fleet(before, "old fleet");
     check_fleet(now, "new fleet");
     if (before.sku != now.sku)
-        throw core::DataError(fmt::format("the fleets are of two SKUs, '{}' and '{}'", before.sku,
-                                          now.sku));
+        throw core::DataError(
+            fmt::format("the fleets are of two SKUs, '{}' and '{}'", before.sku, now.sku));
     if (clustering.devices() != before.devices())
         throw core::DataError(fmt::format("the clusters are of {} devices, the old fleet has {}",
                                           clustering.devices(), before.devices()));
@@ -214,8 +214,7 @@ class DriftBuilder {
             made.assigned_cluster[i] = static_cast<std::int32_t>(k);
             made.cluster_of_device[i] = is_inside ? made.assigned_cluster[i] : -1;
         }
-        const auto outside =
-            static_cast<double>(std::ranges::count(made.cluster_of_device, -1));
+        const auto outside = static_cast<double>(std::ranges::count(made.cluster_of_device, -1));
         const auto devices = static_cast<double>(now_.devices());
         drift_.outside_share = outside / devices;
         const double expected = 1.0 - reach_share;
@@ -235,11 +234,10 @@ class DriftBuilder {
             ClusterDrift& cluster = drift_.clusters[k];
             cluster.old_share = old_share[k];
             cluster.new_share = new_share[k];
-            const double z =
-                same_devices
-                    ? z_of_moves(cluster.joined, cluster.left)
-                    : z_of_shares(old_share[k], static_cast<double>(before_.devices()),
-                                  new_share[k], static_cast<double>(now_.devices()));
+            const double z = same_devices
+                                 ? z_of_moves(cluster.joined, cluster.left)
+                                 : z_of_shares(old_share[k], static_cast<double>(before_.devices()),
+                                               new_share[k], static_cast<double>(now_.devices()));
             cluster.share_changed = std::abs(z) > threshold;
             add_movement(k);
         }
@@ -274,11 +272,11 @@ class DriftBuilder {
         if (old_devices.empty() || new_devices.empty()) return;
         const auto old_middle = middle_of(old_signatures_, old_devices);
         const auto new_middle = middle_of(new_signatures_, new_devices);
-        const double distance = std::sqrt(
-            squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
+        const double distance =
+            std::sqrt(squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
         drift.moved = distance / std::sqrt(static_cast<double>(benchmarks_));
-        drift.overall_ratio = std::exp(overall_of(new_ms_, new_devices) -
-                                       overall_of(old_ms_, old_devices));
+        drift.overall_ratio =
+            std::exp(overall_of(new_ms_, new_devices) - overall_of(old_ms_, old_devices));
         drift.is_valid = distance <= std::max(places_.reach(cluster), smallest_automatic_eps);
     }
 

@@ -53,9 +53,7 @@ class LaterFleet {
                                               clusters, now.clusters()));
     }
 
-    [[nodiscard]] double mean_ms(std::size_t place) const {
-        return value_now(entry(place), mean_);
-    }
+    [[nodiscard]] double mean_ms(std::size_t place) const { return value_now(entry(place), mean_); }
 
     [[nodiscard]] double accuracy(std::size_t place) const { return entry(place).accuracy; }
 

@@ -30,6 +30,10 @@ enum class StreamId : std::uint32_t {
     gaussian_step = 22,
     acceptance = 23,
     regret = 24,
+    device_folds = 30,
+    label_permutation = 31,
+    device_bootstrap = 32,
+    slowest_draws = 33,
     testing = 1000,
 };
 

@@ -58,8 +58,8 @@ struct FleetDrift {
 /// the test for two proportions; of devices of both fleets, by McNemar's (Psychometrika 12, 1947).
 /// A cluster is valid while its middle has moved by less than its devices scatter: then the
 /// surrogates that were fitted on its representatives still hold.
-/// Throws DataError when a fleet is invalid, is of another SKU, shares no benchmark, or does not fit
-/// the clustering. Complexity: O(devices · (clusters · benchmarks + log devices)).
+/// Throws DataError when a fleet is invalid, is of another SKU, shares no benchmark, or does not
+/// fit the clustering. Complexity: O(devices · (clusters · benchmarks + log devices)).
 FleetDrift drift_of(const Fleet& before, const Clustering& clustering, const Fleet& now);
 
 } // namespace hdap::fleet

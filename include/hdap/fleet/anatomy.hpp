@@ -1,0 +1,49 @@
+#pragma once
+
+#include "hdap/fleet/effective_dimension.hpp"
+#include "hdap/fleet/explanation.hpp"
+#include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/noise.hpp"
+#include "hdap/fleet/regret.hpp"
+#include "hdap/fleet/sample_size.hpp"
+#include "hdap/fleet/variance_split.hpp"
+
+#include <optional>
+#include <string>
+
+namespace hdap::fleet {
+
+/// Regret below this share is not worth a larger study.
+inline constexpr double negligible_regret = 0.01;
+
+/// What differs between the devices of a fleet.
+struct FleetAnatomy {
+    std::size_t devices = 0;
+    std::size_t benchmarks = 0;
+    Noise noise; ///< of the runs or rounds where they are known, else what cannot be predicted
+    bool noise_known = false; ///< from repeats; else it may be specific to one benchmark, too
+    VarianceSplit split;
+    EffectiveDimension dimension;
+    std::vector<Explanation> explanations;
+    SampleSizes sample_sizes;
+    RegretBounds regret;
+    /// The label whose values are the groups of FleetFigure::worst_group: the one that explains
+    /// most, if any does, without values of fewer than 5 devices. Empty for none.
+    std::string groups_by;
+    std::optional<GroupAgreement> agreement; ///< of these groups
+};
+
+/// All of it, of a valid fleet. `noise`: from repeats that the fleet itself does not keep.
+/// Complexity: as its parts.
+FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise = std::nullopt);
+
+/// Whether the fleet matters for the choice of a network, as one or two sentences for the user.
+std::string verdict(const FleetAnatomy& anatomy);
+
+/// 0.0123 as "1.2 %": two digits, no more than four decimals.
+std::string percent_text(double share);
+
+/// "1.2 % (0.8 to 1.9 %)"
+std::string percent_text(const Estimate& estimate);
+
+} // namespace hdap::fleet

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "hdap/fleet/fleet.hpp"
+
+// Its own threads would make sums depend on their number.
+#ifndef EIGEN_DONT_PARALLELIZE
+#define EIGEN_DONT_PARALLELIZE
+#endif
+#include <Eigen/Dense>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace hdap::fleet {
+
+/// [device][benchmark]; not a number where nothing was measured.
+using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// At most `most` of `devices` devices, evenly spaced.
+std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
+
+/// The logs of the latencies of some devices, relative to the median that each benchmark has among
+/// these.
+LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices);
+
+/// [benchmark] the median of what was measured; 0 where nothing was.
+Eigen::RowVectorXd medians_of(const LogTable& table);
+
+/// What was measured in a column.
+std::vector<double> measured_in(const LogTable& table, Eigen::Index column);
+
+/// A standard deviation that odd values hardly move: from the median absolute deviation, or from
+/// the mean one where half of the values are the same. 0 for fewer than two values.
+double robust_sd(const std::vector<double>& values);
+
+/// [device] the mean over what was measured: the log of a device's ratio to the fleet.
+Eigen::VectorXd speeds(const LogTable& table);
+
+/// `table` without the devices' speeds.
+LogTable shapes(const LogTable& table, const Eigen::VectorXd& speed);
+
+} // namespace hdap::fleet
