@@ -1,6 +1,7 @@
 #include "network_source.hpp"
 
 #include "hdap/accuracy/image_fit.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/core/log.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/storage/sealed_file.hpp"

@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/fleet/completion.hpp"
 #include "representatives.hpp"
 #include "weighing.hpp"
@@ -37,13 +38,21 @@ struct CommonBenchmarks {
     std::vector<std::size_t> now;
 };
 
+/// Whether two benchmarks of one name are one network, as far as the fleets know.
+bool are_one_network(const Fleet& before, std::size_t b, const Fleet& now, std::size_t other) {
+    return before.benchmark_genomes.empty() || now.benchmark_genomes.empty() ||
+           before.benchmark_genomes[b] == now.benchmark_genomes[other];
+}
+
 CommonBenchmarks common_benchmarks(const Fleet& before, const Fleet& now) {
     CommonBenchmarks common;
     for (std::size_t b = 0; b < before.benchmarks(); ++b) {
         const auto found = std::ranges::find(now.benchmark_names, before.benchmark_names[b]);
         if (found == now.benchmark_names.end()) continue;
+        const auto other = static_cast<std::size_t>(found - now.benchmark_names.begin());
+        if (!are_one_network(before, b, now, other)) continue;
         common.before.push_back(b);
-        common.now.push_back(static_cast<std::size_t>(found - now.benchmark_names.begin()));
+        common.now.push_back(other);
     }
     return common;
 }
@@ -58,11 +67,13 @@ void check_comparable(const Fleet& before, const Clustering& clustering, const F
     if (clustering.devices() != before.devices())
         throw core::DataError(fmt::format("the clusters are of {} devices, the old fleet has {}",
                                           clustering.devices(), before.devices()));
-    if (common.now.empty())
+    const std::size_t needed = clustering.metric == SignatureMetric::shape ? 2 : 1;
+    if (common.now.size() < needed)
         throw core::DataError(fmt::format(
-            "the fleets share no benchmark: the old one has '{}', the new one '{}'; measure the "
-            "same networks again",
-            before.benchmark_names.front(), now.benchmark_names.front()));
+            "the fleets share {} by name and network, and at least {} needed; measure the old "
+            "fleet's again, such as '{}'",
+            core::counted(common.now.size(), "benchmark"), needed == 1 ? "1 is" : "2 are",
+            before.benchmark_names.front()));
 }
 
 /// [device][benchmark] latencies on some benchmarks, estimates among them.
@@ -204,15 +215,15 @@ class DriftBuilder {
 
     void assign_devices() {
         Clustering& made = drift_.clustering;
-        made.cluster_of_device.resize(now_.devices());
-        made.assigned_cluster.resize(now_.devices());
+        // The old devices by the same rule, so that a fleet that is the same has not moved.
+        old_assigned_ = nearest_clusters(old_signatures_);
+        made.assigned_cluster = nearest_clusters(new_signatures_);
+        made.cluster_of_device = made.assigned_cluster;
         const PointView signatures{new_signatures_, benchmarks_};
-#pragma omp parallel for schedule(static)
         for (std::size_t i = 0; i < now_.devices(); ++i) {
-            const std::size_t k = places_.nearest(signatures[i]);
-            const bool is_inside = places_.distance(signatures[i], k) <= places_.reach(k);
-            made.assigned_cluster[i] = static_cast<std::int32_t>(k);
-            made.cluster_of_device[i] = is_inside ? made.assigned_cluster[i] : -1;
+            const auto k = static_cast<std::size_t>(made.assigned_cluster[i]);
+            if (places_.distance(signatures[i], k) > places_.reach(k))
+                made.cluster_of_device[i] = -1;
         }
         const auto outside = static_cast<double>(std::ranges::count(made.cluster_of_device, -1));
         const auto devices = static_cast<double>(now_.devices());
@@ -223,11 +234,21 @@ class DriftBuilder {
                           critical_z(1) * std::sqrt(devices * expected * (1.0 - expected)) + 1.0;
     }
 
+    [[nodiscard]] std::vector<std::int32_t>
+    nearest_clusters(const std::vector<double>& coordinates) const {
+        const PointView signatures{coordinates, benchmarks_};
+        std::vector<std::int32_t> nearest(signatures.size());
+#pragma omp parallel for schedule(static)
+        for (std::size_t i = 0; i < nearest.size(); ++i)
+            nearest[i] = static_cast<std::int32_t>(places_.nearest(signatures[i]));
+        return nearest;
+    }
+
     void add_clusters() {
         drift_.clusters.resize(old_.clusters());
         add_moves();
         const double threshold = critical_z(old_.clusters());
-        const auto old_share = shares_of(old_.assigned_cluster, old_.clusters());
+        const auto old_share = shares_of(old_assigned_, old_.clusters());
         const auto new_share = shares_of(drift_.clustering.assigned_cluster, old_.clusters());
         const bool same_devices = drift_.new_devices + drift_.gone_devices == 0;
         for (std::size_t k = 0; k < old_.clusters(); ++k) {
@@ -247,11 +268,11 @@ class DriftBuilder {
         for (std::size_t i = 0; i < now_.devices(); ++i) {
             if (old_number_[i] < 0) continue;
             const auto old = static_cast<std::size_t>(old_number_[i]);
-            const std::int32_t from = old_.assigned_cluster[old];
+            const std::int32_t from = old_assigned_[old];
             const std::int32_t to = drift_.clustering.assigned_cluster[i];
             if (from == to) continue;
             drift_.moved.push_back({now_.device_ids[i], from, to});
-            if (from >= 0) ++drift_.clusters[static_cast<std::size_t>(from)].left;
+            ++drift_.clusters[static_cast<std::size_t>(from)].left;
             ++drift_.clusters[static_cast<std::size_t>(to)].joined;
         }
     }
@@ -264,7 +285,7 @@ class DriftBuilder {
                 if (assigned[i] == static_cast<std::int32_t>(cluster)) devices.push_back(i);
             return devices;
         };
-        const auto old_devices = of_cluster(old_.assigned_cluster);
+        const auto old_devices = of_cluster(old_assigned_);
         const auto new_devices = of_cluster(drift_.clustering.assigned_cluster);
         ClusterDrift& drift = drift_.clusters[cluster];
         drift.moved = std::numeric_limits<double>::quiet_NaN();
@@ -337,7 +358,8 @@ class DriftBuilder {
     std::vector<double> old_signatures_;
     std::vector<double> new_signatures_;
     ClusterPlaces places_;
-    std::vector<std::int64_t> old_number_; ///< [new device]
+    std::vector<std::int64_t> old_number_;   ///< [new device]
+    std::vector<std::int32_t> old_assigned_; ///< [old device]
     FleetDrift drift_;
 };
 

@@ -113,9 +113,9 @@ std::string regret_table(std::span<const ObjectiveRegret> regrets) {
         text += "\n" + core::padded_right(regrets.front().views[v].view, name_width);
         for (const ObjectiveRegret& of : regrets) {
             const Regret& regret = of.views[v].regret;
-            text += core::padded_left(fmt::format("{} ({} to {})", percent(regret.mean),
-                                                  percent(regret.interval.lower),
-                                                  percent(regret.interval.upper)),
+            text += core::padded_left(fmt::format("{:.2f} ({:.2f} to {:.2f})", 100.0 * regret.mean,
+                                                  100.0 * regret.interval.lower,
+                                                  100.0 * regret.interval.upper),
                                       column_width);
         }
     }

@@ -29,8 +29,8 @@ struct ClusterDrift {
 /// A device of both fleets that is now in another cluster.
 struct MovedDevice {
     std::string device_id;
-    std::int32_t from = -1; ///< −1: in none
-    std::int32_t to = -1;   ///< −1: in none
+    std::int32_t from = 0;
+    std::int32_t to = 0;
     bool operator==(const MovedDevice&) const = default;
 };
 
@@ -52,9 +52,10 @@ struct FleetDrift {
 
 /// Holds `now` against `before` and the clusters that it was in, by the benchmarks that both have.
 ///
-/// A device of the new fleet is in the cluster of the nearest representatives, if it is no further
-/// from them than 99 % of the cluster's devices were before; latencies are compared relative to the
-/// old fleet's medians. What is missing is estimated. A change of shares is held against chance by
+/// A device, old or new, counts to the cluster of the nearest representatives; one that is further
+/// from them than 99 % of the cluster's devices were before is outside. Latencies are compared
+/// relative to the old fleet's medians, on benchmarks of one name that are not known to be two
+/// networks. What is missing is estimated. A change of shares is held against chance by
 /// the test for two proportions; of devices of both fleets, by McNemar's (Psychometrika 12, 1947).
 /// A cluster is valid while its middle has moved by less than its devices scatter: then the
 /// surrogates that were fitted on its representatives still hold.
