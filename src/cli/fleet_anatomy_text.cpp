@@ -93,6 +93,12 @@ void print_dimension(const fleet::EffectiveDimension& dimension) {
         print("no benchmark tells another: what differs is noise or specific to one benchmark\n");
 }
 
+/// Whether a label explains enough to be shown, beyond chance.
+bool is_worth_a_row(const fleet::Explanation& of) {
+    constexpr double least = 0.01;
+    return (of.explains_speed() && of.speed >= least) || (of.explains_shape() && of.shape >= least);
+}
+
 void print_explanations(const fleet::FleetAnatomy& anatomy) {
     constexpr std::size_t most_shown = 8;
     if (anatomy.explanations.empty()) return;
@@ -102,8 +108,7 @@ void print_explanations(const fleet::FleetAnatomy& anatomy) {
     };
     std::size_t shown = 0;
     for (const fleet::Explanation& of : anatomy.explanations) {
-        if (!of.explains_speed() && !of.explains_shape()) break; // those by chance come last
-        if (shown == most_shown) break;
+        if (shown == most_shown || !is_worth_a_row(of)) continue;
         if (shown++ == 0) print_row("what explains it", {"overall speed", "shape", "known of"});
         print_row(core::shortened(core::printable(of.name), 32),
                   {share(of.speed, of.explains_speed()), share(of.shape, of.explains_shape()),
@@ -111,10 +116,10 @@ void print_explanations(const fleet::FleetAnatomy& anatomy) {
     }
     const std::size_t others = anatomy.explanations.size() - shown;
     if (others > 0)
-        print(fmt::format("{} {} explain{} {}\n", others,
-                          others == 1 ? "label or attribute" : "labels and attributes",
+        print(fmt::format("{} explain{} {}\n",
+                          core::counted(others, "label or attribute", "labels and attributes"),
                           others == 1 ? "s" : "",
-                          shown == most_shown ? "less, or nothing" : "no more than chance would"));
+                          shown == most_shown ? "less, or nothing" : "next to nothing"));
 }
 
 void print_sample_sizes(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy) {

@@ -3,6 +3,7 @@
 #include "hdap/fleet/effective_dimension.hpp"
 #include "hdap/fleet/explanation.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/group_agreement.hpp"
 #include "hdap/fleet/noise.hpp"
 #include "hdap/fleet/regret.hpp"
 #include "hdap/fleet/sample_size.hpp"

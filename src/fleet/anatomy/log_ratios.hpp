@@ -17,7 +17,7 @@ namespace hdap::fleet {
 /// [device][benchmark]; not a number where nothing was measured.
 using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// At most `most` of `devices` devices, evenly spaced.
+/// At most `most` of `devices` devices, but one of them, evenly spaced.
 std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
 
 /// The logs of the latencies of some devices, relative to the median that each benchmark has among
