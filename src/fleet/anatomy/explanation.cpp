@@ -121,7 +121,7 @@ Shares shares_of(const Grouping& grouping, const LogTable& traits,
 std::vector<std::vector<Shares>> shares_by_chance(const std::vector<Grouping>& groupings,
                                                   const LogTable& traits) {
     std::vector<std::vector<Shares>> chance(permutations);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (traits.size() > worth_threads)
     for (std::size_t p = 0; p < permutations; ++p) {
         core::RandomStream random(0, core::StreamId::label_permutation,
                                   static_cast<std::uint32_t>(p));

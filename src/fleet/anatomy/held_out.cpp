@@ -160,7 +160,7 @@ HeldOut held_out(const LogTable& table, const std::vector<Fold>& all_folds,
     const LogTable nothing =
         LogTable::Constant(table.rows(), table.cols(), std::numeric_limits<double>::quiet_NaN());
     HeldOut result{nothing, nothing};
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (table.size() > worth_threads)
     for (const Fold& fold : all_folds)
         for (const Pattern& pattern : fold.patterns) {
             const LogTable a = residual_operator(fold, description, pattern.measured);

@@ -28,7 +28,7 @@ LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices) {
 
 Eigen::RowVectorXd medians_of(const LogTable& table) {
     Eigen::RowVectorXd medians = Eigen::RowVectorXd::Zero(table.cols());
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (table.size() > worth_threads)
     for (Eigen::Index b = 0; b < table.cols(); ++b) {
         std::vector<double> measured = measured_in(table, b);
         if (!measured.empty()) medians(b) = core::median(std::move(measured));

@@ -14,6 +14,9 @@
 
 namespace hdap::fleet {
 
+/// Fewer numbers are not worth the waking of threads.
+inline constexpr Eigen::Index worth_threads = 5'000;
+
 /// [device][benchmark]; not a number where nothing was measured.
 using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 

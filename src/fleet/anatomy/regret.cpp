@@ -200,7 +200,7 @@ RegretBound bound_on(FleetFigure figure, const Setting& setting, const Setting& 
     const std::size_t devices = setting.sample.devices.size();
     const Times once(devices, 1.0);
     std::vector<Values> all(resamples + 1);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (setting.log_latency.size() > worth_threads)
     for (std::size_t k = 0; k < all.size(); ++k)
         all[k] = values_of(figure, setting, k == 0 ? once : resampled(devices, k));
     RegretBound bound{.figure = figure,

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <omp.h>
 
 using namespace hdap;
 using namespace hdap::fleet;
@@ -147,21 +146,4 @@ TEST_CASE("groups that count the same are wrong where one of them is small") {
     const RegretBounds bounds = regret_bounds(fleet, noise_of(fleet, 0.0), groups);
     // 1.25 in equal shares, 1.025 by devices.
     CHECK(bounds.figures.at(0).equal_groups->value == Approx(1.25 / 1.025 - 1.0).margin(0.01));
-}
-
-TEST_CASE("bounds do not depend on the number of threads") {
-    Fleet fleet = of_two_groups(0.01);
-    for (std::size_t i = 0; i < fleet.latency_ms.size(); i += 7)
-        fleet.latency_ms[i] = std::numeric_limits<double>::quiet_NaN();
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    const RegretBounds one = regret_bounds(fleet, noise_of(fleet, 0.01), alternating(400));
-    omp_set_num_threads(3);
-    const RegretBounds three = regret_bounds(fleet, noise_of(fleet, 0.01), alternating(400));
-    omp_set_num_threads(threads);
-    for (std::size_t k = 0; k < one.figures.size(); ++k) {
-        CHECK(one.figures[k].one_device_p95.value == three.figures[k].one_device_p95.value);
-        CHECK(one.figures[k].one_device_p95.interval.upper ==
-              three.figures[k].one_device_p95.interval.upper);
-    }
 }
