@@ -31,6 +31,7 @@ std::string sd_text(double variance) {
 }
 
 const char* noise_text(const fleet::FleetAnatomy& anatomy) {
+    if (anatomy.noise_is_in_shape()) return "noise (not known)";
     if (!anatomy.noise_known) return "noise, or one's own";
     return anatomy.noise.source == fleet::NoiseSource::runs ? "noise (of runs)"
                                                             : "noise (of rounds)";
@@ -55,12 +56,15 @@ void print_split(const fleet::FleetAnatomy& anatomy) {
     print("\n");
     print_row("how devices differ", {noise_text(anatomy), "overall speed", "shape"});
     const auto share = [&](double part) { return fmt::format("{:.0f} %", 100.0 * part / total); };
+    const auto noise = [&](const std::string& text) {
+        return anatomy.noise_is_in_shape() ? std::string("–") : text;
+    };
     print_row("share of the variance",
-              {share(split.all.noise), share(split.all.speed), share(split.all.shape)});
-    print_row("standard deviation",
-              {sd_text(split.all.noise), sd_text(split.all.speed), sd_text(split.all.shape)});
+              {noise(share(split.all.noise)), share(split.all.speed), share(split.all.shape)});
+    print_row("standard deviation", {noise(sd_text(split.all.noise)), sd_text(split.all.speed),
+                                     sd_text(split.all.shape)});
     print_without_odd(split);
-    if (!anatomy.noise_known)
+    if (!anatomy.noise_known && !anatomy.noise_is_in_shape())
         print("one's own: specific to one benchmark, which repeated measurements would tell from "
               "noise\n");
 }
@@ -152,6 +156,7 @@ const char* heading_of(fleet::FleetFigure figure) {
 template <class Cell>
 void print_view(const char* view, const std::vector<fleet::RegretBound>& figures, Cell cell) {
     std::vector<std::string> cells;
+    cells.reserve(figures.size());
     for (const fleet::RegretBound& bound : figures)
         cells.push_back(percent_text(cell(bound)));
     print_row(view, cells);
@@ -161,6 +166,7 @@ void print_regret(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy)
     const auto& figures = anatomy.regret.figures;
     if (figures.empty()) return;
     std::vector<std::string> headings;
+    headings.reserve(figures.size());
     for (const fleet::RegretBound& bound : figures)
         headings.emplace_back(heading_of(bound.figure));
     print("\n");
@@ -239,13 +245,14 @@ ordered_json document_of(const fleet::RegretBounds& regret) {
     if (!regret.unknown.empty()) return {{"unknown", regret.unknown}};
     ordered_json figures = ordered_json::object();
     for (const fleet::RegretBound& bound : regret.figures) {
-        figures[heading_of(bound.figure)] = {{"one_device_median", document_of(bound.one_device)},
-                                             {"one_device_p95", document_of(bound.one_device_p95)},
-                                             {"one_device_p95_if_no_noise", bound.one_device_raw},
-                                             {"central_device", document_of(bound.central_device)},
-                                             {"equal_groups", bound.equal_groups
-                                                                  ? document_of(*bound.equal_groups)
-                                                                  : ordered_json(nullptr)}};
+        std::string key = heading_of(bound.figure);
+        std::replace(key.begin(), key.end(), ' ', '_');
+        figures[key] = {{"one_device_median", document_of(bound.one_device)},
+                        {"one_device_p95", document_of(bound.one_device_p95)},
+                        {"one_device_p95_if_no_noise", bound.one_device_raw},
+                        {"central_device", document_of(bound.central_device)},
+                        {"equal_groups", bound.equal_groups ? document_of(*bound.equal_groups)
+                                                            : ordered_json(nullptr)}};
     }
     return figures;
 }

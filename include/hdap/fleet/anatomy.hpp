@@ -37,6 +37,11 @@ struct FleetAnatomy {
     /// for none.
     std::string groups_by;
     std::optional<GroupAgreement> agreement; ///< of these groups
+
+    /// Whether nothing at all tells noise from differences, which then have it in them.
+    [[nodiscard]] bool noise_is_in_shape() const {
+        return !noise_known && !dimension.unknown.empty();
+    }
 };
 
 /// All of it, of a valid fleet. `noise`: from repeats that the fleet itself does not keep.

@@ -40,6 +40,8 @@ std::string differences(const FleetAnatomy& anatomy) {
 
 /// Where nobody repeated a measurement, what that leaves open.
 std::string open_question(const FleetAnatomy& anatomy) {
+    if (anatomy.noise_is_in_shape())
+        return " What of that is noise is not known: repeated measurements would tell.";
     double raw = 0.0;
     for (const RegretBound& bound : anatomy.regret.figures)
         raw = std::max(raw, bound.one_device_raw);
@@ -83,8 +85,9 @@ std::string fleet_matters(const FleetAnatomy& anatomy) {
         any += " slower";
     }
     return fmt::format("{}: a search on one device can make the fleet's mean up to {}; on the "
-                       "central device up to {}.",
-                       differences(anatomy), any, central);
+                       "central device up to {}.{}",
+                       differences(anatomy), any, central,
+                       anatomy.noise_is_in_shape() ? open_question(anatomy) : "");
 }
 
 std::string of_one_benchmark(const FleetAnatomy& anatomy) {

@@ -166,6 +166,13 @@ TEST_CASE("a shape above noise that costs next to nothing is told as such") {
                    Contains("one device stands for all"));
 }
 
+TEST_CASE("two devices without repeats cannot tell a shape from noise") {
+    const Fleet fleet = made_fleet({.devices = 2, .benchmarks = 3, .speed = 0.1, .noise = 0.05});
+    CHECK(anatomy_of(fleet).noise_is_in_shape());
+    CHECK_FALSE(anatomy_of(fleet, noise_of(fleet, 0.05)).noise_is_in_shape());
+    CHECK_THAT(verdict(anatomy_of(fleet)), Contains("What of that is noise is not known"));
+}
+
 TEST_CASE("groups that are given take the place of a label's") {
     Fleet fleet = made_fleet({.devices = 100, .speed = 0.02, .noise = 0.002});
     std::vector<std::int32_t> groups(100, 0);
