@@ -31,6 +31,7 @@ std::string sd_text(double variance) {
 }
 
 const char* noise_text(const fleet::FleetAnatomy& anatomy) {
+    if (anatomy.noise_is_in_shape()) return "noise (not known)";
     if (!anatomy.noise_known) return "noise, or one's own";
     return anatomy.noise.source == fleet::NoiseSource::runs ? "noise (of runs)"
                                                             : "noise (of rounds)";
@@ -55,12 +56,15 @@ void print_split(const fleet::FleetAnatomy& anatomy) {
     print("\n");
     print_row("how devices differ", {noise_text(anatomy), "overall speed", "shape"});
     const auto share = [&](double part) { return fmt::format("{:.0f} %", 100.0 * part / total); };
+    const auto noise = [&](const std::string& text) {
+        return anatomy.noise_is_in_shape() ? std::string("–") : text;
+    };
     print_row("share of the variance",
-              {share(split.all.noise), share(split.all.speed), share(split.all.shape)});
-    print_row("standard deviation",
-              {sd_text(split.all.noise), sd_text(split.all.speed), sd_text(split.all.shape)});
+              {noise(share(split.all.noise)), share(split.all.speed), share(split.all.shape)});
+    print_row("standard deviation", {noise(sd_text(split.all.noise)), sd_text(split.all.speed),
+                                     sd_text(split.all.shape)});
     print_without_odd(split);
-    if (!anatomy.noise_known)
+    if (!anatomy.noise_known && !anatomy.noise_is_in_shape())
         print("one's own: specific to one benchmark, which repeated measurements would tell from "
               "noise\n");
 }
@@ -93,6 +97,12 @@ void print_dimension(const fleet::EffectiveDimension& dimension) {
         print("no benchmark tells another: what differs is noise or specific to one benchmark\n");
 }
 
+/// Whether a label explains enough to be shown, beyond chance.
+bool is_worth_a_row(const fleet::Explanation& of) {
+    constexpr double least = 0.01;
+    return (of.explains_speed() && of.speed >= least) || (of.explains_shape() && of.shape >= least);
+}
+
 void print_explanations(const fleet::FleetAnatomy& anatomy) {
     constexpr std::size_t most_shown = 8;
     if (anatomy.explanations.empty()) return;
@@ -102,8 +112,7 @@ void print_explanations(const fleet::FleetAnatomy& anatomy) {
     };
     std::size_t shown = 0;
     for (const fleet::Explanation& of : anatomy.explanations) {
-        if (!of.explains_speed() && !of.explains_shape()) break; // those by chance come last
-        if (shown == most_shown) break;
+        if (shown == most_shown || !is_worth_a_row(of)) continue;
         if (shown++ == 0) print_row("what explains it", {"overall speed", "shape", "known of"});
         print_row(core::shortened(core::printable(of.name), 32),
                   {share(of.speed, of.explains_speed()), share(of.shape, of.explains_shape()),
@@ -111,10 +120,10 @@ void print_explanations(const fleet::FleetAnatomy& anatomy) {
     }
     const std::size_t others = anatomy.explanations.size() - shown;
     if (others > 0)
-        print(fmt::format("{} {} explain{} {}\n", others,
-                          others == 1 ? "label or attribute" : "labels and attributes",
+        print(fmt::format("{} explain{} {}\n",
+                          core::counted(others, "label or attribute", "labels and attributes"),
                           others == 1 ? "s" : "",
-                          shown == most_shown ? "less, or nothing" : "no more than chance would"));
+                          shown == most_shown ? "less, or nothing" : "next to nothing"));
 }
 
 void print_sample_sizes(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy) {
@@ -147,6 +156,7 @@ const char* heading_of(fleet::FleetFigure figure) {
 template <class Cell>
 void print_view(const char* view, const std::vector<fleet::RegretBound>& figures, Cell cell) {
     std::vector<std::string> cells;
+    cells.reserve(figures.size());
     for (const fleet::RegretBound& bound : figures)
         cells.push_back(percent_text(cell(bound)));
     print_row(view, cells);
@@ -156,6 +166,7 @@ void print_regret(const fleet::Fleet& fleet, const fleet::FleetAnatomy& anatomy)
     const auto& figures = anatomy.regret.figures;
     if (figures.empty()) return;
     std::vector<std::string> headings;
+    headings.reserve(figures.size());
     for (const fleet::RegretBound& bound : figures)
         headings.emplace_back(heading_of(bound.figure));
     print("\n");
@@ -234,13 +245,14 @@ ordered_json document_of(const fleet::RegretBounds& regret) {
     if (!regret.unknown.empty()) return {{"unknown", regret.unknown}};
     ordered_json figures = ordered_json::object();
     for (const fleet::RegretBound& bound : regret.figures) {
-        figures[heading_of(bound.figure)] = {{"one_device_median", document_of(bound.one_device)},
-                                             {"one_device_p95", document_of(bound.one_device_p95)},
-                                             {"one_device_p95_if_no_noise", bound.one_device_raw},
-                                             {"central_device", document_of(bound.central_device)},
-                                             {"equal_groups", bound.equal_groups
-                                                                  ? document_of(*bound.equal_groups)
-                                                                  : ordered_json(nullptr)}};
+        std::string key = heading_of(bound.figure);
+        std::replace(key.begin(), key.end(), ' ', '_');
+        figures[key] = {{"one_device_median", document_of(bound.one_device)},
+                        {"one_device_p95", document_of(bound.one_device_p95)},
+                        {"one_device_p95_if_no_noise", bound.one_device_raw},
+                        {"central_device", document_of(bound.central_device)},
+                        {"equal_groups", bound.equal_groups ? document_of(*bound.equal_groups)
+                                                            : ordered_json(nullptr)}};
     }
     return figures;
 }

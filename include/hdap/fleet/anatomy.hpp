@@ -3,13 +3,18 @@
 #include "hdap/fleet/effective_dimension.hpp"
 #include "hdap/fleet/explanation.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/group_agreement.hpp"
 #include "hdap/fleet/noise.hpp"
 #include "hdap/fleet/regret.hpp"
 #include "hdap/fleet/sample_size.hpp"
 #include "hdap/fleet/variance_split.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace hdap::fleet {
 
@@ -27,15 +32,23 @@ struct FleetAnatomy {
     std::vector<Explanation> explanations;
     SampleSizes sample_sizes;
     RegretBounds regret;
-    /// The label whose values are the groups of FleetFigure::worst_group: the one that explains
-    /// most, if any does, without values of fewer than 5 devices. Empty for none.
+    /// What the groups of FleetFigure::worst_group are: "given", or the label whose values they
+    /// are: the one that explains most, if any does, without values of fewer than 5 devices. Empty
+    /// for none.
     std::string groups_by;
     std::optional<GroupAgreement> agreement; ///< of these groups
+
+    /// Whether nothing at all tells noise from differences, which then have it in them.
+    [[nodiscard]] bool noise_is_in_shape() const {
+        return !noise_known && !dimension.unknown.empty();
+    }
 };
 
 /// All of it, of a valid fleet. `noise`: from repeats that the fleet itself does not keep.
-/// Complexity: as its parts.
-FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise = std::nullopt);
+/// `groups`: as for regret_bounds, clusters for example; empty: a label's, see above. Throws
+/// InternalError as regret_bounds. Complexity: as its parts.
+FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise = std::nullopt,
+                        std::span<const std::int32_t> groups = {});
 
 /// Whether the fleet matters for the choice of a network, as one or two sentences for the user.
 std::string verdict(const FleetAnatomy& anatomy);

@@ -67,16 +67,4 @@ struct RegretBounds {
 RegretBounds regret_bounds(const Fleet& fleet, const Noise& noise,
                            std::span<const std::int32_t> groups = {});
 
-/// How groups of devices rank the benchmarks.
-struct GroupAgreement {
-    double lowest = 1.0; ///< Kendall's tau of the two groups that agree least
-    double median = 1.0; ///< over pairs of groups
-    std::size_t groups = 0;
-};
-
-/// Of the groups' mean latencies; groups as for regret_bounds. Nothing for fewer than two groups,
-/// or fewer than three benchmarks that devices of every group ran.
-std::optional<GroupAgreement> group_agreement(const Fleet& fleet,
-                                              std::span<const std::int32_t> groups);
-
 } // namespace hdap::fleet

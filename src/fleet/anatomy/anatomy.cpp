@@ -43,22 +43,32 @@ const DeviceLabel* explaining_label(const Fleet& fleet,
     return nullptr;
 }
 
-void add_regret(const Fleet& fleet, FleetAnatomy& anatomy) {
-    std::vector<std::int32_t> groups;
-    if (const DeviceLabel* label = explaining_label(fleet, anatomy.explanations)) {
-        groups = groups_of(*label);
-        if (*std::max_element(groups.begin(), groups.end()) < 1)
-            groups.clear();
-        else
-            anatomy.groups_by = label->name;
-    }
+/// The groups of the label that explains most, which becomes `name`; none where it has but one.
+std::vector<std::int32_t> groups_by_label(const Fleet& fleet,
+                                          const std::vector<Explanation>& explanations,
+                                          std::string& name) {
+    const DeviceLabel* label = explaining_label(fleet, explanations);
+    if (label == nullptr) return {};
+    std::vector<std::int32_t> groups = groups_of(*label);
+    if (*std::max_element(groups.begin(), groups.end()) < 1) return {};
+    name = label->name;
+    return groups;
+}
+
+void add_regret(const Fleet& fleet, std::span<const std::int32_t> given, FleetAnatomy& anatomy) {
+    std::vector<std::int32_t> groups(given.begin(), given.end());
+    if (given.empty())
+        groups = groups_by_label(fleet, anatomy.explanations, anatomy.groups_by);
+    else
+        anatomy.groups_by = "given";
     anatomy.regret = regret_bounds(fleet, anatomy.noise, groups);
     if (!groups.empty()) anatomy.agreement = group_agreement(fleet, groups);
 }
 
 } // namespace
 
-FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise) {
+FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise,
+                        std::span<const std::int32_t> groups) {
     FleetAnatomy anatomy;
     anatomy.devices = fleet.devices();
     anatomy.benchmarks = fleet.benchmarks();
@@ -75,7 +85,7 @@ FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise) {
     anatomy.split = variance_split(fleet, anatomy.noise);
     anatomy.explanations = explanations(fleet);
     anatomy.sample_sizes = sample_sizes(fleet);
-    add_regret(fleet, anatomy);
+    add_regret(fleet, groups, anatomy);
     return anatomy;
 }
 

@@ -121,7 +121,7 @@ Shares shares_of(const Grouping& grouping, const LogTable& traits,
 std::vector<std::vector<Shares>> shares_by_chance(const std::vector<Grouping>& groupings,
                                                   const LogTable& traits) {
     std::vector<std::vector<Shares>> chance(permutations);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (traits.size() > worth_threads)
     for (std::size_t p = 0; p < permutations; ++p) {
         core::RandomStream random(0, core::StreamId::label_permutation,
                                   static_cast<std::uint32_t>(p));
@@ -205,13 +205,14 @@ std::vector<Explanation> explanations(const Fleet& fleet) {
     const double of_device =
         known * static_cast<double>(permutations) * static_cast<double>(fleet.benchmarks() + 1);
     const double most = std::min(static_cast<double>(most_devices), most_operations / of_device);
-    const auto sample = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most) + 1);
+    const auto sample = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most));
     const std::vector<Grouping> groupings = groupings_of(fleet, sample);
     if (groupings.empty()) return {};
     const LogTable traits = traits_of(log_ratios(fleet, sample));
     std::vector<std::size_t> as_they_are(sample.size());
     std::iota(as_they_are.begin(), as_they_are.end(), std::size_t{0});
     std::vector<Shares> observed;
+    observed.reserve(groupings.size());
     for (const Grouping& grouping : groupings)
         observed.push_back(shares_of(grouping, traits, as_they_are));
     const auto p = probabilities(observed, shares_by_chance(groupings, traits));

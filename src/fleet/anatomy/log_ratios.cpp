@@ -8,7 +8,7 @@
 namespace hdap::fleet {
 
 std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most) {
-    const std::size_t count = std::min(devices, most);
+    const std::size_t count = std::min(devices, std::max(most, std::size_t{1}));
     std::vector<std::size_t> chosen(count);
     for (std::size_t i = 0; i < count; ++i)
         chosen[i] = i * devices / count;
@@ -28,7 +28,7 @@ LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices) {
 
 Eigen::RowVectorXd medians_of(const LogTable& table) {
     Eigen::RowVectorXd medians = Eigen::RowVectorXd::Zero(table.cols());
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (table.size() > worth_threads)
     for (Eigen::Index b = 0; b < table.cols(); ++b) {
         std::vector<double> measured = measured_in(table, b);
         if (!measured.empty()) medians(b) = core::median(std::move(measured));

@@ -1,9 +1,9 @@
 #include "hdap/fleet/regret.hpp"
 
-#include "fleet/anatomy/log_ratios.hpp"
+#include "fleet/anatomy/regret_sample.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/fleet/completion.hpp"
+#include "hdap/fleet/group_agreement.hpp"
 
 #include <fmt/core.h>
 
@@ -15,113 +15,7 @@
 namespace hdap::fleet {
 namespace {
 
-constexpr double most_devices = 10'000;
-constexpr double most_latencies = 1e6;
 constexpr std::size_t resamples = 200;
-
-/// The devices and benchmarks that are looked at, complete.
-struct Sample {
-    std::vector<std::size_t> devices;
-    std::vector<std::size_t> benchmarks;
-    std::vector<std::size_t> missing; ///< [device]
-    LogTable log_latency;
-    std::vector<std::int32_t> groups; ///< [device] or empty
-    std::int32_t group_count = 0;
-};
-
-/// Devices with at least one latency on the benchmarks that two devices or more ran.
-Sample sample_of(const Fleet& fleet, std::span<const std::int32_t> groups) {
-    const double most =
-        std::min(most_devices, most_latencies / static_cast<double>(fleet.benchmarks()));
-    const auto devices = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most) + 1);
-    const auto at = [&](std::size_t device, std::size_t benchmark) {
-        return fleet.latency_ms[device * fleet.benchmarks() + benchmark];
-    };
-    Sample sample;
-    for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
-        if (std::count_if(devices.begin(), devices.end(),
-                          [&](std::size_t i) { return !std::isnan(at(i, b)); }) >= 2)
-            sample.benchmarks.push_back(b);
-    std::vector<double> latency_ms;
-    for (const std::size_t i : devices) {
-        std::vector<double> row;
-        for (const std::size_t b : sample.benchmarks)
-            row.push_back(at(i, b));
-        const auto missing =
-            std::count_if(row.begin(), row.end(), [](double value) { return std::isnan(value); });
-        if (static_cast<std::size_t>(missing) == row.size()) continue;
-        sample.devices.push_back(i);
-        sample.missing.push_back(static_cast<std::size_t>(missing));
-        latency_ms.insert(latency_ms.end(), row.begin(), row.end());
-        if (!groups.empty()) sample.groups.push_back(groups[i]);
-    }
-    if (sample.devices.empty()) return sample;
-    for (const std::int32_t group : sample.groups)
-        sample.group_count = std::max(sample.group_count, group + 1);
-    const auto columns = sample.benchmarks.size();
-    latency_ms = completed_latencies(std::move(latency_ms), columns);
-    const Eigen::Map<const LogTable> table(latency_ms.data(),
-                                           static_cast<Eigen::Index>(sample.devices.size()),
-                                           static_cast<Eigen::Index>(columns));
-    sample.log_latency = table.array().log();
-    return sample;
-}
-
-/// A benchmark's shapes, scaled so that they vary as without noise.
-void take_out_noise(Eigen::Ref<Eigen::VectorXd> shape, double noise) {
-    constexpr double by_chance = 9.0; // ÷ noise: three standard deviations
-    // What a robust variance is off by chance, three standard deviations of it, and noise itself.
-    const double doubt = 0.1 + 7.0 / std::sqrt(static_cast<double>(shape.size()));
-    const double usual = std::pow(robust_sd({shape.begin(), shape.end()}), 2.0);
-    const double usual_share = usual > (1.0 + doubt) * noise ? 1.0 - noise / usual : 0.0;
-    for (double& value : shape) {
-        const double square = value * value;
-        const double own_share = square > 0.0 ? 1.0 - by_chance * noise / square : 0.0;
-        value *= std::sqrt(std::max(usual_share, own_share));
-    }
-}
-
-/// [benchmark] by how much it counts in a device's speed: less when it is noisy.
-Eigen::VectorXd speed_weights(const Eigen::VectorXd& noise) {
-    constexpr double least = 1e-12;
-    const Eigen::ArrayXd weights = 1.0 / (noise.array() + 0.01 * noise.mean() + least);
-    return weights / weights.sum();
-}
-
-LogTable without_noise(const Sample& sample, const Noise& noise) {
-    Eigen::VectorXd variance(sample.log_latency.cols());
-    for (std::size_t b = 0; b < sample.benchmarks.size(); ++b)
-        variance(static_cast<Eigen::Index>(b)) = noise.variance[sample.benchmarks[b]];
-    const Eigen::VectorXd weights = speed_weights(variance);
-    const Eigen::RowVectorXd medians = medians_of(sample.log_latency);
-    const LogTable ratios = sample.log_latency.rowwise() - medians;
-    const Eigen::VectorXd speed = ratios * weights;
-    const double of_speed = weights.cwiseAbs2().dot(variance);
-    // By columns, which are scaled one by one.
-    Eigen::MatrixXd shape = shapes(ratios, speed);
-    for (Eigen::Index b = 0; b < shape.cols(); ++b)
-        take_out_noise(shape.col(b), (1.0 - 2.0 * weights(b)) * variance(b) + of_speed);
-    LogTable log_latency = shape.colwise() + speed;
-    log_latency.rowwise() += medians;
-    return log_latency;
-}
-
-/// The device nearest to the medians among those that ran most.
-std::size_t central_device(const Sample& sample) {
-    const std::size_t fewest = *std::min_element(sample.missing.begin(), sample.missing.end());
-    std::size_t nearest = 0;
-    double least = std::numeric_limits<double>::infinity();
-    const Eigen::RowVectorXd medians = medians_of(sample.log_latency);
-    for (std::size_t i = 0; i < sample.devices.size(); ++i) {
-        if (sample.missing[i] != fewest) continue;
-        const double distance =
-            (sample.log_latency.row(static_cast<Eigen::Index>(i)) - medians).squaredNorm();
-        if (distance >= least) continue;
-        least = distance;
-        nearest = i;
-    }
-    return nearest;
-}
 
 /// How often each device counts.
 using Times = std::vector<double>;
@@ -174,7 +68,7 @@ double p95_of(const SortedColumn& column, const Times& times) {
 
 /// [group] mean latencies; not a number for a group without devices.
 std::vector<double> group_means(const SortedColumn& column, const Times& times,
-                                const Sample& sample) {
+                                const RegretSample& sample) {
     std::vector<double> sums(static_cast<std::size_t>(sample.group_count), 0.0);
     std::vector<double> counts(sums);
     for (std::size_t k = 0; k < column.devices.size(); ++k) {
@@ -196,7 +90,7 @@ std::vector<double> known(std::vector<double> values) {
 
 /// [benchmark] the log of what the fleet takes.
 Eigen::RowVectorXd truth_of(FleetFigure figure, const std::vector<SortedColumn>& columns,
-                            const Times& times, const Sample& sample) {
+                            const Times& times, const RegretSample& sample) {
     Eigen::RowVectorXd truth(static_cast<Eigen::Index>(columns.size()));
     const auto value = [&](const SortedColumn& column) {
         switch (figure) {
@@ -244,13 +138,13 @@ struct Values {
 
 /// What all resamples have in common.
 struct Setting {
-    const Sample& sample;
+    const RegretSample& sample;
     LogTable log_latency; ///< as chosen by; the fleet's figures are made of it, too
     std::vector<SortedColumn> columns;
     std::size_t central;
 };
 
-Setting setting_of(const Sample& sample, LogTable log_latency) {
+Setting setting_of(const RegretSample& sample, LogTable log_latency) {
     std::vector<SortedColumn> columns = sorted_columns(log_latency);
     return {.sample = sample,
             .log_latency = std::move(log_latency),
@@ -306,7 +200,7 @@ RegretBound bound_on(FleetFigure figure, const Setting& setting, const Setting& 
     const std::size_t devices = setting.sample.devices.size();
     const Times once(devices, 1.0);
     std::vector<Values> all(resamples + 1);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (setting.log_latency.size() > worth_threads)
     for (std::size_t k = 0; k < all.size(); ++k)
         all[k] = values_of(figure, setting, k == 0 ? once : resampled(devices, k));
     RegretBound bound{.figure = figure,
@@ -319,36 +213,6 @@ RegretBound bound_on(FleetFigure figure, const Setting& setting, const Setting& 
     return bound;
 }
 
-/// [benchmark][group] mean latencies.
-std::vector<std::vector<double>> means_of_groups(const Fleet& fleet,
-                                                 std::span<const std::int32_t> groups) {
-    const std::int32_t count = *std::max_element(groups.begin(), groups.end()) + 1;
-    std::vector<std::vector<double>> means;
-    for (std::size_t b = 0; b < fleet.benchmarks(); ++b) {
-        std::vector<double> sums(static_cast<std::size_t>(std::max(count, 0)), 0.0);
-        std::vector<double> measured(sums);
-        for (std::size_t i = 0; i < fleet.devices(); ++i) {
-            const double latency = fleet.latency_ms[i * fleet.benchmarks() + b];
-            if (groups[i] < 0 || std::isnan(latency)) continue;
-            sums[static_cast<std::size_t>(groups[i])] += latency;
-            measured[static_cast<std::size_t>(groups[i])] += 1.0;
-        }
-        for (std::size_t g = 0; g < sums.size(); ++g)
-            sums[g] /= measured[g];
-        means.push_back(std::move(sums));
-    }
-    return means;
-}
-
-void check_groups(const Fleet& fleet, std::span<const std::int32_t> groups) {
-    if (groups.size() != fleet.devices())
-        throw core::InternalError(
-            fmt::format("groups of {} devices for a fleet of {}", groups.size(), fleet.devices()));
-    for (const std::int32_t group : groups)
-        if (group >= 0 && static_cast<std::size_t>(group) >= groups.size())
-            throw core::InternalError(fmt::format("group {} of {} devices", group, groups.size()));
-}
-
 } // namespace
 
 RegretBounds regret_bounds(const Fleet& fleet, const Noise& noise,
@@ -358,7 +222,7 @@ RegretBounds regret_bounds(const Fleet& fleet, const Noise& noise,
                                               noise.variance.size(), fleet.benchmarks()));
     if (!groups.empty()) check_groups(fleet, groups);
     RegretBounds result;
-    const Sample sample = sample_of(fleet, groups);
+    const RegretSample sample = regret_sample(fleet, groups);
     result.devices = sample.devices.size();
     result.benchmarks = sample.benchmarks.size();
     if (result.benchmarks < 2 || result.devices < 2) {
@@ -374,30 +238,6 @@ RegretBounds regret_bounds(const Fleet& fleet, const Noise& noise,
     if (sample.group_count > 0)
         result.figures.push_back(bound_on(FleetFigure::worst_group, setting, raw));
     return result;
-}
-
-std::optional<GroupAgreement> group_agreement(const Fleet& fleet,
-                                              std::span<const std::int32_t> groups) {
-    check_groups(fleet, groups);
-    constexpr std::size_t fewest_benchmarks = 3;
-    std::vector<std::vector<double>> by_group; // [group][benchmark]
-    for (const auto& means : means_of_groups(fleet, groups)) {
-        by_group.resize(means.size());
-        if (known(means).size() < means.size()) continue;
-        for (std::size_t g = 0; g < means.size(); ++g)
-            by_group[g].push_back(means[g]);
-    }
-    if (by_group.size() < 2 || by_group[0].size() < fewest_benchmarks) return std::nullopt;
-    std::vector<double> taus;
-    for (std::size_t g = 0; g < by_group.size(); ++g)
-        for (std::size_t h = 0; h < g; ++h) {
-            const double tau = core::kendall_tau(by_group[g], by_group[h]);
-            if (!std::isnan(tau)) taus.push_back(tau);
-        }
-    if (taus.empty()) return std::nullopt;
-    return GroupAgreement{.lowest = *std::min_element(taus.begin(), taus.end()),
-                          .median = core::median(taus),
-                          .groups = by_group.size()};
 }
 
 } // namespace hdap::fleet

@@ -13,6 +13,7 @@ namespace {
 constexpr double z = 1.959964; ///< normal quantile of 95 % confidence, two-sided
 constexpr double miss = 0.05;
 constexpr double percent = 0.01;
+constexpr std::size_t worth_threads = 5'000; ///< of fewer latencies sorting takes no time
 
 /// Draws without replacement from `all` that bring the variance down to that of `with_replacement`
 /// draws with replacement.
@@ -175,7 +176,7 @@ SampleSizes sample_sizes(const Fleet& fleet, double error) {
     std::vector<std::size_t> mean(benchmarks);
     std::vector<std::size_t> p95(benchmarks);
     std::vector<std::size_t> worst(benchmarks);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (fleet.latency_ms.size() > worth_threads)
     for (std::size_t b = 0; b < benchmarks; ++b) {
         std::vector<double> sorted = measured_latencies(fleet, b);
         std::sort(sorted.begin(), sorted.end());

@@ -92,7 +92,7 @@ double sum_of_squares(const LogTable& table) {
 VarianceSplit variance_split(const Fleet& fleet, const Noise& noise) {
     const auto benchmarks = static_cast<double>(fleet.benchmarks());
     const double most = std::min(most_devices, most_operations / (benchmarks * benchmarks));
-    const auto sample = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most) + 1);
+    const auto sample = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most));
     const LogTable table = log_ratios(fleet, sample);
     const std::vector<Eigen::Index> usual = usual_devices(table, noise);
     const LogTable main = table(usual, Eigen::all);

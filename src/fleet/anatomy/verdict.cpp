@@ -40,6 +40,8 @@ std::string differences(const FleetAnatomy& anatomy) {
 
 /// Where nobody repeated a measurement, what that leaves open.
 std::string open_question(const FleetAnatomy& anatomy) {
+    if (anatomy.noise_is_in_shape())
+        return " What of that is noise is not known: repeated measurements would tell.";
     double raw = 0.0;
     for (const RegretBound& bound : anatomy.regret.figures)
         raw = std::max(raw, bound.one_device_raw);
@@ -73,13 +75,19 @@ std::string one_stands_for_all(const FleetAnatomy& anatomy) {
 std::string fleet_matters(const FleetAnatomy& anatomy) {
     const RegretBound& mean = anatomy.regret.figures.front();
     const RegretBound& worst = worst_of(anatomy.regret.figures);
-    std::string text = fmt::format("{}: a search on one device can make the fleet's mean up to {} "
-                                   "slower",
-                                   differences(anatomy), percent_text(mean.one_device_p95));
-    if (worst.figure != FleetFigure::mean)
-        text += fmt::format(", its {} up to {}", name_of(worst.figure),
-                            percent_text(worst.one_device_p95));
-    return text + ".";
+    std::string any = percent_text(mean.one_device_p95);
+    std::string central = percent_text(mean.central_device);
+    if (worst.figure != FleetFigure::mean) {
+        any += fmt::format(" slower, its {} up to {}", name_of(worst.figure),
+                           percent_text(worst.one_device_p95));
+        central += " and " + percent_text(worst.central_device);
+    } else {
+        any += " slower";
+    }
+    return fmt::format("{}: a search on one device can make the fleet's mean up to {}; on the "
+                       "central device up to {}.{}",
+                       differences(anatomy), any, central,
+                       anatomy.noise_is_in_shape() ? open_question(anatomy) : "");
 }
 
 std::string of_one_benchmark(const FleetAnatomy& anatomy) {

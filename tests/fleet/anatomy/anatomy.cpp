@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <omp.h>
 
 using namespace hdap;
 using namespace hdap::fleet;
@@ -131,6 +132,59 @@ TEST_CASE("a fleet of shapes has a price") {
     CHECK(anatomy.explanations.at(0).explains_shape());
     CHECK_THAT(verdict(anatomy),
                Contains("can make the fleet's mean up to 16 % (15 to ") && Contains("slowest"));
+}
+
+TEST_CASE("no number depends on the number of threads") {
+    Fleet fleet = made_fleet({.devices = 1200,
+                              .speed = 0.02,
+                              .noise = 0.01,
+                              .factors = 2,
+                              .shape = 0.02,
+                              .missing = 0.2});
+    fleet.labels = {{.name = "kind", .values = {}}};
+    for (std::size_t i = 0; i < 1200; ++i) {
+        fleet.labels[0].values.push_back(i % 3 == 0 ? "a" : "b");
+        if (i % 3 == 0) test::slow_down(fleet, i, i + 1, 1.1, 5);
+    }
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    const FleetAnatomy one = anatomy_of(fleet);
+    omp_set_num_threads(3);
+    const FleetAnatomy three = anatomy_of(fleet);
+    omp_set_num_threads(threads);
+    CHECK(one.groups_by == "kind");
+    CHECK(numbers_of(one) == numbers_of(three));
+    CHECK(one.sample_sizes.worst_percent.devices == three.sample_sizes.worst_percent.devices);
+}
+
+TEST_CASE("a shape above noise that costs next to nothing is told as such") {
+    const Fleet fleet =
+        made_fleet({.devices = 1000, .speed = 0.02, .noise = 0.0002, .factors = 1, .shape = 0.001});
+    CHECK_THAT(verdict(anatomy_of(fleet, noise_of(fleet, 0.0002))),
+               Contains("% in shape, but a search on one device makes no figure of the fleet more "
+                        "than 0.") &&
+                   Contains("one device stands for all"));
+}
+
+TEST_CASE("two devices without repeats cannot tell a shape from noise") {
+    const Fleet fleet = made_fleet({.devices = 2, .benchmarks = 3, .speed = 0.1, .noise = 0.05});
+    CHECK(anatomy_of(fleet).noise_is_in_shape());
+    CHECK_FALSE(anatomy_of(fleet, noise_of(fleet, 0.05)).noise_is_in_shape());
+    CHECK_THAT(verdict(anatomy_of(fleet)), Contains("What of that is noise is not known"));
+}
+
+TEST_CASE("groups that are given take the place of a label's") {
+    Fleet fleet = made_fleet({.devices = 100, .speed = 0.02, .noise = 0.002});
+    std::vector<std::int32_t> groups(100, 0);
+    for (std::size_t i = 0; i < 30; ++i)
+        groups[i] = 1;
+    test::slow_down(fleet, 0, 30, 1.2, 4);
+    const FleetAnatomy anatomy = anatomy_of(fleet, std::nullopt, groups);
+    CHECK(anatomy.groups_by == "given");
+    REQUIRE(anatomy.agreement);
+    CHECK(anatomy.agreement->groups == 2);
+    CHECK(anatomy.regret.figures.size() == 4);
+    CHECK(anatomy_of(fleet).regret.figures.size() == 3);
 }
 
 TEST_CASE("numbers in sentences have two digits, and intervals one sign") {

@@ -6,7 +6,6 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <omp.h>
 
 using namespace hdap;
 using namespace hdap::fleet;
@@ -109,23 +108,4 @@ TEST_CASE("devices and benchmarks that share too little with others are left out
     CHECK(dimension.rank() == 1);
     CHECK(dimension.unpredicted.size() == 5);
     CHECK(dimension.unpredicted[4] == Approx(0.001 * 0.001).epsilon(0.3));
-}
-
-TEST_CASE("errors do not depend on the number of threads") {
-    const Fleet fleet = made_fleet({.devices = 300,
-                                    .speed = 0.02,
-                                    .noise = 0.01,
-                                    .factors = 2,
-                                    .shape = 0.02,
-                                    .missing = 0.2});
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    const EffectiveDimension one = effective_dimension(fleet);
-    omp_set_num_threads(3);
-    const EffectiveDimension three = effective_dimension(fleet);
-    omp_set_num_threads(threads);
-    REQUIRE(one.errors.size() == three.errors.size());
-    for (std::size_t k = 0; k < one.errors.size(); ++k)
-        CHECK(one.errors[k].error == three.errors[k].error);
-    CHECK(one.unpredicted == three.unpredicted);
 }

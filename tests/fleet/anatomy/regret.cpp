@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <omp.h>
 
 using namespace hdap;
 using namespace hdap::fleet;
@@ -58,7 +57,6 @@ TEST_CASE("noise and groups that do not fit the fleet are refused") {
     CHECK_THROWS_AS(regret_bounds(fleet, noise, std::vector<std::int32_t>(4)), core::InternalError);
     CHECK_THROWS_AS(regret_bounds(fleet, noise, std::vector<std::int32_t>{0, 1, 2, 3, 1 << 30}),
                     core::InternalError);
-    CHECK_THROWS_AS(group_agreement(fleet, std::vector<std::int32_t>(4)), core::InternalError);
 }
 
 TEST_CASE("one device or one benchmark leaves no choice to regret") {
@@ -148,38 +146,4 @@ TEST_CASE("groups that count the same are wrong where one of them is small") {
     const RegretBounds bounds = regret_bounds(fleet, noise_of(fleet, 0.0), groups);
     // 1.25 in equal shares, 1.025 by devices.
     CHECK(bounds.figures.at(0).equal_groups->value == Approx(1.25 / 1.025 - 1.0).margin(0.01));
-}
-
-TEST_CASE("groups agree on the ranks of benchmarks until one slows half of them down enough") {
-    Fleet fleet = made_fleet({.devices = 40});
-    const auto groups = alternating(40);
-    const auto same = group_agreement(fleet, groups);
-    REQUIRE(same);
-    CHECK(same->lowest == 1.0);
-    for (std::size_t i = 1; i < 40; i += 2)
-        for (std::size_t b = 0; b < 4; ++b) // those of 10 to 40 ms behind those of 80
-            fleet.latency_ms[8 * i + b] *= 10.0;
-    const auto apart = group_agreement(fleet, groups);
-    REQUIRE(apart);
-    CHECK(apart->lowest == Approx(1.0 - 2.0 * 16.0 / 28.0));
-    CHECK(apart->groups == 2);
-    CHECK_FALSE(group_agreement(fleet, std::vector<std::int32_t>(40, -1)));
-    CHECK_FALSE(group_agreement(fleet, std::vector<std::int32_t>(40, 0)));
-}
-
-TEST_CASE("bounds do not depend on the number of threads") {
-    Fleet fleet = of_two_groups(0.01);
-    for (std::size_t i = 0; i < fleet.latency_ms.size(); i += 7)
-        fleet.latency_ms[i] = std::numeric_limits<double>::quiet_NaN();
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    const RegretBounds one = regret_bounds(fleet, noise_of(fleet, 0.01), alternating(400));
-    omp_set_num_threads(3);
-    const RegretBounds three = regret_bounds(fleet, noise_of(fleet, 0.01), alternating(400));
-    omp_set_num_threads(threads);
-    for (std::size_t k = 0; k < one.figures.size(); ++k) {
-        CHECK(one.figures[k].one_device_p95.value == three.figures[k].one_device_p95.value);
-        CHECK(one.figures[k].one_device_p95.interval.upper ==
-              three.figures[k].one_device_p95.interval.upper);
-    }
 }
