@@ -42,14 +42,29 @@ void check_parameters(const ClusteringParameters& parameters) {
     check_count("representatives", parameters.representatives, 1);
 }
 
-SignatureMetric metric_of(const ClusteringParameters& parameters, const Fleet& fleet) {
+/// A setting that does nothing is a mistake of who set it.
+void check_belongs(const ClusteringParameters& parameters) {
+    const auto check = [&](const char* name, bool is_set, const char* method) {
+        if (is_set && parameters.method != method)
+            throw core::ConfigError(fmt::format(
+                "clustering: {} is of the method \"{}\", and the method is \"{}\"; leave it out, "
+                "or choose clusters.method = \"{}\"",
+                name, method, parameters.method, method));
+    };
+    check("radius", parameters.radius > 0.0, "covering");
+    check("eps", parameters.eps > 0.0, "dbscan");
+    check("min_points", parameters.min_points > 0, "dbscan");
+}
+
+SignatureMetric metric_of(const ClusteringParameters& parameters, SignatureMetric standard,
+                          const Fleet& fleet) {
     const bool comparable = fleet.benchmarks() > 1;
     if (parameters.metric == MetricChoice::shape && !comparable)
         throw core::ConfigError(
             "clustering: the metric 'shape' compares benchmarks with each other, "
             "but the fleet has only one; choose 'level'");
     if (parameters.metric == MetricChoice::level || !comparable) return SignatureMetric::level;
-    return SignatureMetric::shape;
+    return parameters.metric == MetricChoice::shape ? SignatureMetric::shape : standard;
 }
 
 /// Fills in all that follows from groups and their representatives.
@@ -87,8 +102,9 @@ ClusteringParameters settled(ClusteringParameters parameters, const GroupingFact
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
     check_parameters(parameters);
     const GroupingMethod& method = grouping_method(parameters.method);
+    check_belongs(parameters);
     check_fleet(fleet, "fleet to be clustered");
-    const SignatureMetric metric = metric_of(parameters, fleet);
+    const SignatureMetric metric = metric_of(parameters, method.metric, fleet);
     const std::vector<double> complete = completed_latencies(fleet.latency_ms, fleet.benchmarks());
     const std::vector<double> coordinates =
         latency_signatures(complete, fleet.benchmarks(), metric);
@@ -163,7 +179,7 @@ std::vector<core::Setting> settings_of(ClusteringParameters& parameters) {
                       {"level", MetricChoice::level},
                       {"shape", MetricChoice::shape}},
                      "level: compare latencies; shape: without the device's overall speed; "
-                     "automatic: shape, of two benchmarks or more",
+                     "automatic: level with dbscan, as published, else shape",
                      shapes),
         core::real("error", parameters.error, {1e-6, 1.0},
                    "covering: largest error that the groups may make in the fleet's mean and 95th "

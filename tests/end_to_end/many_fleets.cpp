@@ -43,7 +43,8 @@ class ManyFleets {
         std::ofstream(path("device.sh")) << device;
         std::ofstream(path("base.toml"))
             << "[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n[fleet]\nbatch = 1\n"
-               "[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 1\n"
+               "[clusters]\nmethod = \"dbscan\"\nmetric = \"level\"\neps = 0.05\nmin_points = "
+               "2\nrepresentatives = 1\n"
                "[profile]\ncandidates = 12\n[search]\npopulation = 8\ngenerations = 2\n"
                "objectives = [\"latency.mean\", \"flops\"]\n";
         std::ofstream(path("plan.toml"))

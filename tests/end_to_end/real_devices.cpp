@@ -36,7 +36,8 @@ class RealStudy {
                           " {device} " + files + "\"\nretries = 0\n"
                     : "")
             << "[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n"
-               "[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 2\n"
+               "[clusters]\nmethod = \"dbscan\"\nmetric = \"level\"\neps = 0.05\nmin_points = "
+               "2\nrepresentatives = 2\n"
                "[profile]\ncandidates = 30\n[search]\npopulation = 8\ngenerations = 3\n"
                "objectives = [\"latency.mean\", \"flops\"]\n";
         const Outcome imported =
@@ -341,7 +342,7 @@ TEST_CASE("ranks are the devices of a live fleet, and a device that no rank is i
     std::ofstream(study / "live.toml")
         << "[study]\nname = \"live\"\n[fleet]\nsource = \"live\"\nfile = \"fleet.h5\"\n"
            "benchmarks = 2\nbatch = 1\n[network]\nname = \"mobilenet_v1\"\nwidth = 0.25\n"
-           "[clusters]\neps = 1e-9\nmin_points = 1\n"
+           "[clusters]\nmethod = \"dbscan\"\nmetric = \"level\"\neps = 1e-9\nmin_points = 1\n"
            "[latency]\nnetworks_at_once = 5\n[profile]\ncandidates = 12\nruns = 2\n[search]\n"
            "population = 8\ngenerations = 2\nobjectives = [\"latency.mean\", \"flops\"]\n";
     const Launch two{.ranks = 2};

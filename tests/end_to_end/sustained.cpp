@@ -50,7 +50,8 @@ class HotStudy {
                "[data]\nfile = \"images.h5\"\nheld_out = 200\nevaluation_images = 60\n"
                "recalibration_images = 32\n[accuracy]\ncommand = \""
             << command("accuracy.sh {network}")
-            << "\"\n[clusters]\neps = 0.05\nmin_points = 2\nrepresentatives = 1\n"
+            << "\"\n[clusters]\nmethod = \"dbscan\"\nmetric = \"level\"\neps = 0.05\nmin_points = "
+               "2\nrepresentatives = 1\n"
                "[profile]\ncandidates = 60\n[search]\npopulation = 8\ngenerations = 6\n"
                "objectives = [\"latency.mean\", \"accuracy_drop\"]\n[finetune]\ncandidates = 0\n";
         const Outcome imported =

@@ -23,7 +23,7 @@ inline constexpr double smallest_automatic_eps = 1e-3;
 
 /// By what devices are compared.
 enum class MetricChoice {
-    automatic, ///< shape, where there are benchmarks to compare with each other
+    automatic, ///< level for dbscan, as published; else shape, of two benchmarks or more
     level,
     shape,
 };

@@ -17,13 +17,14 @@ namespace {
 /// Every method, the standard one first. Another one is a row here.
 constexpr std::array methods{
     GroupingMethod{"covering", "few groups, of devices within a radius of their representative",
-                   &group_by_covering},
-    GroupingMethod{"dbscan", "dense groups, as published", &group_by_density},
+                   &group_by_covering, SignatureMetric::shape},
+    GroupingMethod{"dbscan", "dense groups, as published", &group_by_density,
+                   SignatureMetric::level},
     GroupingMethod{"single_device", "one group, for which one device stands: a baseline",
-                   &group_for_single_device},
-    GroupingMethod{"whole_fleet", "one group: a baseline", &group_as_whole},
+                   &group_for_single_device, SignatureMetric::shape},
+    GroupingMethod{"whole_fleet", "one group: a baseline", &group_as_whole, SignatureMetric::shape},
     GroupingMethod{"per_device", "every device for itself: what groups are held against",
-                   &group_per_device},
+                   &group_per_device, SignatureMetric::shape},
 };
 
 } // namespace

@@ -39,6 +39,7 @@ struct GroupingMethod {
     std::string_view name;
     std::string_view comment;
     GroupDevices group;
+    SignatureMetric metric; ///< where none is asked for
 };
 
 /// Throws ConfigError for an unknown name: lists the known ones.
