@@ -85,10 +85,8 @@ ExitCode cluster(const ClusterOptions& options) {
         storage::write_sealed(options.output, file.finish());
     }
     print_clusters(devices, clustering);
-    if (clustering.facts.no_dense_group)
-        print_warning(
-            "no dense group of devices was found, so the whole fleet is one cluster; try a larger "
-            "--eps or a smaller --min-points");
+    const std::string doubt = fleet::grouping_warning(clustering);
+    if (!doubt.empty()) print_warning(options.fleet + ": " + doubt);
     const std::string ticks = fleet::tick_warning(devices, clustering);
     if (!ticks.empty()) print_warning(options.fleet + ": " + ticks);
     warn_of_doubts(options.fleet, devices);

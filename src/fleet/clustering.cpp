@@ -12,6 +12,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -125,9 +126,10 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
             : central_devices(fleet, task.signatures, grouping.group_of_device, grouping.groups,
                               static_cast<std::size_t>(parameters.representatives));
     clustering.assigned_cluster =
-        parameters.noise == NoisePolicy::nearest_cluster
+        parameters.noise == NoisePolicy::drop ? grouping.group_of_device
+        : grouping.nearest_group.empty()
             ? assigned_to_nearest(task.signatures, grouping.group_of_device)
-            : grouping.group_of_device;
+            : std::move(grouping.nearest_group);
     clustering.cluster_of_device = std::move(grouping.group_of_device);
     clustering.facts = std::move(grouping.facts);
     weigh(task, grouping.groups, judged ? judged->ridge : 0.0, clustering);
@@ -151,6 +153,21 @@ std::string grouping_text(const Clustering& clustering) {
     if (facts.eps > 0.0)
         return fmt::format("{}, eps {}", clustering.method, core::significant(facts.eps));
     return clustering.method;
+}
+
+std::string grouping_warning(const Clustering& clustering) {
+    constexpr double many = 0.05;
+    if (clustering.facts.no_dense_group)
+        return "no dense group of devices was found, so the whole fleet is one cluster; try a "
+               "larger eps or a smaller min_points (clusters.eps, clusters.min_points)";
+    const auto outside = static_cast<double>(
+        std::count(clustering.cluster_of_device.begin(), clustering.cluster_of_device.end(), -1));
+    const double share = outside / static_cast<double>(clustering.devices());
+    if (share <= many) return "";
+    return fmt::format("{} % of the devices are in no cluster and are told from the nearest one; "
+                       "try a larger radius (clusters.{})",
+                       core::significant(100.0 * share, 2),
+                       clustering.method == "dbscan" ? "eps" : "radius");
 }
 
 std::string held_out_text(const Clustering& clustering) {

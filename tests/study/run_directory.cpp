@@ -61,7 +61,7 @@ TEST_CASE("a changed preset under a started study is refused with what it change
     const std::string before = study.config();
     CHECK_THAT(study.refusal("preset = \"paper\"\n[profile]\ncandidates = 50\n"),
                Contains("belongs to another configuration: preset = \"\" there, \"paper\" here; "
-                        "clusters.weighting = \"devices\" there, \"equal\" here; ") &&
+                        "clusters.method = \"covering\" there, \"dbscan\" here; ") &&
                    Contains("search.population = 32 there, 10 here") &&
                    !Contains("profile.candidates"));
     CHECK(study.config() == before);

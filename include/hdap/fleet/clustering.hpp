@@ -145,6 +145,10 @@ double device_latency_ms(const Clustering& clustering, std::span<const double> c
 /// How devices were grouped: "covering, radius 0.05", "dbscan, eps 0.012".
 std::string grouping_text(const Clustering& clustering);
 
+/// What to know of the groups before they are used: that there is no dense one, or that many devices
+/// are in none; with what to change. Empty where there is nothing.
+std::string grouping_warning(const Clustering& clustering);
+
 /// What the groups make of the fleet's figures on held-out benchmarks: "on held-out benchmarks the
 /// mean is off by 0.1 %, the 95th percentile by 0.4 %, …"; empty where nothing was held out.
 std::string held_out_text(const Clustering& clustering);

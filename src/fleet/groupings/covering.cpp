@@ -77,19 +77,24 @@ Nearest nearest_centre(PointView signatures, std::size_t device,
     return nearest;
 }
 
-/// [device of `devices`] its centre, or −1 beyond the radius.
-std::vector<std::int32_t> assigned(PointView signatures, std::span<const std::int32_t> devices,
-                                   std::span<const std::int32_t> centres, double squared_radius) {
-    std::vector<std::int32_t> group(devices.size());
+/// [device of `devices`] its nearest centre.
+std::vector<Nearest> nearest_centres(PointView signatures, std::span<const std::int32_t> devices,
+                                     std::span<const std::int32_t> centres) {
+    std::vector<Nearest> nearest(devices.size());
 #pragma omp parallel for schedule(static)
-    for (std::size_t i = 0; i < devices.size(); ++i) {
-        const Nearest nearest =
-            nearest_centre(signatures, static_cast<std::size_t>(devices[i]), centres);
-        group[i] = nearest.squared_distance <= squared_radius
-                       ? static_cast<std::int32_t>(nearest.centre)
-                       : -1;
-    }
-    return group;
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        nearest[i] = nearest_centre(signatures, static_cast<std::size_t>(devices[i]), centres);
+    return nearest;
+}
+
+/// The same as numbers, −1 beyond a radius.
+std::vector<std::int32_t> groups_of(const std::vector<Nearest>& nearest, double squared_radius) {
+    std::vector<std::int32_t> groups;
+    groups.reserve(nearest.size());
+    for (const Nearest& of : nearest)
+        groups.push_back(
+            of.squared_distance <= squared_radius ? static_cast<std::int32_t>(of.centre) : -1);
+    return groups;
 }
 
 /// What centres are chosen by.
@@ -118,7 +123,8 @@ CoverTask cover_task(const GroupingTask& task) {
 std::vector<std::int32_t> moved_inwards(const CoverTask& task,
                                         const std::vector<std::int32_t>& centres,
                                         double squared_radius) {
-    const auto group = assigned(task.signatures, task.sample, centres, squared_radius);
+    const auto group =
+        groups_of(nearest_centres(task.signatures, task.sample, centres), squared_radius);
     std::vector<std::vector<std::int32_t>> members(centres.size());
     for (std::size_t s = 0; s < group.size(); ++s)
         if (group[s] >= 0) members[static_cast<std::size_t>(group[s])].push_back(task.sample[s]);
@@ -136,7 +142,8 @@ std::vector<std::int32_t> moved_inwards(const CoverTask& task,
 std::vector<std::uint64_t> left_by(const CoverTask& task, const std::vector<std::int32_t>& centres,
                                    double squared_radius) {
     std::vector<std::uint64_t> left((task.sample.size() + 63) / 64, 0);
-    const auto group = assigned(task.signatures, task.sample, centres, squared_radius);
+    const auto group =
+        groups_of(nearest_centres(task.signatures, task.sample, centres), squared_radius);
     for (std::size_t s = 0; s < group.size(); ++s)
         if (group[s] < 0) left[s / 64] |= std::uint64_t{1} << (s % 64);
     return left;
@@ -175,10 +182,9 @@ std::vector<std::int32_t> centres_within(const CoverTask& task, double squared_r
     return centres;
 }
 
-/// Groups without devices left out, the others by descending size, equal ones by their centre.
-/// Renumbers `group_of_device` and returns the old number of each.
-std::vector<std::size_t> numbered_by_size(std::vector<std::int32_t>& group_of_device,
-                                          std::size_t groups) {
+/// The groups by descending size, equal ones by their centre; those without devices left out.
+std::vector<std::size_t> by_size(const std::vector<std::int32_t>& group_of_device,
+                                 std::size_t groups) {
     std::vector<std::size_t> size(groups, 0);
     for (const std::int32_t group : group_of_device)
         if (group >= 0) ++size[static_cast<std::size_t>(group)];
@@ -187,11 +193,6 @@ std::vector<std::size_t> numbered_by_size(std::vector<std::int32_t>& group_of_de
     std::erase_if(order, [&](std::size_t group) { return size[group] == 0; });
     std::ranges::stable_sort(order, std::ranges::greater{},
                              [&](std::size_t group) { return size[group]; });
-    std::vector<std::int32_t> number(groups, -1);
-    for (std::size_t rank = 0; rank < order.size(); ++rank)
-        number[order[rank]] = static_cast<std::int32_t>(rank);
-    for (std::int32_t& group : group_of_device)
-        if (group >= 0) group = number[static_cast<std::size_t>(group)];
     return order;
 }
 
@@ -229,12 +230,15 @@ Grouping groups_within(const GroupingTask& task, double radius) {
     const auto centres = centres_within(cover_task(task), squared_radius);
     std::vector<std::int32_t> all(task.fleet.devices());
     std::iota(all.begin(), all.end(), 0);
-    Grouping grouping;
-    grouping.group_of_device = assigned(task.signatures, all, centres, squared_radius);
+    const auto found = groups_of(nearest_centres(task.signatures, all, centres), squared_radius);
     std::vector<std::int32_t> numbered;
-    for (const std::size_t group : numbered_by_size(grouping.group_of_device, centres.size()))
+    for (const std::size_t group : by_size(found, centres.size()))
         numbered.push_back(centres[group]);
+    const auto nearest = nearest_centres(task.signatures, all, numbered);
+    Grouping grouping;
     grouping.groups = numbered.size();
+    grouping.group_of_device = groups_of(nearest, squared_radius);
+    grouping.nearest_group = groups_of(nearest, std::numeric_limits<double>::infinity());
     grouping.representatives = around(task, grouping.group_of_device, numbered);
     grouping.facts.radius = radius;
     return grouping;

@@ -27,6 +27,8 @@ struct GroupingTask {
 struct Grouping {
     std::vector<std::int32_t> group_of_device; ///< −1: in none
     std::size_t groups = 0;                    ///< none is empty
+    /// [device] the group that is nearest to it; empty: that of the nearest device in one.
+    std::vector<std::int32_t> nearest_group;
     /// [group] who is measured on its behalf; empty: the devices at its centre.
     std::vector<std::vector<std::int32_t>> representatives;
     GroupingFacts facts;

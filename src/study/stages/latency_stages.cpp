@@ -78,9 +78,8 @@ void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering)
                                  core::counted(noise, "noise device")));
     const std::string held_out = fleet::held_out_text(clustering);
     if (!held_out.empty()) run.job.log.info("clusters: " + held_out);
-    if (clustering.facts.no_dense_group)
-        run.job.log.warning("no dense group of devices was found, so the whole fleet is one "
-                            "cluster; try a larger clusters.eps or a smaller clusters.min_points");
+    const std::string doubt = fleet::grouping_warning(clustering);
+    if (!doubt.empty()) run.job.log.warning(doubt);
 }
 
 /// By the weight of each cluster, as results.h5 has it. `what`: what they predict.

@@ -197,7 +197,7 @@ TEST_CASE("more clusters than are allowed are not made") {
     const Fleet fleet = ResourceFleet(hostile_kinds(), 0.005).fleet(1000, 8);
     const Clustering clustering = cluster_devices(fleet, {.most_clusters = 2});
     CHECK(clustering.clusters() <= 2);
-    CHECK(cluster_devices(fleet, {.radius = 0.001, .most_clusters = 7}).clusters() == 7);
+    CHECK(cluster_devices(fleet, {.radius = 0.006, .most_clusters = 7}).clusters() == 7);
 }
 
 TEST_CASE("the covering does not depend on the number of threads") {
