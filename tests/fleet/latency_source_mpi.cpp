@@ -1,6 +1,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/host_conditions.hpp"
 #include "hdap/fleet/latency_source.hpp"
+#include "hdap/fleet/operating_point.hpp"
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/network/zoo.hpp"

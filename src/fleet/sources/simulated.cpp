@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/fleet/operating_point.hpp"
 #include "hdap/fleet/random_networks.hpp"
 
 #include <fmt/core.h>
