@@ -41,10 +41,8 @@ class SimulatedSource final : public LatencySource {
         return wanted;
     }
 
-    [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
-        static_cast<void>(quantity); // the device model knows all
-        return "";
-    }
+    /// The device model knows all of them.
+    [[nodiscard]] std::string lacks_for(Quantity /*quantity*/) const override { return ""; }
 
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
