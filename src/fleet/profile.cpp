@@ -11,8 +11,6 @@
 namespace hdap::fleet {
 namespace {
 
-constexpr const char* sustained_path = "/sustained_latency_ms";
-
 void check_genome(const Profile& profile, std::size_t candidate, const std::string& where) {
     const network::Genome& genome = profile.genomes[candidate];
     if (genome.size() != profile.genes())
@@ -40,7 +38,7 @@ void check_latencies(const Profile& profile, const std::vector<double>& latency_
     for (std::size_t i = 0; i < expected; ++i) {
         const double latency = latency_ms[i];
         if (!std::isfinite(latency) || latency <= 0)
-            throw core::DataError(fmt::format("{}[{}][{}] is {}, expected a positive latency", name,
+            throw core::DataError(fmt::format("{}[{}][{}] is {}, expected a positive number", name,
                                               i / profile.candidates(), i % profile.candidates(),
                                               latency));
     }
@@ -56,17 +54,19 @@ void check_profile(const Profile& profile, const std::string& where) {
     for (std::size_t i = 0; i < profile.candidates(); ++i)
         check_genome(profile, i, where);
     check_latencies(profile, profile.latency_ms, where + ": latency_ms");
-    if (!profile.sustained_ms.empty())
-        check_latencies(profile, profile.sustained_ms, where + ": sustained_latency_ms");
+    for (const auto& [quantity, values] : profile.others)
+        check_latencies(profile, values,
+                        fmt::format("{}: {}", where, row_of(quantity).profile_path.substr(1)));
 }
 
-Profile sustained_profile(const Profile& profile) {
-    if (profile.sustained_ms.empty())
-        throw core::InternalError("a profile without latencies under continuous load");
-    Profile sustained = profile;
-    sustained.latency_ms = std::move(sustained.sustained_ms);
-    sustained.sustained_ms.clear();
-    return sustained;
+Profile profile_of_quantity(const Profile& profile, Quantity quantity) {
+    const auto values = profile.others.find(quantity);
+    if (values == profile.others.end())
+        throw core::InternalError(fmt::format("a profile without {}", row_of(quantity).what));
+    Profile alone = profile;
+    alone.latency_ms = values->second;
+    alone.others.clear();
+    return alone;
 }
 
 void write_profile(storage::Hdf5Writer& file, const Profile& profile) {
@@ -79,9 +79,11 @@ void write_profile(storage::Hdf5Writer& file, const Profile& profile) {
     file.attribute("/genomes", "unit", "channels");
     file.write("/latency_ms", profile.latency_ms, {profile.clusters, profile.candidates()});
     file.attribute("/latency_ms", "unit", "ms");
-    if (profile.sustained_ms.empty()) return;
-    file.write(sustained_path, profile.sustained_ms, {profile.clusters, profile.candidates()});
-    file.attribute(sustained_path, "unit", "ms");
+    for (const auto& [quantity, values] : profile.others) {
+        const std::string path(row_of(quantity).profile_path);
+        file.write(path, values, {profile.clusters, profile.candidates()});
+        file.attribute(path, "unit", std::string(row_of(quantity).unit));
+    }
 }
 
 Profile read_profile(const storage::Hdf5Reader& file) {
@@ -95,8 +97,9 @@ Profile read_profile(const storage::Hdf5Reader& file) {
     profile.group_names = file.read_strings("/group_names");
     profile.clusters = latency[0];
     profile.latency_ms = file.read<double>("/latency_ms", {latency[0], shape[0]});
-    if (file.contains(sustained_path))
-        profile.sustained_ms = file.read<double>(sustained_path, {latency[0], shape[0]});
+    for (const QuantityRow& row : other_quantities())
+        if (const std::string path(row.profile_path); file.contains(path))
+            profile.others[row.quantity] = file.read<double>(path, {latency[0], shape[0]});
     const auto genomes = file.read<std::int32_t>("/genomes", shape);
     for (std::size_t i = 0; i < shape[0]; ++i) {
         const auto genome = std::span(genomes).subspan(i * shape[1], shape[1]);

@@ -22,10 +22,10 @@ std::vector<std::int32_t> representatives_of(const Representatives& representati
     return devices;
 }
 
-/// Latencies in ms, of what they are for messages.
+/// What was measured of one quantity.
 struct Table {
-    const char* what;
-    std::vector<double> cluster_ms; ///< [cluster][genome]
+    Quantity quantity;
+    std::vector<double> cluster_means; ///< [cluster][genome]
 };
 
 /// The mean of one genome's latencies on devices [first, first + count) that measured it; not a
@@ -45,8 +45,8 @@ double mean_latency_ms(std::span<const double> latency_ms, std::size_t genomes, 
 }
 
 /// [cluster][genome] means over the representatives.
-std::vector<double> cluster_means_ms(const Representatives& representatives, std::size_t genomes,
-                                     std::span<const double> latency_ms) {
+std::vector<double> cluster_means(const Representatives& representatives, std::size_t genomes,
+                                  std::span<const double> latency_ms) {
     std::vector<double> means;
     std::size_t first = 0;
     for (const auto& devices : representatives) {
@@ -71,7 +71,7 @@ std::vector<std::size_t> measured_everywhere(const std::vector<Table>& tables,
     std::vector<std::size_t> kept;
     for (std::size_t i = 0; i < genomes; ++i)
         if (std::ranges::none_of(tables, [&](const Table& table) {
-                return missing_cluster(table.cluster_ms, genomes, i).has_value();
+                return missing_cluster(table.cluster_means, genomes, i).has_value();
             }))
             kept.push_back(i);
     return kept;
@@ -82,11 +82,11 @@ void check_measured(const Representatives& representatives, const network::Searc
     if (genomes.empty() || genomes.front() != space.unpruned())
         throw core::InternalError("the first network of a profile is not the unpruned one");
     for (const Table& table : tables)
-        if (const auto k = missing_cluster(table.cluster_ms, genomes.size(), 0))
+        if (const auto k = missing_cluster(table.cluster_means, genomes.size(), 0))
             throw core::DataError(fmt::format(
                 "the unpruned network was not measured{} on any of the {} representatives of "
                 "cluster {}; all latencies are relative to its own, so measure it there first",
-                table.what, representatives[*k].size(), *k));
+                row_of(table.quantity).in_words, representatives[*k].size(), *k));
     const std::size_t kept = measured_everywhere(tables, genomes.size()).size();
     if (kept < fewest_profiled)
         throw core::DataError(fmt::format(
@@ -100,17 +100,20 @@ void check_measured(const Representatives& representatives, const network::Searc
 
 MeasuredProfile profile_of(const Representatives& representatives,
                            const network::SearchSpace& space, std::vector<network::Genome> genomes,
-                           const std::vector<double>& latency_ms) {
+                           const std::vector<double>& measured,
+                           std::span<const Quantity> quantities) {
     const std::size_t devices = representatives_of(representatives).size();
     const std::size_t size = devices * genomes.size();
-    if (latency_ms.size() != size && latency_ms.size() != 2 * size)
-        throw core::InternalError(fmt::format("{} latencies of {} candidates on {} devices",
-                                              latency_ms.size(), genomes.size(), devices));
+    if (quantities.empty() || quantities.front() != Quantity::latency ||
+        measured.size() != quantities.size() * size)
+        throw core::InternalError(
+            fmt::format("{} measurements of {} quantities of {} candidates on {} devices",
+                        measured.size(), quantities.size(), genomes.size(), devices));
     std::vector<Table> tables;
-    for (std::size_t at = 0; at < latency_ms.size(); at += size)
-        tables.push_back({at == 0 ? "" : " under continuous load",
-                          cluster_means_ms(representatives, genomes.size(),
-                                           std::span(latency_ms).subspan(at, size))});
+    for (std::size_t q = 0; q < quantities.size(); ++q)
+        tables.push_back(
+            {quantities[q], cluster_means(representatives, genomes.size(),
+                                          std::span(measured).subspan(q * size, size))});
     check_measured(representatives, space, genomes, tables);
     const auto kept = measured_everywhere(tables, genomes.size());
     Profile profile;
@@ -120,8 +123,8 @@ MeasuredProfile profile_of(const Representatives& representatives,
     for (std::size_t t = 0; t < tables.size(); ++t)
         for (std::size_t k = 0; k < profile.clusters; ++k)
             for (const std::size_t i : kept)
-                (t == 0 ? profile.latency_ms : profile.sustained_ms)
-                    .push_back(tables[t].cluster_ms[k * genomes.size() + i]);
+                (t == 0 ? profile.latency_ms : profile.others[tables[t].quantity])
+                    .push_back(tables[t].cluster_means[k * genomes.size() + i]);
     for (const std::size_t i : kept)
         profile.genomes.push_back(std::move(genomes[i]));
     return {std::move(profile), genomes.size() - kept.size()};
@@ -133,13 +136,13 @@ measure_profile(LatencySource& source, const Representatives& representatives,
                 std::int64_t runs, const parallel::Job& job, std::vector<Quantity> quantities) {
     std::vector<network::Genome> genomes = source.candidates(std::move(wanted));
     const std::vector<std::int32_t> devices = representatives_of(representatives);
-    const auto latencies = source.latencies_ms(
-        {.genomes = genomes, .devices = devices, .runs = runs, .quantities = std::move(quantities)},
-        job);
-    if (!latencies) return std::nullopt;
+    const auto values = source.latencies_ms(
+        {.genomes = genomes, .devices = devices, .runs = runs, .quantities = quantities}, job);
+    if (!values) return std::nullopt;
     MeasuredProfile measured;
-    job.communicator.on_every_rank(
-        [&] { measured = profile_of(representatives, space, std::move(genomes), *latencies); });
+    job.communicator.on_every_rank([&] {
+        measured = profile_of(representatives, space, std::move(genomes), *values, quantities);
+    });
     return measured;
 }
 

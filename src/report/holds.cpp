@@ -12,8 +12,9 @@
 namespace hdap::report {
 namespace {
 
+/// Or an energy: what devices are measured for and surrogates predict.
 bool is_latency(const Bound& bound) {
-    return bound.metric.starts_with("latency.");
+    return bound.metric.starts_with("latency.") || bound.metric.starts_with("energy.");
 }
 
 bool is_latency_of(const Bound* bound) {
@@ -148,7 +149,9 @@ std::string remedies(const StudyReport& report) {
 } // namespace
 
 double surrogate_error(const StudyReport& report, const Bound& bound) {
-    return bound.metric == "latency.sustained" ? report.sustained_error : report.surrogate_error;
+    for (const auto& [quantity, error] : report.other_errors)
+        if (bound.metric == fleet::row_of(quantity).metric) return error;
+    return report.surrogate_error;
 }
 
 std::string_view name_of(Holds holds) {

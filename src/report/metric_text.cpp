@@ -37,6 +37,7 @@ constexpr std::array text_rows{
             as_needed},
     TextRow{"latency.sustained", "mean latency under continuous load", "Sustained latency",
             "sustained latency", "ms", 1, as_needed},
+    TextRow{"energy.mean", "mean energy of an inference", "Energy", "energy", "mJ", 1, as_needed},
     TextRow{"flops", "MACs per image", "MACs", "MACs", "M", 1e-6, 1},
     TextRow{"params", "parameters", "Parameters", "parameters", "M", 1e-6, 3},
     TextRow{"memory.peak", "peak memory", "Peak memory", "peak memory", "k elements", 1e-3, 1},
@@ -90,7 +91,7 @@ MetricText text_of(const MetricColumn& metric) {
         text.heading = capitalised(text.noun);
         text.brief = "devices > " + latency;
     }
-    text.predicted = metric.name.starts_with("latency.");
+    text.predicted = metric.name.starts_with("latency.") || metric.name.starts_with("energy.");
     return text;
 }
 

@@ -64,10 +64,11 @@ std::size_t EvaluationLog::GenomeHash::operator()(const network::Genome& genome)
 
 EvaluationLog::EvaluationLog(std::vector<Metric> metrics)
     : metrics_(std::move(metrics)),
-      has_accuracy_(std::ranges::any_of(metrics_, &Metric::needs_accuracy)),
-      needs_sustained_(std::ranges::any_of(metrics_, [](const Metric& metric) {
-          return metric.quantity() == fleet::Quantity::sustained_latency;
-      })) {}
+      has_accuracy_(std::ranges::any_of(metrics_, &Metric::needs_accuracy)) {
+    for (const fleet::QuantityRow& row : fleet::other_quantities())
+        if (std::ranges::find(metrics_, row.quantity, &Metric::quantity) != metrics_.end())
+            needs_.push_back(row.quantity);
+}
 
 std::size_t EvaluationLog::column_of(const Metric& metric) const {
     const auto found = std::ranges::find(metrics_, metric);
@@ -97,10 +98,13 @@ std::string EvaluationLog::size_defect(const Evaluation& evaluation) const {
     if (evaluation.cluster_latency_ms.size() != first.cluster_latency_ms.size())
         return fmt::format("there are latencies of {} clusters instead of {}",
                            evaluation.cluster_latency_ms.size(), first.cluster_latency_ms.size());
-    if (evaluation.cluster_sustained_ms.size() != first.cluster_sustained_ms.size())
-        return fmt::format("there are {} sustained latencies instead of {}",
-                           evaluation.cluster_sustained_ms.size(),
-                           first.cluster_sustained_ms.size());
+    for (const fleet::QuantityRow& row : fleet::other_quantities())
+        if (evaluation.cluster_others.contains(row.quantity) !=
+            first.cluster_others.contains(row.quantity))
+            return fmt::format("there are {}{}",
+                               evaluation.cluster_others.contains(row.quantity) ? "" : "no ",
+                               row.what) +
+                   ", unlike in the entries before";
     const auto known = index_.find(evaluation.genome);
     if (known != index_.end()) return fmt::format("the genome is that of entry {}", known->second);
     return {};
@@ -109,15 +113,22 @@ std::string EvaluationLog::size_defect(const Evaluation& evaluation) const {
 /// What is wrong with the latencies of a new entry, or nothing.
 std::string EvaluationLog::latency_defect(const Evaluation& evaluation) const {
     const auto& usual = evaluation.cluster_latency_ms;
-    const auto& sustained = evaluation.cluster_sustained_ms;
-    const auto is_odd = [](double ms) { return !(ms >= 0 && ms <= unlimited); };
+    const auto is_odd = [](double value) { return !(value >= 0 && value <= unlimited); };
     if (const auto ms = std::ranges::find_if(usual, is_odd); ms != usual.end())
         return fmt::format("a cluster_latency_ms is {}, out of range", core::shortest(*ms));
-    if (const auto ms = std::ranges::find_if(sustained, is_odd); ms != sustained.end())
-        return fmt::format("a cluster_sustained_ms is {}, out of range", core::shortest(*ms));
-    if (sustained.size() == usual.size() || (sustained.empty() && !needs_sustained_)) return {};
-    return fmt::format("there are sustained latencies of {} clusters instead of {}",
-                       sustained.size(), usual.size());
+    for (const auto& [quantity, values] : evaluation.cluster_others) {
+        const fleet::QuantityRow& row = fleet::row_of(quantity);
+        if (const auto value = std::ranges::find_if(values, is_odd); value != values.end())
+            return fmt::format("a {} is {}, out of range", row.cluster_name,
+                               core::shortest(*value));
+        if (values.size() != usual.size())
+            return fmt::format("there are {} of {} clusters instead of {}", row.what, values.size(),
+                               usual.size());
+    }
+    for (const fleet::Quantity quantity : needs_)
+        if (!evaluation.cluster_others.contains(quantity))
+            return fmt::format("there are no {}", fleet::row_of(quantity).what);
+    return {};
 }
 
 /// What is wrong with a new entry, or nothing.
@@ -183,14 +194,11 @@ void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) 
     std::vector<std::int32_t> genomes;
     std::vector<std::int32_t> generations;
     std::vector<double> cluster_latency_ms;
-    std::vector<double> cluster_sustained_ms;
     for (const Evaluation& entry : evaluations_) {
         genomes.insert(genomes.end(), entry.genome.begin(), entry.genome.end());
         generations.push_back(entry.generation);
         cluster_latency_ms.insert(cluster_latency_ms.end(), entry.cluster_latency_ms.begin(),
                                   entry.cluster_latency_ms.end());
-        cluster_sustained_ms.insert(cluster_sustained_ms.end(), entry.cluster_sustained_ms.begin(),
-                                    entry.cluster_sustained_ms.end());
     }
     const std::size_t genes = empty() ? 0 : evaluations_[0].genome.size();
     const std::size_t clusters = empty() ? 0 : evaluations_[0].cluster_latency_ms.size();
@@ -199,11 +207,24 @@ void EvaluationLog::write(storage::Hdf5Writer& file, const std::string& prefix) 
     file.write(prefix + "/generation", generations);
     file.write(prefix + "/cluster_latency_ms", cluster_latency_ms, {size(), clusters});
     file.attribute(prefix + "/cluster_latency_ms", "unit", std::string("ms"));
-    if (!cluster_sustained_ms.empty()) {
-        file.write(prefix + "/cluster_sustained_ms", cluster_sustained_ms, {size(), clusters});
-        file.attribute(prefix + "/cluster_sustained_ms", "unit", std::string("ms"));
-    }
+    write_others(file, prefix, clusters);
     write_metrics(file, prefix);
+}
+
+/// What is predicted beside the usual latency.
+void EvaluationLog::write_others(storage::Hdf5Writer& file, const std::string& prefix,
+                                 std::size_t clusters) const {
+    for (const fleet::QuantityRow& row : fleet::other_quantities()) {
+        if (empty() || !evaluations_[0].cluster_others.contains(row.quantity)) continue;
+        std::vector<double> values;
+        for (const Evaluation& entry : evaluations_) {
+            const std::vector<double>& of_entry = entry.cluster_others.at(row.quantity);
+            values.insert(values.end(), of_entry.begin(), of_entry.end());
+        }
+        const std::string path = fmt::format("{}/{}", prefix, row.cluster_name);
+        file.write(path, values, {size(), clusters});
+        file.attribute(path, "unit", std::string(row.unit));
+    }
 }
 
 /// The columns of the metrics, and of the accuracies where there are any.
@@ -251,11 +272,10 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
     const auto genomes = file.read<std::int32_t>(genomes_path, {n, genes});
     const auto generations = file.read<std::int32_t>(prefix + "/generation", {n});
     const auto cluster_latency_ms = file.read<double>(clusters_path, {n, clusters});
-    const std::string sustained_path = prefix + "/cluster_sustained_ms";
-    const std::size_t sustained_clusters = file.contains(sustained_path) ? clusters : 0;
-    std::vector<double> cluster_sustained_ms;
-    if (sustained_clusters > 0)
-        cluster_sustained_ms = file.read<double>(sustained_path, {n, clusters});
+    fleet::OtherQuantities others;
+    for (const fleet::QuantityRow& row : fleet::other_quantities())
+        if (const auto path = fmt::format("{}/{}", prefix, row.cluster_name); file.contains(path))
+            others[row.quantity] = file.read<double>(path, {n, clusters});
     std::vector<double> accuracy(n, std::numeric_limits<double>::quiet_NaN());
     std::vector<std::int64_t> given_up_after(n, 0);
     std::vector<std::int32_t> failed(n, 0);
@@ -272,12 +292,13 @@ EvaluationLog EvaluationLog::read(const storage::Hdf5Reader& file, const std::st
         Evaluation entry{.genome = row_of(genomes, i, genes),
                          .accuracy = accuracy[i],
                          .cluster_latency_ms = row_of(cluster_latency_ms, i, clusters),
-                         .cluster_sustained_ms =
-                             row_of(cluster_sustained_ms, i, sustained_clusters),
+                         .cluster_others = {},
                          .values = {},
                          .generation = generations[i],
                          .given_up_after = given_up_after[i],
                          .failed = failed[i] != 0};
+        for (const auto& [quantity, values] : others)
+            entry.cluster_others[quantity] = row_of(values, i, clusters);
         for (const std::vector<double>& column : columns)
             entry.values.push_back(column[i]);
         const std::string wrong = log.defect(entry);

@@ -49,12 +49,30 @@ double latency_mean(const MetricInput& of) {
     return fleet::mean_latency_ms(of.fleet, of.facts.cluster_latency_ms);
 }
 
+const std::vector<double>& predicted(const MetricInput& of, fleet::Quantity quantity) {
+    const auto found = of.facts.cluster_others.find(quantity);
+    if (found == of.facts.cluster_others.end() ||
+        found->second.size() != of.facts.cluster_latency_ms.size())
+        throw core::InternalError(fmt::format("{} of a candidate without such predictions",
+                                              fleet::row_of(quantity).metric));
+    return found->second;
+}
+
 /// How devices differ from their representatives is known of short benchmarks only, and taken to be
 /// the same under continuous load: an approximation.
 double latency_sustained(const MetricInput& of) {
-    if (of.facts.cluster_sustained_ms.size() != of.facts.cluster_latency_ms.size())
-        throw core::InternalError("latency.sustained of a candidate without such latencies");
-    return fleet::mean_latency_ms(of.fleet, of.facts.cluster_sustained_ms);
+    return fleet::mean_latency_ms(of.fleet, predicted(of, fleet::Quantity::sustained_latency));
+}
+
+/// Of the representatives alone: what makes a device slow makes it take more energy, being on for
+/// longer, and less, as at a lower clock its voltage is lower; so its ratio in latency tells less
+/// than nothing of its energy (docs/simulated-devices.md has figures).
+double energy_mean(const MetricInput& of) {
+    const std::vector<double>& energy_mj = predicted(of, fleet::Quantity::energy);
+    double mean = 0;
+    for (std::size_t k = 0; k < energy_mj.size(); ++k)
+        mean += of.fleet.cluster_weight[k] * energy_mj[k];
+    return mean;
 }
 
 double latency_worst_cluster(const MetricInput& of) {
@@ -77,8 +95,11 @@ double mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
     return core::mean(of.device_ms);
 }
 
-double sustained_on_devices(const DeviceLatencies& of, double /*argument*/) {
-    return of.sustained_mean_ms;
+/// Not a number where nobody knows it.
+template <fleet::Quantity quantity>
+double other_mean_on_devices(const DeviceLatencies& of, double /*argument*/) {
+    const auto found = of.other_means.find(quantity);
+    return found == of.other_means.end() ? std::numeric_limits<double>::quiet_NaN() : found->second;
 }
 
 double worst_cluster_on_devices(const DeviceLatencies& of, double /*argument*/) {
@@ -181,7 +202,14 @@ constexpr std::array rows{
               .only_where_named = true,
               .quantity = fleet::Quantity::sustained_latency,
               .value = latency_sustained,
-              .on_devices = sustained_on_devices},
+              .on_devices = other_mean_on_devices<fleet::Quantity::sustained_latency>},
+    MetricRow{.name = "energy.mean",
+              .column = "energy_mean_mj",
+              .unit = "mJ",
+              .only_where_named = true,
+              .quantity = fleet::Quantity::energy,
+              .value = energy_mean,
+              .on_devices = other_mean_on_devices<fleet::Quantity::energy>},
     MetricRow{.name = "accuracy_drop",
               .column = "accuracy_drop",
               .unit = "1",

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace hdap::search {
 
@@ -31,33 +32,41 @@ double chance_accuracy(const SearchProblem& problem) {
 
 std::vector<double> predicted_latencies(const SearchProblem& problem,
                                         std::span<const network::Genome> genomes, int threads) {
-    const auto usual = predicted_by(*problem.surrogate, problem, genomes, threads);
-    if (!problem.sustained) return usual;
-    const auto sustained = predicted_by(*problem.sustained, problem, genomes, threads);
+    std::vector<std::vector<double>> tables;
+    tables.push_back(predicted_by(*problem.surrogate, problem, genomes, threads));
+    for (const auto& [quantity, surrogate] : problem.others)
+        tables.push_back(predicted_by(*surrogate, problem, genomes, threads));
+    if (tables.size() == 1) return std::move(tables.front());
     const std::size_t clusters = problem.fleet.clusters();
-    std::vector<double> both;
-    for (std::size_t first = 0; first < usual.size(); first += clusters)
-        for (const auto* const table : {&usual, &sustained}) {
-            const auto row = std::span(*table).subspan(first, clusters);
-            both.insert(both.end(), row.begin(), row.end());
+    std::vector<double> all;
+    for (std::size_t first = 0; first < tables.front().size(); first += clusters)
+        for (const std::vector<double>& table : tables) {
+            const auto row = std::span(table).subspan(first, clusters);
+            all.insert(all.end(), row.begin(), row.end());
         }
-    return both;
+    return all;
 }
 
 CandidateFacts facts_of(const SearchProblem& problem, const network::Genome& genome,
                         std::span<const double> predictions, double accuracy) {
-    const auto usual = predictions.first(std::min(predictions.size(), problem.fleet.clusters()));
-    const auto sustained = predictions.subspan(usual.size());
-    return {.costs = problem.costs.total(genome),
-            .cluster_latency_ms = {usual.begin(), usual.end()},
-            .cluster_sustained_ms = {sustained.begin(), sustained.end()},
-            .accuracy = accuracy};
+    const std::size_t clusters = problem.fleet.clusters();
+    const auto usual = predictions.first(std::min(predictions.size(), clusters));
+    CandidateFacts facts{.costs = problem.costs.total(genome),
+                         .cluster_latency_ms = {usual.begin(), usual.end()},
+                         .accuracy = accuracy};
+    auto rest = predictions.subspan(usual.size());
+    for (auto other = problem.others.begin(); !rest.empty() && other != problem.others.end();
+         ++other, rest = rest.subspan(clusters)) {
+        const auto values = rest.first(clusters);
+        facts.cluster_others[other->first] = {values.begin(), values.end()};
+    }
+    return facts;
 }
 
 CandidateFacts facts_of(const SearchProblem& problem, const Evaluation& evaluation) {
     return {.costs = problem.costs.total(evaluation.genome),
             .cluster_latency_ms = evaluation.cluster_latency_ms,
-            .cluster_sustained_ms = evaluation.cluster_sustained_ms,
+            .cluster_others = evaluation.cluster_others,
             .accuracy = evaluation.accuracy};
 }
 

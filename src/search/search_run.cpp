@@ -92,7 +92,7 @@ class Record {
             state_.log.append({.genome = batch[i],
                                .accuracy = facts.accuracy,
                                .cluster_latency_ms = facts.cluster_latency_ms,
-                               .cluster_sustained_ms = facts.cluster_sustained_ms,
+                               .cluster_others = facts.cluster_others,
                                .values = values_of(facts),
                                .generation = static_cast<std::int32_t>(state_.generations_done),
                                .given_up_after = found.given_up_after,

@@ -70,14 +70,17 @@ std::vector<T> column_of(const std::vector<Record>& records, T Record::*member) 
     return column;
 }
 
-constexpr const char* reference_sustained = "/reference/cluster_sustained_ms";
+std::string reference_path(const fleet::QuantityRow& row) {
+    return fmt::format("/reference/{}", row.cluster_name);
+}
 
 void write_reference(storage::Hdf5Writer& file, const CandidateFacts& reference) {
     file.write<double>("/reference/cluster_latency_ms", reference.cluster_latency_ms);
     file.attribute("/reference/cluster_latency_ms", "unit", "ms");
-    if (!reference.cluster_sustained_ms.empty()) {
-        file.write<double>(reference_sustained, reference.cluster_sustained_ms);
-        file.attribute(reference_sustained, "unit", "ms");
+    for (const auto& [quantity, values] : reference.cluster_others) {
+        const fleet::QuantityRow& row = fleet::row_of(quantity);
+        file.write<double>(reference_path(row), values);
+        file.attribute(reference_path(row), "unit", std::string(row.unit));
     }
     const network::NetworkCosts& costs = reference.costs;
     file.attribute("/reference", "macs", costs.macs);
@@ -91,8 +94,9 @@ std::optional<CandidateFacts> read_reference(const storage::Hdf5Reader& file) {
     if (!file.contains("/reference")) return std::nullopt;
     CandidateFacts reference;
     reference.cluster_latency_ms = file.read<double>("/reference/cluster_latency_ms");
-    if (file.contains(reference_sustained))
-        reference.cluster_sustained_ms = file.read<double>(reference_sustained);
+    for (const fleet::QuantityRow& row : fleet::other_quantities())
+        if (file.contains(reference_path(row)))
+            reference.cluster_others[row.quantity] = file.read<double>(reference_path(row));
     reference.costs = {.macs = file.attribute_int("/reference", "macs"),
                        .parameters = file.attribute_int("/reference", "parameters"),
                        .peak_activation_elements =
@@ -182,12 +186,18 @@ std::vector<GenerationCost> read_costs(const storage::Hdf5Reader& file) {
     return costs;
 }
 
+/// Whether both have as many values of the same quantities.
+bool alike(const fleet::OtherQuantities& a, const fleet::OtherQuantities& b) {
+    return std::ranges::equal(a, b, [](const auto& of_a, const auto& of_b) {
+        return of_a.first == of_b.first && of_a.second.size() == of_b.second.size();
+    });
+}
+
 /// Whether there is a reference, with all that the log's entries have of themselves.
 bool reference_fits(const SearchState& state) {
     return state.reference && state.log.has_reference() && !state.log.empty() &&
            state.reference->cluster_latency_ms.size() == state.log[0].cluster_latency_ms.size() &&
-           state.reference->cluster_sustained_ms.size() ==
-               state.log[0].cluster_sustained_ms.size() &&
+           alike(state.reference->cluster_others, state.log[0].cluster_others) &&
            std::isnan(state.reference->accuracy) != state.log.has_accuracy();
 }
 

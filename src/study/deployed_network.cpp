@@ -98,7 +98,7 @@ class LaterFleet {
                                    const search::Metric& metric) const {
         search::CandidateFacts facts;
         facts.cluster_latency_ms = of.cluster_latency_ms;
-        facts.cluster_sustained_ms = of.cluster_sustained_ms;
+        facts.cluster_others = of.cluster_others;
         return metric.value(facts, *found_.state.reference, now_);
     }
 

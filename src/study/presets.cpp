@@ -2,12 +2,14 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/unknown_name.hpp"
+#include "hdap/fleet/mixtures.hpp"
 #include "presets/paper.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace hdap::study {
 namespace {
@@ -56,17 +58,37 @@ void apply_preset(const std::string& preset, const core::Configuration& configur
     core::load_settings(configuration, toml, "preset " + preset, {});
 }
 
-void explain_preset(const std::string& preset, core::Configuration& configuration) {
-    const std::span<const PresetRow> rows = preset_rows(preset);
+namespace {
+
+void explain(const std::string& name, std::span<const PresetRow> rows,
+             core::Configuration& configuration) {
     for (core::Section& section : configuration)
         for (core::Setting& setting : section.settings) {
             const auto row =
                 std::ranges::find(rows, core::name_of(section, setting), &PresetRow::key);
             if (row == rows.end()) continue;
             const bool kept = core::value_text(setting) == row->value;
-            setting.remark = kept ? fmt::format("{}: {}", preset, row->why)
-                                  : fmt::format("{} says {}: {}", preset, row->value, row->why);
+            setting.remark = kept ? fmt::format("{}: {}", name, row->why)
+                                  : fmt::format("{} says {}: {}", name, row->value, row->why);
         }
+}
+
+} // namespace
+
+void explain_preset(const std::string& preset, core::Configuration& configuration) {
+    explain(preset, preset_rows(preset), configuration);
+}
+
+void explain_mixture(const fleet::SynthesisParameters& parameters,
+                     core::Configuration& configuration) {
+    const auto rows = fleet::mixture_rows(parameters.mixture, parameters.preset);
+    std::vector<std::string> keys;
+    for (const fleet::MixtureRow& row : rows)
+        keys.push_back(fmt::format("fleet.synthetic.{}", row.key));
+    std::vector<PresetRow> named;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        named.push_back({keys[i], rows[i].value, rows[i].why});
+    explain(parameters.mixture, named, configuration);
 }
 
 } // namespace hdap::study

@@ -3,6 +3,7 @@
 #include "hdap/accuracy/candidate_evaluator.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/mixtures.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/search/metrics.hpp"
 #include "hdap/study/presets.hpp"
@@ -335,11 +336,26 @@ void override_settings(Settings& settings, const std::vector<std::string>& overr
     make_paths_absolute(settings, fs::current_path());
 }
 
-/// What a configuration's text says over what `preset` sets.
-Settings settings_over(const std::string& preset, const std::string& text,
+/// Gives the settings of the preset and of the mixture that `named` names their values.
+void apply_named_values(const Settings& named, Settings& settings) {
+    apply_preset(named.preset, configuration_of(settings));
+    settings.fleet.synthesis.preset = named.fleet.synthesis.preset;
+    settings.fleet.synthesis.mixture = named.fleet.synthesis.mixture;
+    fleet::apply_mixture(settings.fleet.synthesis);
+}
+
+/// Whether apply_named_values gives other values.
+bool names_others(const Settings& a, const Settings& b) {
+    const fleet::SynthesisParameters& synthesis = a.fleet.synthesis;
+    return a.preset != b.preset || synthesis.mixture != b.fleet.synthesis.mixture ||
+           synthesis.preset != b.fleet.synthesis.preset;
+}
+
+/// What a configuration's text says over what the preset and the mixture that `named` names set.
+Settings settings_over(const Settings& named, const std::string& text,
                        const std::string& file_name) {
     Settings settings;
-    apply_preset(preset, configuration_of(settings));
+    apply_named_values(named, settings);
     core::load_settings(configuration_of(settings), text, file_name, {});
     return settings;
 }
@@ -430,14 +446,14 @@ bool is_path_setting(const std::string& name) {
 }
 
 Settings parse_settings(const std::string& text, const std::string& file_name) {
-    const Settings settings = settings_over("", text, file_name);
-    return settings.preset.empty() ? settings : settings_over(settings.preset, text, file_name);
+    const Settings settings = settings_over({}, text, file_name);
+    return names_others(settings, {}) ? settings_over(settings, text, file_name) : settings;
 }
 
 Settings default_settings(const std::vector<std::string>& overrides) {
     Settings settings;
     override_settings(settings, overrides);
-    apply_preset(settings.preset, configuration_of(settings));
+    apply_named_values(Settings(settings), settings);
     override_settings(settings, overrides);
     return settings;
 }
@@ -450,8 +466,8 @@ BaseSettings::BaseSettings(const fs::path& file)
 Settings BaseSettings::with(const std::vector<std::string>& overrides) const {
     Settings settings = settings_;
     override_settings(settings, overrides);
-    if (settings.preset != settings_.preset) {
-        settings = settings_over(settings.preset, text_, file_.string());
+    if (names_others(settings, settings_)) {
+        settings = settings_over(settings, text_, file_.string());
         make_paths_absolute(settings, fs::absolute(file_).parent_path());
         override_settings(settings, overrides);
     }
@@ -469,6 +485,7 @@ std::string settings_text(const Settings& settings) {
     Settings copy = settings;
     core::Configuration configuration = configuration_of(copy);
     explain_preset(settings.preset, configuration);
+    explain_mixture(settings.fleet.synthesis, configuration);
     return core::settings_as_toml(configuration);
 }
 

@@ -85,8 +85,8 @@ fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
 void refuse_missing_quantities(const Settings& settings, const fleet::LatencySource& source) {
     for (const fleet::Quantity quantity : quantities_of(settings))
         if (const std::string lack = source.lacks_for(quantity); !lack.empty())
-            throw core::ConfigError(
-                fmt::format("latency.sustained needs latencies under continuous load: {}", lack));
+            throw core::ConfigError(fmt::format("{} needs {}: {}", fleet::row_of(quantity).metric,
+                                                fleet::row_of(quantity).what, lack));
 }
 
 /// What measures candidates. `run` must stay where it is.

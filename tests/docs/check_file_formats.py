@@ -122,6 +122,36 @@ objectives = ["latency.mean", "latency.sustained"]
 SEARCH_UNDER_LOAD = ["/log/cluster_sustained_ms", "/log/latency_sustained_ms",
                      "/reference/cluster_sustained_ms"]
 
+# Energies are of simulated devices alone, which heat up, too.
+STUDY_OF_ENERGY = """
+[study]
+name = "energy"
+[fleet]
+benchmarks = 2
+batch = 1
+[fleet.synthetic]
+preset = "phone"
+mixture = "hostile"
+devices = 30
+[network]
+name = "mobilenet_v1"
+width = 0.25
+[profile]
+candidates = 12
+runs = 2
+[surrogate]
+trees = 5
+[search]
+algorithm = "random"
+population = 6
+generations = 1
+objectives = ["latency.mean", "energy.mean"]
+constraints = ["latency.sustained <= 2x"]
+"""
+
+SEARCH_OF_ENERGY = ["/log/cluster_energy_mj", "/log/energy_mean_mj",
+                    "/reference/cluster_energy_mj"]
+
 NCS_STATE = ["/algorithm/" + name for name in ["parents", "rates", "deviations", "successes"]]
 
 PLAN = """
@@ -214,8 +244,8 @@ def attribute_types(node):
 
 
 def without_load(path):
-    """What a path in /sustained is outside of it, as both are laid out alike."""
-    return re.sub("^/sustained(/|$)", "/", path)
+    """What a path in /sustained or /energy is outside of it, as all are laid out alike."""
+    return re.sub("^/(sustained|energy)(/|$)", "/", path)
 
 
 def is_optional(meaning):
@@ -363,15 +393,16 @@ class FileFormats(unittest.TestCase):
             file.visititems(lambda name, node: paths.append("/" + name)
                             if isinstance(node, h5py.Dataset) else None)
             seen = set()
-            sizes_under_load = {}
+            sizes_of_others = {}  # of surrogates of other quantities, by their group
             for name in paths:
                 with self.subTest(file=str(path), data_set=name):
                     plain = without_load(name)
                     row = layout.row(plain)
                     self.assertIsNotNone(row, "not in the document")
                     seen.add(row[0])
-                    self.check_data_set(file[name], row,
-                                        sizes if plain == name else sizes_under_load, by_user)
+                    of_others = sizes_of_others.setdefault(name.removesuffix(plain), {})
+                    self.check_data_set(file[name], row, sizes if plain == name else of_others,
+                                        by_user)
             for row in layout.data_sets:
                 if not is_optional(row[4]):
                     self.assertTrue(row[0] in seen, f"{path} lacks {row[0]}")
@@ -421,10 +452,10 @@ class FileFormats(unittest.TestCase):
         sizes = {"devices": 60, "benchmarks": 3, "profiled": 12, "parents": 6, "generations": 3}
         for name in ["fleet.h5", "results.h5"]:
             self.check_file(name, sizes)
-        self.check_file("profile.h5", sizes, lacks=["/sustained_latency_ms"])
+        self.check_file("profile.h5", sizes, lacks=["/sustained_latency_ms", "/energy_mj"])
         for name in ["clusters.h5", "surrogates.h5"]:
             self.check_file(name, sizes, lacks=[])
-        self.check_file("search.h5", sizes, lacks=NCS_STATE + SEARCH_UNDER_LOAD)
+        self.check_file("search.h5", sizes, lacks=NCS_STATE + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
         for name in sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
         self.check_file("search.prev.h5", {"groups": sizes["groups"]})
@@ -434,8 +465,12 @@ class FileFormats(unittest.TestCase):
         table = self.section("Fleet: ").tables["attribute of a device"]
         with h5py.File("fleet.h5") as fleet:
             self.assertEqual(set(fleet["attributes"]), {code(row[0])[0] for row in table})
-            for attribute in fleet["attributes"].values():
-                self.assertEqual(attribute.attrs["unit"], "1")
+            for name, attribute in fleet["attributes"].items():
+                self.assertEqual(attribute.attrs["unit"], "degC" if name == "ambient_c" else "1")
+            labels = self.section("Fleet: ").tables["label of a device"]
+            self.assertEqual(set(fleet["labels"]), {code(row[0])[0] for row in labels})
+            self.assertLessEqual(set(fleet["labels/region"].asstr()),
+                                 set(code(next(row[1] for row in labels if "region" in row[0]))))
 
     def test_results_hold_the_documented_metrics(self):
         tables = self.section("Results: ").tables
@@ -446,7 +481,7 @@ class FileFormats(unittest.TestCase):
                 for pattern in code(row[0]):
                     pattern = re.escape(pattern).replace("X", r"[0-9.]+").replace("N", "[0-9]+")
                     names = [name for name in found if re.fullmatch(pattern, name)]
-                    if "absent without rounds" in row[2] or "`latency.sustained`" in row[2]:
+                    if "absent without rounds" in row[2] or re.search("`(latency.sustained|energy.mean)` is not", row[2]):
                         self.assertFalse(names)
                         continue
                     self.assertTrue(names, f"no {pattern}")
@@ -517,10 +552,10 @@ class FileFormats(unittest.TestCase):
         self.check_file(folder / "search.h5", sizes, lacks=[
             "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
             "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
-            "/algorithm/population"] + NCS_STATE + SEARCH_UNDER_LOAD)
+            "/algorithm/population"] + NCS_STATE + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
         header = (folder / "front.csv").read_text().splitlines()[0].split(",")
         self.assertEqual([column for column in self.front_columns() if column not in header],
-                         ["accuracy_drop", "latency_sla_33ms", "latency_sustained_ms",
+                         ["accuracy_drop", "latency_sla_33ms", "latency_sustained_ms", "energy_mean_mj",
                           "accuracy_drop_relative", "latency_fleet_ms", "accuracy",
                           "test_accuracy", "keep_GROUP", "holds_on_devices", "broken", "latency_sla_33ms_on_devices",
                           "accuracy_drop_final", "accuracy_drop_relative_final"])
@@ -536,7 +571,7 @@ class FileFormats(unittest.TestCase):
         self.hdap("run", "study.toml", "--out", "ncs", "--quiet", "--set", "search.algorithm=ncs",
                   "--set", 'search.objectives=["latency.mean"]', "--set", "finetune.candidates=0")
         self.check_file("ncs/search.h5", {"devices": 60, "processes": 6, "generations": 3},
-                        lacks=["/algorithm/population"] + SEARCH_UNDER_LOAD)
+                        lacks=["/algorithm/population"] + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
 
     def test_a_study_under_continuous_load_is_laid_out_as_documented(self):
         os.chdir(self.folder)
@@ -544,7 +579,8 @@ class FileFormats(unittest.TestCase):
         Path("load.toml").write_text(STUDY_UNDER_LOAD)
         self.hdap("run", "load.toml", "--out", "load", "--quiet")
         sizes = {"devices": 30, "benchmarks": 2, "profiled": 12, "generations": 2}
-        for name in ["profile.h5", "surrogates.h5", "results.h5"]:
+        self.check_file("load/profile.h5", sizes, lacks=["/energy_mj"])
+        for name in ["surrogates.h5", "results.h5"]:
             self.check_file(Path("load") / name, sizes)
         with h5py.File("load/surrogates.h5") as surrogates:
             self.assertEqual(set(surrogates["sustained"]), set(surrogates) - {"sustained"})
@@ -552,7 +588,7 @@ class FileFormats(unittest.TestCase):
         self.check_file("load/search.h5", sizes, lacks=[
             "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
             "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
-            "/algorithm/population"] + NCS_STATE)
+            "/algorithm/population"] + NCS_STATE + SEARCH_OF_ENERGY)
         with h5py.File("load/results.h5") as results:
             self.assertLessEqual({"front_least_latency_sustained_ms", "sustained_surrogate_mape",
                                   "sustained_surrogate_kendall_tau"},
@@ -561,6 +597,31 @@ class FileFormats(unittest.TestCase):
         self.assertIn("latency_sustained_ms", header)
         self.assertIn('"origin":"latency.sustained_command"',
                       Path("load/measurements/measurements.jsonl").read_text())
+
+    def test_a_study_of_energy_is_laid_out_as_documented(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        Path("energy.toml").write_text(STUDY_OF_ENERGY)
+        self.hdap("run", "energy.toml", "--out", "energy", "--quiet")
+        sizes = {"devices": 30, "benchmarks": 2, "profiled": 12, "generations": 2}
+        for name in ["surrogates.h5", "results.h5"]:
+            self.check_file(Path("energy") / name, sizes)
+        self.check_file("energy/profile.h5", sizes, lacks=[])
+        with h5py.File("energy/profile.h5") as profile:
+            self.assertEqual(profile["energy_mj"].attrs["unit"], "mJ")
+        with h5py.File("energy/surrogates.h5") as surrogates:
+            self.assertEqual(surrogates["energy"].attrs["kind"], "gbrt")
+        self.check_file("energy/search.h5", sizes, lacks=[
+            "/log/accuracy", "/log/accuracy_drop", "/log/accuracy_drop_relative",
+            "/log/given_up_after", "/log/failed", "/log/latency_sla_33ms",
+            "/algorithm/population"] + NCS_STATE)
+        with h5py.File("energy/results.h5") as results:
+            found = set(results["final/name"].asstr())
+        for row in self.section("Results: ").tables["metric"]:
+            if re.search("`(latency.sustained|energy.mean)` is not", row[2]):
+                self.assertLessEqual(set(code(row[0])), found)
+        header = Path("energy/front.csv").read_text().splitlines()[0].split(",")
+        self.assertIn("energy_mean_mj", header)
 
     def test_files_of_other_commands_are_laid_out_as_documented(self):
         self.check_file(self.folder / "fleet.h5", {"devices": 30, "benchmarks": 2})
@@ -649,7 +710,8 @@ class FileFormats(unittest.TestCase):
         with h5py.File("profile.h5") as profile:
             groups = profile["group_names"].asstr()[:]
         documented = self.front_columns()
-        documented.remove("latency_sustained_ms")  # simulated devices do not heat up
+        documented.remove("latency_sustained_ms")  # not asked for
+        documented.remove("energy_mean_mj")
         place = documented.index("keep_GROUP")
         documented[place : place + 1] = ["keep_" + group for group in groups]
         self.assertEqual(Path("front.csv").read_text().splitlines()[0], ",".join(documented))

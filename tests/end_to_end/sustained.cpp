@@ -202,9 +202,8 @@ TEST_CASE(
         CHECK_FALSE(std::filesystem::exists(study.path("refused")));
         return outcome.errors;
     };
-    CHECK_THAT(refusal({"--set", "fleet.source=simulated", "--set", "fleet.file="}),
-               Catch::Contains("latency.sustained needs latencies under continuous load: simulated "
-                               "devices do not heat up"));
+    CHECK_THAT(refusal({"--set", "search.constraints=[\"energy.mean <= 0.7x\"]"}),
+               Catch::Contains("energy.mean needs energies: no command tells how much"));
     CHECK_THAT(refusal({"--set", "latency.sustained_seconds=0"}),
                Catch::Contains("set latency.sustained_seconds"));
     CHECK_THAT(refusal({"--set", "latency.sustained_command="}),

@@ -1,8 +1,10 @@
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/host_conditions.hpp"
 #include "hdap/fleet/latency_source.hpp"
+#include "hdap/fleet/operating_point.hpp"
 #include "hdap/fleet/profiling.hpp"
 #include "hdap/fleet/random_networks.hpp"
+#include "hdap/fleet/run_noise.hpp"
 #include "hdap/network/zoo.hpp"
 #include "hdap/storage/schema.hpp"
 #include "hdap/storage/sealed_file.hpp"
@@ -185,15 +187,42 @@ TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank mea
         CHECK(anew("one")[i] != expected[i]);
         CHECK(anew("one")[i] != anew("two")[i]);
     }
-    const auto truth = source->true_latencies_ms(genomes[5], devices);
+    const auto truth = source->true_values(fleet::Quantity::latency, genomes[5], devices);
     REQUIRE(truth.has_value());
     for (std::size_t d = 0; d < devices.size(); ++d)
         CHECK((*truth)[d] == fleet::latency_ms(model,
                                                conditions[static_cast<std::size_t>(devices[d])],
                                                prunable.costs.layers(genomes[5]), 1));
+    const auto all =
+        source->latencies_ms({.genomes = genomes,
+                              .devices = devices,
+                              .runs = 4,
+                              .quantities = {fleet::Quantity::latency, fleet::Quantity::energy,
+                                             fleet::Quantity::sustained_latency}},
+                             world.job);
+    REQUIRE(all.has_value());
+    REQUIRE(all->size() == 3 * expected.size());
+    CHECK(std::equal(expected.begin(), expected.end(), all->begin()));
+    std::size_t at = expected.size();
+    for (const auto quantity : {fleet::Quantity::energy, fleet::Quantity::sustained_latency})
+        for (const std::int32_t device : devices)
+            for (std::uint32_t i = 0; i < genomes.size(); ++i, ++at) {
+                const auto& unit = conditions[static_cast<std::size_t>(device)];
+                const auto work = fleet::network_work(model, prunable.costs.layers(genomes[i]), 1);
+                const auto point = fleet::sustained_point(model, unit, work);
+                const bool is_energy = quantity == fleet::Quantity::energy;
+                const double clean = is_energy ? point.energy_mj() : point.latency_ms;
+                const std::vector<std::int32_t> one{device};
+                CHECK(source->true_values(quantity, genomes[i], one) == std::vector{clean});
+                core::RandomStream noise(
+                    7, core::StreamId::measurement_noise, static_cast<std::uint32_t>(device),
+                    static_cast<std::uint32_t>(quantity) * 0x2000'0000U + 3 + i);
+                CHECK((*all)[at] == clean * fleet::median_run_noise(unit.noise_sigma, 4, noise));
+            }
     const std::vector<std::int32_t> nobody{50};
     CHECK_THROWS_AS(source->latencies_ms({genomes, nobody, 4}, world.job), parallel::AgreedError);
-    CHECK_THROWS_AS(source->true_latencies_ms(genomes[0], nobody), core::InternalError);
+    CHECK_THROWS_AS(source->true_values(fleet::Quantity::latency, genomes[0], nobody),
+                    core::InternalError);
     CHECK_FALSE(source->measured_latencies_ms(genomes[0], devices).has_value());
 }
 
@@ -223,13 +252,18 @@ TEST_CASE(
     const SharedFolder folder(world.communicator);
     if (world.communicator.is_root()) write_fleet_file(folder / "fleet.h5", {"unit-1"});
     auto parameters = small_fleet();
+    const auto lack_of_energy = [&] {
+        return fleet::make_latency_source(parameters, prunable, world.communicator)
+            ->lacks_for(fleet::Quantity::energy);
+    };
     const auto lack = [&] {
         const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
         CHECK(source->lacks_for(fleet::Quantity::latency).empty());
         return source->lacks_for(fleet::Quantity::sustained_latency);
     };
     parameters.sustained = {.seconds = 60, .command = "measure {network} {seconds}"};
-    CHECK_THAT(lack(), Catch::Contains("simulated devices do not heat up"));
+    CHECK(lack().empty());
+    CHECK(lack_of_energy().empty());
     parameters.fleet_file = folder / "fleet.h5";
     parameters.measurements = folder / "measurements";
     parameters.command.command = "measure {network}";
@@ -237,6 +271,7 @@ TEST_CASE(
         INFO(source);
         parameters.source = source;
         CHECK(lack().empty());
+        CHECK_THAT(lack_of_energy(), Catch::Contains("only fleet.source = \"simulated\""));
         parameters.sustained.seconds = 0;
         CHECK_THAT(lack(), Catch::Contains("set latency.sustained_seconds"));
         parameters.sustained.seconds = 60;
@@ -255,6 +290,7 @@ TEST_CASE(
     parameters.fleet_file.clear();
     parameters.file = folder / "t.csv";
     CHECK_THAT(lack(), Catch::Contains("a table of latencies (fleet.recorded.file) does not tell"));
+    CHECK_THAT(lack_of_energy(), Catch::Contains("only fleet.source = \"simulated\""));
 }
 
 TEST_CASE("every rank measures its machine as usual and under continuous load, and once only") {
@@ -316,8 +352,8 @@ class StoppedSource final : public fleet::LatencySource {
         if (job.communicator.any(job.control.stop_requested())) return std::nullopt;
         return std::vector<double>{};
     }
-    std::optional<std::vector<double>>
-    true_latencies_ms(const network::Genome&, std::span<const std::int32_t>) const override {
+    std::optional<std::vector<double>> true_values(fleet::Quantity, const network::Genome&,
+                                                   std::span<const std::int32_t>) const override {
         return std::nullopt;
     }
     std::optional<std::vector<double>>
@@ -379,7 +415,7 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
     CHECK(source->identity().size() == 64);
     CHECK(source->candidates({}) == genomes);
     const std::vector<std::int32_t> devices{2, 0};
-    CHECK_FALSE(source->true_latencies_ms(genomes[0], devices).has_value());
+    CHECK_FALSE(source->true_values(fleet::Quantity::latency, genomes[0], devices).has_value());
 
     const auto made = source->fleet(world.job);
     REQUIRE(made.has_value());

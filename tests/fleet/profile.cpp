@@ -85,31 +85,39 @@ TEST_CASE("a profile survives its file", "[profile]") {
     CHECK(back.unpruned_latency_ms(1) == 20);
 }
 
-TEST_CASE("a profile has latencies under continuous load where they were asked for", "[profile]") {
+TEST_CASE("a profile has other quantities where they were asked for", "[profile]") {
     CHECK_THAT(refusal([](Profile& p) {
-                   p.sustained_ms = {12, 9, 6, 25, 18};
+                   p.others[fleet::Quantity::sustained_latency] = {12, 9, 6, 25, 18};
                }),
                Contains("p.h5: sustained_latency_ms has 5 values, expected 2 x 3"));
-    CHECK_THAT(refusal([](Profile& p) { p.sustained_ms = {12, 9, 6, 25, 0, 11}; }),
-               Contains("sustained_latency_ms[1][1] is 0"));
-    CHECK_THROWS_AS(fleet::sustained_profile(small_profile()), core::InternalError);
+    CHECK_THAT(
+        refusal([](Profile& p) { p.others[fleet::Quantity::energy] = {12, 9, 6, 25, 0, 11}; }),
+        Contains("energy_mj[1][1] is 0"));
+    CHECK_THROWS_WITH(fleet::profile_of_quantity(small_profile(), fleet::Quantity::energy),
+                      Contains("a profile without energies"));
     Profile profile = small_profile();
     storage::Hdf5Writer plain;
     fleet::write_profile(plain, profile);
     const auto reader = reread(plain);
     CHECK(reader.list().size() == 3);
-    CHECK(fleet::read_profile(reader).sustained_ms.empty());
+    CHECK(fleet::read_profile(reader).others.empty());
 
-    profile.sustained_ms = {12, 9, 6, 25, 18, 11};
+    profile.others = {{fleet::Quantity::sustained_latency, {12, 9, 6, 25, 18, 11}},
+                      {fleet::Quantity::energy, {120, 90, 60, 250, 180, 110}}};
     storage::Hdf5Writer file;
     fleet::write_profile(file, profile);
-    const Profile back = fleet::read_profile(reread(file));
+    const auto with = reread(file);
+    CHECK(with.attribute_string("/sustained_latency_ms", "unit") == "ms");
+    CHECK(with.attribute_string("/energy_mj", "unit") == "mJ");
+    const Profile back = fleet::read_profile(with);
     CHECK(back.latency_ms == profile.latency_ms);
-    CHECK(back.sustained_ms == profile.sustained_ms);
-    const Profile alone = fleet::sustained_profile(back);
-    CHECK(alone.genomes == profile.genomes);
-    CHECK(alone.latency_ms == profile.sustained_ms);
-    CHECK(alone.sustained_ms.empty());
+    CHECK(back.others == profile.others);
+    for (const auto& [quantity, values] : profile.others) {
+        const Profile alone = fleet::profile_of_quantity(back, quantity);
+        CHECK(alone.genomes == profile.genomes);
+        CHECK(alone.latency_ms == values);
+        CHECK(alone.others.empty());
+    }
 
     storage::Hdf5Writer misshapen;
     fleet::write_profile(misshapen, small_profile());

@@ -15,6 +15,8 @@ namespace {
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t devices = 3;
+const std::vector usual{fleet::Quantity::latency};
+const std::vector hot{fleet::Quantity::latency, fleet::Quantity::sustained_latency};
 
 /// Devices 4 and 7 stand for the first cluster, 2 for the second.
 fleet::Representatives two_clusters() {
@@ -40,20 +42,22 @@ TEST_CASE("a profile without the unpruned network or with too few candidates is 
     const auto space = small_space();
     const auto genomes = fleet::profile_genomes(space, 1, 12);
     auto latency_ms = latencies(12);
-    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, {}), core::InternalError);
-    CHECK_THROWS_AS(
-        fleet::profile_of(two_clusters(), space, {genomes.rbegin(), genomes.rend()}, latency_ms),
-        core::InternalError);
+    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, {}, usual),
+                    core::InternalError);
+    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, {genomes.rbegin(), genomes.rend()},
+                                      latency_ms, usual),
+                    core::InternalError);
     latency_ms[0] = missing;
-    CHECK_NOTHROW(fleet::profile_of(two_clusters(), space, genomes, latency_ms));
+    CHECK_NOTHROW(fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual));
     latency_ms[12] = missing;
-    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms),
+    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual),
                       Contains("not measured on any of the 2 representatives of cluster 0"));
     latency_ms = latencies(12);
     for (const std::size_t i : {2, 5, 11})
         latency_ms[24 + i] = missing;
-    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, latency_ms), core::DataError);
-    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms),
+    CHECK_THROWS_AS(fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual),
+                    core::DataError);
+    CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual),
                       Contains("9 of 12 candidates") && Contains("at least 10"));
 }
 
@@ -63,7 +67,8 @@ TEST_CASE("a cluster's latency is the mean over its representatives that were me
     const auto genomes = fleet::profile_genomes(space, 1, 12);
     auto latency_ms = latencies(12);
     latency_ms[3] = missing;
-    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, latency_ms);
+    const auto [profile, left_out] =
+        fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual);
     CHECK(left_out == 0);
     CHECK(profile.genomes == genomes);
     CHECK(profile.clusters == 2);
@@ -82,7 +87,8 @@ TEST_CASE("candidates that a cluster lacks are left out and counted", "[profilin
     auto latency_ms = latencies(12);
     latency_ms[4] = latency_ms[16] = missing; // both of the first cluster
     latency_ms[24 + 9] = missing;
-    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, latency_ms);
+    const auto [profile, left_out] =
+        fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual);
     CHECK(left_out == 2);
     CHECK(profile.latency_ms[10 + 4] == latency_ms[24 + 5]);
     genomes.erase(genomes.begin() + 9);
@@ -102,11 +108,11 @@ TEST_CASE("a candidate counts when both its latencies are known on every cluster
     sustained_ms[7] = missing;                    // one of them
     auto both = latency_ms;
     both.insert(both.end(), sustained_ms.begin(), sustained_ms.end());
-    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, both);
+    const auto [profile, left_out] = fleet::profile_of(two_clusters(), space, genomes, both, hot);
     CHECK(left_out == 2);
     CHECK(profile.latency_ms[6] == (latency_ms[7] + latency_ms[12 + 7]) / 2.0);
-    CHECK(profile.sustained_ms[6] == sustained_ms[12 + 7]);
-    CHECK(profile.sustained_ms[10 + 4] == sustained_ms[24 + 5]);
+    CHECK(profile.others.at(fleet::Quantity::sustained_latency)[6] == sustained_ms[12 + 7]);
+    CHECK(profile.others.at(fleet::Quantity::sustained_latency)[10 + 4] == sustained_ms[24 + 5]);
     CHECK_NOTHROW(fleet::check_profile(profile, "profile"));
     genomes.erase(genomes.begin() + 9);
     genomes.erase(genomes.begin() + 4);
@@ -114,10 +120,10 @@ TEST_CASE("a candidate counts when both its latencies are known on every cluster
 
     both[36] = both[48] = missing;
     CHECK_THROWS_WITH(
-        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both),
+        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both, hot),
         Contains("was not measured under continuous load on any of the 2"));
     both.pop_back();
     CHECK_THROWS_AS(
-        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both),
+        fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both, hot),
         core::InternalError);
 }

@@ -1,6 +1,7 @@
 #include "hdap/fleet/synthesis.hpp"
 
 #include "by_density.hpp"
+#include "fleet/random_networks_of_layers.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/fleet/clustering.hpp"
 
@@ -13,50 +14,7 @@
 
 using namespace hdap;
 using namespace hdap::fleet;
-
-namespace {
-
-using network::LayerKind;
-
-/// A layer of stride 1 on `side`² pixels, whose every filter spans `filter_inputs` elements.
-network::LayerCosts layer(LayerKind kind, std::int64_t inputs, std::int64_t outputs,
-                          std::int64_t filter_inputs, std::int64_t side) {
-    return {.name = "layer",
-            .kind = kind,
-            .input_channels = inputs,
-            .output_channels = outputs,
-            .macs = filter_inputs * outputs * side * side,
-            .parameters = filter_inputs * outputs,
-            .input_elements = inputs * side * side,
-            .output_elements = outputs * side * side};
-}
-
-/// MobileNetV1-like: pairs of a depthwise and a pointwise layer, of random widths.
-BenchmarkNetwork random_network(std::uint32_t number) {
-    core::RandomStream random(11, core::StreamId::testing, number);
-    BenchmarkNetwork network{"network-" + std::to_string(number), {}, {}};
-    std::int64_t inputs = 32;
-    std::int64_t side = 112;
-    for (int block = 0; block < 13; ++block) {
-        const auto full = std::min<std::int64_t>(1024, 64LL << (block / 2));
-        const auto outputs =
-            static_cast<std::int64_t>(static_cast<double>(full) * (0.4 + 0.6 * random.uniform()));
-        network.layers.push_back(layer(LayerKind::depthwise, inputs, inputs, 9, side));
-        network.layers.push_back(layer(LayerKind::convolution, inputs, outputs, inputs, side));
-        inputs = outputs;
-        if (block % 2 == 1 && side > 7) side /= 2;
-    }
-    return network;
-}
-
-std::vector<BenchmarkNetwork> random_networks(std::uint32_t count) {
-    std::vector<BenchmarkNetwork> networks;
-    for (std::uint32_t i = 0; i < count; ++i)
-        networks.push_back(random_network(i));
-    return networks;
-}
-
-} // namespace
+using testing::random_networks;
 
 TEST_CASE("synthesis parameters out of range are refused by name") {
     using Change = std::function<void(SynthesisParameters&)>;
@@ -76,8 +34,16 @@ TEST_CASE("synthesis parameters out of range are refused by name") {
              p.power_mode_shares = {1.5, -0.5};
          },
          "power mode share"},
-        {[](SynthesisParameters& p) { p.drivers.clear(); }, "driver shares"},
-        {[](SynthesisParameters& p) { p.drivers[0].kind_efficiency[1] = 0; }, "driver efficiency"},
+        {[](SynthesisParameters& p) { p.driver_shares.clear(); }, "driver shares"},
+        {[](SynthesisParameters& p) { p.driver_shares.assign(9, 1.0 / 9); }, "9 driver shares"},
+        {[](SynthesisParameters& p) { p.slow_memory_factor = 0.0; }, "slow_memory_factor"},
+        {[](SynthesisParameters& p) { p.slow_memory_share = p.slow_cpu_share = 0.6; },
+         "sum to 1.2"},
+        {[](SynthesisParameters& p) { p.ambient_c = 1e300; }, "ambient_c"},
+        {[](SynthesisParameters& p) { p.poor_cooling_factor = 0.0; }, "poor_cooling_factor"},
+        {[](SynthesisParameters& p) { p.weak_supply_factor = 0.0; }, "weak_supply_factor"},
+        {[](SynthesisParameters& p) { p.region_step_c = std::numeric_limits<double>::infinity(); },
+         "region_step_c"},
         {[](SynthesisParameters& p) { p.silicon_sigma = -0.1; }, "silicon_sigma"},
         {[](SynthesisParameters& p) { p.throttled_share = 1.1; }, "throttled_share"},
         {[](SynthesisParameters& p) { p.background_largest = 1.0; }, "background_largest"},
@@ -108,7 +74,7 @@ TEST_CASE("a fleet is a prefix of a larger one, for any number of threads") {
     REQUIRE(large.devices() == 100);
     CHECK(std::equal(small.device_ids.begin(), small.device_ids.end(), large.device_ids.begin()));
     CHECK(std::equal(small.latency_ms.begin(), small.latency_ms.end(), large.latency_ms.begin()));
-    REQUIRE(small.attributes.size() == 9 + execution_kinds);
+    REQUIRE(small.attributes.size() == 13 + execution_kinds);
     for (std::size_t a = 0; a < small.attributes.size(); ++a) {
         CHECK(small.attributes[a].name == large.attributes[a].name);
         CHECK(small.attributes[a].values[39] == large.attributes[a].values[39]);
@@ -162,7 +128,7 @@ TEST_CASE("shares and extremes of the parameters appear in the fleet") {
     CHECK(share([](const DeviceCondition& c) { return c.power_mode == 0; }) ==
           Approx(parameters.power_mode_shares[0]).margin(0.01));
     CHECK(share([](const DeviceCondition& c) { return c.driver_version == 1; }) ==
-          Approx(parameters.drivers[1].share).margin(0.01));
+          Approx(parameters.driver_shares[1]).margin(0.01));
     CHECK(share([](const DeviceCondition& c) { return c.background_load > 0.0; }) ==
           Approx(parameters.background_share).margin(0.01));
     parameters = {};
@@ -174,8 +140,19 @@ TEST_CASE("shares and extremes of the parameters appear in the fleet") {
     parameters.capped_clock_factor = 0.1;
     parameters.background_share = 1.0;
     parameters.background_largest = 0.9;
-    for (const DeviceCondition& condition : synthesize_conditions(model, parameters))
-        CHECK_NOTHROW(check_condition(condition, "extreme unit"));
+    parameters.slow_gpu_share = 1.0;
+    parameters.slow_gpu_factor = 0.25;
+    parameters.power_sigma = parameters.cooling_sigma = 0.3;
+    parameters.poor_cooling_share = parameters.weak_supply_share = 1.0;
+    parameters.poor_cooling_factor = 5.0;
+    parameters.weak_supply_factor = 0.05;
+    parameters.ambient_sigma_c = 5.0;
+    parameters.region_step_c = 10.0;
+    for (const double ambient_c : {-20.0, 50.0}) {
+        parameters.ambient_c = ambient_c;
+        for (const DeviceCondition& condition : synthesize_conditions(model, parameters))
+            CHECK_NOTHROW(check_condition(condition, "extreme unit"));
+    }
 }
 
 TEST_CASE("the standard fleet has 4 to 10 clusters and 1 to 8 % noise devices") {

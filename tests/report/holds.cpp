@@ -33,13 +33,18 @@ TEST_CASE("a network holds when it keeps every bound, and not when it breaks one
 
 TEST_CASE("what is not known under continuous load is told with the error of what predicts that") {
     StudyReport report = test::without_true_latencies(with_found(unknown, unknown));
-    report.sustained_error = 0.083;
+    report.other_errors[fleet::Quantity::sustained_latency] = 0.083;
     CHECK_THAT(holds_text(report), Catch::Contains("a mean error of 2.1 %"));
     report.bounds[0].metric = "latency.sustained";
     report.bounds[0].text = "latency.sustained <= 0.6x";
     CHECK(surrogate_error(report, report.bounds[0]) == 0.083);
     CHECK_THAT(holds_text(report), Catch::Contains("latency.sustained <= 0.6x") &&
                                        Catch::Contains("a mean error of 8.3 %"));
+    report.other_errors[fleet::Quantity::energy] = 0.061;
+    report.bounds[0].metric = "energy.mean";
+    report.bounds[0].text = "energy.mean <= 0.6x";
+    CHECK_THAT(holds_text(report),
+               Catch::Contains("energy.mean <= 0.6x") && Catch::Contains("a mean error of 6.1 %"));
 }
 
 TEST_CASE("the front's networks are counted, marked and told of; others are not") {

@@ -237,32 +237,31 @@ TEST_CASE(
     Evaluation usual{.genome = {8}, .cluster_latency_ms = {1, 2}, .values = {3}};
     Evaluation hot = usual;
     hot.genome = {4};
-    hot.cluster_sustained_ms = {4, 5};
+    hot.cluster_others[hdap::fleet::Quantity::sustained_latency] = {4, 5};
     const std::vector<Metric> sustained{parse_metric("latency.sustained")};
     EvaluationLog log(sustained);
-    CHECK_THROWS_WITH(log.append(usual),
-                      Contains("sustained latencies of 0 clusters instead of 2"));
+    CHECK_THROWS_WITH(log.append(usual), Contains("there are no latencies under continuous load"));
     Evaluation wrong = hot;
-    wrong.cluster_sustained_ms = {4};
+    wrong.cluster_others[hdap::fleet::Quantity::sustained_latency] = {4};
     CHECK_THROWS_AS(log.append(wrong), InternalError);
-    wrong.cluster_sustained_ms = {4, -1};
+    wrong.cluster_others[hdap::fleet::Quantity::sustained_latency] = {4, -1};
     CHECK_THROWS_WITH(log.append(wrong), Contains("a cluster_sustained_ms is -1"));
     log.append(hot);
     const EvaluationLog back = EvaluationLog::read(written(log), "/log", sustained);
     CHECK(back[0].cluster_latency_ms == hot.cluster_latency_ms);
-    CHECK(back[0].cluster_sustained_ms == hot.cluster_sustained_ms);
+    CHECK(back[0].cluster_others == hot.cluster_others);
 
     // Where no metric does, all have them or none has, and the file of those without has no column.
     const std::vector<Metric> mean{parse_metric("latency.mean")};
     EvaluationLog without(mean);
     without.append(usual);
-    CHECK_THROWS_WITH(without.append(hot), Contains("2 sustained latencies instead of 0"));
+    CHECK_THROWS_WITH(without.append(hot),
+                      Contains("there are latencies under continuous load, unlike"));
     CHECK_FALSE(written(without).contains("/log/cluster_sustained_ms"));
     EvaluationLog with(mean);
     with.append(hot);
     CHECK_THROWS_AS(with.append(usual), InternalError);
-    CHECK(EvaluationLog::read(written(with), "/log", mean)[0].cluster_sustained_ms ==
-          hot.cluster_sustained_ms);
+    CHECK(EvaluationLog::read(written(with), "/log", mean)[0].cluster_others == hot.cluster_others);
 
     // A file that lacks what the metrics are made of.
     Hdf5Writer file;

@@ -161,7 +161,7 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(std::ranges::none_of(metrics, [](const Metric& metric) {
         return metric.name().find('(') != std::string::npos;
     }));
-    for (const std::string text : {"accuracy_drop.relative", "latency.sustained",
+    for (const std::string text : {"accuracy_drop.relative", "latency.sustained", "energy.mean",
                                    "latency.sla(33ms)", "latency.sla(33.5ms)"})
         metrics.push_back(parse_metric(text));
     std::vector<std::string> names;
@@ -177,17 +177,17 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(names == std::vector<std::string>{"latency.mean", "latency.worst_cluster", "latency.p50",
                                             "latency.p95", "latency.p99", "accuracy_drop", "flops",
                                             "params", "memory.peak", "accuracy_drop.relative",
-                                            "latency.sustained", "latency.sla(33ms)",
+                                            "latency.sustained", "energy.mean", "latency.sla(33ms)",
                                             "latency.sla(33.5ms)"});
-    CHECK(columns == std::vector<std::string>{"latency_mean_ms", "latency_worst_cluster_ms",
-                                              "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
-                                              "accuracy_drop", "flops", "params", "memory_peak",
-                                              "accuracy_drop_relative", "latency_sustained_ms",
-                                              "latency_sla_33ms", "latency_sla_33.5ms"});
+    CHECK(columns == std::vector<std::string>{
+                         "latency_mean_ms", "latency_worst_cluster_ms", "latency_p50_ms",
+                         "latency_p95_ms", "latency_p99_ms", "accuracy_drop", "flops", "params",
+                         "memory_peak", "accuracy_drop_relative", "latency_sustained_ms",
+                         "energy_mean_mj", "latency_sla_33ms", "latency_sla_33.5ms"});
     CHECK(units == std::vector<std::string>{"ms", "ms", "ms", "ms", "ms", "1", "MACs", "parameters",
-                                            "elements", "1", "ms", "1", "1"});
+                                            "elements", "1", "ms", "mJ", "1", "1"});
     CHECK(parse_metric(" latency.sla ( 33.50 ms )") == metrics.back());
-    CHECK_FALSE(metrics[11] == metrics[12]);
+    CHECK_FALSE(metrics[12] == metrics[13]);
 }
 
 TEST_CASE("metrics tell what they need") {
@@ -306,19 +306,40 @@ TEST_CASE("latency.sustained is the fleet's mean of what its clusters take under
     CHECK_THROWS_AS(value_of("latency.sustained"), InternalError); // nothing predicts it
 
     CandidateFacts facts = pruned;
-    facts.cluster_sustained_ms = {11, 17};
+    facts.cluster_others[hdap::fleet::Quantity::sustained_latency] = {11, 17};
     CandidateFacts as_usual = pruned;
-    as_usual.cluster_latency_ms = facts.cluster_sustained_ms;
+    as_usual.cluster_latency_ms = {11, 17};
     CHECK(value_of("latency.sustained", facts) == value_of("latency.mean", as_usual));
     CHECK(value_of("latency.mean", facts) == value_of("latency.mean"));
 
     // What devices take for a moment does not tell what they take under continuous load.
     DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {1.5}};
     CHECK(std::isnan(parse_metric("latency.sustained").value_on_devices(found)));
-    found.sustained_mean_ms = 2.5;
+    found.other_means[hdap::fleet::Quantity::sustained_latency] = 2.5;
     CHECK(parse_metric("latency.sustained").value_on_devices(found) == 2.5);
     CHECK(with_margin(parse_constraint("latency.sustained <= 0.7x"), 0.1).text ==
           "latency.sustained <= 0.636x");
+}
+
+TEST_CASE("energy.mean is of the representatives, whatever devices take in time") {
+    using hdap::fleet::Quantity;
+    CHECK(parse_metric("energy.mean").quantity() == Quantity::energy);
+    CHECK_THROWS_WITH(value_of("energy.mean"), Contains("energy.mean of a candidate without"));
+    CandidateFacts facts = pruned;
+    facts.cluster_others[Quantity::sustained_latency] = {11, 17};
+    CHECK_THROWS_AS(value_of("energy.mean", facts), InternalError);
+    facts.cluster_others[Quantity::energy] = {11};
+    CHECK_THROWS_AS(value_of("energy.mean", facts), InternalError);
+    facts.cluster_others[Quantity::energy] = {11, 17};
+    const auto fleet = small_fleet();
+    CHECK(value_of("energy.mean", facts) ==
+          fleet.cluster_weight[0] * 11 + fleet.cluster_weight[1] * 17);
+
+    DeviceLatencies found{.device_ms = {1, 2}, .cluster_mean_ms = {1.5}};
+    CHECK(std::isnan(parse_metric("energy.mean").value_on_devices(found)));
+    found.other_means[Quantity::energy] = 250;
+    CHECK(parse_metric("energy.mean").value_on_devices(found) == 250);
+    CHECK(with_margin(parse_constraint("energy.mean <= 100"), 0.1).text == "energy.mean <= 90.9");
 }
 
 TEST_CASE("a constraint with a margin is met by predictions that are too low by as much") {

@@ -742,7 +742,8 @@ TEST_CASE("latencies under continuous load are predicted by surrogates of their 
     std::vector<std::byte> half;
     for (const int threads : {1, 3}) {
         Search search(&evaluator, goal);
-        search.problem.sustained = std::make_unique<FakeSurrogate>(true);
+        search.problem.others[fleet::Quantity::sustained_latency] =
+            std::make_unique<FakeSurrogate>(true);
         CHECK(search.run(2, threads) == SearchOutcome::complete);
         half = search.checkpoint;
         CHECK(search.run(4, threads) == SearchOutcome::complete);
@@ -756,7 +757,8 @@ TEST_CASE("latencies under continuous load are predicted by surrogates of their 
             for (std::size_t k = 0; k < 2; ++k) {
                 const Genome& genome = log[i].genome;
                 CHECK(log[i].cluster_latency_ms[k] == FakeSurrogate::latency_ms(genome, k));
-                CHECK(log[i].cluster_sustained_ms[k] == FakeSurrogate::sustained_ms(genome, k));
+                CHECK(log[i].cluster_others.at(fleet::Quantity::sustained_latency)[k] ==
+                      FakeSurrogate::sustained_ms(genome, k));
                 mean += fleet.cluster_weight[k] *
                         (FakeSurrogate::sustained_ms(genome, k) * fleet.cluster_blend[3 * k]);
             }
@@ -769,7 +771,8 @@ TEST_CASE("latencies under continuous load are predicted by surrogates of their 
                   0.8 * log.reference(parse_metric("latency.sustained")));
     }
     Search resumed(&evaluator, goal);
-    resumed.problem.sustained = std::make_unique<FakeSurrogate>(true);
+    resumed.problem.others[fleet::Quantity::sustained_latency] =
+        std::make_unique<FakeSurrogate>(true);
     resumed.go_on_from(half);
     CHECK(resumed.run(4) == SearchOutcome::complete);
     CHECK(resumed.hash() == first);

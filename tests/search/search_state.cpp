@@ -83,7 +83,7 @@ TEST_CASE("a state whose parts do not fit together is refused") {
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference.reset(); }), DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference->cluster_latency_ms = {1}; }), DataError);
     CHECK_THROWS_AS(read_changed([](S& s) {
-                        s.reference->cluster_sustained_ms = {1, 2};
+                        s.reference->cluster_others[hdap::fleet::Quantity::energy] = {1, 2};
                     }),
                     DataError);
     CHECK_THROWS_AS(read_changed([](S& s) { s.reference->accuracy = CandidateFacts{}.accuracy; }),

@@ -2,10 +2,12 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/study/settings.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 using namespace hdap;
@@ -103,4 +105,35 @@ TEST_CASE("the defaults can be looked at under a preset and overrides, though th
     CHECK(settings.search.parameters.population == 12);
     CHECK_THROWS_WITH(study::default_settings({"preset=papper"}),
                       Contains("--set preset=papper") && Contains("did you mean 'paper'?"));
+}
+
+TEST_CASE("a mixture sets what file and command line leave out, whoever names it") {
+    const std::string hostile = "[fleet.synthetic]\npreset = \"phone\"\nmixture = \"hostile\"\n"
+                                "slow_gpu_share = 0.11\n[search]\n"
+                                "objectives = [\"latency.mean\", \"flops\"]\n";
+    const auto settings = study::parse_settings(hostile, "a.toml");
+    CHECK(settings.fleet.synthesis.slow_memory_share == 0.2);
+    CHECK(settings.fleet.synthesis.slow_gpu_share == 0.11);
+    CHECK(settings.fleet.synthesis.weak_supply_share == 0.2); // of phones
+    const std::string text = study::settings_text(settings);
+    CHECK_THAT(text, Contains("slow_memory_share = 0.2") &&
+                         Contains("hostile: half of the devices are normal") &&
+                         Contains("hostile says 0.2: half of the devices are normal"));
+    CHECK(study::settings_lines(study::parse_settings(text, "b.toml")) ==
+          study::settings_lines(settings));
+
+    const test::TemporaryFolder folder;
+    std::ofstream(folder / "a.toml") << hostile;
+    const study::BaseSettings file(folder / "a.toml");
+    const auto with = [&](const std::string& override_text) {
+        return file.with({override_text}).fleet.synthesis;
+    };
+    CHECK(with("fleet.synthetic.slow_memory_share=0.05").slow_memory_share == 0.05);
+    CHECK(with("fleet.synthetic.mixture=mild").slow_memory_share == 0.0);
+    CHECK(with("fleet.synthetic.mixture=mild").slow_gpu_share == 0.11);
+    CHECK(with("fleet.synthetic.preset=jetson_nano").weak_supply_share == 0.0);
+    CHECK(study::default_settings({"fleet.synthetic.mixture=hostile"})
+              .fleet.synthesis.slow_memory_share == 0.2);
+    CHECK_THROWS_WITH(study::parse_settings("[fleet.synthetic]\nmixture = \"wild\"\n", "a.toml"),
+                      Contains("a.toml:2") && Contains("standard, mild, hostile"));
 }

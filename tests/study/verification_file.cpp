@@ -52,7 +52,8 @@ TEST_CASE("a verification that cannot be one is a DataError that names the array
 
 TEST_CASE("a verification is read as it was written, what is missing too") {
     auto written = verification({1, 2, 3, 4, 5, none, 7, 8, 9, 10, 11, 12});
-    written.sustained_ms = std::vector<double>(12, 2.5);
+    written.others = {{fleet::Quantity::sustained_latency, std::vector<double>(12, 2.5)},
+                      {fleet::Quantity::energy, std::vector<double>(12, 250.0)}};
     storage::Hdf5Writer file;
     study::write_verification(file, written);
     const auto read = study::read_verification(reopened(file), 2, 10);
@@ -61,7 +62,7 @@ TEST_CASE("a verification is read as it was written, what is missing too") {
     CHECK(read.occasion == 2);
     CHECK(std::isnan(read.latency_ms(1, 1)));
     CHECK(read.latency_ms(2, 3) == 12.0);
-    CHECK(read.sustained_ms == written.sustained_ms);
+    CHECK(read.others == written.others);
 }
 
 TEST_CASE("what compares is what the same devices have measured") {
@@ -91,11 +92,13 @@ TEST_CASE("what compares is what the same devices have measured") {
     }
     SECTION("without a device that fails under continuous load, where that was asked for") {
         auto whole = verification({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-        whole.sustained_ms = {2, 3, 4, 5, 6, 7, none, 9, 10, 11, 12, 13};
+        whole.others[fleet::Quantity::sustained_latency] = {2,    3, 4,  5,  6,  7,
+                                                            none, 9, 10, 11, 12, 13};
         const auto part = study::comparable_part(whole);
         CHECK(part.devices == std::vector<std::int32_t>{0, 3, 9});
         CHECK(part.measured_ms == std::vector<double>{1, 2, 4, 5, 6, 8, 9, 10, 12});
-        CHECK(part.sustained_ms == std::vector<double>{2, 3, 5, 6, 7, 9, 10, 11, 13});
+        CHECK(part.others.at(fleet::Quantity::sustained_latency) ==
+              std::vector<double>{2, 3, 5, 6, 7, 9, 10, 11, 13});
     }
     SECTION("nothing without the unpruned network, or without any measurement") {
         CHECK(study::comparable_part(verification({none, none, none, 4, 5, 6, 7, 8, 9, 10, 11, 12}))

@@ -60,7 +60,7 @@ TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[su
         const auto second = surrogate::fit_surrogate(hot, {.kind = kind, .gbrt = {}}, 1);
         storage::Hdf5Writer file;
         surrogate::write_surrogate(file, *first);
-        surrogate::write_surrogate(file, *second, surrogate::sustained_surrogates);
+        surrogate::write_surrogate(file, *second, "/sustained");
         const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
         const auto predicted = [&](const surrogate::Surrogate& one) {
             std::vector<double> latency_ms(40 * 2);
@@ -68,7 +68,7 @@ TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[su
             return latency_ms;
         };
         CHECK(predicted(*surrogate::read_surrogate(reader)) == predicted(*first));
-        const auto back = surrogate::read_surrogate(reader, surrogate::sustained_surrogates);
+        const auto back = surrogate::read_surrogate(reader, "/sustained");
         CHECK(predicted(*back) == predicted(*second));
         CHECK(predicted(*second) != predicted(*first));
         CHECK(back->cross_validation()[1].mape == second->cross_validation()[1].mape);

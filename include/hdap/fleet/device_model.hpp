@@ -1,12 +1,10 @@
 #pragma once
 
-#include "hdap/core/random.hpp"
 #include "hdap/network/costs.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +23,22 @@ struct PowerMode {
     double gpu_clock_factor = 1.0;    ///< GPU clock of this mode ÷ the highest GPU clock
     double memory_clock_factor = 1.0; ///< memory clock of this mode ÷ the highest memory clock
     double launch_factor = 1.0;       ///< launch overhead in this mode ÷ at the highest CPU clock
+    double power_budget_w = 1e3;      ///< that the device may take in this mode
+};
+
+/// What a device takes from its supply, and how warm that makes it: fleet/operating_point.hpp has
+/// the equations.
+struct PowerModel {
+    double idle_w = 0.0;                 ///< board and memory without work
+    double leakage_w = 0.0;              ///< of the chip at 25 °C
+    double leakage_per_k = 0.0;          ///< share by which leakage grows with each kelvin
+    double clock_w = 0.0;                ///< GPU at work, beside its MACs, at its highest clock
+    double pj_per_mac = 0.0;             ///< at the highest clock, with all movement on the chip
+    double pj_per_byte = 0.0;            ///< of the memory
+    double lowest_voltage = 1.0;         ///< towards clock 0 ÷ at the highest clock
+    double lowest_clock = 1.0;           ///< to which heat or supply can take the GPU ÷ its clock
+    double thermal_resistance_k_w = 0.0; ///< K of the limited place above ambient, per W
+    double temperature_limit_c = 1e3;    ///< of that place: chip, or skin of a phone
 };
 
 /// What all units of one SKU have in common: the parameters of a roofline (Williams, Waterman and
@@ -40,49 +54,37 @@ struct DeviceModel {
         efficiency{};                   ///< reached share of the peak, by execution_kind
     double bandwidth_efficiency = 1.0;  ///< reached share of the bandwidth
     std::vector<PowerMode> power_modes; ///< the first is the factory setting
+    PowerModel power;
 };
 
 /// All that makes one unit differ from the others of its SKU.
 struct DeviceCondition {
-    double silicon = 1.0;             ///< GPU throughput of this chip ÷ a typical chip's
-    std::int32_t power_mode = 0;      ///< index into DeviceModel::power_modes
-    double gpu_clock_factor = 1.0;    ///< sustained GPU clock ÷ the mode's: heat, weak supply
-    double memory_clock_factor = 1.0; ///< sustained memory clock ÷ the mode's
+    double silicon = 1.0;          ///< GPU throughput of this chip ÷ a typical chip's
+    std::int32_t power_mode = 0;   ///< index into DeviceModel::power_modes
+    double gpu_clock_factor = 1.0; ///< GPU clock that it is set to, or never leaves ÷ the mode's
+    double memory_clock_factor = 1.0; ///< memory clock ÷ the mode's
     double launch_factor = 1.0;       ///< launch overhead ÷ the mode's: a busy or slow CPU
     double background_load = 0.0;     ///< share of GPU and memory that other programs take
     std::int32_t driver_version = 0;  ///< a number for the report; its effect is the next field
     /// Efficiency of this unit's driver ÷ the model's, by execution_kind.
     std::array<double, execution_kinds> kind_efficiency{1.0, 1.0, 1.0, 1.0, 1.0};
-    double ageing = 0.0;       ///< share of the GPU's throughput lost with age
-    double noise_sigma = 0.01; ///< standard deviation of log latency from run to run
+    double ageing = 0.0;           ///< share of the GPU's throughput lost with age
+    double noise_sigma = 0.01;     ///< standard deviation of log latency from run to run
+    double cpu_clock_factor = 1.0; ///< CPU clock ÷ the mode's; a launch takes as much longer
+    double power_factor = 1.0;     ///< power of this chip ÷ a typical one's at the same work
+    double ambient_c = 25.0;       ///< where the device stands
+    double cooling_factor = 1.0;   ///< thermal resistance ÷ the model's: dust, a case, a dead fan
+    double supply_factor = 1.0;    ///< power that battery or supply can give ÷ the mode's budget
+    std::int32_t region = 0;       ///< index into device_regions()
+    std::int32_t firmware = 0;     ///< a number for the label
 };
 
 /// The names that device_model knows.
 std::vector<std::string> device_presets();
 
-/// The model of "jetson_xavier_nx" or "jetson_nano". Clocks and bandwidths are NVIDIA's published
-/// ones; efficiencies and overheads are set so that ResNet50 takes about as long as published
-/// TensorRT fp16 runs.
+/// The model of one of device_presets(). docs/simulated-devices.md has where its numbers are from.
 /// Throws ConfigError for another name: lists the known ones.
 DeviceModel device_model(const std::string& preset);
-
-/// Latency of one inference without noise, in ms. Per layer
-///     max(MACs ÷ (peak · f_gpu · efficiency), bytes ÷ bandwidth) + launch overhead · launch factor
-/// with MACs and bytes counted for channels rounded up to `channel_padding`, times `batch` (except
-/// for the weights' bytes). All layers run one after the other.
-/// `condition` must be in the ranges that check_condition names; throws DataError for a power mode
-/// that the model lacks, InternalError for a layer with negative numbers or no channels, or
-/// `batch` < 1. Complexity: O(layers).
-double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                  std::span<const network::LayerCosts> layers, std::int64_t batch);
-
-/// The median of `runs` ≥ 1 noisy runs, in ms: each is latency_ms times a log-normal factor of
-/// `condition.noise_sigma`; one in a hundred is an outlier, slower by a further 20 % on average.
-/// Draws a fixed number of values per run from `random`.
-/// Throws as latency_ms, and InternalError for `runs` < 1.
-double measured_latency_ms(const DeviceModel& model, const DeviceCondition& condition,
-                           std::span<const network::LayerCosts> layers, std::int64_t batch,
-                           int runs, core::RandomStream& random);
 
 /// Throws DataError when a field of `condition` is not finite or out of its range. The message
 /// begins with `where` and names field, value and range.

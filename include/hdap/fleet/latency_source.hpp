@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hdap::fleet {
@@ -41,6 +42,11 @@ struct MeasurementRequest {
     std::vector<Quantity> quantities{Quantity::latency};
 };
 
+/// What sources lack for Quantity::energy that measure devices.
+inline constexpr std::string_view energy_is_simulated =
+    "no command tells how much energy a device takes, so only fleet.source = \"simulated\" knows "
+    "it; bound flops or latency.mean instead, or simulate the fleet";
+
 /// Where a fleet's latencies come from: the door between hdap and devices, simulated or real.
 /// The same object exists on every rank.
 class LatencySource {
@@ -64,17 +70,17 @@ class LatencySource {
     /// it measures it. The same on every rank.
     [[nodiscard]] virtual std::string lacks_for(Quantity quantity) const = 0;
 
-    /// [quantity][device][genome] latencies in ms, on every rank; not a number where a genome was
-    /// not measured on a device. The source decides which rank measures what. Nothing when asked to
-    /// stop. Collective.
+    /// [quantity][device][genome] latencies in ms, or what else is asked for in its unit, on every
+    /// rank; not a number where a genome was not measured on a device. The source decides which
+    /// rank measures what. Nothing when asked to stop. Collective.
     [[nodiscard]] virtual std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) = 0;
 
-    /// The latencies of `genome` on devices of the fleet without noise, in ms: what predictions are
-    /// held against. Nothing where nobody knows them. Thread-safe.
+    /// A quantity of `genome` on devices of the fleet without noise, in its unit: what predictions
+    /// are held against. Nothing where nobody knows it. Thread-safe.
     [[nodiscard]] virtual std::optional<std::vector<double>>
-    true_latencies_ms(const network::Genome& genome,
-                      std::span<const std::int32_t> devices) const = 0;
+    true_values(Quantity quantity, const network::Genome& genome,
+                std::span<const std::int32_t> devices) const = 0;
 
     /// The latencies of `genome` on devices of the fleet as a table has them that somebody
     /// measured, in ms, with their noise. Nothing without one, or unless it has all of them. On the

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
 
@@ -18,8 +19,7 @@ struct Profile {
     std::size_t clusters = 0;
     /// [cluster][candidate] mean over the cluster's representatives.
     std::vector<double> latency_ms;
-    /// The same under continuous load; empty where it was not asked for.
-    std::vector<double> sustained_ms = {};
+    OtherQuantities others = {}; ///< the same of those that were asked for, in their units
 
     [[nodiscard]] std::size_t candidates() const noexcept { return genomes.size(); }
     [[nodiscard]] std::size_t genes() const noexcept { return group_names.size(); }
@@ -29,17 +29,18 @@ struct Profile {
     }
 };
 
-/// As a profile of the latencies under continuous load alone: what surrogates of them learn from.
-/// Throws InternalError where there are none.
-Profile sustained_profile(const Profile& profile);
+/// As a profile of another quantity alone, in the place of the latencies: what its surrogates learn
+/// from. Throws InternalError where the profile has none of it.
+Profile profile_of_quantity(const Profile& profile, Quantity quantity);
 
 /// Throws DataError that starts with `where` and names the array, the place and the value when
 /// there are no candidates, genes or clusters, when sizes do not fit, a value is out of range, or
 /// a candidate keeps more channels than the first.
 void check_profile(const Profile& profile, const std::string& where);
 
-/// Writes /group_names, /genomes, /latency_ms and, where there are some, /sustained_latency_ms
-/// (shapes as in Profile). Throws DataError for a profile that check_profile refuses.
+/// Writes /group_names, /genomes, /latency_ms and, where there are some, the data sets of other
+/// quantities (QuantityRow::profile_path; shapes as in Profile). Throws DataError for a profile
+/// that check_profile refuses.
 void write_profile(storage::Hdf5Writer& file, const Profile& profile);
 
 /// Reads what write_profile wrote; the schema is for storage::read_identity to check.

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace hdap::fleet {
@@ -24,7 +25,7 @@ struct MeasuredProfile {
     std::size_t left_out = 0; ///< candidates that were not measured on every cluster
 };
 
-/// Measures `quantities` (the usual latency first, then perhaps the sustained one) of `wanted`, or
+/// Measures `quantities` (the usual latency first) of `wanted`, or
 /// of what the source has instead, on the representatives of every cluster; a cluster's latency is
 /// the mean over those with a measurement, in their order. Candidates that lack any of these
 /// quantities on some cluster are left out.
@@ -38,11 +39,12 @@ measure_profile(LatencySource& source, const Representatives& representatives,
                 std::int64_t runs, const parallel::Job& job,
                 std::vector<Quantity> quantities = {Quantity::latency});
 
-/// What measure_profile makes of the latencies, [quantity][device][genome], of the representatives
-/// of all clusters one after the other; not a number where something was not measured.
+/// What measure_profile makes of what was measured, [quantity][device][genome], of the
+/// representatives of all clusters one after the other; not a number where something was not.
 /// Throws DataError as measure_profile, InternalError when sizes do not fit.
 MeasuredProfile profile_of(const Representatives& representatives,
                            const network::SearchSpace& space, std::vector<network::Genome> genomes,
-                           const std::vector<double>& latency_ms);
+                           const std::vector<double>& measured,
+                           std::span<const Quantity> quantities);
 
 } // namespace hdap::fleet

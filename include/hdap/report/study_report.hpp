@@ -1,10 +1,12 @@
 #pragma once
 
 #include "hdap/search/regret.hpp"
+#include "hdap/fleet/quantity.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -126,9 +128,9 @@ struct StudyReport {
     std::vector<std::string> constraints; ///< "flops <= 0.5x"
     std::vector<Bound> bounds;            ///< the constraints, or none when nothing was found
     DeviceLatencySource found_latencies = DeviceLatencySource::simulated;
-    double surrogate_error = 0.0;     ///< cross-validated, mean over the fleet, a fraction
-    double sustained_error = 0.0;     ///< the same of latencies under continuous load
-    std::vector<NetworkRow> networks; ///< the unpruned one first
+    double surrogate_error = 0.0; ///< cross-validated, mean over the fleet, a fraction
+    std::map<fleet::Quantity, double> other_errors; ///< the same of other quantities
+    std::vector<NetworkRow> networks;               ///< the unpruned one first
     std::vector<ClusterRow> clusters;
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y

@@ -21,8 +21,8 @@ struct Evaluation {
     double accuracy = std::numeric_limits<double>::quiet_NaN();
     std::vector<double> cluster_latency_ms =
         {}; ///< predicted, one per device cluster; may be empty
-    /// The same under continuous load: as many, where they are predicted, else none.
-    std::vector<double> cluster_sustained_ms = {};
+    /// The same of other quantities that are predicted, as many of each.
+    fleet::OtherQuantities cluster_others = {};
     std::vector<double> values = {}; ///< [metric of the log], each in its range
     std::int32_t generation = 0;     ///< the one that asked for it first; from 0
     /// 0, or after how many images the evaluation was given up; the accuracy is of these.
@@ -37,7 +37,7 @@ struct Evaluation {
 class EvaluationLog {
   public:
     /// Of these metrics, distinct ones. Accuracies are logged when one of the metrics needs them;
-    /// entries have sustained latencies when one needs those.
+    /// entries have the other quantities that these need.
     explicit EvaluationLog(std::vector<Metric> metrics);
 
     [[nodiscard]] const std::vector<Metric>& metrics() const noexcept { return metrics_; }
@@ -74,10 +74,10 @@ class EvaluationLog {
 
     /// Writes the log as columns below `prefix`, e.g. "/log":
     /// genomes int32 [n][genes], generation int32 [n], cluster_latency_ms float64 [n][clusters],
-    /// where there are some cluster_sustained_ms float64 [n][clusters], one float64 [n] per metric
-    /// by the name of Metric::column, and with accuracies accuracy float64 [n], given_up_after
-    /// int64 [n] and failed int32 [n]. Those with a unit have it in the attribute `unit`; metrics
-    /// have the reference's in the attribute `reference`, once it is set.
+    /// the like of other quantities where there are some (QuantityRow::cluster_name), one float64
+    /// [n] per metric by the name of Metric::column, and with accuracies accuracy float64 [n],
+    /// given_up_after int64 [n] and failed int32 [n]. Those with a unit have it in the attribute
+    /// `unit`; metrics have the reference's in the attribute `reference`, once it is set.
     void write(storage::Hdf5Writer& file, const std::string& prefix) const;
 
     /// Reads what the `write` of a log of these metrics wrote.
@@ -96,13 +96,15 @@ class EvaluationLog {
     [[nodiscard]] std::string latency_defect(const Evaluation& evaluation) const;
     [[nodiscard]] std::string value_defect(const std::vector<double>& values) const;
     [[nodiscard]] std::string size_defect(const Evaluation& evaluation) const;
+    void write_others(storage::Hdf5Writer& file, const std::string& prefix,
+                      std::size_t clusters) const;
     void write_metrics(storage::Hdf5Writer& file, const std::string& prefix) const;
     void read_reference(const storage::Hdf5Reader& file, const std::string& prefix);
 
     std::vector<Metric> metrics_;
     bool has_accuracy_;
-    bool needs_sustained_;          ///< one of the metrics does
-    std::vector<double> reference_; ///< [metric]; empty before it is set
+    std::vector<fleet::Quantity> needs_; ///< other quantities, of one of the metrics
+    std::vector<double> reference_;      ///< [metric]; empty before it is set
     std::vector<Evaluation> evaluations_;
     // For look-up only: nothing depends on its order.
     std::unordered_map<network::Genome, std::size_t, GenomeHash> index_;

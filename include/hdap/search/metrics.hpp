@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,8 +19,8 @@ namespace hdap::search {
 struct CandidateFacts {
     network::NetworkCosts costs;
     std::vector<double> cluster_latency_ms; ///< [cluster] predicted, on its representatives
-    /// [cluster] the same under continuous load; empty where nothing predicts it.
-    std::vector<double> cluster_sustained_ms = {};
+    /// [quantity][cluster] the same of other quantities, of those that are predicted.
+    fleet::OtherQuantities cluster_others = {};
     /// [0, 1]; not a number where nothing measures accuracies.
     double accuracy = std::numeric_limits<double>::quiet_NaN();
     bool operator==(const CandidateFacts&) const = default;
@@ -31,8 +32,8 @@ struct DeviceLatencies {
     std::vector<double> device_ms; ///< [device] of all devices, or a sample; at least one
     /// [cluster] mean over its devices; not a number where none is among those of `device_ms`
     std::vector<double> cluster_mean_ms;
-    /// Mean over the devices under continuous load; not a number where nobody measured that.
-    double sustained_mean_ms = std::numeric_limits<double>::quiet_NaN();
+    /// Means of other quantities over the devices, of those that somebody knows.
+    std::map<fleet::Quantity, double> other_means = {};
 };
 
 struct MetricRow; ///< of the table in metrics.cpp
@@ -54,7 +55,8 @@ class Metric {
     /// Whether the costs alone determine it: known without a prediction or an evaluation, and
     /// smallest for the smallest genome.
     [[nodiscard]] bool follows_from_costs() const;
-    /// Whether the latencies alone determine it, and so predictions do in a search.
+    /// Whether what devices are measured for alone determines it, and so predictions do in a
+    /// search.
     [[nodiscard]] bool follows_from_latencies() const;
     /// The smallest and largest value it can have.
     [[nodiscard]] double lowest() const;

@@ -7,6 +7,7 @@
 #include "hdap/search/metrics.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,19 +28,19 @@ struct SearchProblem {
     /// What metrics are relative to, where that is not the largest genome of the space: the study's
     /// own network, where an earlier round pruned it already.
     std::optional<CandidateFacts> reference = {};
-    /// Predicts latencies under continuous load. Null: no metric of the study needs them.
-    std::unique_ptr<const surrogate::Surrogate> sustained = nullptr;
+    /// Predict other quantities: those that a metric of the study needs.
+    std::map<fleet::Quantity, std::unique_ptr<const surrogate::Surrogate>> others = {};
 
     /// Predictions of a candidate: of each quantity one per cluster.
-    [[nodiscard]] std::size_t predictions() const { return fleet.clusters() * (sustained ? 2 : 1); }
+    [[nodiscard]] std::size_t predictions() const { return fleet.clusters() * (1 + others.size()); }
 };
 
 /// The accuracy of guessing; 0 without an evaluator.
 double chance_accuracy(const SearchProblem& problem);
 
-/// What each genome takes on each cluster's representatives, in ms: [genome][prediction], where a
-/// genome's predictions are the latency on each cluster and then, where that is predicted, the
-/// sustained one.
+/// What each genome takes on each cluster's representatives: [genome][prediction], where a genome's
+/// predictions are the latency on each cluster, in ms, and then what else is predicted, quantity
+/// by quantity in their order, each on each cluster.
 std::vector<double> predicted_latencies(const SearchProblem& problem,
                                         std::span<const network::Genome> genomes, int threads);
 

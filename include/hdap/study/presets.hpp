@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/core/settings.hpp"
+#include "hdap/fleet/synthesis.hpp"
 
 #include <span>
 #include <string>
@@ -32,5 +33,9 @@ void apply_preset(const std::string& preset, const core::Configuration& configur
 /// Remarks on each setting of a preset why the preset wants its value, and which value that is
 /// where the setting has another one. Throws as preset_rows.
 void explain_preset(const std::string& preset, core::Configuration& configuration);
+
+/// The same of the mixture of a simulated fleet. Throws as fleet::mixture_rows.
+void explain_mixture(const fleet::SynthesisParameters& parameters,
+                     core::Configuration& configuration);
 
 } // namespace hdap::study

@@ -67,11 +67,9 @@ std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
                                          const SurrogateParameters& parameters, int threads,
                                          std::int64_t folds = standard_folds);
 
-/// Where a file of surrogates has those of latencies under continuous load, if it has them.
-inline constexpr const char* sustained_surrogates = "/sustained";
-
 /// Writes what the surrogate writes below `prefix`, a group or empty for the root, and its
-/// attribute `kind`. The caller adds the file's identity.
+/// attribute `kind`. Those of other quantities lie below QuantityRow::surrogate_path. The caller
+/// adds the file's identity.
 void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
                      const std::string& prefix = "");
 

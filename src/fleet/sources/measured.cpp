@@ -128,8 +128,8 @@ class MeasuredSource final : public LatencySource {
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
 
     [[nodiscard]] std::optional<std::vector<double>>
-    true_latencies_ms(const network::Genome& /*genome*/,
-                      std::span<const std::int32_t> /*devices*/) const override {
+    true_values(Quantity /*quantity*/, const network::Genome& /*genome*/,
+                std::span<const std::int32_t> /*devices*/) const override {
         return std::nullopt;
     }
 
@@ -198,6 +198,7 @@ const std::string& MeasuredSource::device(std::int32_t index) const {
 
 std::string MeasuredSource::lacks_for(Quantity quantity) const {
     if (quantity == Quantity::latency) return "";
+    if (quantity == Quantity::energy) return std::string(energy_is_simulated);
     const SustainedLoad& load = parameters_.sustained;
     const bool is_command_missing = by_ == MeasuredBy::command && load.command.empty();
     if (load.seconds > 0.0 && !is_command_missing) return "";

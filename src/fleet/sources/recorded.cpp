@@ -40,6 +40,7 @@ class RecordedSource final : public LatencySource {
 
     [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
         if (quantity == Quantity::latency) return "";
+        if (quantity == Quantity::energy) return std::string(energy_is_simulated);
         return "a table of latencies (fleet.recorded.file) does not tell latencies under "
                "continuous load; name devices to measure by fleet.file instead, and set "
                "latency.sustained_seconds";
@@ -54,8 +55,8 @@ class RecordedSource final : public LatencySource {
     }
 
     [[nodiscard]] std::optional<std::vector<double>>
-    true_latencies_ms(const network::Genome& /*genome*/,
-                      std::span<const std::int32_t> /*devices*/) const override {
+    true_values(Quantity /*quantity*/, const network::Genome& /*genome*/,
+                std::span<const std::int32_t> /*devices*/) const override {
         return std::nullopt;
     }
 

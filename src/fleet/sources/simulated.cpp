@@ -2,8 +2,9 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/hash.hpp"
-#include "hdap/core/random.hpp"
+#include "hdap/fleet/operating_point.hpp"
 #include "hdap/fleet/random_networks.hpp"
+#include "hdap/fleet/run_noise.hpp"
 
 #include <fmt/core.h>
 
@@ -40,18 +41,15 @@ class SimulatedSource final : public LatencySource {
         return wanted;
     }
 
-    [[nodiscard]] std::string lacks_for(Quantity quantity) const override {
-        if (quantity == Quantity::latency) return "";
-        return "simulated devices do not heat up under continuous load; real ones are measured "
-               "under it by fleet.source = \"command\", \"live\" or \"recorded\", with fleet.file";
-    }
+    /// The device model knows all of them.
+    [[nodiscard]] std::string lacks_for(Quantity /*quantity*/) const override { return ""; }
 
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const MeasurementRequest& request, const parallel::Job& job) override;
 
     [[nodiscard]] std::optional<std::vector<double>>
-    true_latencies_ms(const network::Genome& genome,
-                      std::span<const std::int32_t> devices) const override;
+    true_values(Quantity quantity, const network::Genome& genome,
+                std::span<const std::int32_t> devices) const override;
 
     [[nodiscard]] std::optional<std::vector<double>>
     measured_latencies_ms(const network::Genome& /*genome*/,
@@ -62,6 +60,8 @@ class SimulatedSource final : public LatencySource {
   private:
     [[nodiscard]] std::vector<BenchmarkNetwork> benchmark_networks() const;
     [[nodiscard]] DeviceCondition condition(std::int32_t device) const;
+    [[nodiscard]] double clean_value(Quantity quantity, const DeviceCondition& condition,
+                                     const NetworkWork& work) const;
     [[nodiscard]] std::vector<double> measure(const MeasurementRequest& request,
                                               parallel::IndexRange genomes) const;
 
@@ -88,36 +88,53 @@ DeviceCondition SimulatedSource::condition(std::int32_t device) const {
     return synthesize_condition(parameters_.synthesis, static_cast<std::size_t>(device));
 }
 
+/// Without noise, in the quantity's unit.
+double SimulatedSource::clean_value(Quantity quantity, const DeviceCondition& condition,
+                                    const NetworkWork& work) const {
+    if (quantity == Quantity::latency) return latency_ms(model_, condition, work);
+    const OperatingPoint point = sustained_point(model_, condition, work);
+    return quantity == Quantity::energy ? point.energy_mj() : point.latency_ms;
+}
+
 /// The number of the first candidate's noise in the stream of a device. Benchmarks use the first
-/// ones; an occasion to measure anew begins anywhere in the upper half, so that its noise is new.
-std::uint32_t first_noise_of(const MeasurementRequest& request, std::int64_t benchmarks) {
-    if (!request.anew) return static_cast<std::uint32_t>(benchmarks);
+/// ones, quantities follow each other far apart; an occasion to measure anew begins anywhere in the
+/// upper half, so that its noise is new.
+std::uint32_t first_noise_of(const MeasurementRequest& request, Quantity quantity,
+                             std::int64_t benchmarks) {
+    constexpr std::uint32_t apart = 0x2000'0000U;
+    if (!request.anew)
+        return static_cast<std::uint32_t>(quantity) * apart +
+               static_cast<std::uint32_t>(benchmarks);
     constexpr std::size_t digits = 8;
-    const std::string hash = core::sha256_hex(std::string_view(request.anew->occasion));
+    std::string occasion = request.anew->occasion;
+    if (quantity != Quantity::latency) occasion += row_of(quantity).name;
+    const std::string hash = core::sha256_hex(std::string_view(occasion));
     return 0x8000'0000U |
            static_cast<std::uint32_t>(std::stoul(hash.substr(0, digits), nullptr, 16));
 }
 
-/// [genome in the range][device]
+/// [genome in the range][quantity][device]
 std::vector<double> SimulatedSource::measure(const MeasurementRequest& request,
                                              parallel::IndexRange genomes) const {
     std::vector<DeviceCondition> conditions;
     for (const std::int32_t device : request.devices)
         conditions.push_back(condition(device));
-    const std::uint32_t first_noise = first_noise_of(request, parameters_.benchmarks);
-    std::vector<double> latencies;
+    RunNoise noise(parameters_.seed, static_cast<int>(request.runs));
+    std::vector<double> values;
     for (std::size_t i = genomes.first; i < genomes.last; ++i) {
-        const auto layers = prunable_.costs.layers(request.genomes[i]);
-        const auto number = first_noise + static_cast<std::uint32_t>(i);
-        for (std::size_t d = 0; d < conditions.size(); ++d) {
-            core::RandomStream noise(parameters_.seed, core::StreamId::measurement_noise,
-                                     static_cast<std::uint32_t>(request.devices[d]), number);
-            latencies.push_back(measured_latency_ms(model_, conditions[d], layers,
-                                                    parameters_.batch,
-                                                    static_cast<int>(request.runs), noise));
+        const NetworkWork work =
+            network_work(model_, prunable_.costs.layers(request.genomes[i]), parameters_.batch);
+        for (const Quantity quantity : request.quantities) {
+            const auto number = first_noise_of(request, quantity, parameters_.benchmarks) +
+                                static_cast<std::uint32_t>(i);
+            for (std::size_t d = 0; d < conditions.size(); ++d) {
+                const auto device = static_cast<std::uint32_t>(request.devices[d]);
+                values.push_back(clean_value(quantity, conditions[d], work) *
+                                 noise.median(conditions[d].noise_sigma, device, number));
+            }
         }
     }
-    return latencies;
+    return values;
 }
 
 std::optional<std::vector<double>> SimulatedSource::latencies_ms(const MeasurementRequest& request,
@@ -129,23 +146,26 @@ std::optional<std::vector<double>> SimulatedSource::latencies_ms(const Measureme
                                                     communicator.rank()));
     });
     const std::vector<double> by_genome = communicator.all_gather(mine);
-    std::vector<double> by_device;
-    by_device.reserve(by_genome.size());
-    for (std::size_t d = 0; d < request.devices.size(); ++d)
+    const std::size_t devices = request.devices.size();
+    const std::size_t of_genome = request.quantities.size() * devices;
+    std::vector<double> by_quantity;
+    by_quantity.reserve(by_genome.size());
+    for (std::size_t place = 0; place < of_genome; ++place)
         for (std::size_t i = 0; i < request.genomes.size(); ++i)
-            by_device.push_back(by_genome[i * request.devices.size() + d]);
-    return by_device;
+            by_quantity.push_back(by_genome[i * of_genome + place]);
+    return by_quantity;
 }
 
 std::optional<std::vector<double>>
-SimulatedSource::true_latencies_ms(const network::Genome& genome,
-                                   std::span<const std::int32_t> devices) const {
-    const auto layers = prunable_.costs.layers(genome);
-    std::vector<double> latencies;
-    latencies.reserve(devices.size());
+SimulatedSource::true_values(Quantity quantity, const network::Genome& genome,
+                             std::span<const std::int32_t> devices) const {
+    const NetworkWork work =
+        network_work(model_, prunable_.costs.layers(genome), parameters_.batch);
+    std::vector<double> values;
+    values.reserve(devices.size());
     for (const std::int32_t device : devices)
-        latencies.push_back(latency_ms(model_, condition(device), layers, parameters_.batch));
-    return latencies;
+        values.push_back(clean_value(quantity, condition(device), work));
+    return values;
 }
 
 } // namespace

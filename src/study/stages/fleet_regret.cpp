@@ -24,10 +24,11 @@ std::vector<search::ObjectiveRegret> fleet_regrets(const StudyRun& run,
     const search::Metric mean = search::parse_metric("latency.mean");
     auto all = regrets(profile, {mean, search::parse_metric("latency.p95"),
                                  search::parse_metric("latency.worst_cluster")});
-    if (profile.sustained_ms.empty()) return all;
-    auto sustained = regrets(fleet::sustained_profile(profile), {mean});
-    sustained.front().objective = "latency.sustained";
-    all.push_back(std::move(sustained.front()));
+    constexpr auto sustained = fleet::Quantity::sustained_latency;
+    if (!profile.others.contains(sustained)) return all;
+    auto of_sustained = regrets(fleet::profile_of_quantity(profile, sustained), {mean});
+    of_sustained.front().objective = fleet::row_of(sustained).metric;
+    all.push_back(std::move(of_sustained.front()));
     return all;
 }
 

@@ -33,8 +33,10 @@ std::vector<std::vector<std::int32_t>> devices_by_cluster(const fleet::Clusterin
 } // namespace
 
 FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Clustering& clustering,
-                       const network::Genome& unpruned, const Verification& verified)
-    : source_(source), devices_of_cluster_(devices_by_cluster(clustering)) {
+                       const network::Genome& unpruned, std::vector<fleet::Quantity> quantities,
+                       const Verification& verified)
+    : source_(source), quantities_(std::move(quantities)),
+      devices_of_cluster_(devices_by_cluster(clustering)) {
     std::vector<std::int32_t> all(clustering.devices());
     std::iota(all.begin(), all.end(), 0);
     devices_ = thinned(all, most_devices);
@@ -42,7 +44,7 @@ FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Clusteri
         for (auto& devices : devices_of_cluster_)
             devices =
                 thinned(devices, std::max<std::size_t>(1, most_devices / clustering.clusters()));
-    if (source.true_latencies_ms(unpruned, devices_))
+    if (source.true_values(fleet::Quantity::latency, unpruned, devices_))
         found_by_ = FoundBy::model;
     else if (source.measured_latencies_ms(unpruned, devices_))
         found_by_ = FoundBy::table;
@@ -71,7 +73,8 @@ std::optional<std::size_t> FleetTruth::verified_network(const network::Genome& g
 std::optional<std::vector<double>>
 FleetTruth::latencies_ms(const network::Genome& genome,
                          const std::vector<std::int32_t>& devices) const {
-    if (found_by_ == FoundBy::model) return source_.true_latencies_ms(genome, devices);
+    if (found_by_ == FoundBy::model)
+        return source_.true_values(fleet::Quantity::latency, genome, devices);
     if (found_by_ == FoundBy::table) return source_.measured_latencies_ms(genome, devices);
     const auto network = verified_network(genome);
     if (!network) return std::nullopt;
@@ -93,12 +96,17 @@ double FleetTruth::mean_latency_ms(const network::Genome& genome) const {
     return latencies ? core::mean(*latencies) : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// Under continuous load; not a number where nobody measured that.
-double FleetTruth::sustained_mean_ms(const network::Genome& genome) const {
+double FleetTruth::mean_of(fleet::Quantity quantity, const network::Genome& genome) const {
+    if (found_by_ == FoundBy::model) {
+        const auto values = source_.true_values(quantity, genome, devices_);
+        return values ? core::mean(*values) : std::numeric_limits<double>::quiet_NaN();
+    }
     const auto network = verified_network(genome);
-    if (!network || verified_.sustained_ms.empty()) return std::numeric_limits<double>::quiet_NaN();
+    const auto verified = verified_.others.find(quantity);
+    if (!network || verified == verified_.others.end())
+        return std::numeric_limits<double>::quiet_NaN();
     const auto first =
-        verified_.sustained_ms.begin() + static_cast<std::ptrdiff_t>(*network * devices_.size());
+        verified->second.begin() + static_cast<std::ptrdiff_t>(*network * devices_.size());
     return core::mean({first, first + std::ssize(devices_)});
 }
 
@@ -107,7 +115,9 @@ FleetTruth::found_latencies(const network::Genome& genome) const {
     auto latencies = device_latencies_ms(genome);
     if (!latencies) return std::nullopt;
     search::DeviceLatencies found{.device_ms = std::move(*latencies), .cluster_mean_ms = {}};
-    found.sustained_mean_ms = sustained_mean_ms(genome);
+    for (const fleet::Quantity quantity : quantities_)
+        if (quantity != fleet::Quantity::latency)
+            found.other_means[quantity] = mean_of(quantity, genome);
     for (const std::vector<std::int32_t>& devices : devices_of_cluster_) {
         const auto of_cluster = latencies_ms(genome, devices);
         if (!of_cluster) return std::nullopt;

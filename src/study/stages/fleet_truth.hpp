@@ -25,10 +25,11 @@ class FleetTruth {
   public:
     /// Of a large simulated fleet, 20,000 evenly spread devices stand for all, and for each cluster
     /// as many of its own as make 20,000 of all clusters together. `source` must stay where it is;
-    /// `unpruned`: the network that it is asked about first; `verified`: without networks where
-    /// nobody verified the study.
+    /// `unpruned`: the network that it is asked about first; `quantities`: those of the study;
+    /// `verified`: without networks where nobody verified the study.
     FleetTruth(const fleet::LatencySource& source, const fleet::Clustering& clustering,
-               const network::Genome& unpruned, const Verification& verified = {});
+               const network::Genome& unpruned, std::vector<fleet::Quantity> quantities,
+               const Verification& verified = {});
 
     [[nodiscard]] FoundBy found_by() const noexcept { return found_by_; }
 
@@ -46,20 +47,24 @@ class FleetTruth {
     /// Their mean; not a number where nobody found it.
     [[nodiscard]] double mean_latency_ms(const network::Genome& genome) const;
 
-    /// What a candidate takes on the devices; nothing where nobody found it. The mean of a cluster
-    /// none of whose devices is looked at is not a number. Complexity: O(layers) for each device
-    /// that is looked at, at most 40,000 of them.
+    /// The mean over them of a quantity beside the usual latency; not a number where nobody found
+    /// it.
+    [[nodiscard]] double mean_of(fleet::Quantity quantity, const network::Genome& genome) const;
+
+    /// What a candidate takes on the devices, of the study's quantities; nothing where nobody found
+    /// it. The mean of a cluster none of whose devices is looked at is not a number. Complexity:
+    /// O(layers) for each device that is looked at, at most 40,000 of them.
     [[nodiscard]] std::optional<search::DeviceLatencies>
     found_latencies(const network::Genome& genome) const;
 
   private:
     void look_at(const Verification& comparable);
     [[nodiscard]] std::optional<std::size_t> verified_network(const network::Genome& genome) const;
-    [[nodiscard]] double sustained_mean_ms(const network::Genome& genome) const;
     [[nodiscard]] std::optional<std::vector<double>>
     latencies_ms(const network::Genome& genome, const std::vector<std::int32_t>& devices) const;
 
     const fleet::LatencySource& source_;
+    std::vector<fleet::Quantity> quantities_;
     FoundBy found_by_ = FoundBy::nobody;
     Verification verified_; ///< where it counts: its comparable part
     std::vector<std::int32_t> devices_;

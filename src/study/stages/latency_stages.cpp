@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 namespace hdap::study {
@@ -118,8 +119,10 @@ bool make_fleet(StudyRun& run) {
                                          "are found with estimates in their place",
                                          core::grouped(missing),
                                          core::grouped(devices->latency_ms.size())));
-        for (const std::string& doubt : fleet::doubts_about(*devices))
-            run.job.log.warning(doubt);
+        // A simulated fleet is what its settings say.
+        if (run.settings().fleet.source != "simulated")
+            for (const std::string& doubt : fleet::doubts_about(*devices))
+                run.job.log.warning(doubt);
         if (run.settings().fleet.fleet_file.empty() &&
             static_cast<std::int64_t>(devices->benchmarks()) < run.settings().fleet.benchmarks)
             run.job.log.warning(fmt::format(
@@ -173,18 +176,21 @@ bool make_surrogates(StudyRun& run) {
             fleet::read_profile(open_stage(run.output(Stage::profile), fleet::profile_schema));
         const auto& parameters = run.settings().surrogate;
         const auto surrogate = surrogate::fit_surrogate(profile, parameters, 0);
-        std::unique_ptr<surrogate::Surrogate> sustained;
-        if (!profile.sustained_ms.empty())
-            sustained = surrogate::fit_surrogate(fleet::sustained_profile(profile), parameters, 0);
+        std::map<fleet::Quantity, std::unique_ptr<surrogate::Surrogate>> others;
+        for (const auto& [quantity, values] : profile.others)
+            others[quantity] = surrogate::fit_surrogate(
+                fleet::profile_of_quantity(profile, quantity), parameters, 0);
         const auto regrets = fleet_regrets(run, profile);
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);
             search::write_regrets(file, regrets);
-            if (sustained)
-                surrogate::write_surrogate(file, *sustained, surrogate::sustained_surrogates);
+            for (const auto& [quantity, other] : others)
+                surrogate::write_surrogate(file, *other,
+                                           std::string(fleet::row_of(quantity).surrogate_path));
         });
         describe_surrogates(run, *surrogate, "");
-        if (sustained) describe_surrogates(run, *sustained, " under continuous load");
+        for (const auto& [quantity, other] : others)
+            describe_surrogates(run, *other, std::string(fleet::row_of(quantity).in_words));
         if (!regrets.empty()) run.job.log.info(report::fleet_verdict(regrets).sentence);
     });
     return true;

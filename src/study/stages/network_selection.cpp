@@ -65,7 +65,7 @@ std::vector<std::size_t> broken_of(const StudyRun& run, const std::vector<std::s
     const FleetTruth truth(
         *run.inputs.source,
         fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema)),
-        run.own().space.unpruned());
+        run.own().space.unpruned(), quantities_of(run.settings()));
     const FoundConstraints constraints(*run.problem, truth, run.own().space.unpruned());
     std::vector<std::size_t> broken;
     for (const std::size_t index : front)

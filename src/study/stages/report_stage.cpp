@@ -282,10 +282,10 @@ class ReportBuilder {
     void add_margins() {
         for (const report::ClusterRow& cluster : report_.clusters)
             report_.surrogate_error += cluster.weight * cluster.surrogate_mape;
-        if (problem_.sustained)
+        for (const auto& [quantity, surrogate] : problem_.others)
             for (std::size_t k = 0; k < report_.clusters.size(); ++k)
-                report_.sustained_error +=
-                    report_.clusters[k].weight * problem_.sustained->cross_validation()[k].mape;
+                report_.other_errors[quantity] +=
+                    report_.clusters[k].weight * surrogate->cross_validation()[k].mape;
         for (std::size_t i = 0; i < report_.bounds.size(); ++i) {
             const search::Constraint& constraint = fleet_.constraints.constraints()[i];
             if (!constraint.metric.follows_from_latencies()) continue;
@@ -414,7 +414,7 @@ FleetOutputs::FleetOutputs(const StudyRun& run)
       clustering(
           fleet::read_clustering(open_stage(run.output(Stage::clusters), fleet::clusters_schema))),
       truth(*run.inputs.source, clustering, run.own().space.unpruned(),
-            verification_of(run, devices.devices())),
+            quantities_of(run.settings()), verification_of(run, devices.devices())),
       constraints(*run.problem, truth, run.own().space.unpruned()) {}
 
 void publish_report(const StudyInputs& inputs) {

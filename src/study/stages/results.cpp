@@ -38,6 +38,7 @@ class ResultsBuilder {
             add_front_on_devices();
             add_variants();
         }
+        add_others_on_devices();
         add_surrogates();
         add_finetuned();
         add_finetuned_on_devices();
@@ -77,7 +78,7 @@ class ResultsBuilder {
         }
     }
 
-    [[nodiscard]] double value(std::size_t entry, const char* metric) const {
+    [[nodiscard]] double value(std::size_t entry, const std::string& metric) const {
         return found_.log.value(entry, search::parse_metric(metric));
     }
 
@@ -108,6 +109,21 @@ class ResultsBuilder {
         for (std::size_t i = 0; i < speedup.size(); ++i)
             add("speedup_at_drop_" + core::shortest(accuracy_budgets[i]), "1", speedup[i]);
         add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
+    }
+
+    /// How far the predictions of other quantities are off over the front, where that is known.
+    void add_others_on_devices() {
+        if (!fleet_.truth.known()) return;
+        for (const auto& [quantity, surrogate] : problem_.others) {
+            const std::string metric(fleet::row_of(quantity).metric);
+            double error = 0.0;
+            for (const std::size_t index : front_)
+                error += std::abs(value(index, metric) /
+                                      fleet_.truth.mean_of(quantity, found_.log[index].genome) -
+                                  1.0);
+            add(fmt::format("{}_error_on_devices", fleet::row_of(quantity).name), "1",
+                error / static_cast<double>(front_.size()));
+        }
     }
 
     /// Who keeps the constraints, and of the front how many do.
@@ -216,7 +232,8 @@ class ResultsBuilder {
 
     void add_surrogates() {
         add_surrogates("surrogate", *problem_.surrogate);
-        if (problem_.sustained) add_surrogates("sustained_surrogate", *problem_.sustained);
+        for (const auto& [quantity, surrogate] : problem_.others)
+            add_surrogates(fmt::format("{}_surrogate", fleet::row_of(quantity).name), *surrogate);
     }
 
     void add_surrogates(const std::string& name, const surrogate::Surrogate& surrogate) {

@@ -47,9 +47,9 @@ search::SearchProblem make_problem(const StudyRun& run) {
                                               .evaluator = run.evaluator.get(),
                                               .fleet = fleet::read_distribution(distribution),
                                               .goal = goal_of(run.settings())});
-        if (surrogate.contains(surrogate::sustained_surrogates))
-            problem->sustained =
-                surrogate::read_surrogate(surrogate, surrogate::sustained_surrogates);
+        for (const fleet::QuantityRow& row : fleet::other_quantities())
+            if (const std::string path(row.surrogate_path); surrogate.contains(path))
+                problem->others[row.quantity] = surrogate::read_surrogate(surrogate, path);
         if (run.round == 1) return;
         problem->reference = predicted_facts(*problem, run.own().space.unpruned());
         problem->reference->accuracy = accuracy;

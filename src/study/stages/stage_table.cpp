@@ -56,14 +56,19 @@ std::string config_text(const StudyRun& run, Outputs outputs, const std::string&
     return settings_lines(run.settings(), outputs) + graph_key;
 }
 
-/// How latencies under continuous load are measured, where the study needs them: the profiles of
-/// others are the same whatever these settings say.
-std::string sustained_key(const Settings& settings) {
+/// What else than the usual latency the study needs, and how it is measured: the profiles of other
+/// studies are the same whatever these settings say.
+std::string others_key(const Settings& settings) {
     const auto quantities = quantities_of(settings);
-    if (std::ranges::find(quantities, fleet::Quantity::sustained_latency) == quantities.end())
-        return "";
+    const auto asks = [&](fleet::Quantity quantity) {
+        return std::ranges::find(quantities, quantity) != quantities.end();
+    };
+    std::string key;
     const fleet::SustainedLoad& load = settings.fleet.sustained;
-    return fmt::format("sustained {} s {}", load.seconds, load.command);
+    if (asks(fleet::Quantity::sustained_latency))
+        key += fmt::format("sustained {} s {}", load.seconds, load.command);
+    if (asks(fleet::Quantity::energy)) key += "energy";
+    return key;
 }
 
 /// What a stage reads that no stage made.
@@ -74,7 +79,7 @@ std::string outside_key(const StudyRun& run, Stage stage) {
     // A round may only choose a part of the genomes, and measures these.
     return (is_of_each_round(run.settings(), stage) ? fmt::format("from {}", run.space.smallest())
                                                     : "") +
-           sustained_key(run.settings());
+           others_key(run.settings());
 }
 
 } // namespace

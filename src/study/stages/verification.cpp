@@ -199,14 +199,17 @@ std::vector<double> by_network(std::span<const double> by_device, std::size_t ne
 }
 
 /// `measured` [quantity][device][network], the usual latency first
-Verification verification_from(const ToVerify& verified, std::span<const double> measured) {
+Verification verification_from(const ToVerify& verified,
+                               const std::vector<fleet::Quantity>& quantities,
+                               std::span<const double> measured) {
     const std::size_t networks = verified.genomes.size();
     const std::size_t each = networks * verified.devices.size();
     Verification verification;
     verification.genomes = verified.genomes;
     verification.devices = verified.devices;
     verification.measured_ms = by_network(measured.first(each), networks);
-    verification.sustained_ms = by_network(measured.subspan(each), networks);
+    for (std::size_t q = 1; q < quantities.size(); ++q)
+        verification.others[quantities[q]] = by_network(measured.subspan(q * each, each), networks);
     verification.occasion = verified.occasion;
     return verification;
 }
@@ -279,7 +282,8 @@ bool verify_networks(StudyRun& run) {
         run.job);
     if (!measured) return false;
     run.communicator().on_root([&] {
-        const Verification verification = verification_from(shared, *measured);
+        const Verification verification =
+            verification_from(shared, quantities_of(run.settings()), *measured);
         write_measured(run, verification);
         describe(run, *fleet, networks, verification);
     });

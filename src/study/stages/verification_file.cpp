@@ -40,7 +40,7 @@ std::vector<double> read_latencies(const storage::Hdf5Reader& file, const std::s
     std::vector<double> latencies = file.read<double>(name, shape);
     for (const double latency : latencies)
         if (!std::isnan(latency) && !(latency > 0.0 && std::isfinite(latency)))
-            throw core::DataError(fmt::format("{}: {} has {}, expected a positive latency",
+            throw core::DataError(fmt::format("{}: {} has {}, expected a positive number",
                                               file.name(), name, latency));
     return latencies;
 }
@@ -68,7 +68,8 @@ Verification comparable_part(const Verification& verification) {
         return taken;
     };
     part.measured_ms = taken_of(verification.measured_ms);
-    if (!verification.sustained_ms.empty()) part.sustained_ms = taken_of(verification.sustained_ms);
+    for (const auto& [quantity, values] : verification.others)
+        part.others[quantity] = taken_of(values);
     return part;
 }
 
@@ -80,12 +81,14 @@ void write_verification(storage::Hdf5Writer& file, const Verification& verificat
     file.write("/genomes", genes, {networks, genes.size() / networks});
     file.attribute("/genomes", "unit", "channels");
     file.write<std::int32_t>("/devices", verification.devices);
-    const auto write = [&](const char* name, const std::vector<double>& latencies) {
-        file.write(name, latencies, {networks, verification.devices.size()});
-        file.attribute(name, "unit", "ms");
+    const auto write = [&](fleet::Quantity quantity, const std::vector<double>& values) {
+        const std::string path(fleet::row_of(quantity).measured_path);
+        file.write(path, values, {networks, verification.devices.size()});
+        file.attribute(path, "unit", std::string(fleet::row_of(quantity).unit));
     };
-    write("/measured_ms", verification.measured_ms);
-    if (!verification.sustained_ms.empty()) write("/sustained_ms", verification.sustained_ms);
+    write(fleet::Quantity::latency, verification.measured_ms);
+    for (const auto& [quantity, values] : verification.others)
+        write(quantity, values);
     file.attribute("/", "occasion", verification.occasion);
 }
 
@@ -110,8 +113,9 @@ Verification read_verification(const storage::Hdf5Reader& file, std::size_t gene
                 fmt::format("{}: /devices has {}, of a fleet of {}", file.name(), device, devices));
     const storage::Shape latencies{shape[0], verification.devices.size()};
     verification.measured_ms = read_latencies(file, "/measured_ms", latencies);
-    if (file.contains("/sustained_ms"))
-        verification.sustained_ms = read_latencies(file, "/sustained_ms", latencies);
+    for (const fleet::QuantityRow& row : fleet::other_quantities())
+        if (const std::string path(row.measured_path); file.contains(path))
+            verification.others[row.quantity] = read_latencies(file, path, latencies);
     return verification;
 }
 

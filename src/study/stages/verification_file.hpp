@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/network/pruning_structure.hpp"
 #include "hdap/storage/hdf5.hpp"
 
@@ -18,8 +19,8 @@ struct Verification {
     std::vector<network::Genome> genomes; ///< [network]; the first is the unpruned one
     std::vector<std::int32_t> devices;    ///< indices into the fleet, ascending
     std::vector<double> measured_ms;      ///< [network][device]; not a number: it has none
-    std::vector<double> sustained_ms;     ///< the same under continuous load; empty: not asked for
     std::int64_t occasion = 0;            ///< how many there were, with this one
+    fleet::OtherQuantities others = {};   ///< as measured_ms, of those that were asked for
 
     [[nodiscard]] double latency_ms(std::size_t network, std::size_t device) const {
         return measured_ms[network * devices.size() + device];
@@ -27,8 +28,9 @@ struct Verification {
     /// Whether the device has measured all that was asked for of the network.
     [[nodiscard]] bool has(std::size_t network, std::size_t device) const {
         const std::size_t at = network * devices.size() + device;
-        return !std::isnan(measured_ms[at]) &&
-               (sustained_ms.empty() || !std::isnan(sustained_ms[at]));
+        for (const auto& [quantity, values] : others)
+            if (std::isnan(values[at])) return false;
+        return !std::isnan(measured_ms[at]);
     }
     bool operator==(const Verification&) const = default;
 };
@@ -40,7 +42,8 @@ struct Verification {
 Verification comparable_part(const Verification& verification);
 
 /// Writes /genomes int32 [network][gene], /devices int32 [device], /measured_ms and, where there
-/// are some, /sustained_ms float64 [network][device], and the root attribute `occasion`.
+/// are some, the like of other quantities (QuantityRow::measured_path), and the root attribute
+/// `occasion`.
 void write_verification(storage::Hdf5Writer& file, const Verification& verification);
 
 /// Reads what write_verification wrote; the schema is for storage::read_identity to check. Throws
