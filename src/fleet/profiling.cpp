@@ -17,7 +17,7 @@ namespace {
 /// The representatives of all clusters, cluster after cluster.
 std::vector<std::int32_t> representatives_of(const Representatives& representatives) {
     std::vector<std::int32_t> devices;
-    for (const auto& cluster : representatives)
+    for (const auto& cluster : representatives.devices)
         devices.insert(devices.end(), cluster.begin(), cluster.end());
     return devices;
 }
@@ -28,16 +28,20 @@ struct Table {
     std::vector<double> cluster_means; ///< [cluster][genome]
 };
 
-/// The mean of one genome's latencies on devices [first, first + count) that measured it; not a
-/// number where none did.
-double mean_latency_ms(std::span<const double> latency_ms, std::size_t genomes, std::size_t genome,
-                       std::size_t first, std::size_t count) {
+/// The representatives of one cluster, and what was measured on them.
+struct MeasuredCluster {
+    std::span<const double> values; ///< [device][genome]
+    std::vector<double> divisor;    ///< [device]
+};
+
+/// The mean over the devices that measured a genome; not a number where none did.
+double mean_of(const MeasuredCluster& cluster, std::size_t genomes, std::size_t genome) {
     double sum = 0.0;
     std::size_t measured = 0;
-    for (std::size_t device = first; device < first + count; ++device) {
-        const double latency = latency_ms[device * genomes + genome];
-        if (std::isnan(latency)) continue;
-        sum += latency;
+    for (std::size_t device = 0; device < cluster.divisor.size(); ++device) {
+        const double value = cluster.values[device * genomes + genome];
+        if (std::isnan(value)) continue;
+        sum += value / cluster.divisor[device];
         ++measured;
     }
     return measured == 0 ? std::numeric_limits<double>::quiet_NaN()
@@ -46,13 +50,18 @@ double mean_latency_ms(std::span<const double> latency_ms, std::size_t genomes, 
 
 /// [cluster][genome] means over the representatives.
 std::vector<double> cluster_means(const Representatives& representatives, std::size_t genomes,
-                                  std::span<const double> latency_ms) {
+                                  std::span<const double> values, Quantity quantity) {
     std::vector<double> means;
     std::size_t first = 0;
-    for (const auto& devices : representatives) {
+    for (std::size_t k = 0; k < representatives.devices.size(); ++k) {
+        const std::size_t devices = representatives.devices[k].size();
+        const bool divided = row_of(quantity).goes_by_ratio && !representatives.ratio.empty();
+        const MeasuredCluster cluster{.values = values.subspan(first * genomes, devices * genomes),
+                                      .divisor = divided ? representatives.ratio[k]
+                                                         : std::vector<double>(devices, 1.0)};
         for (std::size_t i = 0; i < genomes; ++i)
-            means.push_back(mean_latency_ms(latency_ms, genomes, i, first, devices.size()));
-        first += devices.size();
+            means.push_back(mean_of(cluster, genomes, i));
+        first += devices;
     }
     return means;
 }
@@ -86,7 +95,7 @@ void check_measured(const Representatives& representatives, const network::Searc
             throw core::DataError(fmt::format(
                 "the unpruned network was not measured{} on any of the {} representatives of "
                 "cluster {}; all latencies are relative to its own, so measure it there first",
-                row_of(table.quantity).in_words, representatives[*k].size(), *k));
+                row_of(table.quantity).in_words, representatives.devices[*k].size(), *k));
     const std::size_t kept = measured_everywhere(tables, genomes.size()).size();
     if (kept < fewest_profiled)
         throw core::DataError(fmt::format(
@@ -111,15 +120,15 @@ MeasuredProfile profile_of(const Representatives& representatives,
                         measured.size(), quantities.size(), genomes.size(), devices));
     std::vector<Table> tables;
     for (std::size_t q = 0; q < quantities.size(); ++q)
-        tables.push_back(
-            {quantities[q], cluster_means(representatives, genomes.size(),
-                                          std::span(measured).subspan(q * size, size))});
+        tables.push_back({quantities[q], cluster_means(representatives, genomes.size(),
+                                                       std::span(measured).subspan(q * size, size),
+                                                       quantities[q])});
     check_measured(representatives, space, genomes, tables);
     const auto kept = measured_everywhere(tables, genomes.size());
     Profile profile;
     for (const auto& group : space.groups())
         profile.group_names.push_back(group.name);
-    profile.clusters = representatives.size();
+    profile.clusters = representatives.devices.size();
     for (std::size_t t = 0; t < tables.size(); ++t)
         for (std::size_t k = 0; k < profile.clusters; ++k)
             for (const std::size_t i : kept)

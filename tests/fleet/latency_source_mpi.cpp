@@ -369,7 +369,7 @@ TEST_CASE("a request to stop that reaches one rank ends the profile of a source 
     const World world;
     const auto prunable = small_prunable();
     const auto genomes = fleet::profile_genomes(prunable.space, 7, 11);
-    const fleet::Representatives representatives{{1}};
+    const fleet::Representatives representatives{.devices = {{1}}};
     if (world.communicator.rank() == world.communicator.size() - 1) std::raise(SIGTERM);
     StoppedSource stopped;
     CHECK_FALSE(
@@ -385,7 +385,7 @@ TEST_CASE("a profile of a simulated fleet is the mean over the representatives")
     const auto prunable = small_prunable();
     const auto source = fleet::make_latency_source(small_fleet(), prunable, world.communicator);
     const auto genomes = fleet::profile_genomes(prunable.space, 7, 20);
-    const fleet::Representatives representatives{{3, 40, 12}, {8}};
+    const fleet::Representatives representatives{.devices = {{3, 40, 12}, {8}}};
     const auto measured =
         fleet::measure_profile(*source, representatives, prunable.space, genomes, 4, world.job);
     REQUIRE(measured.has_value());
@@ -460,13 +460,13 @@ TEST_CASE("recorded latencies are looked up; what all devices have measured are 
         CHECK_THROWS_AS(source->measured_latencies_ms(genomes[4], nobody), core::InternalError);
     }
 
-    const fleet::Representatives representatives{{0, 2}, {1}};
+    const fleet::Representatives representatives{.devices = {{0, 2}, {1}}};
     const auto profile =
         fleet::measure_profile(*source, representatives, prunable.space, {}, 1, world.job);
     REQUIRE(profile.has_value());
     CHECK(profile->profile.latency_ms[4] == (14.0 + 34.0) / 2.0);
     CHECK(profile->profile.latency_ms[5] == 15.0); // d2 lacks it
-    const fleet::Representatives others{{0, 1}, {2}};
+    const fleet::Representatives others{.devices = {{0, 1}, {2}}};
     const auto half = fleet::measure_profile(*source, others, prunable.space, {}, 1, world.job);
     REQUIRE(half.has_value());
     CHECK(half->left_out == 15);

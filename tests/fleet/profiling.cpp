@@ -20,7 +20,7 @@ const std::vector hot{fleet::Quantity::latency, fleet::Quantity::sustained_laten
 
 /// Devices 4 and 7 stand for the first cluster, 2 for the second.
 fleet::Representatives two_clusters() {
-    return {{4, 7}, {2}};
+    return {.devices = {{4, 7}, {2}}};
 }
 
 network::SearchSpace small_space() {
@@ -59,6 +59,30 @@ TEST_CASE("a profile without the unpruned network or with too few candidates is 
                     core::DataError);
     CHECK_THROWS_WITH(fleet::profile_of(two_clusters(), space, genomes, latency_ms, usual),
                       Contains("9 of 12 candidates") && Contains("at least 10"));
+}
+
+TEST_CASE("a cluster's latency is the same whoever of its devices could be measured",
+          "[profiling]") {
+    const auto space = small_space();
+    const auto genomes = fleet::profile_genomes(space, 1, 12);
+    // The second representative takes twice as long on everything.
+    std::vector<double> latency_ms;
+    for (const double ratio : {0.8, 1.6, 1.0})
+        for (std::size_t i = 0; i < 12; ++i)
+            latency_ms.push_back(ratio * (3.0 + static_cast<double>(i)));
+    latency_ms[5] = latency_ms[12 + 7] = missing;
+    fleet::Representatives representatives = two_clusters();
+    representatives.ratio = {{0.8, 1.6}, {1.0}};
+    const auto profile =
+        fleet::profile_of(representatives, space, genomes, latency_ms, usual).profile;
+    for (std::size_t i = 0; i < 12; ++i)
+        CHECK(profile.latency_ms[i] == Approx(3.0 + static_cast<double>(i)));
+    // What a device takes to be twice as slow is not twice the energy.
+    std::vector<double> both = latency_ms;
+    both.insert(both.end(), latency_ms.begin(), latency_ms.end());
+    const std::vector energy{fleet::Quantity::latency, fleet::Quantity::energy};
+    const auto measured = fleet::profile_of(representatives, space, genomes, both, energy).profile;
+    CHECK(measured.others.at(fleet::Quantity::energy)[0] == Approx(1.2 * 3.0));
 }
 
 TEST_CASE("a cluster's latency is the mean over its representatives that were measured",

@@ -119,9 +119,10 @@ struct Clustering {
     /// [cluster][cluster] what the clusters' latencies count in the mean latency of the devices
     /// that a cluster stands for.
     std::vector<double> cluster_blend;
-    /// [cluster] the devices nearest to the mean signature of the cluster's own devices, nearest
-    /// first, among the quarter of them that were measured on most benchmarks (at least as many as
-    /// are wanted, and all that were measured on as many as the last of these).
+    /// [cluster] the devices that are measured on its behalf, unless the method says who: those
+    /// nearest to the mean signature of the cluster's own devices, nearest first, among the quarter
+    /// of them that were measured on most benchmarks (at least as many as are wanted, and all that
+    /// were measured on as many as the last of these).
     std::vector<std::vector<std::int32_t>> representatives;
     /// What the clusters make of the fleet's figures, on benchmarks and devices that were held out;
     /// nothing where there are too few to hold one out.
@@ -145,8 +146,8 @@ double device_latency_ms(const Clustering& clustering, std::span<const double> c
 /// How devices were grouped: "covering, radius 0.05", "dbscan, eps 0.012".
 std::string grouping_text(const Clustering& clustering);
 
-/// What to know of the groups before they are used: that there is no dense one, or that many devices
-/// are in none; with what to change. Empty where there is nothing.
+/// What to know of the groups before they are used: that there is no dense one, or that many
+/// devices are in none; with what to change. Empty where there is nothing.
 std::string grouping_warning(const Clustering& clustering);
 
 /// What the groups make of the fleet's figures on held-out benchmarks: "on held-out benchmarks the

@@ -16,8 +16,14 @@ namespace hdap::fleet {
 /// The fewest candidates that surrogates may learn from.
 inline constexpr std::size_t fewest_profiled = 10;
 
-/// [cluster] the devices that are measured on its behalf: indices into the fleet.
-using Representatives = std::vector<std::vector<std::int32_t>>;
+/// Who is measured for a profile.
+struct Representatives {
+    /// [cluster] the devices that are measured on its behalf: indices into the fleet.
+    std::vector<std::vector<std::int32_t>> devices;
+    /// [cluster][device of `devices`] its latency ÷ what its cluster's is told to be
+    /// (Clustering::device_ratio); empty: 1.
+    std::vector<std::vector<double>> ratio = {};
+};
 
 /// A profile, and what is missing in it.
 struct MeasuredProfile {
@@ -27,8 +33,9 @@ struct MeasuredProfile {
 
 /// Measures `quantities` (the usual latency first) of `wanted`, or
 /// of what the source has instead, on the representatives of every cluster; a cluster's latency is
-/// the mean over those with a measurement, in their order. Candidates that lack any of these
-/// quantities on some cluster are left out.
+/// the mean over those with a measurement, in their order, each divided by the device's ratio: so
+/// it is the same whoever could be measured. Energies are not divided. Candidates that lack any of
+/// these quantities on some cluster are left out.
 ///
 /// Every rank gives the same arguments and gets the same profile; nothing when asked to stop.
 /// Collective. Throws as the source does, and an AgreedError of DataError's kind when the unpruned

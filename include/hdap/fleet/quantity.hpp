@@ -29,18 +29,20 @@ struct QuantityRow {
     std::string_view cluster_name;  ///< data set of logs, of predictions: "cluster_latency_ms"
     std::string_view measured_path; ///< data set of a verification: "/measured_ms"
     std::string_view surrogate_path; ///< group of its surrogates; empty: the root
+    bool goes_by_ratio; ///< a device that takes longer by a factor has more of it by that factor
 };
 
 /// Every quantity, in the order of the enumeration: first the usual latency, which every study
 /// measures. Another one is a row here, and in what measures it.
 inline constexpr std::array quantity_table{
     QuantityRow{Quantity::latency, "latency", "ms", "latency.mean", "latencies", "", "/latency_ms",
-                "cluster_latency_ms", "/measured_ms", ""},
+                "cluster_latency_ms", "/measured_ms", "", true},
     QuantityRow{Quantity::sustained_latency, "sustained", "ms", "latency.sustained",
                 "latencies under continuous load", " under continuous load",
-                "/sustained_latency_ms", "cluster_sustained_ms", "/sustained_ms", "/sustained"},
+                "/sustained_latency_ms", "cluster_sustained_ms", "/sustained_ms", "/sustained",
+                true},
     QuantityRow{Quantity::energy, "energy", "mJ", "energy.mean", "energies", " (energy)",
-                "/energy_mj", "cluster_energy_mj", "/energy_mj", "/energy"},
+                "/energy_mj", "cluster_energy_mj", "/energy_mj", "/energy", false},
 };
 
 inline const QuantityRow& row_of(Quantity quantity) {

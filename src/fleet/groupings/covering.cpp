@@ -2,6 +2,7 @@
 
 #include "fleet/held_out.hpp"
 #include "fleet/representatives.hpp"
+#include "hdap/core/statistics.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -182,42 +183,65 @@ std::vector<std::int32_t> centres_within(const CoverTask& task, double squared_r
     return centres;
 }
 
-/// The groups by descending size, equal ones by their centre; those without devices left out.
-std::vector<std::size_t> by_size(const std::vector<std::int32_t>& group_of_device,
-                                 std::size_t groups) {
-    std::vector<std::size_t> size(groups, 0);
-    for (const std::int32_t group : group_of_device)
+/// Leaves groups without devices out and numbers the others by descending size, equal ones by
+/// their centre. `nearest_group` may name those that are left only.
+void number_by_size(Grouping& grouping) {
+    std::vector<std::size_t> size(grouping.groups, 0);
+    for (const std::int32_t group : grouping.group_of_device)
         if (group >= 0) ++size[static_cast<std::size_t>(group)];
-    std::vector<std::size_t> order(groups);
+    std::vector<std::size_t> order(grouping.groups);
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::erase_if(order, [&](std::size_t group) { return size[group] == 0; });
     std::ranges::stable_sort(order, std::ranges::greater{},
                              [&](std::size_t group) { return size[group]; });
-    return order;
+    std::vector<std::int32_t> number(grouping.groups, -1);
+    std::vector<std::vector<std::int32_t>> representatives;
+    for (const std::size_t group : order) {
+        number[group] = static_cast<std::int32_t>(representatives.size());
+        representatives.push_back(std::move(grouping.representatives[group]));
+    }
+    for (auto* groups : {&grouping.group_of_device, &grouping.nearest_group})
+        for (std::int32_t& group : *groups)
+            if (group >= 0) group = number[static_cast<std::size_t>(group)];
+    grouping.groups = order.size();
+    grouping.representatives = std::move(representatives);
 }
 
-/// A centre and the well-measured devices of its group that are nearest to it.
-std::vector<std::int32_t> around(PointView signatures, std::int32_t centre,
-                                 std::span<const std::int32_t> candidates, std::size_t wanted) {
-    std::vector<std::int32_t> near =
-        nearest_to(signatures[static_cast<std::size_t>(centre)], signatures, candidates, wanted);
-    std::erase(near, centre);
-    near.insert(near.begin(), centre);
+/// Of the devices at the centre of a group, those whose overall speed is the most usual one in it:
+/// a throttled device may have the shape of the others, and takes longer to measure.
+std::vector<std::int32_t> typical(const GroupingTask& task, const std::vector<double>& mean_log,
+                                  const std::vector<std::int32_t>& members,
+                                  std::span<const std::int32_t> candidates, std::int32_t centre) {
+    const auto wanted = static_cast<std::size_t>(task.parameters.representatives);
+    constexpr std::size_t choice = 8; ///< for each that is wanted
+    const std::size_t central = std::max(wanted, std::min(choice * wanted, members.size() / 4));
+    std::vector<std::int32_t> near = nearest_to(task.signatures[static_cast<std::size_t>(centre)],
+                                                task.signatures, candidates, central);
+    std::vector<double> speeds;
+    for (const std::int32_t device : members)
+        speeds.push_back(mean_log[static_cast<std::size_t>(device)]);
+    const double usual = core::median(std::move(speeds));
+    std::ranges::stable_sort(near, {}, [&](std::int32_t device) {
+        return std::abs(mean_log[static_cast<std::size_t>(device)] - usual);
+    });
     near.resize(std::min(near.size(), wanted));
     return near;
 }
 
-/// [group] who is measured on its behalf.
+/// [group] who is measured on its behalf; groups without devices are left out.
 std::vector<std::vector<std::int32_t>> around(const GroupingTask& task,
                                               const std::vector<std::int32_t>& group_of_device,
                                               const std::vector<std::int32_t>& centres) {
     const auto wanted = static_cast<std::size_t>(task.parameters.representatives);
     const std::vector<std::size_t> measured = measured_benchmarks(task.fleet);
+    const auto mean_log = mean_log_latency(task.complete_ms, task.fleet.benchmarks());
     const auto members = members_of(group_of_device, centres.size());
     std::vector<std::vector<std::int32_t>> representatives;
     for (std::size_t k = 0; k < centres.size(); ++k)
-        representatives.push_back(around(task.signatures, centres[k],
-                                         well_measured(members[k], measured, wanted), wanted));
+        if (!members[k].empty())
+            representatives.push_back(typical(task, mean_log, members[k],
+                                              well_measured(members[k], measured, wanted),
+                                              centres[k]));
     return representatives;
 }
 
@@ -230,17 +254,24 @@ Grouping groups_within(const GroupingTask& task, double radius) {
     const auto centres = centres_within(cover_task(task), squared_radius);
     std::vector<std::int32_t> all(task.fleet.devices());
     std::iota(all.begin(), all.end(), 0);
-    const auto found = groups_of(nearest_centres(task.signatures, all, centres), squared_radius);
-    std::vector<std::int32_t> numbered;
-    for (const std::size_t group : by_size(found, centres.size()))
-        numbered.push_back(centres[group]);
-    const auto nearest = nearest_centres(task.signatures, all, numbered);
     Grouping grouping;
-    grouping.groups = numbered.size();
+    grouping.facts.radius = radius;
+    grouping.representatives = around(
+        task, groups_of(nearest_centres(task.signatures, all, centres), squared_radius), centres);
+    grouping.groups = grouping.representatives.size();
+    // The radius is around the first representative, whoever that is.
+    std::vector<std::int32_t> first;
+    for (const auto& devices : grouping.representatives)
+        first.push_back(devices.front());
+    const auto nearest = nearest_centres(task.signatures, all, first);
     grouping.group_of_device = groups_of(nearest, squared_radius);
     grouping.nearest_group = groups_of(nearest, std::numeric_limits<double>::infinity());
-    grouping.representatives = around(task, grouping.group_of_device, numbered);
-    grouping.facts.radius = radius;
+    for (std::size_t k = 0; k < grouping.groups; ++k)
+        std::erase_if(grouping.representatives[k], [&](std::int32_t device) {
+            return grouping.group_of_device[static_cast<std::size_t>(device)] !=
+                   static_cast<std::int32_t>(k);
+        });
+    number_by_size(grouping);
     return grouping;
 }
 

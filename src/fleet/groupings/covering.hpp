@@ -13,8 +13,9 @@ namespace hdap::fleet {
 /// (Chvátal, "A greedy heuristic for the set-covering problem", Mathematics of Operations Research
 /// 4(3), 1979), among at most 1,000 devices, so as to cover at most 8,000 evenly spaced ones. After
 /// each choice all of them move to the middle of their groups, as a device between two groups
-/// covers much and is like none. So the groups are those of the fleet that the devices were drawn
-/// from, whatever their number.
+/// covers much and is like none. In the end those at the middle of a group whose overall speed is
+/// the most usual one in it represent it. So the groups are those of the fleet that the devices
+/// were drawn from, whatever their number.
 ///
 /// Without a radius, ever smaller ones are tried on held-out benchmarks and devices until the error
 /// is as wanted; where it is not reached, the widest one that is not worse than the best by more

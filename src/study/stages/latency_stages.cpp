@@ -34,20 +34,26 @@ fleet::Clustering read_clusters(const StudyRun& run) {
 /// Who is measured: thousands of ranks need not know the whole fleet for that. Collective.
 fleet::Representatives representatives_on_every_rank(const StudyRun& run) {
     std::vector<std::int32_t> devices;
+    std::vector<double> ratios;
     std::vector<std::uint64_t> sizes;
     run.communicator().on_root([&] {
-        for (const auto& cluster : read_clusters(run).representatives) {
+        const fleet::Clustering clustering = read_clusters(run);
+        for (const auto& cluster : clustering.representatives) {
             devices.insert(devices.end(), cluster.begin(), cluster.end());
+            for (const std::int32_t device : cluster)
+                ratios.push_back(clustering.device_ratio[static_cast<std::size_t>(device)]);
             sizes.push_back(cluster.size());
         }
     });
     run.communicator().broadcast(devices);
+    run.communicator().broadcast(ratios);
     run.communicator().broadcast(sizes);
     fleet::Representatives representatives;
-    auto first = devices.begin();
+    std::ptrdiff_t first = 0;
     for (const std::uint64_t size : sizes) {
-        const auto end = first + static_cast<std::ptrdiff_t>(size);
-        representatives.emplace_back(first, end);
+        const std::ptrdiff_t end = first + static_cast<std::ptrdiff_t>(size);
+        representatives.devices.emplace_back(devices.begin() + first, devices.begin() + end);
+        representatives.ratio.emplace_back(ratios.begin() + first, ratios.begin() + end);
         first = end;
     }
     return representatives;

@@ -2,6 +2,7 @@
 #include "results.hpp"
 
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/figure_errors.hpp"
 #include "hdap/report/holds.hpp"
 #include "hdap/search/hypervolume.hpp"
 #include "hdap/search/variants.hpp"
@@ -86,29 +87,73 @@ class ResultsBuilder {
     /// nobody knows how the devices see it.
     void add_front_on_devices() {
         if (!fleet_.truth.known()) return;
-        const double unpruned_ms = fleet_.truth.mean_latency_ms(run_.own().space.unpruned());
+        const fleet::FleetFigures unpruned = figures_on_devices(run_.own().space.unpruned());
         const double accuracy_scale =
             std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
-        std::array<double, accuracy_budgets.size()> speedup{};
-        speedup.fill(1.0);
         std::vector<double> points;
+        std::vector<AtDrop> mean;
+        std::vector<AtDrop> p95;
+        std::vector<AtDrop> slowest;
         double error = 0.0;
         for (const std::size_t index : front_) {
-            const search::Evaluation& candidate = found_.log[index];
-            const double latency = fleet_.truth.mean_latency_ms(candidate.genome);
+            const fleet::FleetFigures figures = figures_on_devices(found_.log[index].genome);
             const double drop = value(index, "accuracy_drop");
-            points.push_back(latency / unpruned_ms);
+            points.push_back(figures.mean / unpruned.mean);
             points.push_back(drop / accuracy_scale);
-            error += std::abs(value(index, "latency.mean") / latency - 1.0);
-            for (std::size_t i = 0; i < speedup.size(); ++i)
-                if (drop <= accuracy_budgets[i])
-                    speedup[i] = std::max(speedup[i], unpruned_ms / latency);
+            error += std::abs(value(index, "latency.mean") / figures.mean - 1.0);
+            mean.push_back({drop, figures.mean});
+            p95.push_back({drop, figures.p95});
+            slowest.push_back({drop, figures.slowest});
         }
         const std::vector<double> reference{1.0, 1.0};
         add("hypervolume_on_devices", "1", search::hypervolume(points, 2, reference));
-        for (std::size_t i = 0; i < speedup.size(); ++i)
-            add("speedup_at_drop_" + core::shortest(accuracy_budgets[i]), "1", speedup[i]);
+        add_speedups("", mean, unpruned.mean);
         add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
+        add_speedups("p95_", p95, unpruned.p95);
+        add_speedups("slowest_", slowest, unpruned.slowest);
+        add_misses();
+    }
+
+    /// What a network of the front takes on devices, and the accuracy that it loses.
+    struct AtDrop {
+        double drop = 0.0;
+        double value = 0.0;
+    };
+
+    [[nodiscard]] fleet::FleetFigures figures_on_devices(const network::Genome& genome) const {
+        return fleet::figures_of(fleet_.truth.device_latencies_ms(genome).value());
+    }
+
+    /// The least value among those that lose at most `budget`, and what `otherwise` says.
+    static double least_at(double budget, const std::vector<AtDrop>& front, double otherwise) {
+        double least = otherwise;
+        for (const AtDrop& network : front)
+            if (network.drop <= budget) least = std::min(least, network.value);
+        return least;
+    }
+
+    void add_speedups(const std::string& figure, const std::vector<AtDrop>& front,
+                      double unpruned) {
+        for (const double budget : accuracy_budgets)
+            add(fmt::format("{}speedup_at_drop_{}", figure, core::shortest(budget)), "1",
+                unpruned / least_at(budget, front, unpruned));
+    }
+
+    /// Shares of the devices that miss a deadline, where an objective has one.
+    void add_misses() {
+        for (const search::Metric& objective : problem_.goal.objectives) {
+            if (objective.unit() != "1" || !objective.follows_from_latencies()) continue;
+            std::vector<AtDrop> front;
+            const auto missing = [&](const network::Genome& genome) {
+                return objective.value_on_devices(fleet_.truth.found_latencies(genome).value());
+            };
+            for (const std::size_t index : front_)
+                front.push_back({value(index, "accuracy_drop"), missing(found_.log[index].genome)});
+            const double unpruned = missing(run_.own().space.unpruned());
+            for (const double budget : accuracy_budgets)
+                add(fmt::format("{}_at_drop_{}", objective.column(), core::shortest(budget)), "1",
+                    least_at(budget, front, unpruned));
+        }
     }
 
     /// How far the predictions of other quantities are off over the front, where that is known.
@@ -117,12 +162,17 @@ class ResultsBuilder {
         for (const auto& [quantity, surrogate] : problem_.others) {
             const std::string metric(fleet::row_of(quantity).metric);
             double error = 0.0;
-            for (const std::size_t index : front_)
-                error += std::abs(value(index, metric) /
-                                      fleet_.truth.mean_of(quantity, found_.log[index].genome) -
-                                  1.0);
-            add(fmt::format("{}_error_on_devices", fleet::row_of(quantity).name), "1",
-                error / static_cast<double>(front_.size()));
+            std::vector<AtDrop> front;
+            for (const std::size_t index : front_) {
+                const double true_mean = fleet_.truth.mean_of(quantity, found_.log[index].genome);
+                error += std::abs(value(index, metric) / true_mean - 1.0);
+                if (run_.evaluator) front.push_back({value(index, "accuracy_drop"), true_mean});
+            }
+            const std::string name(fleet::row_of(quantity).name);
+            add(name + "_error_on_devices", "1", error / static_cast<double>(front_.size()));
+            if (run_.evaluator)
+                add_speedups(name + "_", front,
+                             fleet_.truth.mean_of(quantity, run_.own().space.unpruned()));
         }
     }
 
