@@ -9,7 +9,7 @@ using Node = KdTree::Node;
 using Slot = KdTree::Slot;
 
 Joiner::Joiner(const KdTree& tree, double squared_radius, DisjointSets& sets)
-    : tree_(tree), squared_radius_(squared_radius), sets_(sets), first_(2 * tree.leaves() - 1),
+    : tree_(tree), radius_(squared_radius), sets_(sets), first_(2 * tree.leaves() - 1),
       whole_(first_.size(), 0) {
     for (std::size_t i = first_.size(); i-- > 0;) {
         const auto node = static_cast<Node>(i);
@@ -35,10 +35,14 @@ bool Joiner::same(Node a, Node b) noexcept {
     return sets_.find(first_[a]) == sets_.find(first_[b]);
 }
 
+Radius::Side Joiner::side(Node a, Node b) const {
+    const Region from = tree_.region(a);
+    return radius_.side(from, tree_.region(b), tree_.distant(b, from).distance, tree_.dimension());
+}
+
 void Joiner::join(Node node) {
     if (tree_.count(node) == 0 || whole(node)) return;
-    const Box box = tree_.box(node);
-    if (reach(box, box, tree_.dimension()).furthest <= squared_radius_) {
+    if (side(node, node) == Radius::Side::inside) {
         join_all(node);
     } else if (tree_.is_leaf(node)) {
         join_leaf(node);
@@ -51,10 +55,10 @@ void Joiner::join(Node node) {
 }
 
 void Joiner::join(Node a, Node b) {
-    const Reach squared = reach(tree_.box(a), tree_.box(b), tree_.dimension());
-    if (squared.nearest > squared_radius_) return;
+    const Radius::Side where = side(a, b);
+    if (where == Radius::Side::outside) return;
     if (whole(a) && whole(b) && same(a, b)) return;
-    if (squared.furthest <= squared_radius_) {
+    if (where == Radius::Side::inside) {
         join_all(a);
         join_all(b);
         sets_.unite(first_[a], first_[b]);
@@ -92,7 +96,7 @@ void Joiner::join_leaf(Node leaf) {
         tree_.coordinates(static_cast<Slot>(first + i), query);
         tree_.distances(leaf, query.data(), squared);
         for (std::size_t j = i + 1; j < tree_.count(leaf); ++j)
-            if (squared[j] <= squared_radius_)
+            if (squared[j] <= radius_.squared())
                 sets_.unite(static_cast<Slot>(first + i), static_cast<Slot>(first + j));
     }
 }
@@ -104,11 +108,12 @@ void Joiner::join_leaves(Node a, Node b) {
     for (std::size_t i = 0; i < tree_.count(a); ++i) {
         const auto slot = static_cast<Slot>(first_[a] + i);
         tree_.coordinates(slot, query);
-        const Reach bounds = reach(Box::of(query.data()), tree_.box(b), tree_.dimension());
-        if (bounds.nearest > squared_radius_) continue;
+        if (squared_gap(Region::of(query.data()), tree_.region(b), tree_.dimension()) >
+            radius_.squared())
+            continue;
         tree_.distances(b, query.data(), squared);
         for (std::size_t j = 0; j < tree_.count(b); ++j) {
-            if (squared[j] > squared_radius_) continue;
+            if (squared[j] > radius_.squared()) continue;
             sets_.unite(slot, static_cast<Slot>(first_[b] + j));
             if (one_is_enough) return;
         }

@@ -31,6 +31,7 @@ class Joiner {
     void join(KdTree::Node a, KdTree::Node b);
 
   private:
+    [[nodiscard]] Radius::Side side(KdTree::Node a, KdTree::Node b) const;
     void join_all(KdTree::Node node);
     void join_leaf(KdTree::Node leaf);
     void join_leaves(KdTree::Node a, KdTree::Node b);
@@ -41,7 +42,7 @@ class Joiner {
     [[nodiscard]] bool same(KdTree::Node a, KdTree::Node b) noexcept;
 
     const KdTree& tree_;
-    double squared_radius_;
+    Radius radius_;
     DisjointSets& sets_;
     std::vector<KdTree::Slot> first_; ///< [node] the slot of its first kept point, if it has any
     mutable std::vector<std::uint8_t> whole_; ///< [node]

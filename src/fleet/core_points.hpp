@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fleet/kd_tree.hpp"
+#include "fleet/nearest.hpp"
 #include "fleet/shares.hpp"
 
 #include <cstddef>
@@ -11,19 +12,24 @@
 namespace hdap::fleet {
 
 /// Tells the core points of DBSCAN, those that have at least `wanted` points within a radius,
-/// itself and the bound included, a leaf at a time. Nodes that lie within the radius of all of the
-/// leaf's points, or of none, count for all of them together. Distances are only computed where
-/// that leaves a doubt: to points of the nearest leaves first. A point that has not found enough
-/// there, at the edge of a group, looks through the tree on its own.
+/// itself and the bound included, in three steps, each for the points that the one before left
+/// open.
+///
+/// Pivots: the distance to the `wanted`-th nearest point changes by no more than the way that one
+/// goes. So how large it is at the centre of a node tells for all points that are nearer to the
+/// centre than it is to the radius.
+/// Leaves: nodes that lie within the radius of all of a leaf's points, or of none, count for all of
+/// them together; then come the distances to points of the nearest leaves that are in doubt.
+/// Points: one that has not found enough by then looks through the tree on its own.
 class CoreSearch {
   public:
     CoreSearch(const KdTree& tree, double squared_radius, std::size_t wanted);
 
-    /// Sets is_core[place] for every point of a leaf. Complexity: O(log n) for a leaf that is
-    /// narrow beside the radius in a dense region; else for each of its points at most the
-    /// distances to points of leaves that the radius cuts, and only about as many as are wanted
-    /// where points are dense.
-    void search(KdTree::Node leaf, std::span<std::uint8_t> is_core);
+    /// Sets is_core[slot − first slot of the node] for every point below a node. Complexity:
+    /// O(points + wanted + log n) where the density changes little over the node; where it passes
+    /// the threshold, up to the distances of each point to all that are about as near as the
+    /// radius.
+    void search(KdTree::Node node, std::span<std::uint8_t> is_core);
 
   private:
     /// A point of the leaf that has not found enough.
@@ -32,19 +38,24 @@ class CoreSearch {
         std::size_t found = 0; ///< in leaves that were doubtful
     };
 
-    void begin(KdTree::Node leaf);
-    void collect(KdTree::Node node, Reach squared);
+    void search_part(KdTree::Node node, std::span<std::uint8_t> is_core);
+    void ask_pivot(KdTree::Node node, std::span<std::uint8_t> is_core);
+    void search_leaf(KdTree::Node leaf, std::span<std::uint8_t> is_core);
+    void begin(KdTree::Node leaf, std::span<const std::uint8_t> is_core);
+    void collect(KdTree::Distant node);
     void settle_doubts();
     [[nodiscard]] bool enough_doubts() const;
     [[nodiscard]] const double* coordinates(const Undecided& point) const;
     [[nodiscard]] bool is_core_alone(const double* point) const;
-    [[nodiscard]] std::size_t count(KdTree::Node node, Reach squared, const double* point,
+    [[nodiscard]] std::size_t count(KdTree::Distant node, const double* point,
                                     std::size_t wanted) const;
 
     const KdTree& tree_;
-    double squared_radius_;
+    Radius radius_;
     std::size_t wanted_;
-    Box box_;                            ///< of the leaf
+    NearestSearch nearest_;
+    std::vector<double> squared_;        ///< from a pivot to a leaf's points
+    Region region_;                      ///< of the leaf
     std::size_t sure_ = 0;               ///< points within the radius of all of the leaf's
     std::vector<KdTree::Node> doubtful_; ///< leaves whose points may be within the radius of some
     std::size_t doubtful_points_ = 0;

@@ -47,7 +47,8 @@ KdTree::KdTree(PointView points, std::size_t leaf_points)
     order_.resize(slots());
     coordinates_.resize(slots() * dimension_);
     count_.resize(2 * leaves_ - 1);
-    boxes_.resize(count_.size() * 2 * dimension_);
+    boxes_.resize(count_.size() * 3 * dimension_);
+    radius_.resize(count_.size());
     std::vector<Key> keys(size_);
     for (std::size_t i = 0; i < size_; ++i)
         keys[i].point = static_cast<std::uint32_t>(i);
@@ -90,10 +91,10 @@ void KdTree::store_leaf(PointView points, std::span<const Key> keys, std::size_t
     count_[node_of_leaf(leaf)] = static_cast<std::uint32_t>(keys.size());
 }
 
-std::array<KdTree::Child, 2> KdTree::children(Node node, Box from) const noexcept {
-    const Child a{left(node), reach(from, box(left(node)), dimension_)};
-    const Child b{right(node), reach(from, box(right(node)), dimension_)};
-    if (b.squared.furthest < a.squared.furthest) return {b, a};
+std::array<KdTree::Distant, 2> KdTree::children(Node node, const Region& from) const noexcept {
+    const Distant a = distant(left(node), from);
+    const Distant b = distant(right(node), from);
+    if (b.distance < a.distance) return {b, a};
     return {a, b};
 }
 
@@ -143,30 +144,54 @@ void KdTree::bound() {
         bound_leaf(node_of_leaf(leaf));
     for (std::size_t node = leaves_ - 1; node-- > 0;)
         bound_parent(static_cast<Node>(node));
+#pragma omp parallel for schedule(dynamic, 1)
+    for (std::size_t node = 0; node < count_.size(); ++node)
+        surround(static_cast<Node>(node));
+}
+
+/// Finds the radius around a node's centre.
+void KdTree::surround(Node node) {
+    std::vector<double> squared(slots_);
+    double furthest = 0.0;
+    const auto [first, last] = leaves_below(node);
+    for (Node leaf = first; leaf <= last; ++leaf) {
+        distances(leaf, region(node).centre, squared);
+        for (std::size_t i = 0; i < count_[leaf]; ++i)
+            furthest = std::max(furthest, squared[i]);
+    }
+    radius_[node] = std::sqrt(furthest);
 }
 
 void KdTree::bound_leaf(Node leaf) {
-    double* const low = boxes_.data() + 2 * dimension_ * leaf;
+    double* const low = boxes_.data() + 3 * dimension_ * leaf;
     double* const high = low + dimension_;
+    double* const centre = high + dimension_;
     for (std::size_t d = 0; d < dimension_; ++d) {
         low[d] = std::numeric_limits<double>::infinity();
         high[d] = -std::numeric_limits<double>::infinity();
+        centre[d] = 0.0;
         const double* const row = leaf_rows(leaf + 1 - leaves_) + d * slots_;
         for (std::size_t i = 0; i < count_[leaf]; ++i) {
             low[d] = std::min(low[d], row[i]);
             high[d] = std::max(high[d], row[i]);
+            centre[d] += row[i] / count_[leaf];
         }
     }
 }
 
 void KdTree::bound_parent(Node node) {
     count_[node] = count_[left(node)] + count_[right(node)];
-    double* const low = boxes_.data() + 2 * dimension_ * node;
-    const Box a = box(left(node));
-    const Box b = box(right(node));
+    double* const low = boxes_.data() + 3 * dimension_ * node;
+    double* const high = low + dimension_;
+    double* const centre = high + dimension_;
+    const Region a = region(left(node));
+    const Region b = region(right(node));
+    const double part =
+        count_[node] == 0 ? 0.0 : static_cast<double>(count_[left(node)]) / count_[node];
     for (std::size_t d = 0; d < dimension_; ++d) {
         low[d] = std::min(a.low[d], b.low[d]);
-        low[dimension_ + d] = std::max(a.high[d], b.high[d]);
+        high[d] = std::max(a.high[d], b.high[d]);
+        centre[d] = part * a.centre[d] + (1.0 - part) * b.centre[d];
     }
 }
 

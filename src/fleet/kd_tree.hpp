@@ -4,41 +4,75 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace hdap::fleet {
 
-/// Bounds of squared distances. They hold to the last bit for what squared_distance computes, as
-/// rounding is monotone and the sums run in the same order.
-struct Reach {
-    double nearest = 0.0;
-    double furthest = 0.0;
-};
-
-/// A box between two corners. Without points it lies infinitely far from everything.
-struct Box {
+/// What is known of where some points lie: between the corners of a box, and around a centre.
+/// Without points the box lies infinitely far from everything.
+struct Region {
     const double* low = nullptr;
     const double* high = nullptr;
+    const double* centre = nullptr;
+    double radius = 0.0; ///< the furthest of them from the centre
 
-    /// The box of one point.
-    static Box of(const double* point) noexcept { return {point, point}; }
+    static Region of(const double* point) noexcept { return {point, point, point, 0.0}; }
 };
 
-inline Reach reach(Box a, Box b, std::size_t dimension) noexcept {
-    Reach squared;
+/// A lower bound of squared_distance from the points of one region to those of another. It holds to
+/// the last bit, as rounding is monotone and the sums run in the same order.
+inline double squared_gap(const Region& a, const Region& b, std::size_t dimension) noexcept {
+    double squared = 0.0;
     for (std::size_t d = 0; d < dimension; ++d) {
-        const double above = a.high[d] - b.low[d];
-        const double below = b.high[d] - a.low[d];
-        const double gap = std::max(std::max(-above, -below), 0.0);
-        const double span = std::max(above, below);
-        squared.nearest += gap * gap;
-        squared.furthest += span * span;
+        const double gap = std::max(std::max(b.low[d] - a.high[d], a.low[d] - b.high[d]), 0.0);
+        squared += gap * gap;
     }
     return squared;
 }
+
+/// A radius around points, the bound included: squared_distance ≤ squared.
+class Radius {
+  public:
+    explicit Radius(double squared)
+        : squared_(squared), surely_within_(std::sqrt(squared) * (1.0 - slack)),
+          surely_beyond_(std::sqrt(squared) * (1.0 + slack)) {}
+
+    [[nodiscard]] double squared() const noexcept { return squared_; }
+    [[nodiscard]] double value() const noexcept { return std::sqrt(squared_); }
+
+    /// Whether a distance that was rounded a few times is within the radius, or beyond it, for
+    /// sure.
+    [[nodiscard]] bool surely_within(double distance) const noexcept {
+        return distance <= surely_within_;
+    }
+    [[nodiscard]] bool surely_beyond(double distance) const noexcept {
+        return distance > surely_beyond_;
+    }
+
+    /// Where the points of one region lie as seen from those of another, whose centres are so far
+    /// apart: no pair of them within the radius, some perhaps, or all.
+    enum class Side { outside, across, inside };
+    [[nodiscard]] Side side(const Region& a, const Region& b, double centre_distance,
+                            std::size_t dimension) const noexcept {
+        const double radii = a.radius + b.radius;
+        if (surely_within(centre_distance + radii)) return Side::inside;
+        if (surely_beyond(centre_distance - radii)) return Side::outside;
+        return squared_gap(a, b, dimension) > squared_ ? Side::outside : Side::across;
+    }
+
+  private:
+    /// Beyond all rounding of distances from centres.
+    static constexpr double slack = 1e-9;
+
+    double squared_;
+    double surely_within_;
+    double surely_beyond_;
+};
 
 /// A k-d tree over a copy of at least one point. It is complete: 2^depth leaves, whose numbers of
 /// points differ by one at most. Node 0 is the root, the children of node i are 2 i + 1 and
@@ -73,12 +107,20 @@ class KdTree {
     [[nodiscard]] static Node left(Node node) noexcept { return 2 * node + 1; }
     [[nodiscard]] static Node right(Node node) noexcept { return 2 * node + 2; }
 
-    /// The box of a node's kept points, and how many they are.
-    [[nodiscard]] Box box(Node node) const noexcept {
-        const double* const low = boxes_.data() + 2 * dimension_ * node;
-        return {low, low + dimension_};
+    /// Where a node's kept points are, and how many.
+    [[nodiscard]] Region region(Node node) const noexcept {
+        const double* const low = boxes_.data() + 3 * dimension_ * node;
+        return {low, low + dimension_, low + 2 * dimension_, radius_[node]};
     }
     [[nodiscard]] std::size_t count(Node node) const noexcept { return count_[node]; }
+
+    /// The first and the last leaf below a node, which is below itself.
+    [[nodiscard]] std::pair<Node, Node> leaves_below(Node node) const noexcept {
+        Node last = node;
+        for (; !is_leaf(node); last = right(last))
+            node = left(node);
+        return {node, last};
+    }
 
     /// A leaf's first slot. Its kept points come first, count() of them; then the others, points()
     /// in all; the slots behind them are empty.
@@ -90,12 +132,16 @@ class KdTree {
     }
     /// The index of the point in a slot.
     [[nodiscard]] std::uint32_t point(Slot slot) const noexcept { return order_[slot]; }
-    /// A node's children and how far they are from a box, the nearer one first.
-    struct Child {
+    /// A node, and how far its centre is from another.
+    struct Distant {
         Node node = 0;
-        Reach squared;
+        double distance = 0.0;
     };
-    [[nodiscard]] std::array<Child, 2> children(Node node, Box from) const noexcept;
+    [[nodiscard]] Distant distant(Node node, const Region& from) const noexcept {
+        return {node, std::sqrt(squared_distance(region(node).centre, from.centre, dimension_))};
+    }
+    /// A node's children, the nearer one first.
+    [[nodiscard]] std::array<Distant, 2> children(Node node, const Region& from) const noexcept;
 
     /// Copies a slot's coordinates.
     void coordinates(Slot slot, std::span<double> point) const noexcept;
@@ -133,6 +179,7 @@ class KdTree {
     void bound();
     void bound_leaf(Node leaf);
     void bound_parent(Node node);
+    void surround(Node node);
 
     std::size_t dimension_;
     std::size_t size_;                 ///< points, kept or not
@@ -141,7 +188,8 @@ class KdTree {
     std::vector<std::uint32_t> order_; ///< [slot] its point
     std::vector<double> coordinates_;  ///< [leaf][dimension][place]
     std::vector<std::uint32_t> count_; ///< [node] points kept
-    std::vector<double> boxes_;        ///< [node][low, high][dimension]
+    std::vector<double> boxes_;        ///< [node][low, high, centre][dimension]
+    std::vector<double> radius_;       ///< [node]
 };
 
 } // namespace hdap::fleet

@@ -3,6 +3,7 @@
 #include "fleet/nearest.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace hdap::fleet {
 
@@ -22,7 +23,8 @@ std::size_t NeighbourIndex::nearest(const double* query, double radius) const {
 }
 
 double NeighbourIndex::kth_distance(const double* query, std::size_t k) const {
-    return std::sqrt(NearestSearch(tree_->points).kth_squared_distance(query, k));
+    return std::sqrt(NearestSearch(tree_->points)
+                         .kth_squared_distance(query, k, std::numeric_limits<double>::infinity()));
 }
 
 } // namespace hdap::fleet
