@@ -14,8 +14,10 @@ constexpr std::size_t spare_doubts = 1024;
 /// What is not known yet of a point.
 constexpr std::uint8_t open = 2;
 
-/// To ask a pivot takes as long as to count for some points.
-constexpr std::ptrdiff_t points_worth_a_pivot = 128;
+/// To ask a pivot takes as long as to count for some points, and the longer the more are wanted.
+std::ptrdiff_t points_worth_a_pivot(std::size_t wanted) {
+    return static_cast<std::ptrdiff_t>(std::max<std::size_t>(128, wanted / 16));
+}
 
 /// Leaves that a thread searches together.
 constexpr std::size_t leaves_of_a_part = 128;
@@ -38,7 +40,7 @@ void CoreSearch::search(KdTree::Node node, std::span<std::uint8_t> is_core) {
 
 void CoreSearch::search_part(KdTree::Node node, std::span<std::uint8_t> is_core) {
     const auto left_open = std::ranges::count(is_core, open);
-    if (left_open >= points_worth_a_pivot) ask_pivot(node, is_core);
+    if (left_open >= points_worth_a_pivot(wanted_)) ask_pivot(node, is_core);
     if (left_open == 0) return;
     if (tree_.is_leaf(node)) {
         search_leaf(node, is_core);
