@@ -23,7 +23,9 @@ struct DbscanResult {
 /// this to the order of processing. The rest is noise.
 /// Clusters are numbered by descending size, equal ones by their lowest point. The result does not
 /// depend on the number of threads. `eps` > 0, `min_points` ≥ 1.
-/// Complexity: O(n log n) typically; O(n) memory (dbscan_bytes), no neighbour lists are kept.
+/// Complexity: O(n log n), and for each point where the density passes the threshold, up to the
+/// distances to all points about as near as `eps`: at a fixed share of the points a small part of
+/// n². O(n) memory (dbscan_bytes), no neighbour lists are kept.
 DbscanResult dbscan(PointView points, double eps, std::int64_t min_points);
 
 /// The same, with the work shared by the ranks of a job, all of which have the same points (see
