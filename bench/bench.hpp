@@ -52,6 +52,22 @@ std::span<const Benchmark> benchmarks();
 /// minutes.
 std::vector<Result> bench_accuracy(bool verify);
 
+/// Times DBSCAN on the level signatures of simulated Jetson Xavier NX (MobileNetV1, 8 benchmarks), on
+/// all threads, wall time.
+///
+/// - dbscan_100k_vs_sklearn: 100,000 devices, against scikit-learn's DBSCAN with as many threads in
+///   a process of its own; eps 0.009 and min_points 10, as scikit-learn lists all neighbours, of
+///   which there are too many with the automatic parameters.
+/// - dbscan_1m_seconds: a million devices, with the automatic parameters and the time to find them.
+/// - clusters_1m_gb: the most memory of this process while it clusters these devices, with the fleet
+///   and all that `hdap fleet cluster` has beside it.
+/// - growth_exponent: of the seconds, from 100,000 to a million devices.
+///
+/// Where there is no python3 with scikit-learn, the first row says so. `verify`: both find the same
+/// noise, and the same clusters of core points. Takes about two minutes and 5 GB, most of it in
+/// scikit-learn.
+std::vector<Result> bench_clusters(bool verify);
+
 /// Times CostModel::total on random genomes of ResNet50, MobileNetV1 and YOLOv8n, one thread, in
 /// millions of genomes per second, against a walk over the layers that counts the same costs; the
 /// last row holds ResNet50's against what is to be reached, a million per second.

@@ -23,6 +23,7 @@ using nlohmann::ordered_json;
 constexpr std::array all_benchmarks{
     Benchmark{"accuracy", "classification of images by candidates against LibTorch",
               bench_accuracy},
+    Benchmark{"clusters", "DBSCAN of a million devices, and against scikit-learn", bench_clusters},
     Benchmark{"costs", "multiply-accumulates, parameters and memory of candidates", bench_costs},
     Benchmark{"fleet", "import of telemetry against a plain reader", bench_fleet},
     Benchmark{"importance", "distances between filters, and what they cost the ranking of channels",

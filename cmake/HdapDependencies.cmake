@@ -20,10 +20,6 @@ add_library(hdap_hdf5 INTERFACE)
 target_include_directories(hdap_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(hdap_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_CXX)
 
-find_path(NANOFLANN_INCLUDE_DIR nanoflann.hpp REQUIRED)
-add_library(hdap_nanoflann INTERFACE)
-target_include_directories(hdap_nanoflann SYSTEM INTERFACE ${NANOFLANN_INCLUDE_DIR})
-
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(hdap_stb INTERFACE)
 target_include_directories(hdap_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})

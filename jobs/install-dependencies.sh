@@ -16,7 +16,7 @@ packages=(
     libtorch-dev
     libopenblas0-pthread # without it LibTorch's matrix products are about 30 times slower
     libxgboost-dev
-    libeigen3-dev libnanoflann-dev libssl-dev zlib1g-dev
+    libeigen3-dev libssl-dev zlib1g-dev
     libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libstb-dev
     libonnx-dev libprotobuf-dev
     dataset-fashion-mnist
@@ -24,7 +24,7 @@ packages=(
 case "${1:-}" in
     "") ;;
     unit-tests) packages+=(catch2) ;;
-    tests) packages+=(catch2 libpagmo-dev chromium python3-h5py slurm-wlm munge shellcheck mmdebstrap) ;;
+    tests) packages+=(catch2 libpagmo-dev chromium python3-h5py python3-sklearn slurm-wlm munge shellcheck mmdebstrap) ;;
     *)
         echo "usage: jobs/install-dependencies.sh [tests | unit-tests]" >&2
         exit 2

@@ -1,24 +1,58 @@
 #include "hdap/fleet/dbscan.hpp"
 
+#include "fleet/components.hpp"
+#include "fleet/core_points.hpp"
+#include "fleet/nearest.hpp"
+
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace hdap::fleet {
 
 namespace {
 
-/// Gives every point that is not a core point the label of the nearest core point within eps.
-void label_border_points(PointView points, PointView core_view,
-                         const std::vector<std::size_t>& core_of, double eps,
-                         const std::vector<std::uint8_t>& is_core,
-                         std::vector<std::int32_t>& label) {
-    const NeighbourIndex index(core_view);
-#pragma omp parallel for schedule(dynamic, 256)
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        if (is_core[i] != 0) continue;
-        const std::size_t nearest = index.nearest(points[i], eps);
-        if (nearest != NeighbourIndex::none) label[i] = label[core_of[nearest]];
+/// [slot] for every point that was not kept, of the core points that were, the slot of the nearest
+/// within eps, or no_slot. Ranks and threads share the leaves. Collective.
+std::vector<KdTree::Slot> nearest_core_points(const KdTree& cores, double squared_eps,
+                                              const Shares& shares) {
+    const std::size_t slots = cores.slots_per_leaf();
+    std::vector<KdTree::Slot> nearest(shares.mine(cores.leaves()) * slots, no_slot);
+#pragma omp parallel
+    {
+        NearestSearch search(cores);
+        std::vector<double> point(cores.dimension());
+#pragma omp for schedule(dynamic, 16)
+        for (std::size_t i = 0; i < shares.mine(cores.leaves()); ++i) {
+            const KdTree::Node leaf = cores.node_of_leaf(shares.item(i));
+            for (std::size_t place = cores.count(leaf); place < cores.points(leaf); ++place) {
+                cores.coordinates(static_cast<KdTree::Slot>(cores.first_slot(leaf) + place), point);
+                nearest[i * slots + place] = search.nearest(point.data(), squared_eps);
+            }
+        }
     }
+    return shares.gather_items(std::move(nearest), cores.leaves(), slots);
+}
+
+/// Labels every point by the set of its own slot, or of the nearest core point's.
+DbscanResult labelled(const KdTree& cores, DisjointSets& sets,
+                      const std::vector<KdTree::Slot>& nearest, std::size_t points) {
+    DbscanResult result;
+    result.label.assign(points, -1);
+    std::vector<std::int32_t> cluster(cores.slots(), -1); // [root]
+    for (std::size_t l = 0; l < cores.leaves(); ++l) {
+        const KdTree::Node leaf = cores.node_of_leaf(l);
+        for (std::size_t place = 0; place < cores.points(leaf); ++place) {
+            const auto slot = static_cast<KdTree::Slot>(cores.first_slot(leaf) + place);
+            const KdTree::Slot core = place < cores.count(leaf) ? slot : nearest[slot];
+            if (core == no_slot) continue;
+            std::int32_t& number = cluster[sets.find(core)];
+            if (number < 0) number = result.clusters++;
+            result.label[cores.point(slot)] = number;
+        }
+    }
+    return result;
 }
 
 /// Renumbers clusters by descending size; equal ones by their lowest point.
@@ -44,31 +78,71 @@ void renumber(DbscanResult& result) {
         if (label >= 0) label = number[static_cast<std::size_t>(label)];
 }
 
+DbscanResult shared_dbscan(PointView points, double eps, std::int64_t min_points,
+                           const Shares& shares) {
+    if (points.size() == 0) return {};
+    const double squared_eps = eps * eps;
+    KdTree tree(points);
+    tree.keep(core_points(tree, squared_eps, static_cast<std::size_t>(min_points), shares));
+    DisjointSets sets = components(tree, squared_eps, shares);
+    const std::vector<KdTree::Slot> nearest = nearest_core_points(tree, squared_eps, shares);
+    DbscanResult result = labelled(tree, sets, nearest, points.size());
+    renumber(result);
+    return result;
+}
+
 } // namespace
 
 DbscanResult dbscan(PointView points, double eps, std::int64_t min_points) {
-    DbscanResult result;
-    result.label.assign(points.size(), -1);
-    if (points.size() == 0) return result;
-    const std::vector<std::uint8_t> is_core =
-        has_neighbours(points, eps, static_cast<std::size_t>(min_points));
-    std::vector<std::size_t> core_of;
-    std::vector<double> core_coordinates;
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        if (is_core[i] == 0) continue;
-        core_of.push_back(i);
-        core_coordinates.insert(core_coordinates.end(), points[i], points[i] + points.dimension);
+    return shared_dbscan(points, eps, min_points, Shares());
+}
+
+DbscanResult dbscan(PointView points, double eps, std::int64_t min_points,
+                    const parallel::Communicator& communicator) {
+    return shared_dbscan(points, eps, min_points, Shares(&communicator));
+}
+
+std::size_t dbscan_bytes(std::size_t points, std::size_t dimension) {
+    // The tree's copy of the points, with up to a quarter of its slots empty; its boxes, of a
+    // thirty-second as many nodes at most; and while it is built, a key and the order of each
+    // point.
+    constexpr std::size_t bytes_per_coordinate = 8 * 5 / 4 + 1;
+    constexpr std::size_t bytes_per_point = 30;
+    return points * (dimension * bytes_per_coordinate + bytes_per_point);
+}
+
+std::int64_t min_points_for(std::size_t devices) {
+    constexpr std::int64_t fewest = 5;
+    constexpr std::int64_t devices_per_point = 400;
+    return std::max(static_cast<std::int64_t>(devices) / devices_per_point, fewest);
+}
+
+std::vector<double> density_curve(PointView points, std::int64_t min_points) {
+    constexpr std::size_t curve_points = 2'000;
+    constexpr std::size_t sample = 100'000;
+    constexpr double fewest = 5.0;
+    const double scaled = static_cast<double>(min_points) * static_cast<double>(sample) /
+                          static_cast<double>(points.size());
+    if (points.size() <= sample || scaled < fewest)
+        return k_distance_curve(points, min_points - 1, curve_points);
+    std::vector<double> coordinates;
+    coordinates.reserve(sample * points.dimension);
+    for (std::size_t i = 0; i < sample; ++i) {
+        const double* const point = points[i * points.size() / sample];
+        coordinates.insert(coordinates.end(), point, point + points.dimension);
     }
-    if (core_of.empty()) return result;
-    const PointView core_view{core_coordinates, points.dimension};
-    const std::vector<std::int32_t> component = radius_components(core_view, eps);
-    for (std::size_t c = 0; c < core_of.size(); ++c)
-        result.label[core_of[c]] = component[c];
-    result.clusters = *std::max_element(component.begin(), component.end()) + 1;
-    if (core_of.size() < points.size())
-        label_border_points(points, core_view, core_of, eps, is_core, result.label);
-    renumber(result);
-    return result;
+    return k_distance_curve({coordinates, points.dimension}, std::llround(scaled) - 1,
+                            curve_points);
+}
+
+double eps_at_knee(std::span<const double> ascending, double smallest) {
+    constexpr double lowest_knee = 0.90;
+    constexpr double highest_knee = 0.97;
+    const auto at = [&](double share) {
+        return static_cast<std::size_t>(share * static_cast<double>(ascending.size() - 1));
+    };
+    const std::size_t index = std::clamp(knee(ascending), at(lowest_knee), at(highest_knee));
+    return std::max(ascending[index], smallest);
 }
 
 std::vector<double> k_distance_curve(PointView points, std::int64_t k, std::size_t sample) {

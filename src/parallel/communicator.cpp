@@ -129,17 +129,42 @@ void Communicator::broadcast_bytes(std::span<std::byte> bytes) const {
 }
 
 std::vector<double> Communicator::all_gather(std::span<const double> mine) const {
-    const int count = static_cast<int>(mine.size());
-    std::vector<int> counts(static_cast<std::size_t>(size_));
-    check(MPI_Allgather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, handle_->comm),
-          "MPI_Allgather");
-    std::vector<int> offsets(counts.size(), 0);
-    std::partial_sum(counts.begin(), counts.end() - 1, offsets.begin() + 1);
-    std::vector<double> all(static_cast<std::size_t>(offsets.back() + counts.back()));
-    check(MPI_Allgatherv(mine.data(), count, MPI_DOUBLE, all.data(), counts.data(), offsets.data(),
-                         MPI_DOUBLE, handle_->comm),
-          "MPI_Allgatherv");
+    const Gathered parts = gathered(mine.size());
+    std::vector<double> all(parts.total);
+    all_gather_items(parts, sizeof(double), mine.data(), all.data());
     return all;
+}
+
+Communicator::Gathered Communicator::gathered(std::size_t mine) const {
+    const std::uint64_t count = mine;
+    std::vector<std::uint64_t> counts(static_cast<std::size_t>(size_));
+    check(MPI_Allgather(&count, 1, MPI_UINT64_T, counts.data(), 1, MPI_UINT64_T, handle_->comm),
+          "MPI_Allgather");
+    Gathered parts;
+    for (const std::uint64_t part : counts) {
+        parts.offsets.push_back(static_cast<int>(parts.total));
+        parts.counts.push_back(static_cast<int>(part));
+        parts.total += part;
+        if (parts.total > INT_MAX)
+            throw core::InternalError(
+                fmt::format("all_gather: the ranks have {} values and more together, at most {} "
+                            "can be gathered",
+                            parts.total, INT_MAX));
+    }
+    return parts;
+}
+
+void Communicator::all_gather_items(const Gathered& parts, std::size_t item_bytes, const void* mine,
+                                    void* all) const {
+    // An item is a type of MPI's, as that counts in int.
+    MPI_Datatype item = MPI_DATATYPE_NULL;
+    check(MPI_Type_contiguous(static_cast<int>(item_bytes), MPI_BYTE, &item),
+          "MPI_Type_contiguous");
+    check(MPI_Type_commit(&item), "MPI_Type_commit");
+    const int code = MPI_Allgatherv(mine, parts.counts[static_cast<std::size_t>(rank_)], item, all,
+                                    parts.counts.data(), parts.offsets.data(), item, handle_->comm);
+    MPI_Type_free(&item);
+    check(code, "MPI_Allgatherv");
 }
 
 namespace {

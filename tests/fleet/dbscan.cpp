@@ -1,5 +1,9 @@
 #include "hdap/fleet/dbscan.hpp"
 
+#include "fleet/components.hpp"
+#include "fleet/core_points.hpp"
+#include "fleet/kd_tree.hpp"
+#include "fleet/point_kernels.hpp"
 #include "hdap/core/random.hpp"
 
 #include <catch2/catch.hpp>
@@ -7,7 +11,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <omp.h>
+#include <string>
 
 using namespace hdap;
 using namespace hdap::fleet;
@@ -93,6 +99,74 @@ DbscanResult reference_dbscan(PointView points, double eps, std::int64_t min_poi
 
 } // namespace
 
+namespace {
+
+/// [point] the lowest point of its set, for kept points; else -1.
+std::vector<std::int64_t> sets_of_points(const KdTree& tree, DisjointSets& sets) {
+    std::map<DisjointSets::Member, std::int64_t> lowest;
+    std::vector<std::int64_t> set(tree.slots(), -1);
+    const auto for_kept = [&](const auto& action) {
+        for (std::size_t l = 0; l < tree.leaves(); ++l) {
+            const KdTree::Node leaf = tree.node_of_leaf(l);
+            for (std::size_t i = 0; i < tree.count(leaf); ++i)
+                action(static_cast<KdTree::Slot>(tree.first_slot(leaf) + i));
+        }
+    };
+    for_kept([&](KdTree::Slot slot) {
+        const std::int64_t point = tree.point(slot);
+        const auto [found, added] = lowest.try_emplace(sets.find(slot), point);
+        if (!added) found->second = std::min(found->second, point);
+    });
+    for_kept([&](KdTree::Slot slot) { set[tree.point(slot)] = lowest[sets.find(slot)]; });
+    return set;
+}
+
+/// The same with every pair of kept points united that is near enough.
+std::vector<std::int64_t> sets_of_points_plainly(const KdTree& tree, double squared_radius) {
+    DisjointSets sets(tree.slots());
+    std::vector<KdTree::Slot> kept;
+    for (std::size_t l = 0; l < tree.leaves(); ++l) {
+        const KdTree::Node leaf = tree.node_of_leaf(l);
+        for (std::size_t i = 0; i < tree.count(leaf); ++i)
+            kept.push_back(static_cast<KdTree::Slot>(tree.first_slot(leaf) + i));
+    }
+    std::vector<double> a(tree.dimension());
+    std::vector<double> b(tree.dimension());
+    for (const KdTree::Slot first : kept) {
+        tree.coordinates(first, a);
+        for (const KdTree::Slot second : kept) {
+            tree.coordinates(second, b);
+            if (squared_distance(a.data(), b.data(), a.size()) <= squared_radius)
+                sets.unite(first, second);
+        }
+    }
+    return sets_of_points(tree, sets);
+}
+
+/// Points of one kind, for which searches in a tree have special cases.
+std::vector<double> special_points(const std::string& kind, std::size_t count,
+                                   std::size_t dimension) {
+    core::RandomStream random(32, core::StreamId::testing, static_cast<std::uint32_t>(dimension));
+    const auto whole = [&](std::uint64_t steps) {
+        return 0.125 * static_cast<double>(random.below(steps));
+    };
+    std::vector<double> points;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double along = random.uniform();
+        const double place = whole(2);
+        for (std::size_t d = 0; d < dimension; ++d)
+            points.push_back(kind == "identical"    ? 0.3
+                             : kind == "two places" ? place
+                             : kind == "collinear"  ? along * static_cast<double>(d + 1)
+                             : kind == "gridded"    ? whole(5)
+                             : kind == "duplicates" ? std::floor(8.0 * along) * 0.1
+                                                    : random.uniform());
+    }
+    return points;
+}
+
+} // namespace
+
 TEST_CASE("DBSCAN agrees with its definition on random blobs, with 1 and 3 threads") {
     bool saw_noise = false;
     bool saw_several = false;
@@ -102,7 +176,7 @@ TEST_CASE("DBSCAN agrees with its definition on random blobs, with 1 and 3 threa
         const PointView points{coordinates, dimension};
         const double eps = 0.02 * std::sqrt(static_cast<double>(dimension)) *
                            (1.0 + 0.5 * static_cast<double>(number % 3));
-        for (const std::int64_t min_points : {1, 4, 12}) {
+        for (const std::int64_t min_points : {1, 4, 12, 60}) {
             const DbscanResult expected = reference_dbscan(points, eps, min_points);
             for (const int threads : {1, 3}) {
                 omp_set_num_threads(threads);
@@ -117,6 +191,54 @@ TEST_CASE("DBSCAN agrees with its definition on random blobs, with 1 and 3 threa
     }
     CHECK(saw_noise);
     CHECK(saw_several);
+}
+
+TEST_CASE("DBSCAN agrees with its definition on points that are no blobs") {
+    for (const char* kind :
+         {"identical", "two places", "collinear", "gridded", "duplicates", "uniform"})
+        for (const std::size_t dimension : {1U, 3U, 8U}) {
+            const std::vector<double> coordinates = special_points(kind, 300, dimension);
+            const PointView points{coordinates, dimension};
+            // 0.125 is a distance of the grid: the bound counts as inside.
+            for (const double eps : {1e-3, 0.03, 0.125, 0.4, 20.0})
+                for (const std::int64_t min_points : {1, 3, 20, 300, 301}) {
+                    CAPTURE(kind, dimension, eps, min_points);
+                    CHECK(dbscan(points, eps, min_points).label ==
+                          reference_dbscan(points, eps, min_points).label);
+                }
+        }
+}
+
+TEST_CASE("core points and components are the same with leaves of any size") {
+    const std::vector<double> coordinates = random_blobs(1500, 3, 7);
+    const PointView points{coordinates, 3};
+    const double squared_eps = 0.03 * 0.03;
+    for (const std::size_t wanted : {2U, 9U, 40U})
+        for (const std::size_t leaf_points : {1U, 3U, 16U, 64U, 5000U}) {
+            KdTree tree(points, leaf_points);
+            const auto is_core = core_points(tree, squared_eps, wanted, Shares());
+            std::vector<std::size_t> neighbours(points.size(), 0);
+            for (std::size_t i = 0; i < points.size(); ++i)
+                for (std::size_t j = 0; j < points.size(); ++j)
+                    neighbours[i] +=
+                        squared_distance(points[i], points[j], 3) <= squared_eps ? 1 : 0;
+            std::size_t seen = 0;
+            bool same = true;
+            for (std::size_t l = 0; l < tree.leaves(); ++l) {
+                const KdTree::Node leaf = tree.node_of_leaf(l);
+                for (std::size_t i = 0; i < tree.points(leaf); ++i, ++seen) {
+                    const auto slot = static_cast<KdTree::Slot>(tree.first_slot(leaf) + i);
+                    same = same && (is_core[slot] != 0) == (neighbours[tree.point(slot)] >= wanted);
+                }
+            }
+            CHECK(same);
+            CHECK(seen == points.size());
+            tree.keep(is_core);
+            CHECK(tree.count(KdTree::root) ==
+                  static_cast<std::size_t>(std::count(is_core.begin(), is_core.end(), 1)));
+            DisjointSets sets = components(tree, squared_eps, Shares());
+            CHECK(sets_of_points(tree, sets) == sets_of_points_plainly(tree, squared_eps));
+        }
 }
 
 TEST_CASE(
@@ -178,4 +300,77 @@ TEST_CASE("the k-distance curve counts other points, sorted, for any number of t
     omp_set_num_threads(3);
     CHECK(k_distance_curve({blobs, 4}, 4, 50) == sampled);
     omp_set_num_threads(1);
+}
+
+TEST_CASE("distances have the same bits on every processor, and where leaves are not full") {
+    core::RandomStream random(33, core::StreamId::testing);
+    constexpr std::size_t stride = 24;
+    constexpr std::size_t dimension = 5;
+    std::vector<double> rows(stride * dimension);
+    for (double& value : rows)
+        value = random.normal();
+    const std::vector<double> query(dimension, 0.25);
+    const PointKernelsSet set = all_point_kernels();
+    for (std::size_t count = 0; count <= 20; ++count) {
+        std::vector<double> expected;
+        for (std::size_t i = 0; i < count; ++i) {
+            std::vector<double> point;
+            for (std::size_t d = 0; d < dimension; ++d)
+                point.push_back(rows[d * stride + i]);
+            expected.push_back(squared_distance(query.data(), point.data(), dimension));
+        }
+        // The bound is one of the distances.
+        const double bound = count == 0 ? 1.0 : expected[count / 2];
+        const auto within = std::count_if(expected.begin(), expected.end(),
+                                          [&](double squared) { return squared <= bound; });
+        for (std::size_t k = 0; k < set.count; ++k) {
+            std::vector<double> squared(stride);
+            set.kernels[k]->distances(rows.data(), stride, dimension, count, query.data(),
+                                      squared.data());
+            squared.resize(count);
+            CHECK(squared == expected);
+            CHECK(set.kernels[k]->count_within(rows.data(), stride, dimension, count, query.data(),
+                                               bound) == static_cast<std::size_t>(within));
+        }
+    }
+}
+
+TEST_CASE("automatic parameters are the same density whatever the number of points") {
+    CHECK(min_points_for(1) == 5);
+    CHECK(min_points_for(2'399) == 5);
+    CHECK(min_points_for(100'000) == 250);
+    CHECK(min_points_for(10'000'000) == 25'000);
+    // Of every point there are three more: distances to the (3 k)-th of 300,000 points are about
+    // those to the k-th of 100,000.
+    core::RandomStream random(34, core::StreamId::testing);
+    std::vector<double> few(100'000);
+    for (double& value : few)
+        value = random.normal();
+    std::vector<double> many;
+    for (const double value : few)
+        many.insert(many.end(), 3, value);
+    const double eps = eps_at_knee(density_curve({few, 1}, 250), 1e-3);
+    CHECK(eps_at_knee(density_curve({many, 1}, 750), 1e-3) == eps);
+    // Of 6 of 300,000 only 2 of 100,000 would be left, so all points are asked: of 6, 3 are alike.
+    CHECK(density_curve({many, 1}, 6).size() == 2000);
+    CHECK(density_curve({many, 1}, 3) == std::vector<double>(2000, 0.0));
+    CHECK(density_curve({std::span(few).first(1), 1}, 5) == std::vector<double>{0.0});
+}
+
+TEST_CASE("eps is between 90 % and 97 % of the curve, and not below the smallest") {
+    std::vector<double> curve(101);
+    for (std::size_t i = 0; i < curve.size(); ++i)
+        curve[i] = i < 50 ? 0.001 : static_cast<double>(i); // the knee is at 49
+    CHECK(eps_at_knee(curve, 1e-3) == 90.0);
+    std::fill(curve.begin(), curve.end() - 1, 0.001);
+    CHECK(eps_at_knee(curve, 1e-3) == 0.001); // at 99
+    CHECK(eps_at_knee(curve, 0.5) == 0.5);
+    CHECK(eps_at_knee(std::vector<double>{2.0}, 1e-3) == 2.0);
+}
+
+TEST_CASE("what DBSCAN needs grows with points and dimensions") {
+    CHECK(dbscan_bytes(0, 8) == 0);
+    CHECK(dbscan_bytes(1'000'000, 8) > 1'000'000 * 8 * 8);
+    CHECK(dbscan_bytes(1'000'000, 8) < 200'000'000);
+    CHECK(dbscan_bytes(2'000'000, 8) == 2 * dbscan_bytes(1'000'000, 8));
 }

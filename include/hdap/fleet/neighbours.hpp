@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -28,12 +27,12 @@ inline double squared_distance(const double* a, const double* b, std::size_t dim
     return sum;
 }
 
-/// A k-d tree (nanoflann) over points that stay as they are. Queries may run concurrently.
+/// A k-d tree over a copy of at least one point. Queries may run concurrently.
 class NeighbourIndex {
   public:
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-    /// The coordinates must outlive the index. Complexity: O(n log n).
+    /// Complexity: O(n log n), parallel.
     explicit NeighbourIndex(PointView points);
     ~NeighbourIndex();
     NeighbourIndex(NeighbourIndex&&) noexcept;
@@ -50,20 +49,5 @@ class NeighbourIndex {
     struct Tree;
     std::unique_ptr<Tree> tree_;
 };
-
-/// For every point, whether at least `count` points, itself included, lie within `radius` (bounds
-/// included). Stops counting as soon as it knows, and counts regions that lie wholly inside without
-/// looking at their points; so dense regions are cheap. Complexity: O(n (count + log n))
-/// typically, parallel.
-std::vector<std::uint8_t> has_neighbours(PointView points, double radius, std::size_t count);
-
-/// Numbers the connected components of the graph that joins points at most `radius` apart.
-/// Returns [point] → component; components are numbered in the order of their lowest points.
-///
-/// A search that spreads from point to point and takes every point it reaches out of a k-d tree.
-/// The tree knows how many points are left below each node, so a region that was taken costs
-/// nothing any more. That keeps it far from the quadratic cost of listing all neighbours in dense
-/// regions. Complexity: O(n log n) typically, O(n) memory beside the coordinates.
-std::vector<std::int32_t> radius_components(PointView points, double radius);
 
 } // namespace hdap::fleet

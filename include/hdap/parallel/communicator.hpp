@@ -62,6 +62,16 @@ class Communicator {
     /// Every rank gets all ranks' values, concatenated in the order of the ranks. Collective.
     [[nodiscard]] std::vector<double> all_gather(std::span<const double> mine) const;
 
+    /// The same for values of any kind; up to 2^31 of them. Collective.
+    template <class T>
+    [[nodiscard]] std::vector<T> all_gather(const std::vector<T>& mine) const
+        requires(std::is_trivially_copyable_v<T>) {
+        const Gathered parts = gathered(mine.size());
+        std::vector<T> all(parts.total);
+        all_gather_items(parts, sizeof(T), mine.data(), all.data());
+        return all;
+    }
+
     /// Adds `items` vectors of total.size() numbers each, in their order, so that the bits of the
     /// sum do not depend on the number of ranks. `mine`: this rank's share of them, by partition().
     /// Every rank gets the sum. Collective. A rank sends and receives about
@@ -96,6 +106,15 @@ class Communicator {
 
   private:
     struct Handle;
+    /// How many values each rank has, and where they lie among all.
+    struct Gathered {
+        std::vector<int> counts;
+        std::vector<int> offsets;
+        std::size_t total = 0;
+    };
+    [[nodiscard]] Gathered gathered(std::size_t mine) const;
+    void all_gather_items(const Gathered& parts, std::size_t item_bytes, const void* mine,
+                          void* all) const;
     [[nodiscard]] std::size_t broadcast_count(std::size_t count) const;
     /// Of as many bytes on every rank.
     void broadcast_bytes(std::span<std::byte> bytes) const;

@@ -1,0 +1,35 @@
+#include "hdap/core/random.hpp"
+#include "hdap/fleet/dbscan.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hdap;
+
+TEST_CASE("DBSCAN on several ranks gives every rank the labels of one") {
+    const auto world = parallel::Communicator::world();
+    std::vector<double> coordinates;
+    if (world.is_root()) {
+        core::RandomStream random(41, core::StreamId::testing);
+        for (std::size_t i = 0; i < 20'000; ++i) {
+            // Groups in a row, with stragglers between them and all around.
+            const bool stray = random.below(20) == 0;
+            const double centre = static_cast<double>(random.below(6));
+            for (std::size_t d = 0; d < 3; ++d)
+                coordinates.push_back(stray ? 6.0 * random.uniform()
+                                            : (d == 0 ? centre : 3.0) + 0.15 * random.normal());
+        }
+    }
+    world.broadcast(coordinates);
+    const fleet::PointView points{coordinates, 3};
+    for (const double eps : {0.05, 0.12, 0.4}) {
+        const auto alone = fleet::dbscan(points, eps, 20);
+        const auto together = fleet::dbscan(points, eps, 20, world);
+        CHECK(alone.clusters > 0);
+        CHECK(together.clusters == alone.clusters);
+        CHECK(together.label == alone.label);
+    }
+    // Ranks without a share, and nothing at all.
+    const fleet::PointView one{std::span(coordinates).first(3), 3};
+    CHECK(fleet::dbscan(one, 0.1, 1, world).label == std::vector<std::int32_t>{0});
+    CHECK(fleet::dbscan({{}, 3}, 0.1, 1, world).clusters == 0);
+}
