@@ -58,11 +58,10 @@ struct ClusteringParameters {
     /// as a share; of the mean of the slowest hundredth, twice that.
     double error = 0.01;
     std::int64_t most_clusters = 24; ///< covering: never more
-    /// dbscan: radius in log latency. 0: the k-distance curve's value at its knee, which
-    /// is looked for between 90 % and 97 % of the curve, but at least smallest_automatic_eps.
+    /// dbscan: radius in log latency. 0: that of eps_at_knee, at least smallest_automatic_eps.
     double eps = 0.0;
-    /// dbscan: devices within eps, itself included, that make a device a core one. 0: one in 400 of
-    /// the fleet, at least 5 and at most 250.
+    /// dbscan: devices within eps, itself included, that make a device a core one. 0: that of
+    /// min_points_for.
     std::int64_t min_points = 0;
     std::int64_t representatives = 3; ///< wanted per cluster; a small cluster has fewer
     NoisePolicy noise = NoisePolicy::nearest_cluster;
