@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "fleet_file.hpp"
+#include "hdap/core/memory.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/distribution.hpp"
@@ -75,6 +76,12 @@ void print_clusters(const fleet::Fleet& devices, const fleet::Clustering& cluste
 ExitCode cluster(const ClusterOptions& options) {
     if (!options.output.empty()) check_output_file("--out", options.output, {options.fleet});
     const auto devices = fleet_in(storage::open_user_file(options.fleet, fleet_in));
+    constexpr std::size_t worth_telling = 1'000'000'000;
+    const std::size_t needed = fleet::clustering_bytes(devices.devices(), devices.benchmarks());
+    if (needed > worth_telling)
+        std::fprintf(stderr, "clustering %s takes about %s of memory beside the fleet\n",
+                     core::counted(devices.devices(), "device").c_str(),
+                     core::memory_text(needed).c_str());
     const auto clustering = fleet::cluster_devices(devices, options.parameters);
     if (!options.output.empty()) {
         storage::Hdf5Writer file;

@@ -3,8 +3,10 @@
 #include "blending.hpp"
 #include "groupings/grouping.hpp"
 #include "hdap/core/error.hpp"
+#include "hdap/core/memory.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/completion.hpp"
+#include "hdap/fleet/dbscan.hpp"
 #include "held_out.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
@@ -100,8 +102,19 @@ ClusteringParameters settled(ClusteringParameters parameters, const GroupingFact
 
 } // namespace
 
+std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks) {
+    // Latencies with estimates, signatures, and what they are made from; per device its cluster,
+    // ratio, blend and distance.
+    constexpr std::size_t tables = 3;
+    constexpr std::size_t per_device = 64;
+    return devices * (tables * benchmarks * sizeof(double) + per_device) +
+           dbscan_bytes(devices, benchmarks);
+}
+
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
     check_parameters(parameters);
+    core::require_memory(clustering_bytes(fleet.devices(), fleet.benchmarks()),
+                         fmt::format("clustering {}", core::counted(fleet.devices(), "device")));
     const GroupingMethod& method = grouping_method(parameters.method);
     check_belongs(parameters);
     check_fleet(fleet, "fleet to be clustered");

@@ -131,10 +131,14 @@ struct Clustering {
     [[nodiscard]] std::size_t clusters() const noexcept { return cluster_weight.size(); }
 };
 
+/// About the most memory that clustering so many devices takes beside the fleet, in bytes.
+std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks);
+
 /// Clusters the devices of a fleet by `parameters.method`. What is missing is estimated
 /// (completed_latencies). Uses OpenMP; the result does not depend on the threads.
 /// Throws ConfigError for parameters out of range and an unknown method; DataError when the fleet
-/// is invalid (check_fleet). Complexity: O(n log n) typically, O(n · benchmarks) memory.
+/// is invalid (check_fleet), InternalError when there is not memory enough (clustering_bytes).
+/// Complexity: O(n log n) typically, O(n · benchmarks) memory.
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters);
 
 /// What `device`, one that counts, is told to take where the clusters' representatives take
