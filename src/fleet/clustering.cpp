@@ -10,6 +10,7 @@
 #include "held_out.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
+#include "stability.hpp"
 #include "weighing.hpp"
 
 #include <fmt/core.h>
@@ -133,6 +134,8 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
     clustering.metric = metric;
     const auto judged = HeldOut(task).judge(method.group, settled(parameters, grouping.facts));
     if (judged) clustering.held_out = judged->errors;
+    clustering.stability =
+        agreement_of_halves(task, method.group, settled(parameters, grouping.facts));
     clustering.representatives =
         !grouping.representatives.empty()
             ? std::move(grouping.representatives)
@@ -189,9 +192,13 @@ std::string held_out_text(const Clustering& clustering) {
     const FigureErrors& errors = *clustering.held_out;
     return fmt::format("on held-out benchmarks the fleet's mean is off by {} %, its 95th "
                        "percentile by {} %, the mean of its slowest hundredth by {} %, a device "
-                       "by {} %",
+                       "by {} %{}",
                        percent(errors.mean), percent(errors.p95), percent(errors.slowest),
-                       percent(errors.device));
+                       percent(errors.device),
+                       clustering.stability && clustering.clusters() > 1
+                           ? fmt::format("; two halves of the fleet have groups that agree by {}",
+                                         core::significant(*clustering.stability, 2))
+                           : "");
 }
 
 std::vector<core::Setting> settings_of(ClusteringParameters& parameters) {

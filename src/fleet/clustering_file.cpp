@@ -97,6 +97,7 @@ void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering) {
     file.attribute("/", "method", clustering.method);
     file.attribute("/", "metric", std::string(name_of(clustering.metric)));
     write_facts(file, clustering.facts);
+    if (clustering.stability) file.attribute("/", "stability", *clustering.stability);
     if (clustering.held_out) write_errors(file, "/held_out", {*clustering.held_out});
     file.write("/cluster_of_device", clustering.cluster_of_device);
     file.write("/assigned_cluster", clustering.assigned_cluster);
@@ -258,6 +259,8 @@ Clustering read_clustering(const storage::Hdf5Reader& file) {
     clustering.metric = metric == "level" ? SignatureMetric::level : SignatureMetric::shape;
     clustering.method = file.attribute_string("/", "method");
     clustering.facts = read_facts(file);
+    if (file.has_attribute("/", "stability"))
+        clustering.stability = file.attribute_double("/", "stability");
     if (file.contains("/held_out/mean")) clustering.held_out = read_errors(file, "/held_out", 1)[0];
     clustering.cluster_weight = file.read<double>("/cluster_weight");
     clustering.cluster_of_device = file.read<std::int32_t>("/cluster_of_device");

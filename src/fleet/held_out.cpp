@@ -5,6 +5,7 @@
 #include "hdap/fleet/ticks.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
+#include "sample.hpp"
 
 #include <algorithm>
 #include <array>
@@ -48,28 +49,6 @@ std::vector<std::int32_t> grouped_first(const std::vector<std::int32_t>& devices
         for (std::size_t i = first; i < devices.size(); i += 2)
             order.push_back(devices[i]);
     return order;
-}
-
-/// [device][benchmark] the rows of `devices`.
-std::vector<double> rows_of(std::span<const double> table, std::size_t benchmarks,
-                            std::span<const std::int32_t> devices) {
-    std::vector<double> rows;
-    rows.reserve(devices.size() * benchmarks);
-    for (const std::int32_t device : devices) {
-        const auto row = table.subspan(static_cast<std::size_t>(device) * benchmarks, benchmarks);
-        rows.insert(rows.end(), row.begin(), row.end());
-    }
-    return rows;
-}
-
-/// The names and latencies of some devices.
-Fleet part_of(const Fleet& fleet, std::span<const std::int32_t> devices) {
-    Fleet part;
-    part.benchmark_names = fleet.benchmark_names;
-    for (const std::int32_t device : devices)
-        part.device_ids.push_back(fleet.device_ids[static_cast<std::size_t>(device)]);
-    part.latency_ms = rows_of(fleet.latency_ms, fleet.benchmarks(), devices);
-    return part;
 }
 
 double mean_square(std::span<const double> values) {
@@ -163,19 +142,10 @@ FigureErrors over_folds(const std::vector<RidgeErrors>& folds, std::size_t ridge
 
 } // namespace
 
-std::vector<std::int32_t> evenly_spaced(std::span<const std::int32_t> devices, std::size_t most) {
-    const std::size_t count = std::min(most, devices.size());
-    std::vector<std::int32_t> chosen;
-    for (std::size_t i = 0; i < count; ++i)
-        chosen.push_back(devices[i * devices.size() / count]);
-    return chosen;
-}
-
 HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
     const std::size_t benchmarks = task.fleet.benchmarks();
     if (benchmarks < 2) return;
-    std::vector<std::int32_t> all(task.fleet.devices());
-    std::iota(all.begin(), all.end(), 0);
+    const std::vector<std::int32_t> all = numbers_below(task.fleet.devices());
     std::vector<std::int32_t> devices = evenly_spaced(all, most_devices);
     grouped_ = devices.size();
     if (devices.size() >= fewest_to_hold_out) {
@@ -185,8 +155,7 @@ HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
     const Fleet sample = part_of(task.fleet, devices);
     const std::vector<double> complete_ms = rows_of(task.complete_ms, benchmarks, devices);
     const std::vector<double> truth_ms = spread_over_ticks(sample, latency_ticks(sample));
-    std::vector<std::int32_t> held_out(benchmarks);
-    std::iota(held_out.begin(), held_out.end(), 0);
+    const std::vector<std::int32_t> held_out = numbers_below(benchmarks);
     for (const std::int32_t benchmark : evenly_spaced(held_out, most_folds))
         folds_.push_back(fold(sample, complete_ms, truth_ms, static_cast<std::size_t>(benchmark)));
 }

@@ -10,9 +10,6 @@
 
 namespace hdap::fleet {
 
-/// At most `most` of the devices, evenly spaced, in their order.
-std::vector<std::int32_t> evenly_spaced(std::span<const std::int32_t> devices, std::size_t most);
-
 /// What groups are worth.
 struct Judgement {
     FigureErrors errors;

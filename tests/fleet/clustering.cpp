@@ -62,6 +62,7 @@ void check_equal(const Clustering& a, const Clustering& b) {
     CHECK(a.method == b.method);
     CHECK(a.facts == b.facts);
     CHECK(a.held_out == b.held_out);
+    CHECK(a.stability == b.stability);
 }
 
 Clustering round_trip(const Clustering& clustering) {

@@ -1,6 +1,7 @@
 #include "hdap/fleet/completion.hpp"
 
 #include "by_density.hpp"
+#include "fleet/stability.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/synthesis.hpp"
@@ -320,26 +321,6 @@ Fleet synthetic_fleet() {
 
 double pairs_of(double count) {
     return 0.5 * count * (count - 1.0);
-}
-
-/// How far two partitions agree: 1 fully, 0 as by chance (Hubert and Arabie 1985).
-double adjusted_rand_index(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
-    std::map<std::pair<std::int32_t, std::int32_t>, double> both;
-    std::map<std::int32_t, double> of_a;
-    std::map<std::int32_t, double> of_b;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        both[{a[i], b[i]}] += 1.0;
-        of_a[a[i]] += 1.0;
-        of_b[b[i]] += 1.0;
-    }
-    const auto sum = [](const auto& counts) {
-        double pairs = 0.0;
-        for (const auto& [key, count] : counts)
-            pairs += pairs_of(count);
-        return pairs;
-    };
-    const double expected = sum(of_a) * sum(of_b) / pairs_of(static_cast<double>(a.size()));
-    return (sum(both) - expected) / (0.5 * (sum(of_a) + sum(of_b)) - expected);
 }
 
 /// [benchmark] the fleet's mean as a search sees it: latencies of representatives, as `truth` has

@@ -126,6 +126,9 @@ struct Clustering {
     /// What the clusters make of the fleet's figures, on benchmarks and devices that were held out;
     /// nothing where there are too few to hold one out.
     std::optional<FigureErrors> held_out;
+    /// How alike the groups of two halves of the fleet are: the adjusted Rand index, 1 is the same
+    /// and 0 is chance. Nothing for fewer than 40 devices.
+    std::optional<double> stability;
 
     [[nodiscard]] std::size_t devices() const noexcept { return cluster_of_device.size(); }
     [[nodiscard]] std::size_t clusters() const noexcept { return cluster_weight.size(); }

@@ -2,6 +2,7 @@
 
 #include "fleet/held_out.hpp"
 #include "fleet/representatives.hpp"
+#include "fleet/sample.hpp"
 #include "hdap/core/statistics.hpp"
 
 #include <algorithm>
@@ -107,8 +108,7 @@ struct CoverTask {
 };
 
 CoverTask cover_task(const GroupingTask& task) {
-    std::vector<std::int32_t> all(task.fleet.devices());
-    std::iota(all.begin(), all.end(), 0);
+    const std::vector<std::int32_t> all = numbers_below(task.fleet.devices());
     CoverTask cover{.signatures = task.signatures,
                     .sample = evenly_spaced(all, most_covered),
                     .candidates = {},
@@ -252,8 +252,7 @@ double squared(double radius, std::size_t benchmarks) {
 Grouping groups_within(const GroupingTask& task, double radius) {
     const double squared_radius = squared(radius, task.fleet.benchmarks());
     const auto centres = centres_within(cover_task(task), squared_radius);
-    std::vector<std::int32_t> all(task.fleet.devices());
-    std::iota(all.begin(), all.end(), 0);
+    const std::vector<std::int32_t> all = numbers_below(task.fleet.devices());
     Grouping grouping;
     grouping.facts.radius = radius;
     grouping.representatives = around(
