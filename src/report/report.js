@@ -410,6 +410,39 @@
         };
     }
 
+    // What groups of ever smaller radii make of the fleet's figures.
+    function trialsOption(theme, width) {
+        const figures = [["mean", "mean", theme.front], ["95th percentile", "p95", theme.uniform],
+            ["slowest hundredth", "slowest", theme.soft]];
+        return {
+            ...base(theme),
+            grid: {left: 64, right: 20, top: 44, bottom: 52},
+            legend: legend(theme, width, figures.map(([name]) => name)),
+            tooltip: {
+                ...base(theme).tooltip,
+                trigger: "axis",
+                formatter: points => {
+                    const trial = data.trials[points[0].dataIndex];
+                    return tooltip(`${trial.clusters} clusters, radius ${significant(trial.radius)}`,
+                        figures.map(([name, key]) => [name, `${significant(100 * trial[key])} %`]));
+                },
+            },
+            xAxis: {type: "category", data: data.trials.map(trial => trial.clusters),
+                ...axis(theme, "Clusters", {splitLine: {show: false}})},
+            yAxis: {type: "value",
+                ...verticalAxis(theme, "Error on held-out benchmarks, %", {min: 0, scale: false})},
+            series: figures.map(([name, key, color]) => ({
+                name,
+                type: "line",
+                data: data.trials.map(trial => 100 * trial[key]),
+                symbol: "circle",
+                symbolSize: 6,
+                lineStyle: {color, width: 2},
+                itemStyle: {color},
+            })),
+        };
+    }
+
     // --- Channels and history -------------------------------------------------------------------
 
     const compared = (() => {
@@ -521,6 +554,7 @@
         ["chart-front", frontOption],
         ["chart-clusters", clustersOption],
         ["chart-k-distance", kDistanceOption],
+        ["chart-trials", trialsOption],
         ["chart-channels", channelsOption],
         ["chart-history", historyOption],
     ].map(([id, option]) => ({element: document.getElementById(id), option}))

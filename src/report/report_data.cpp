@@ -148,6 +148,17 @@ bool is_plane_front(const StudyReport& report, const ChartAxes& axes) {
            report.objectives == std::vector{y, axes.x};
 }
 
+json trials_json(const StudyReport& report) {
+    json trials = json::array();
+    for (const fleet::RadiusTrial& trial : report.trials)
+        trials.push_back({{"clusters", trial.clusters},
+                          {"radius", trial.radius},
+                          {"mean", trial.errors.mean},
+                          {"p95", trial.errors.p95},
+                          {"slowest", trial.errors.slowest}});
+    return trials;
+}
+
 } // namespace
 
 std::string report_data(const StudyReport& report) {
@@ -167,6 +178,7 @@ std::string report_data(const StudyReport& report) {
                        {"deviceAxes", report.device_axis_names},
                        {"kDistance", report.k_distance},
                        {"eps", report.eps},
+                       {"trials", trials_json(report)},
                        {"history", history_json(report)},
                        {"groups", report.group_names},
                        {"unprunedChannels", report.unpruned_channels}};

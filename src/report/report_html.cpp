@@ -280,6 +280,12 @@ std::string fleet_section(const StudyReport& report) {
                       fmt::format("DBSCAN joins devices nearer than eps = {}. It suits when the "
                                   "curve stays low up to the line and turns up sharply from there.",
                                   core::significant(report.eps, 3)));
+    if (report.trials.size() > 1)
+        html +=
+            chart("chart-trials", "Line chart of errors against the number of clusters",
+                  "What clusters of ever smaller radii make of the fleet’s figures, on benchmark "
+                  "networks and devices that were held out. The fewest whose error is as wanted "
+                  "are taken (clusters.error).");
     html += "</div>\n";
     if (!report.clusters.empty()) html += cluster_table(report);
     return html + "</section>\n";

@@ -319,10 +319,6 @@ Fleet synthetic_fleet() {
     return synthesize_fleet(device_model("jetson_xavier_nx"), parameters, networks, 1, 11);
 }
 
-double pairs_of(double count) {
-    return 0.5 * count * (count - 1.0);
-}
-
 /// [benchmark] the fleet's mean as a search sees it: latencies of representatives, as `truth` has
 /// them, times the ratios of the devices that they stand for.
 std::vector<double> mean_by_clusters(const Clustering& clustering, const Fleet& truth) {

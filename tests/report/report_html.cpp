@@ -221,11 +221,22 @@ TEST_CASE("report_html has charts, or says which command brings them") {
         CHECK_THAT(html, Catch::Contains("npm ci --ignore-scripts") &&
                              !Catch::Contains("class=\"chart\""));
     } else {
-        for (const std::string id : {"front", "clusters", "k-distance", "channels", "history"})
+        for (const std::string id :
+             {"front", "clusters", "k-distance", "trials", "channels", "history"})
             CHECK_THAT(html, Catch::Contains("<div class=\"chart\" id=\"chart-" + id + "\""));
         CHECK_THAT(html, !Catch::Contains("npm ci"));
     }
-    CHECK(count_of(html, "<th scope=\"row\">") == 1 + 57 + 3 + 6);
+    CHECK(count_of(html, "<th scope=\"row\">") == 1 + 57 + 3 + 3 + 6);
+}
+
+TEST_CASE("report_html says whether the fleet matters, and what seeing less of it costs") {
+    const std::string html = report_html(test::SampleReport::make());
+    CHECK_THAT(html, Catch::Contains("dbscan, eps 0.032") &&
+                         Catch::Contains("On held-out benchmarks the fleet") &&
+                         Catch::Contains("id=\"fleet-verdict\">The fleet matters: ") &&
+                         Catch::Contains("2.1 % (1.4 to 2.9 %) in latency.mean") &&
+                         Catch::Contains("<th scope=\"row\">the largest cluster</th>"));
+    CHECK_THAT(report_html(test::small_report()), !Catch::Contains("fleet-verdict"));
 }
 
 TEST_CASE("report_html draws rounds where there are some, and names the best of them") {

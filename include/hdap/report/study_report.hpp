@@ -1,7 +1,8 @@
 #pragma once
 
-#include "hdap/search/regret.hpp"
+#include "hdap/fleet/clustering.hpp"
 #include "hdap/fleet/quantity.hpp"
+#include "hdap/search/regret.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -135,6 +136,7 @@ struct StudyReport {
     std::vector<DevicePoint> device_points;     ///< a sample of at most some thousand
     std::vector<std::string> device_axis_names; ///< two: the benchmarks of x and y
     std::vector<double> k_distance;             ///< sorted, thinned
+    std::vector<fleet::RadiusTrial> trials;     ///< groups that were tried, the widest first
     /// What a search regrets that sees less of the fleet; empty where that is not known.
     std::vector<search::ObjectiveRegret> regrets;
     std::vector<HistoryPoint> history;

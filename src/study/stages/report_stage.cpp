@@ -322,6 +322,7 @@ class ReportBuilder {
     void add_charts() {
         add_devices();
         report_.k_distance = fleet_.clustering.facts.k_distance;
+        report_.trials = fleet_.clustering.facts.trials;
         for (const search::GenerationRecord& record : run_.found.history)
             report_.history.push_back({.generation = record.generation,
                                        .evaluations = record.evaluations,

@@ -181,7 +181,8 @@ const noSidewaysScrolling = async page => assert.ok(
     "only tables and wide charts may scroll sideways");
 
 const allCharts =
-    ["chart-front", "chart-clusters", "chart-k-distance", "chart-channels", "chart-history"];
+    ["chart-front", "chart-clusters", "chart-k-distance", "chart-trials", "chart-channels",
+        "chart-history"];
 
 let hasCharts = true;
 try {
