@@ -74,12 +74,14 @@ TEST_CASE(
     CHECK(same.at("common_devices") == 200);
     for (const auto& cluster : same.at("clusters"))
         CHECK(cluster.at("valid") == true);
-    CHECK(same.at("deployed").at("now_ms") == same.at("deployed").at("then_ms"));
+    // Devices between clusters count to the nearest one in a drift.
+    CHECK(same.at("deployed").at("now_ms").get<double>() ==
+          Approx(same.at("deployed").at("then_ms").get<double>()).epsilon(0.005));
     CHECK(same.at("deployed").at("id") == same.at("deployed").at("best_id"));
 
-    // The same devices and benchmarks; four in ten now have a slow memory.
+    // The same devices and benchmarks; half of them now have a slow processor.
     Arguments arguments{"fleet", "synth", study.config(), "--out", study / "later"};
-    for (const std::string& argument : hostile_study("fleet.synthetic.slow_memory_share=0.4"))
+    for (const std::string& argument : hostile_study("fleet.synthetic.slow_cpu_share=0.5"))
         arguments.push_back(argument);
     const Outcome later = study.call({.ranks = 0}, arguments);
     INFO(later.errors);
