@@ -124,6 +124,13 @@ void SearchSpace::validate(const Genome& genome) const {
     }
 }
 
+double pruning_loss(const SearchSpace& space, const Genome& genome) {
+    double sum = 0.0;
+    for (const double keep : space.keep_ratios(genome))
+        sum += std::log(keep) * std::log(keep);
+    return sum / static_cast<double>(genome.size());
+}
+
 std::vector<core::Setting> settings_of(SearchSpaceParameters& parameters) {
     constexpr auto shapes = core::Outputs::fleet | core::Outputs::accuracies;
     return {core::real("min_keep", parameters.min_keep, {0.0, 1.0, true},

@@ -148,6 +148,15 @@ double relative_drop_to_chance(const MetricInput& of, double chance) {
     return std::max(reference > 0 ? 1 - chance / reference : 0, 0.01);
 }
 
+double pruning_loss(const MetricInput& of) {
+    return of.facts.pruning_loss;
+}
+
+/// Of 37 % of all channels: what prunes more is of no use.
+double most_pruning_loss(const MetricInput& /*of*/, double /*chance*/) {
+    return 1;
+}
+
 double flops(const MetricInput& of) {
     return static_cast<double>(of.facts.costs.macs);
 }
@@ -229,6 +238,13 @@ constexpr std::array rows{
               .highest = 1,
               .value = relative_accuracy_drop,
               .worst = relative_drop_to_chance},
+    MetricRow{.name = "pruning_loss",
+              .column = "pruning_loss",
+              .unit = "1",
+              .only_where_named = true,
+              .can_be_relative = false,
+              .value = pruning_loss,
+              .worst = most_pruning_loss},
     MetricRow{.name = "flops",
               .column = "flops",
               .unit = "MACs",

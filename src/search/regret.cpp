@@ -88,21 +88,13 @@ std::array<std::vector<std::size_t>, 2> halved(std::size_t candidates, std::uint
     return halves;
 }
 
-/// The mean over the groups of (log of the share of channels kept)².
-double quality_loss(const network::SearchSpace& space, const Genome& genome) {
-    double sum = 0.0;
-    for (const double keep : space.keep_ratios(genome))
-        sum += std::log(keep) * std::log(keep);
-    return sum / static_cast<double>(genome.size());
-}
-
 /// Chooses networks by what surrogates predict.
 class Chooser {
   public:
     Chooser(const RegretTask& task, const surrogate::Surrogate& surrogate)
         : task_(task), surrogate_(surrogate) {}
 
-    /// [genome] log of the figure + rate · quality_loss.
+    /// [genome] log of the figure + rate · pruning_loss.
     [[nodiscard]] std::vector<double> costs(std::span<const Genome> genomes, const Metric& figure,
                                             const FleetDistribution& view, double rate) const {
         const std::size_t clusters = surrogate_.clusters();
@@ -114,7 +106,7 @@ class Chooser {
             const auto row = predicted.begin() + static_cast<std::ptrdiff_t>(i * clusters);
             facts.cluster_latency_ms.assign(row, row + static_cast<std::ptrdiff_t>(clusters));
             costs.push_back(std::log(figure.value(facts, facts, view)) +
-                            rate * quality_loss(task_.space, genomes[i]));
+                            rate * network::pruning_loss(task_.space, genomes[i]));
         }
         return costs;
     }

@@ -53,7 +53,8 @@ CandidateFacts facts_of(const SearchProblem& problem, const network::Genome& gen
     const auto usual = predictions.first(std::min(predictions.size(), clusters));
     CandidateFacts facts{.costs = problem.costs.total(genome),
                          .cluster_latency_ms = {usual.begin(), usual.end()},
-                         .accuracy = accuracy};
+                         .accuracy = accuracy,
+                         .pruning_loss = network::pruning_loss(problem.space, genome)};
     auto rest = predictions.subspan(usual.size());
     for (auto other = problem.others.begin(); !rest.empty() && other != problem.others.end();
          ++other, rest = rest.subspan(clusters)) {
@@ -67,7 +68,8 @@ CandidateFacts facts_of(const SearchProblem& problem, const Evaluation& evaluati
     return {.costs = problem.costs.total(evaluation.genome),
             .cluster_latency_ms = evaluation.cluster_latency_ms,
             .cluster_others = evaluation.cluster_others,
-            .accuracy = evaluation.accuracy};
+            .accuracy = evaluation.accuracy,
+            .pruning_loss = network::pruning_loss(problem.space, evaluation.genome)};
 }
 
 void refuse_impossible_constraints(const SearchProblem& problem) {

@@ -23,6 +23,7 @@ struct CandidateFacts {
     fleet::OtherQuantities cluster_others = {};
     /// [0, 1]; not a number where nothing measures accuracies.
     double accuracy = std::numeric_limits<double>::quiet_NaN();
+    double pruning_loss = 0.0; ///< network::pruning_loss
     bool operator==(const CandidateFacts&) const = default;
 };
 

@@ -69,11 +69,11 @@ struct RegretTask {
 /// How much slower the fleet gets by networks that were chosen for a view of it, at equal quality.
 ///
 /// Networks are chosen by the least log V + λ · Q, by coordinate descent over the genes, where V is
-/// the figure as the view has it and Q the mean over the pruning groups of (log of the share of
-/// channels that is kept)²: a stand-in for accuracy, of which nothing is known before a search. At
-/// λ = 1, 1.5 and 2.5 a network of uniform width would keep 37, 51 and 67 % of its channels where
-/// latency goes with the square of the width. Regret at an exchange rate λ is what the chosen one
-/// has more of log T + λ · Q than the best that any view chose, T being the figure over the fleet.
+/// the figure as the view has it and Q their pruning_loss, a stand-in for accuracy, of which
+/// nothing is known before a search. At λ = 1, 1.5 and 2.5 a network of uniform width would keep
+/// 37, 51 and 67 % of its channels where latency goes with the square of the width. Regret at an
+/// exchange rate λ is what the chosen one has more of log T + λ · Q than the best that any view
+/// chose, T being the figure over the fleet.
 ///
 /// Surrogates err, and a search finds where. So they are fitted to one half of the profile to
 /// choose by and to the other half to judge by, and what a view regrets on its own terms, which is

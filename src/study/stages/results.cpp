@@ -16,6 +16,8 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace hdap::study {
@@ -23,6 +25,9 @@ namespace {
 
 /// Accuracy drops at which the fastest network of the front is looked up.
 constexpr std::array<double, 5> accuracy_budgets{0.005, 0.01, 0.02, 0.03, 0.05};
+
+/// The same of pruning losses: those of 80, 70, 60 and 50 % of all channels.
+constexpr std::array<double, 4> loss_budgets{0.05, 0.13, 0.26, 0.48};
 
 /// Puts the metrics of a study together.
 class ResultsBuilder {
@@ -35,10 +40,8 @@ class ResultsBuilder {
     Results build() {
         add_search();
         add_least();
-        if (run_.evaluator) {
-            add_front_on_devices();
-            add_variants();
-        }
+        add_front_on_devices();
+        if (run_.evaluator) add_variants();
         add_others_on_devices();
         add_surrogates();
         add_finetuned();
@@ -83,96 +86,137 @@ class ResultsBuilder {
         return found_.log.value(entry, search::parse_metric(metric));
     }
 
+    /// What pruning costs beside latency, and how much of that is looked at: accuracy where it is
+    /// measured, else what the study minimises in its place.
+    struct Cost {
+        std::string metric;
+        std::string name; ///< in names of results
+        std::span<const double> budgets;
+    };
+
+    [[nodiscard]] std::optional<Cost> cost() const {
+        if (run_.evaluator) return Cost{"accuracy_drop", "drop", accuracy_budgets};
+        const auto is_loss = [](const search::Metric& metric) {
+            return metric.name() == "pruning_loss";
+        };
+        if (std::ranges::any_of(problem_.goal.objectives, is_loss))
+            return Cost{"pruning_loss", "loss", loss_budgets};
+        return std::nullopt;
+    }
+
+    /// What a network of the front takes on devices, and what it costs.
+    struct AtCost {
+        double cost = 0.0;
+        double value = 0.0;
+    };
+
     /// The front as the fleet's devices see it: its predictions may flatter it. Nothing where
     /// nobody knows how the devices see it.
     void add_front_on_devices() {
-        if (!fleet_.truth.known()) return;
+        const auto of_cost = cost();
+        if (!fleet_.truth.known() || !of_cost) return;
         const fleet::FleetFigures unpruned = figures_on_devices(run_.own().space.unpruned());
-        const double accuracy_scale =
-            std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
-        std::vector<double> points;
-        std::vector<AtDrop> mean;
-        std::vector<AtDrop> p95;
-        std::vector<AtDrop> slowest;
+        std::vector<AtCost> mean{{0.0, unpruned.mean}};
+        std::vector<AtCost> p95{{0.0, unpruned.p95}};
+        std::vector<AtCost> slowest{{0.0, unpruned.slowest}};
         double error = 0.0;
         for (const std::size_t index : front_) {
             const fleet::FleetFigures figures = figures_on_devices(found_.log[index].genome);
-            const double drop = value(index, "accuracy_drop");
-            points.push_back(figures.mean / unpruned.mean);
-            points.push_back(drop / accuracy_scale);
+            const double costs = value(index, of_cost->metric);
             error += std::abs(value(index, "latency.mean") / figures.mean - 1.0);
-            mean.push_back({drop, figures.mean});
-            p95.push_back({drop, figures.p95});
-            slowest.push_back({drop, figures.slowest});
+            mean.push_back({costs, figures.mean});
+            p95.push_back({costs, figures.p95});
+            slowest.push_back({costs, figures.slowest});
+        }
+        if (run_.evaluator) add_hypervolume(mean);
+        add_speedups(*of_cost, "", mean);
+        add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
+        add_speedups(*of_cost, "p95_", p95);
+        add_speedups(*of_cost, "slowest_", slowest);
+        add_misses(*of_cost);
+    }
+
+    /// `front`: behind the unpruned network.
+    void add_hypervolume(const std::vector<AtCost>& front) {
+        const double accuracy_scale =
+            std::max(found_.reference->accuracy - run_.evaluator->chance_accuracy(), 1e-9);
+        std::vector<double> points;
+        for (const AtCost& network : std::span(front).subspan(1)) {
+            points.push_back(network.value / front.front().value);
+            points.push_back(network.cost / accuracy_scale);
         }
         const std::vector<double> reference{1.0, 1.0};
         add("hypervolume_on_devices", "1", search::hypervolume(points, 2, reference));
-        add_speedups("", mean, unpruned.mean);
-        add("latency_error_on_devices", "1", error / static_cast<double>(front_.size()));
-        add_speedups("p95_", p95, unpruned.p95);
-        add_speedups("slowest_", slowest, unpruned.slowest);
-        add_misses();
     }
-
-    /// What a network of the front takes on devices, and the accuracy that it loses.
-    struct AtDrop {
-        double drop = 0.0;
-        double value = 0.0;
-    };
 
     [[nodiscard]] fleet::FleetFigures figures_on_devices(const network::Genome& genome) const {
         return fleet::figures_of(fleet_.truth.device_latencies_ms(genome).value());
     }
 
-    /// The least value among those that lose at most `budget`, and what `otherwise` says.
-    static double least_at(double budget, const std::vector<AtDrop>& front, double otherwise) {
-        double least = otherwise;
-        for (const AtDrop& network : front)
-            if (network.drop <= budget) least = std::min(least, network.value);
+    /// The least value of the networks that cost at most `budget`, the unpruned one among them.
+    static double least_within(double budget, const std::vector<AtCost>& front) {
+        double least = front.front().value;
+        for (const AtCost& network : front)
+            if (network.cost <= budget) least = std::min(least, network.value);
         return least;
     }
 
-    void add_speedups(const std::string& figure, const std::vector<AtDrop>& front,
-                      double unpruned) {
-        for (const double budget : accuracy_budgets)
-            add(fmt::format("{}speedup_at_drop_{}", figure, core::shortest(budget)), "1",
-                unpruned / least_at(budget, front, unpruned));
+    /// The same, linear between the networks that no other one dominates: what is compared are
+    /// fronts, not where their points happen to lie.
+    static double least_between(double budget, std::vector<AtCost> front) {
+        std::ranges::stable_sort(front, {}, &AtCost::cost);
+        AtCost before = front.front();
+        for (const AtCost& network : front) {
+            if (network.value >= before.value) continue;
+            if (network.cost > budget)
+                return before.value + (network.value - before.value) * (budget - before.cost) /
+                                          (network.cost - before.cost);
+            before = network;
+        }
+        return before.value;
+    }
+
+    void add_speedups(const Cost& of, const std::string& figure, const std::vector<AtCost>& front) {
+        for (const double budget : of.budgets)
+            add(fmt::format("{}speedup_at_{}_{}", figure, of.name, core::shortest(budget)), "1",
+                front.front().value /
+                    (run_.evaluator ? least_within(budget, front) : least_between(budget, front)));
     }
 
     /// Shares of the devices that miss a deadline, where an objective has one.
-    void add_misses() {
+    void add_misses(const Cost& of) {
         for (const search::Metric& objective : problem_.goal.objectives) {
             if (objective.unit() != "1" || !objective.follows_from_latencies()) continue;
-            std::vector<AtDrop> front;
             const auto missing = [&](const network::Genome& genome) {
                 return objective.value_on_devices(fleet_.truth.found_latencies(genome).value());
             };
+            std::vector<AtCost> front{{0.0, missing(run_.own().space.unpruned())}};
             for (const std::size_t index : front_)
-                front.push_back({value(index, "accuracy_drop"), missing(found_.log[index].genome)});
-            const double unpruned = missing(run_.own().space.unpruned());
-            for (const double budget : accuracy_budgets)
-                add(fmt::format("{}_at_drop_{}", objective.column(), core::shortest(budget)), "1",
-                    least_at(budget, front, unpruned));
+                front.push_back({value(index, of.metric), missing(found_.log[index].genome)});
+            for (const double budget : of.budgets)
+                add(fmt::format("{}_at_{}_{}", objective.column(), of.name, core::shortest(budget)),
+                    "1",
+                    run_.evaluator ? least_within(budget, front) : least_between(budget, front));
         }
     }
 
     /// How far the predictions of other quantities are off over the front, where that is known.
     void add_others_on_devices() {
         if (!fleet_.truth.known()) return;
+        const auto of_cost = cost();
         for (const auto& [quantity, surrogate] : problem_.others) {
             const std::string metric(fleet::row_of(quantity).metric);
             double error = 0.0;
-            std::vector<AtDrop> front;
+            std::vector<AtCost> front{
+                {0.0, fleet_.truth.mean_of(quantity, run_.own().space.unpruned())}};
             for (const std::size_t index : front_) {
                 const double true_mean = fleet_.truth.mean_of(quantity, found_.log[index].genome);
                 error += std::abs(value(index, metric) / true_mean - 1.0);
-                if (run_.evaluator) front.push_back({value(index, "accuracy_drop"), true_mean});
+                if (of_cost) front.push_back({value(index, of_cost->metric), true_mean});
             }
             const std::string name(fleet::row_of(quantity).name);
             add(name + "_error_on_devices", "1", error / static_cast<double>(front_.size()));
-            if (run_.evaluator)
-                add_speedups(name + "_", front,
-                             fleet_.truth.mean_of(quantity, run_.own().space.unpruned()));
+            if (of_cost) add_speedups(*of_cost, name + "_", front);
         }
     }
 
