@@ -41,6 +41,7 @@ constexpr std::array text_rows{
     TextRow{"flops", "MACs per image", "MACs", "MACs", "M", 1e-6, 1},
     TextRow{"params", "parameters", "Parameters", "parameters", "M", 1e-6, 3},
     TextRow{"memory.peak", "peak memory", "Peak memory", "peak memory", "k elements", 1e-3, 1},
+    TextRow{"pruning_loss", "pruning loss", "Pruning loss", "pruning loss", "", 1, 3},
     TextRow{"accuracy_drop", "accuracy drop", "Drop", "accuracy drop", "points", 100, 2},
     TextRow{"accuracy_drop.relative", "relative accuracy drop", "Relative drop", "relative drop",
             "%", 100, 2},

@@ -428,7 +428,10 @@
                 },
             },
             xAxis: {type: "category", data: data.trials.map(trial => trial.clusters),
-                ...axis(theme, "Clusters", {splitLine: {show: false}})},
+                ...axis(theme, "Clusters", {
+                    axisLabel: {color: theme.soft, fontSize: 12},
+                    splitLine: {show: false},
+                })},
             yAxis: {type: "value",
                 ...verticalAxis(theme, "Error on held-out benchmarks, %", {min: 0, scale: false})},
             series: figures.map(([name, key, color]) => ({

@@ -154,4 +154,10 @@ TEST_CASE("uniform scales every group and keep_ratios gives the shares back") {
     CHECK(space.uniform(1.0) == space.unpruned());
     CHECK(space.uniform(0.0) == space.smallest());
     CHECK_THROWS_AS(space.keep_ratios({1, 2}), core::DataError);
+    CHECK(pruning_loss(space, space.unpruned()) == 0.0);
+    double sum = 0.0;
+    for (const double ratio : space.keep_ratios(half))
+        sum += std::pow(std::log(ratio), 2);
+    CHECK(pruning_loss(space, half) == Approx(sum / static_cast<double>(half.size())));
+    CHECK_THROWS_AS(pruning_loss(space, {1, 2}), core::DataError);
 }

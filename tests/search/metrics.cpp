@@ -161,8 +161,8 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(std::ranges::none_of(metrics, [](const Metric& metric) {
         return metric.name().find('(') != std::string::npos;
     }));
-    for (const std::string text : {"accuracy_drop.relative", "latency.sustained", "energy.mean",
-                                   "latency.sla(33ms)", "latency.sla(33.5ms)"})
+    for (const std::string text : {"accuracy_drop.relative", "pruning_loss", "latency.sustained",
+                                   "energy.mean", "latency.sla(33ms)", "latency.sla(33.5ms)"})
         metrics.push_back(parse_metric(text));
     std::vector<std::string> names;
     std::vector<std::string> columns;
@@ -177,17 +177,18 @@ TEST_CASE("every metric has its own name, column and unit, and is parsed back") 
     CHECK(names == std::vector<std::string>{"latency.mean", "latency.worst_cluster", "latency.p50",
                                             "latency.p95", "latency.p99", "accuracy_drop", "flops",
                                             "params", "memory.peak", "accuracy_drop.relative",
-                                            "latency.sustained", "energy.mean", "latency.sla(33ms)",
-                                            "latency.sla(33.5ms)"});
-    CHECK(columns == std::vector<std::string>{
-                         "latency_mean_ms", "latency_worst_cluster_ms", "latency_p50_ms",
-                         "latency_p95_ms", "latency_p99_ms", "accuracy_drop", "flops", "params",
-                         "memory_peak", "accuracy_drop_relative", "latency_sustained_ms",
-                         "energy_mean_mj", "latency_sla_33ms", "latency_sla_33.5ms"});
+                                            "pruning_loss", "latency.sustained", "energy.mean",
+                                            "latency.sla(33ms)", "latency.sla(33.5ms)"});
+    CHECK(columns == std::vector<std::string>{"latency_mean_ms", "latency_worst_cluster_ms",
+                                              "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
+                                              "accuracy_drop", "flops", "params", "memory_peak",
+                                              "accuracy_drop_relative", "pruning_loss",
+                                              "latency_sustained_ms", "energy_mean_mj",
+                                              "latency_sla_33ms", "latency_sla_33.5ms"});
     CHECK(units == std::vector<std::string>{"ms", "ms", "ms", "ms", "ms", "1", "MACs", "parameters",
-                                            "elements", "1", "ms", "mJ", "1", "1"});
+                                            "elements", "1", "1", "ms", "mJ", "1", "1"});
     CHECK(parse_metric(" latency.sla ( 33.50 ms )") == metrics.back());
-    CHECK_FALSE(metrics[12] == metrics[13]);
+    CHECK_FALSE(metrics[13] == metrics[14]);
 }
 
 TEST_CASE("metrics tell what they need") {
