@@ -40,6 +40,8 @@ report::StudyReport bare_report() {
     }
     bare.history = {{.generation = 0, .evaluations = 4, .front_size = 2, .hypervolume = 0.5}};
     bare.k_distance = {0.0, 0.0};
+    bare.trials = {{.radius = 0.5, .clusters = 1, .errors = {}},
+                   {.radius = 0.25, .clusters = 2, .errors = {}}};
     bare.device_points = {{.x = 1.0, .y = 1.0, .cluster = -1}};
     bare.device_axis_names = {"first", "last"};
     return bare;
