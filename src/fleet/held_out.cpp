@@ -142,6 +142,13 @@ FigureErrors over_folds(const std::vector<RidgeErrors>& folds, std::size_t ridge
 
 } // namespace
 
+bool is_worse(const std::vector<double>& errors, const std::vector<double>& others) {
+    std::vector<double> excess;
+    for (std::size_t i = 0; i < errors.size(); ++i)
+        excess.push_back(errors[i] - others[i]);
+    return core::mean(excess) > standard_error(excess);
+}
+
 HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
     const std::size_t benchmarks = task.fleet.benchmarks();
     if (benchmarks < 2) return;
@@ -245,7 +252,9 @@ std::optional<Judgement> HeldOut::judge(GroupDevices group,
     std::size_t best = 0;
     for (std::size_t r = 1; r < ridges.size(); ++r)
         if (is_better(errors, r, best)) best = r;
-    return Judgement{.errors = over_folds(errors, best), .ridge = ridges[best]};
+    return Judgement{.errors = over_folds(errors, best),
+                     .ridge = ridges[best],
+                     .decisive = of_folds(errors, best, decisive)};
 }
 
 } // namespace hdap::fleet

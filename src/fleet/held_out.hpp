@@ -15,7 +15,11 @@ struct Judgement {
     FigureErrors errors;
     /// With which devices between clusters are told best from several (blending.hpp); 0: from one.
     double ridge = 0.0;
+    std::vector<double> decisive = {}; ///< [held-out benchmark] what decisive_error is of it alone
 };
+
+/// Whether errors are larger than others, benchmark by benchmark, by more than a standard error.
+bool is_worse(const std::vector<double>& errors, const std::vector<double>& others);
 
 /// Part of a fleet, of which some benchmarks and devices are held out: groups that are made without
 /// them are judged by what they then predict of them.

@@ -274,46 +274,56 @@ Grouping groups_within(const GroupingTask& task, double radius) {
     return grouping;
 }
 
+/// A radius that was tried, and its errors one by one.
+struct Tried {
+    RadiusTrial trial;
+    std::vector<double> decisive; ///< [held-out benchmark]
+};
+
 /// Errors at ever smaller radii, until they are as wanted or cannot become so.
-std::vector<RadiusTrial> tried_radii(const GroupingTask& task) {
+std::vector<Tried> tried_radii(const GroupingTask& task) {
     const HeldOut held_out(task);
     const CoverTask cover = cover_task(task);
-    std::vector<RadiusTrial> trials;
+    std::vector<Tried> tried;
     for (double radius = widest_radius; radius >= narrowest_radius; radius *= std::sqrt(0.5)) {
-        const std::size_t clusters =
-            centres_within(cover, squared(radius, task.fleet.benchmarks())).size();
+        const auto clusters = static_cast<std::int64_t>(
+            centres_within(cover, squared(radius, task.fleet.benchmarks())).size());
         // The same groups make the same errors.
-        if (!trials.empty() && static_cast<std::int64_t>(clusters) == trials.back().clusters)
-            continue;
+        if (!tried.empty() && clusters == tried.back().trial.clusters) continue;
         ClusteringParameters parameters = task.parameters;
         parameters.radius = radius;
-        const auto judged = held_out.judge(&group_by_covering, parameters);
+        auto judged = held_out.judge(&group_by_covering, parameters);
         if (!judged) break;
-        trials.push_back({radius, static_cast<std::int64_t>(clusters), judged->errors});
+        tried.push_back({{radius, clusters, judged->errors}, std::move(judged->decisive)});
         const bool is_enough = decisive_error(judged->errors) <= parameters.error;
-        if (is_enough || clusters >= cover.most) break;
+        if (is_enough || clusters >= parameters.most_clusters) break;
     }
-    return trials;
+    return tried;
 }
 
-/// The widest radius of an error as wanted; without one, of an error that is not distinguishable
-/// from the smallest. Everywhere where nothing could be tried.
-double chosen_radius(const std::vector<RadiusTrial>& trials, double wanted_error) {
-    if (trials.empty()) return widest_radius;
-    const auto error = [](const RadiusTrial& trial) { return decisive_error(trial.errors); };
-    const auto best = std::ranges::min_element(trials, {}, error);
-    const double enough = std::max(wanted_error, error(*best) + best->errors.uncertainty);
-    return std::ranges::find_if(trials, [&](const auto& trial) { return error(trial) <= enough; })
-        ->radius;
+/// The widest radius of an error as wanted; without one, of an error that is not seen to be worse
+/// than the smallest. Everywhere where nothing could be tried.
+double chosen_radius(const std::vector<Tried>& tried, double wanted_error) {
+    if (tried.empty()) return widest_radius;
+    const auto error = [](const Tried& of) { return decisive_error(of.trial.errors); };
+    const Tried& best = *std::ranges::min_element(tried, {}, error);
+    const bool is_reached = error(best) <= wanted_error;
+    return std::ranges::find_if(tried,
+                                [&](const Tried& of) {
+                                    return is_reached ? error(of) <= wanted_error
+                                                      : !is_worse(of.decisive, best.decisive);
+                                })
+        ->trial.radius;
 }
 
 } // namespace
 
 Grouping group_by_covering(const GroupingTask& task) {
     if (task.parameters.radius > 0.0) return groups_within(task, task.parameters.radius);
-    std::vector<RadiusTrial> trials = tried_radii(task);
-    Grouping grouping = groups_within(task, chosen_radius(trials, task.parameters.error));
-    grouping.facts.trials = std::move(trials);
+    const std::vector<Tried> tried = tried_radii(task);
+    Grouping grouping = groups_within(task, chosen_radius(tried, task.parameters.error));
+    for (const Tried& of : tried)
+        grouping.facts.trials.push_back(of.trial);
     return grouping;
 }
 

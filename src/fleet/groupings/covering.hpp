@@ -18,8 +18,8 @@ namespace hdap::fleet {
 /// were drawn from, whatever their number.
 ///
 /// Without a radius, ever smaller ones are tried on held-out benchmarks and devices until the error
-/// is as wanted; where it is not reached, the widest one that is not worse than the best by more
-/// than a standard error.
+/// is as wanted; where it is not reached, the widest one that is not worse than the best,
+/// benchmark by benchmark, by more than a standard error.
 /// Complexity: O(devices · groups · benchmarks), parallel, beside what does not grow with them.
 Grouping group_by_covering(const GroupingTask& task);
 

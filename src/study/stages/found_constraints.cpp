@@ -27,7 +27,7 @@ FoundConstraints::FoundConstraints(const search::SearchProblem& problem, const F
 }
 
 bool FoundConstraints::is_doubtful(const search::Constraint& constraint) {
-    return !constraint.metric.follows_from_costs();
+    return constraint.metric.needs_accuracy() || constraint.metric.follows_from_latencies();
 }
 
 std::vector<double> FoundConstraints::found(const network::Genome& genome,
