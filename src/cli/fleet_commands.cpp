@@ -103,9 +103,9 @@ ExitCode cluster(const ClusterOptions& options) {
 void add_cluster(CLI::App& group, Action& action) {
     auto options = std::make_shared<ClusterOptions>();
     CLI::App* command = add_command(group, "cluster", "Cluster a fleet by its latencies.",
-                                    "hdap fleet cluster fleet.h5 --metric shape --out clusters.h5");
+                                    "hdap fleet cluster fleet.h5 --error 0.02 --out clusters.h5");
     command->add_option("FLEET", options->fleet, "Fleet (hdap fleet import)")->required();
-    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/2)");
+    command->add_option("--out", options->output, "HDF5 file to write (hdap-clusters/3)");
     add_setting_options(*command, settings_of(options->parameters));
     command->callback(
         [options, &action] { action = [options](Arguments) { return cluster(*options); }; });

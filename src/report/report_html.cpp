@@ -261,7 +261,7 @@ std::string regret_part(const StudyReport& report) {
 std::string fleet_section(const StudyReport& report) {
     std::string html = fmt::format(
         "<section>\n<h2>Fleet</h2>\n<p>{} in {} by their benchmark "
-        "latencies ({}); {} in none. {}</p>\n",
+        "latencies ({}), {}. {}</p>\n",
         core::counted(report.devices, "device"), clusters_text(report), escaped(report.grouping),
         core::counted(report.noise_devices, "noise device"), escaped(held_out_sentence(report)));
     if (!report.regrets.empty()) html += regret_part(report);
