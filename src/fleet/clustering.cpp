@@ -1,13 +1,13 @@
 #include "hdap/fleet/clustering.hpp"
 
 #include "blending.hpp"
+#include "grouping_judge.hpp"
 #include "groupings/grouping.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/memory.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/completion.hpp"
 #include "hdap/fleet/dbscan.hpp"
-#include "held_out.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
 #include "stability.hpp"
@@ -132,7 +132,8 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
     Clustering clustering;
     clustering.method = method.name;
     clustering.metric = metric;
-    const auto judged = HeldOut(task).judge(method.group, settled(parameters, grouping.facts));
+    const auto judged =
+        GroupingJudge(task).judge(method.group, settled(parameters, grouping.facts));
     if (judged) clustering.held_out = judged->errors;
     clustering.stability =
         agreement_of_halves(task, method.group, settled(parameters, grouping.facts));

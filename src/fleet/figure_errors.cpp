@@ -2,6 +2,7 @@
 
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/sample_size.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -13,10 +14,8 @@ FleetFigures figures_of(std::span<const double> latency_ms) {
     std::vector<double> sorted(latency_ms.begin(), latency_ms.end());
     std::ranges::sort(sorted);
     const std::size_t rank = (sorted.size() * 95 + 99) / 100 - 1;
-    const std::size_t hundredth = (sorted.size() + 99) / 100;
-    return {.mean = core::mean(latency_ms),
-            .p95 = sorted[rank],
-            .slowest = core::mean(std::span(sorted).last(hundredth))};
+    return {
+        .mean = core::mean(latency_ms), .p95 = sorted[rank], .slowest = mean_of_slowest(sorted)};
 }
 
 double decisive_error(const FigureErrors& errors) {

@@ -12,7 +12,10 @@ namespace hdap::fleet {
 /// 0, 1, … count − 1.
 std::vector<std::int32_t> numbers_below(std::size_t count);
 
-/// At most `most` of the devices, evenly spaced, in their order.
+/// At most `most` of `devices` devices, but one of them, evenly spaced.
+std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
+
+/// The same of devices by their numbers, in their order.
 std::vector<std::int32_t> evenly_spaced(std::span<const std::int32_t> devices, std::size_t most);
 
 /// [device][benchmark] the rows of `devices` in a table with a column per benchmark.

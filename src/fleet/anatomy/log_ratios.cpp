@@ -7,14 +7,6 @@
 
 namespace hdap::fleet {
 
-std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most) {
-    const std::size_t count = std::min(devices, std::max(most, std::size_t{1}));
-    std::vector<std::size_t> chosen(count);
-    for (std::size_t i = 0; i < count; ++i)
-        chosen[i] = i * devices / count;
-    return chosen;
-}
-
 LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices) {
     LogTable table(static_cast<Eigen::Index>(devices.size()),
                    static_cast<Eigen::Index>(fleet.benchmarks()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fleet/sample.hpp"
 #include "hdap/fleet/fleet.hpp"
 
 // Its own threads would make sums depend on their number.
@@ -19,9 +20,6 @@ inline constexpr Eigen::Index worth_threads = 5'000;
 
 /// [device][benchmark]; not a number where nothing was measured.
 using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-/// At most `most` of `devices` devices, but one of them, evenly spaced.
-std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
 
 /// The logs of the latencies of some devices, relative to the median that each benchmark has among
 /// these.

@@ -1,6 +1,6 @@
 #include "covering.hpp"
 
-#include "fleet/held_out.hpp"
+#include "fleet/grouping_judge.hpp"
 #include "fleet/representatives.hpp"
 #include "fleet/sample.hpp"
 #include "hdap/core/statistics.hpp"
@@ -282,7 +282,7 @@ struct Tried {
 
 /// Errors at ever smaller radii, until they are as wanted or cannot become so.
 std::vector<Tried> tried_radii(const GroupingTask& task) {
-    const HeldOut held_out(task);
+    const GroupingJudge judge(task);
     const CoverTask cover = cover_task(task);
     std::vector<Tried> tried;
     for (double radius = widest_radius; radius >= narrowest_radius; radius *= std::sqrt(0.5)) {
@@ -292,7 +292,7 @@ std::vector<Tried> tried_radii(const GroupingTask& task) {
         if (!tried.empty() && clusters == tried.back().trial.clusters) continue;
         ClusteringParameters parameters = task.parameters;
         parameters.radius = radius;
-        auto judged = held_out.judge(&group_by_covering, parameters);
+        auto judged = judge.judge(&group_by_covering, parameters);
         if (!judged) break;
         tried.push_back({{radius, clusters, judged->errors}, std::move(judged->decisive)});
         const bool is_enough = decisive_error(judged->errors) <= parameters.error;

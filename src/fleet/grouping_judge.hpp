@@ -29,9 +29,9 @@ bool is_worse(const std::vector<double>& errors, const std::vector<double>& othe
 /// measured there, as a candidate is told in a search. So with each of at most 16 benchmarks in
 /// turn. Of fewer than 40 devices all are grouped and judged. Up to 25 representatives stand for a
 /// group then: what is judged is the groups, not the noise of a few devices.
-class HeldOut {
+class GroupingJudge {
   public:
-    explicit HeldOut(const GroupingTask& task);
+    explicit GroupingJudge(const GroupingTask& task);
 
     /// Nothing where a fleet has one benchmark. Complexity: that of `group` for 1,000 devices,
     /// times the benchmarks that are held out; parallel over these.

@@ -1,4 +1,4 @@
-#include "held_out.hpp"
+#include "grouping_judge.hpp"
 
 #include "blending.hpp"
 #include "hdap/core/statistics.hpp"
@@ -149,7 +149,7 @@ bool is_worse(const std::vector<double>& errors, const std::vector<double>& othe
     return core::mean(excess) > standard_error(excess);
 }
 
-HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
+GroupingJudge::GroupingJudge(const GroupingTask& task) : metric_(task.metric) {
     const std::size_t benchmarks = task.fleet.benchmarks();
     if (benchmarks < 2) return;
     const std::vector<std::int32_t> all = numbers_below(task.fleet.devices());
@@ -167,8 +167,9 @@ HeldOut::HeldOut(const GroupingTask& task) : metric_(task.metric) {
         folds_.push_back(fold(sample, complete_ms, truth_ms, static_cast<std::size_t>(benchmark)));
 }
 
-HeldOut::Fold HeldOut::fold(const Fleet& sample, std::span<const double> complete_ms,
-                            std::span<const double> truth_ms, std::size_t held_out) const {
+GroupingJudge::Fold GroupingJudge::fold(const Fleet& sample, std::span<const double> complete_ms,
+                                        std::span<const double> truth_ms,
+                                        std::size_t held_out) const {
     const std::size_t benchmarks = sample.benchmarks();
     Fold made;
     made.learned.device_ids.assign(sample.device_ids.begin(),
@@ -189,8 +190,8 @@ HeldOut::Fold HeldOut::fold(const Fleet& sample, std::span<const double> complet
 }
 
 /// The groups of a fold's first devices, with their representatives.
-Grouping HeldOut::grouping_of(const Fold& fold, GroupDevices group,
-                              const ClusteringParameters& parameters) const {
+Grouping GroupingJudge::grouping_of(const Fold& fold, GroupDevices group,
+                                    const ClusteringParameters& parameters) const {
     const std::size_t benchmarks = fold.learned.benchmarks();
     const std::size_t values = grouped_ * benchmarks;
     const GroupingTask task{.fleet = fold.learned,
@@ -209,8 +210,8 @@ Grouping HeldOut::grouping_of(const Fold& fold, GroupDevices group,
 namespace {
 
 /// [ridge] errors on a fold's benchmark.
-RidgeErrors errors_on(const HeldOut::Fold& fold, const Grouping& grouping, std::size_t grouped,
-                      Blending allowed) {
+RidgeErrors errors_on(const GroupingJudge::Fold& fold, const Grouping& grouping,
+                      std::size_t grouped, Blending allowed) {
     const std::size_t benchmarks = fold.learned.benchmarks();
     std::vector<std::int32_t> assigned = grouping.group_of_device;
     assigned.resize(fold.held_out_ms.size(), -1);
@@ -239,8 +240,8 @@ RidgeErrors errors_on(const HeldOut::Fold& fold, const Grouping& grouping, std::
 
 } // namespace
 
-std::optional<Judgement> HeldOut::judge(GroupDevices group,
-                                        const ClusteringParameters& parameters) const {
+std::optional<Judgement> GroupingJudge::judge(GroupDevices group,
+                                              const ClusteringParameters& parameters) const {
     if (folds_.empty()) return std::nullopt;
     ClusteringParameters judged = parameters;
     judged.representatives = std::max(parameters.representatives, judged_representatives);
