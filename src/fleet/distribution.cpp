@@ -69,32 +69,57 @@ std::vector<double> part_latencies_ms(const FleetDistribution& fleet,
     return latencies;
 }
 
-std::int64_t devices_of(const FleetDistribution& fleet, std::size_t part) {
-    return fleet.bin_devices[fleet.first_bin[part + 1] - 1];
+std::size_t bins_of(const FleetDistribution& fleet, std::size_t part) {
+    return fleet.first_bin[part + 1] - fleet.first_bin[part];
 }
 
-/// How many devices of a part take at most `limit_ms`.
-std::int64_t devices_within(const FleetDistribution& fleet, std::size_t part, double latency_ms,
-                            double limit_ms) {
+/// In the first `bins` of a part.
+std::int64_t devices_in(const FleetDistribution& fleet, std::size_t part, std::size_t bins) {
+    return bins == 0 ? 0 : fleet.bin_devices[fleet.first_bin[part] + bins - 1];
+}
+
+/// How many of a part's bins take at most `limit_ms`. The answer is in [low, high].
+std::size_t bins_within(const FleetDistribution& fleet, std::size_t part, double latency_ms,
+                        double limit_ms, std::size_t low, std::size_t high) {
     const auto first = fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[part]);
-    const auto last =
-        fleet.bin_ratio.begin() + static_cast<std::ptrdiff_t>(fleet.first_bin[part + 1]);
     const auto slower = std::partition_point(
-        first, last, [&](double ratio) { return latency_ms * ratio <= limit_ms; });
-    if (slower == first) return 0;
-    return fleet.bin_devices[static_cast<std::size_t>(slower - fleet.bin_ratio.begin()) - 1];
+        first + static_cast<std::ptrdiff_t>(low), first + static_cast<std::ptrdiff_t>(high),
+        [&](double ratio) { return latency_ms * ratio <= limit_ms; });
+    return static_cast<std::size_t>(slower - first);
 }
 
-/// The share of the fleet that takes at most `limit_ms`. Never falls as the limit rises: every
-/// operation is monotonic, rounding too.
-double share_within(const FleetDistribution& fleet, std::span<const double> part_latency_ms,
-                    double limit_ms) {
+/// The share of the fleet in the first `bins` [part] of each part. Never falls as there are more:
+/// every operation is monotonic, rounding too.
+double share_of(const FleetDistribution& fleet, std::span<const std::size_t> bins) {
     double share = 0.0;
     for (std::size_t p = 0; p < fleet.parts(); ++p)
-        share += fleet.part_weight[p] *
-                 (static_cast<double>(devices_within(fleet, p, part_latency_ms[p], limit_ms)) /
-                  static_cast<double>(devices_of(fleet, p)));
+        share +=
+            fleet.part_weight[p] * (static_cast<double>(devices_in(fleet, p, bins[p])) /
+                                    static_cast<double>(devices_in(fleet, p, bins_of(fleet, p))));
     return share;
+}
+
+/// Between two latencies: how many bins of each part take at most the one and the other.
+struct BinBracket {
+    std::vector<std::size_t> low;
+    std::vector<std::size_t> high;
+
+    /// The bins that are slower than the one and not slower than the other.
+    [[nodiscard]] std::size_t between() const {
+        std::size_t bins = 0;
+        for (std::size_t p = 0; p < low.size(); ++p)
+            bins += high[p] - low[p];
+        return bins;
+    }
+};
+
+/// The latency of the one bin in the bracket.
+double only_bin_ms(const FleetDistribution& fleet, std::span<const double> part_latency_ms,
+                   const BinBracket& bracket) {
+    for (std::size_t p = 0; p < fleet.parts(); ++p)
+        if (bracket.high[p] > bracket.low[p])
+            return part_latency_ms[p] * fleet.bin_ratio[fleet.first_bin[p] + bracket.low[p]];
+    throw core::InternalError("a quantile between no devices");
 }
 
 /// The latencies of the fleet's fastest and slowest device.
@@ -180,20 +205,24 @@ double latency_quantile_ms(const FleetDistribution& fleet,
     if (!(q > 0.0 && q <= 1.0))
         throw core::InternalError(fmt::format("the quantile {} is not in (0, 1]", q));
     const std::vector<double> part_ms = part_latencies_ms(fleet, cluster_latency_ms);
-    const auto reached = [&](double limit_ms) {
-        return share_within(fleet, part_ms, limit_ms) >= q * (1.0 - share_rounding);
-    };
-    // Doubles that are not negative have the order of their bits. Only at a device's latency does
-    // the share rise, so the smallest double that reaches q is one.
+    // Only at a device's latency does the share rise, so the quantile is one. Doubles that are not
+    // negative have the order of their bits: bisection ends even where many are all but equal.
     const auto [fastest, slowest] = range_ms(fleet, part_ms);
-    auto low = std::bit_cast<std::int64_t>(fastest);
+    auto low = std::bit_cast<std::int64_t>(fastest) - 1;
     auto high = std::bit_cast<std::int64_t>(slowest);
-    while (low < high) {
+    BinBracket bracket{std::vector<std::size_t>(fleet.parts(), 0), {}};
+    for (std::size_t p = 0; p < fleet.parts(); ++p)
+        bracket.high.push_back(bins_of(fleet, p));
+    std::vector<std::size_t> bins(fleet.parts());
+    while (low + 1 < high) {
         const std::int64_t middle = low + (high - low) / 2;
-        if (reached(std::bit_cast<double>(middle)))
-            high = middle;
-        else
-            low = middle + 1;
+        const auto limit_ms = std::bit_cast<double>(middle);
+        for (std::size_t p = 0; p < fleet.parts(); ++p)
+            bins[p] = bins_within(fleet, p, part_ms[p], limit_ms, bracket.low[p], bracket.high[p]);
+        const bool reached = share_of(fleet, bins) >= q * (1.0 - share_rounding);
+        (reached ? high : low) = middle;
+        (reached ? bracket.high : bracket.low).swap(bins);
+        if (bracket.between() == 1) return only_bin_ms(fleet, part_ms, bracket);
     }
     return std::bit_cast<double>(high);
 }
@@ -204,8 +233,10 @@ double share_slower_than(const FleetDistribution& fleet, std::span<const double>
     const std::vector<double> part_ms = part_latencies_ms(fleet, cluster_latency_ms);
     double share = 0.0;
     for (std::size_t p = 0; p < fleet.parts(); ++p) {
-        const std::int64_t devices = devices_of(fleet, p);
-        const std::int64_t within = devices_within(fleet, p, part_ms[p], limit_ms);
+        const std::size_t bins = bins_of(fleet, p);
+        const std::int64_t devices = devices_in(fleet, p, bins);
+        const std::int64_t within =
+            devices_in(fleet, p, bins_within(fleet, p, part_ms[p], limit_ms, 0, bins));
         share += fleet.part_weight[p] *
                  (static_cast<double>(devices - within) / static_cast<double>(devices));
     }

@@ -229,6 +229,13 @@ OperatingPoint sustained_point(const DeviceModel& model, const DeviceCondition& 
     return RunningUnit(model, condition, work).sustained();
 }
 
+double true_value(Quantity quantity, const DeviceModel& model, const DeviceCondition& condition,
+                  const NetworkWork& work) {
+    if (quantity == Quantity::latency) return latency_ms(model, condition, work);
+    const OperatingPoint point = sustained_point(model, condition, work);
+    return quantity == Quantity::energy ? point.energy_mj() : point.latency_ms;
+}
+
 double latency_ms(const DeviceModel& model, const DeviceCondition& condition,
                   const NetworkWork& work) {
     return cool_point(model, condition, work).latency_ms;

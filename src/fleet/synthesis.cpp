@@ -294,6 +294,16 @@ DeviceLabel label_of(std::string name, std::span<const DeviceCondition> conditio
     return label;
 }
 
+/// [benchmark] of their noise.
+std::vector<std::uint32_t> noise_numbers(std::span<const BenchmarkNetwork> benchmarks) {
+    std::array<std::uint32_t, quantity_table.size()> next{};
+    std::vector<std::uint32_t> numbers;
+    for (const BenchmarkNetwork& benchmark : benchmarks)
+        numbers.push_back(first_noise_number(benchmark.quantity) +
+                          next.at(static_cast<std::size_t>(benchmark.quantity))++);
+    return numbers;
+}
+
 std::string device_name(const std::string& sku, std::size_t index) {
     return fmt::format("{}-{:06}", sku, index);
 }
@@ -381,15 +391,15 @@ Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& para
     for (std::size_t i = 0; i < devices; ++i)
         fleet.device_ids.push_back(device_name(model.sku, i));
     fleet.latency_ms.resize(devices * benchmarks.size());
+    const auto numbers = noise_numbers(benchmarks);
     // Made here, as no exception may come out of threads.
     RunNoise noise(parameters.seed, runs);
 #pragma omp parallel for schedule(static) firstprivate(noise)
     for (std::size_t i = 0; i < devices; ++i)
         for (std::size_t b = 0; b < works.size(); ++b)
             fleet.latency_ms[i * works.size() + b] =
-                latency_ms(model, conditions[i], works[b]) *
-                noise.median(conditions[i].noise_sigma, static_cast<std::uint32_t>(i),
-                             static_cast<std::uint32_t>(b));
+                true_value(benchmarks[b].quantity, model, conditions[i], works[b]) *
+                noise.median(conditions[i].noise_sigma, static_cast<std::uint32_t>(i), numbers[b]);
     return fleet;
 }
 

@@ -150,15 +150,20 @@ using DrawRegrets = std::vector<std::vector<std::vector<double>>>;
 void add_regrets(const Chooser& chooser, const Chooser& judge, const Metric& objective,
                  const std::vector<FleetView>& views, int threads, DrawRegrets& regrets) {
     const FleetDistribution& fleet = views.back().draws.front();
+    // Where one cluster stands for all, each figure goes with its latency; the mean is quickest.
+    const Metric mean = parse_metric("latency.mean");
     std::vector<const FleetDistribution*> draws;
+    std::vector<const Metric*> figures;
     for (const FleetView& view : views)
-        for (const FleetDistribution& draw : view.draws)
+        for (const FleetDistribution& draw : view.draws) {
             draws.push_back(&draw);
+            figures.push_back(view.clusters == 1 ? &mean : &objective);
+        }
     for (const double rate : exchange_rates) {
         std::vector<Genome> chosen(draws.size());
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
         for (std::size_t d = 0; d < draws.size(); ++d)
-            chosen[d] = chooser.chosen(objective, *draws[d], rate);
+            chosen[d] = chooser.chosen(*figures[d], *draws[d], rate);
         const auto excess = [&](const FleetDistribution& terms, std::size_t network) {
             const auto costs = judge.costs(chosen, objective, terms, rate);
             return costs[network] - *std::ranges::min_element(costs);
@@ -213,7 +218,7 @@ std::vector<FleetView> views_of(const FleetDistribution& fleet,
         one.chance.push_back(fleet.cluster_weight[k]);
     }
     std::vector<FleetView> views{std::move(one)};
-    for (std::size_t count = 1; count < fleet.clusters(); ++count)
+    for (std::size_t count = 1; count < fleet.clusters(); count += 1 + count / 8)
         views.push_back({.name = count == 1 ? "the largest cluster"
                                             : fmt::format("the {} largest clusters", count),
                          .clusters = count,

@@ -67,6 +67,7 @@ StudyInputs load_inputs(const parallel::Job& job, const StudyRequest& request, S
 /// unless a folder is named.
 fleet::LatencySourceParameters latency_parameters(const StudyRequest& request) {
     fleet::LatencySourceParameters parameters = request.settings.fleet;
+    parameters.loaded_benchmarks = quantities_of(request.settings).size() > 1;
     parameters.runner = [](const network::PrunedNetwork& network, std::int64_t batch, int threads) {
         const std::shared_ptr<accuracy::Inference> inference =
             accuracy::make_inference(network.network, network.weights, batch, threads);

@@ -30,15 +30,15 @@ TEST_CASE("a study of energy and of hot phones has the same bits on 1 and 2 rank
           "that the devices bear out",
           "[mpi]") {
     const TinyStudy study;
-    const Arguments hot{"--set", "fleet.synthetic.preset=phone", "--set",
-                        "fleet.synthetic.mixture=hostile", "--set",
-                        "fleet.batch=4096", // which keeps a phone busy
-                        "--set", "fleet.synthetic.devices=300", "--set", "fleet.benchmarks=6",
-                        "--set", "profile.candidates=60",
-                        // Devices that are slower when cold heat up less: shape does not see that.
-                        "--set", "clusters.method=dbscan", "--set",
-                        "search.objectives=[\"energy.mean\", \"accuracy_drop\"]", "--set",
-                        "search.constraints=[\"latency.sustained <= 0.9x\"]"};
+    // Such a batch keeps a phone busy.
+    const Arguments hot{"--set", "fleet.synthetic.preset=phone",
+                        "--set", "fleet.synthetic.mixture=hostile",
+                        "--set", "fleet.batch=4096",
+                        "--set", "fleet.synthetic.devices=300",
+                        "--set", "fleet.benchmarks=6",
+                        "--set", "profile.candidates=120",
+                        "--set", "search.objectives=[\"energy.mean\", \"accuracy_drop\"]",
+                        "--set", "search.constraints=[\"latency.sustained <= 0.9x\"]"};
     const Outcome alone = study.run({.ranks = 0}, "alone", hot);
     INFO(alone.errors);
     REQUIRE(alone.exit_code == 0);

@@ -153,6 +153,42 @@ TEST_CASE("a simulated fleet is the synthetic one of its settings, on the root")
     CHECK_NOTHROW(fleet::check_fleet(*made, "simulated"));
 }
 
+TEST_CASE("a simulated fleet runs every benchmark under load, too, where that is asked for") {
+    const World world;
+    const auto prunable = small_prunable();
+    auto parameters = small_fleet();
+    parameters.synthesis.preset = "phone";
+    parameters.loaded_benchmarks = true;
+    parameters.batch = 4096;
+    const auto source = fleet::make_latency_source(parameters, prunable, world.communicator);
+    CHECK_FALSE(source->identity().empty());
+    const auto loaded = source->fleet(world.job);
+    REQUIRE(loaded.has_value());
+    if (!world.communicator.is_root()) return;
+    CHECK_NOTHROW(fleet::check_fleet(*loaded, "simulated"));
+    CHECK(loaded->benchmark_names ==
+          std::vector<std::string>{"unpruned", "pruned-1", "pruned-2", "unpruned-under-load",
+                                   "pruned-1-under-load", "pruned-2-under-load"});
+    const auto model = fleet::device_model("phone");
+    auto synthesis = parameters.synthesis;
+    synthesis.seed = 7;
+    const auto genomes = fleet::benchmark_genomes(prunable.space, 7, 3);
+    for (std::size_t device = 0; device < 5; ++device)
+        for (std::size_t b = 0; b < genomes.size(); ++b) {
+            const auto work =
+                fleet::network_work(model, prunable.costs.layers(genomes[b]), parameters.batch);
+            const auto condition = fleet::synthesize_condition(synthesis, device);
+            // Of the noise of sustained latencies, where the candidates' comes after it.
+            fleet::RunNoise noise(7, static_cast<int>(parameters.runs));
+            const double expected =
+                fleet::sustained_point(model, condition, work).latency_ms *
+                noise.median(condition.noise_sigma, static_cast<std::uint32_t>(device),
+                             fleet::first_noise_number(fleet::Quantity::sustained_latency) +
+                                 static_cast<std::uint32_t>(b));
+            CHECK(loaded->latency_ms[device * 6 + 3 + b] == expected);
+        }
+}
+
 TEST_CASE("simulated latencies have the bits of a plain loop, whichever rank measures them") {
     const World world;
     const auto prunable = small_prunable();

@@ -47,7 +47,8 @@ double cluster_mean_ms(const FleetDistribution& fleet, std::span<const double> c
 double mean_latency_ms(const FleetDistribution& fleet, std::span<const double> cluster_latency_ms);
 
 /// The smallest latency that at least the share `q`, (0, 1], of the fleet keeps to, in ms, exact
-/// for the bins' ratios. Complexity: O(parts · (clusters + 64 · log bins)).
+/// for the bins' ratios. Complexity: O(parts · (clusters + log² bins)) where no two bins have
+/// almost one latency.
 double latency_quantile_ms(const FleetDistribution& fleet,
                            std::span<const double> cluster_latency_ms, double q);
 

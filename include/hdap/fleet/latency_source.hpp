@@ -126,8 +126,11 @@ struct LatencySourceParameters {
     std::string measured_how;
     double enough = 1.0; ///< recorded: the share of measurements that a study goes on with; (0, 1]
     std::string file;    ///< recorded: the table
-    std::string sku = "unknown";   ///< recorded: what the label on the devices says
-    std::int64_t benchmarks = 8;   ///< at most so many benchmark networks; at least 1
+    std::string sku = "unknown"; ///< recorded: what the label on the devices says
+    std::int64_t benchmarks = 8; ///< at most so many benchmark networks; at least 1
+    /// simulated: run every benchmark under continuous load, too, as a benchmark of its own: groups
+    /// are then of devices that also heat up alike.
+    bool loaded_benchmarks = false;
     std::int64_t batch = 64;       ///< images per inference
     std::int64_t runs = 10;        ///< simulated: of each benchmark on each device
     SynthesisParameters synthesis; ///< simulated; its seed is `seed`, whatever it says

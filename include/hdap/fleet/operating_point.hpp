@@ -2,6 +2,7 @@
 
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/device_model.hpp"
+#include "hdap/fleet/quantity.hpp"
 #include "hdap/network/costs.hpp"
 
 #include <cstddef>
@@ -63,6 +64,11 @@ OperatingPoint cool_point(const DeviceModel& model, const DeviceCondition& condi
 /// unique, as power rises with the clock. Never faster than the cool point.
 OperatingPoint sustained_point(const DeviceModel& model, const DeviceCondition& condition,
                                const NetworkWork& work);
+
+/// What a device takes for one inference without noise, in the quantity's unit: at the cool point
+/// the usual latency, at the sustained one all others.
+double true_value(Quantity quantity, const DeviceModel& model, const DeviceCondition& condition,
+                  const NetworkWork& work);
 
 /// Latency of one inference at the cool point without noise, in ms.
 double latency_ms(const DeviceModel& model, const DeviceCondition& condition,

@@ -1,12 +1,19 @@
 #pragma once
 
 #include "hdap/core/random.hpp"
+#include "hdap/fleet/quantity.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace hdap::fleet {
+
+/// Where the numbers of a device's noise on a quantity begin: first its benchmarks, then
+/// candidates.
+constexpr std::uint32_t first_noise_number(Quantity quantity) noexcept {
+    return static_cast<std::uint32_t>(quantity) * 0x2000'0000U;
+}
 
 /// The median of `runs` ≥ 1 noisy runs ÷ what they are without noise: each run is a log-normal
 /// factor of `sigma` ≥ 0; one in a hundred is an outlier, slower by a further 20 % on average.

@@ -3,6 +3,7 @@
 #include "hdap/core/settings.hpp"
 #include "hdap/fleet/device_model.hpp"
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/quantity.hpp"
 
 #include <array>
 #include <cstdint>
@@ -107,13 +108,16 @@ struct BenchmarkNetwork {
     std::string name;
     network::Genome genome; ///< empty where it is not a pruned network
     std::vector<network::LayerCosts> layers;
+    Quantity quantity = Quantity::latency; ///< what is measured of it, in ms
 };
 
 /// A synthetic fleet "sku-000000", "sku-000001", … with the median of `runs` noisy runs of every
 /// benchmark at `batch` images. Device i draws the noise of benchmark b from
-/// RandomStream(seed, StreamId::measurement_noise, i, b): results do not depend on the number of
+/// RandomStream(seed, StreamId::measurement_noise, i, b), b counted from first_noise_number of its
+/// quantity: results do not depend on the number of
 /// threads, and the fleet is a prefix of every larger one.
-/// Latencies are those at cool_point. Throws as check_synthesis, network_work and median_run_noise.
+/// Latencies are those at cool_point, or at sustained_point where that is what a benchmark asks
+/// for. Throws as check_synthesis, network_work and median_run_noise.
 /// Complexity: O(devices · benchmarks · (layers + runs)), parallel over devices.
 Fleet synthesize_fleet(const DeviceModel& model, const SynthesisParameters& parameters,
                        std::span<const BenchmarkNetwork> benchmarks, std::int64_t batch, int runs);

@@ -35,7 +35,8 @@ struct FleetView {
 };
 
 /// The views of a fleet: one device, which is of a cluster by its weight; its largest cluster; the
-/// two, three, … largest; all of them with equal weights; all of them. Devices of clusters that are
+/// two, three, … largest, of more than eight not every number; all of them with equal weights; all
+/// of them. Devices of clusters that are
 /// not measured are taken to respond as the largest that is, by how much slower they are on the
 /// unpruned network. `unpruned_ms`: [cluster].
 std::vector<FleetView> views_of(const fleet::FleetDistribution& fleet,

@@ -25,7 +25,9 @@ class SimulatedSource final : public LatencySource {
         check_synthesis(model_, parameters_.synthesis);
     }
 
-    [[nodiscard]] std::string identity() const override { return ""; }
+    [[nodiscard]] std::string identity() const override {
+        return parameters_.loaded_benchmarks ? "benchmarks under load" : "";
+    }
 
     [[nodiscard]] std::optional<Fleet> fleet(const parallel::Job& job) override {
         Fleet made;
@@ -60,8 +62,6 @@ class SimulatedSource final : public LatencySource {
   private:
     [[nodiscard]] std::vector<BenchmarkNetwork> benchmark_networks() const;
     [[nodiscard]] DeviceCondition condition(std::int32_t device) const;
-    [[nodiscard]] double clean_value(Quantity quantity, const DeviceCondition& condition,
-                                     const NetworkWork& work) const;
     [[nodiscard]] std::vector<double> measure(const MeasurementRequest& request,
                                               parallel::IndexRange genomes) const;
 
@@ -78,6 +78,12 @@ std::vector<BenchmarkNetwork> SimulatedSource::benchmark_networks() const {
     for (std::size_t b = 0; b < genomes.size(); ++b)
         networks.push_back(
             {.name = names[b], .genome = genomes[b], .layers = prunable_.costs.layers(genomes[b])});
+    if (!parameters_.loaded_benchmarks) return networks;
+    for (std::size_t b = 0; b < genomes.size(); ++b) {
+        networks.push_back(networks[b]);
+        networks.back().name += "-under-load";
+        networks.back().quantity = Quantity::sustained_latency;
+    }
     return networks;
 }
 
@@ -88,23 +94,12 @@ DeviceCondition SimulatedSource::condition(std::int32_t device) const {
     return synthesize_condition(parameters_.synthesis, static_cast<std::size_t>(device));
 }
 
-/// Without noise, in the quantity's unit.
-double SimulatedSource::clean_value(Quantity quantity, const DeviceCondition& condition,
-                                    const NetworkWork& work) const {
-    if (quantity == Quantity::latency) return latency_ms(model_, condition, work);
-    const OperatingPoint point = sustained_point(model_, condition, work);
-    return quantity == Quantity::energy ? point.energy_mj() : point.latency_ms;
-}
-
-/// The number of the first candidate's noise in the stream of a device. Benchmarks use the first
-/// ones, quantities follow each other far apart; an occasion to measure anew begins anywhere in the
-/// upper half, so that its noise is new.
+/// The number of the first candidate's noise in the stream of a device: behind those of as many
+/// benchmarks; an occasion to measure anew begins anywhere in the upper half, so that its noise is
+/// new.
 std::uint32_t first_noise_of(const MeasurementRequest& request, Quantity quantity,
                              std::int64_t benchmarks) {
-    constexpr std::uint32_t apart = 0x2000'0000U;
-    if (!request.anew)
-        return static_cast<std::uint32_t>(quantity) * apart +
-               static_cast<std::uint32_t>(benchmarks);
+    if (!request.anew) return first_noise_number(quantity) + static_cast<std::uint32_t>(benchmarks);
     constexpr std::size_t digits = 8;
     std::string occasion = request.anew->occasion;
     if (quantity != Quantity::latency) occasion += row_of(quantity).name;
@@ -129,7 +124,7 @@ std::vector<double> SimulatedSource::measure(const MeasurementRequest& request,
                                 static_cast<std::uint32_t>(i);
             for (std::size_t d = 0; d < conditions.size(); ++d) {
                 const auto device = static_cast<std::uint32_t>(request.devices[d]);
-                values.push_back(clean_value(quantity, conditions[d], work) *
+                values.push_back(true_value(quantity, model_, conditions[d], work) *
                                  noise.median(conditions[d].noise_sigma, device, number));
             }
         }
@@ -164,7 +159,7 @@ SimulatedSource::true_values(Quantity quantity, const network::Genome& genome,
     std::vector<double> values;
     values.reserve(devices.size());
     for (const std::int32_t device : devices)
-        values.push_back(clean_value(quantity, condition(device), work));
+        values.push_back(true_value(quantity, model_, condition(device), work));
     return values;
 }
 
