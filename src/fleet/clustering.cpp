@@ -7,7 +7,6 @@
 #include "hdap/core/memory.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/completion.hpp"
-#include "hdap/fleet/dbscan.hpp"
 #include "membership.hpp"
 #include "representatives.hpp"
 #include "stability.hpp"
@@ -112,7 +111,8 @@ std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks) {
            dbscan_bytes(devices, benchmarks);
 }
 
-Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters) {
+Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
+                           const FindDense& dbscan) {
     check_parameters(parameters);
     core::require_memory(clustering_bytes(fleet.devices(), fleet.benchmarks()),
                          fmt::format("clustering {}", core::counted(fleet.devices(), "device")));
@@ -127,7 +127,8 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
                             .complete_ms = complete,
                             .metric = metric,
                             .signatures = {coordinates, fleet.benchmarks()},
-                            .parameters = parameters};
+                            .parameters = parameters,
+                            .dbscan = dbscan};
     Grouping grouping = method.group(task);
     Clustering clustering;
     clustering.method = method.name;

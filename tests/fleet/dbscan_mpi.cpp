@@ -1,5 +1,6 @@
+#include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
-#include "hdap/fleet/dbscan.hpp"
+#include "hdap/fleet/dbscan_team.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -32,4 +33,28 @@ TEST_CASE("DBSCAN on several ranks gives every rank the labels of one") {
     const fleet::PointView one{std::span(coordinates).first(3), 3};
     CHECK(fleet::dbscan(one, 0.1, 1, world).label == std::vector<std::int32_t>{0});
     CHECK(fleet::dbscan({{}, 3}, 0.1, 1, world).clusters == 0);
+}
+
+TEST_CASE("ranks that serve help the root with each DBSCAN, until it is done or fails") {
+    const auto world = parallel::Communicator::world();
+    const auto root_clusters = [&](bool fails) {
+        world.on_every_rank([&] {
+            const fleet::DbscanTeam team(world);
+            if (!world.is_root()) return team.serve();
+            core::RandomStream random(43, core::StreamId::testing);
+            std::vector<double> coordinates;
+            for (std::size_t i = 0; i < 3'000; ++i)
+                coordinates.push_back(static_cast<double>(random.below(4)) + 0.1 * random.normal());
+            const fleet::PointView points{coordinates, 1};
+            for (const std::size_t fewest : {0U, 5'000U}) { // with the others, and alone
+                const auto alone = fleet::dbscan(points, 0.02, 20);
+                const auto found = team.dbscan(fewest)(points, 0.02, 20);
+                CHECK(alone.clusters == 4);
+                CHECK(found.label == alone.label);
+            }
+            if (fails) throw core::DataError("the fleet is damaged");
+        });
+    };
+    root_clusters(false);
+    CHECK_THROWS_WITH(root_clusters(true), "the fleet is damaged");
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "hdap/core/settings.hpp"
+#include "hdap/fleet/dbscan.hpp"
 #include "hdap/fleet/figure_errors.hpp"
 #include "hdap/fleet/fleet.hpp"
 #include "hdap/fleet/signatures.hpp"
@@ -141,8 +142,10 @@ std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks);
 /// (completed_latencies). Uses OpenMP; the result does not depend on the threads.
 /// Throws ConfigError for parameters out of range and an unknown method; DataError when the fleet
 /// is invalid (check_fleet), InternalError when there is not memory enough (clustering_bytes).
+/// `dbscan`: what finds dense groups; nothing: fleet::dbscan (DbscanTeam has others).
 /// Complexity: O(n log n) typically, O(n · benchmarks) memory.
-Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters);
+Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
+                           const FindDense& dbscan = {});
 
 /// What `device`, one that counts, is told to take where the clusters' representatives take
 /// `cluster_latency_ms` [cluster], in ms. Complexity: O(clusters).

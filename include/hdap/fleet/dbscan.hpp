@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct DbscanResult {
 /// distances to all points about as near as `eps`: at a fixed share of the points a small part of
 /// n². O(n) memory (dbscan_bytes), no neighbour lists are kept.
 DbscanResult dbscan(PointView points, double eps, std::int64_t min_points);
+
+/// Something that finds what dbscan finds.
+using FindDense =
+    std::function<DbscanResult(PointView points, double eps, std::int64_t min_points)>;
 
 /// The same, with the work shared by the ranks of a job, all of which have the same points (see
 /// Communicator::broadcast) and get the same result, that of one rank. Collective.

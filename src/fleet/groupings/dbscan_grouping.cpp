@@ -44,7 +44,8 @@ Grouping group_by_density(const GroupingTask& task) {
     const std::vector<double> curve = density_curve(places, facts.min_points);
     facts.k_distance = thinned(curve);
     facts.eps = parameters.eps > 0.0 ? parameters.eps : eps_at_knee(curve, smallest_automatic_eps);
-    DbscanResult found = dbscan(places, facts.eps, facts.min_points);
+    DbscanResult found = task.dbscan ? task.dbscan(places, facts.eps, facts.min_points)
+                                     : dbscan(places, facts.eps, facts.min_points);
     facts.no_dense_group = found.clusters == 0;
     if (facts.no_dense_group) found.label.assign(places.size(), 0);
     grouping.groups = static_cast<std::size_t>(std::max(found.clusters, 1));

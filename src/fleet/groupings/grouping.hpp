@@ -21,6 +21,7 @@ struct GroupingTask {
     SignatureMetric metric;
     PointView signatures; ///< of complete_ms, by `metric`
     const ClusteringParameters& parameters;
+    FindDense dbscan = {}; ///< nothing: fleet::dbscan
 };
 
 /// Devices in groups.

@@ -1,6 +1,7 @@
 // The stages that come before the search: fleet, clusters, profile, surrogates.
 #include "fleet_regret.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/dbscan_team.hpp"
 #include "hdap/fleet/distribution.hpp"
 #include "hdap/fleet/plausibility.hpp"
 #include "hdap/fleet/profile.hpp"
@@ -141,10 +142,14 @@ bool make_fleet(StudyRun& run) {
 }
 
 bool make_clusters(StudyRun& run) {
-    run.communicator().on_root([&] {
+    const parallel::Communicator& ranks = run.communicator();
+    ranks.on_every_rank([&] {
+        const fleet::DbscanTeam team(ranks);
+        if (!ranks.is_root()) return team.serve();
         const auto devices =
             fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema));
-        const auto clustering = fleet::cluster_devices(devices, run.settings().clusters);
+        const auto clustering =
+            fleet::cluster_devices(devices, run.settings().clusters, team.dbscan());
         write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
             fleet::write_clustering(file, clustering);
             fleet::write_distribution(file, fleet::distribution_of(clustering));
