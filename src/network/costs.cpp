@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace hdap::network {
@@ -303,6 +304,28 @@ std::vector<LayerCosts> CostModel::layers(const Genome& genome) const {
     for (const Layer& layer : layers_)
         result.push_back(count(layer, genome));
     return result;
+}
+
+LayerCosts CostModel::layer(std::size_t index, const Genome& genome) const {
+    check_length(genome);
+    return count(layers_.at(index), genome);
+}
+
+std::vector<std::vector<std::int32_t>> CostModel::genes_of_layers() const {
+    std::vector<std::vector<std::int32_t>> genes;
+    for (const Layer& layer : layers_) {
+        std::set<std::int32_t> of_layer;
+        const auto add = [&](std::size_t node) {
+            for (const auto& [group, multiplicity] : counts_[node].terms)
+                of_layer.insert(group);
+        };
+        add(layer.input);
+        add(layer.output);
+        std::ranges::for_each(layer.inputs, add);
+        std::ranges::for_each(layer.norms, add);
+        genes.emplace_back(of_layer.begin(), of_layer.end());
+    }
+    return genes;
 }
 
 } // namespace hdap::network

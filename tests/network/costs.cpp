@@ -297,6 +297,34 @@ TEST_CASE("layers tells what each layer computes and moves") {
                      7 * 9 + 14, 7 * 1024, 7 * 1024, 14 * 1024});
 }
 
+TEST_CASE("the genes of a layer are those that change what it computes and moves, and no others") {
+    for (std::uint32_t seed = 0; seed < 40; ++seed) {
+        INFO("seed " << seed);
+        const Network network = seed == 0   ? zoo("resnet20_b")
+                                : seed == 1 ? zoo("yolov8n", 0.5, 80, {96, 64})
+                                            : testing::random_network(seed);
+        const SearchSpace space(network, {});
+        const CostModel costs(network, space.structure());
+        const auto genes = costs.genes_of_layers();
+        const std::vector<LayerCosts> unpruned = costs.layers(space.unpruned());
+        REQUIRE(genes.size() == unpruned.size());
+        for (std::size_t gene = 0; gene < space.groups().size(); ++gene) {
+            if (space.groups()[gene].channels == 1) continue;
+            Genome genome = space.unpruned();
+            --genome[gene];
+            for (std::size_t l = 0; l < genes.size(); ++l) {
+                LayerCosts changed = costs.layer(l, genome);
+                CHECK(changed == costs.layers(genome)[l]);
+                changed.live_elements = unpruned[l].live_elements;
+                const bool depends =
+                    std::ranges::count(genes[l], static_cast<std::int32_t>(gene)) > 0;
+                INFO(unpruned[l].name << " and gene " << gene);
+                CHECK((changed == unpruned[l]) == !depends);
+            }
+        }
+    }
+}
+
 TEST_CASE("CostModel counts exactly what the physically pruned network has") {
     check_exact(zoo("mobilenet_v1", 0.25), 1, 20);
     check_exact(zoo("mobilenet_v1", 0.5, 1000, {224, 224}), 2, 5);

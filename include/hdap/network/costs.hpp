@@ -69,6 +69,13 @@ class CostModel {
     /// The layers in the network's order; as `total` otherwise.
     [[nodiscard]] std::vector<LayerCosts> layers(const Genome& genome) const;
 
+    /// One of them: `index` in the network's order.
+    [[nodiscard]] LayerCosts layer(std::size_t index, const Genome& genome) const;
+
+    /// [layer] the genes that decide what the layer computes and moves itself (all of
+    /// LayerCosts but live_elements), ascending.
+    [[nodiscard]] std::vector<std::vector<std::int32_t>> genes_of_layers() const;
+
   private:
     struct Layer {
         std::string name;

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "hdap/network/costs.hpp"
+#include "hdap/network/search_space.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace hdap::surrogate {
+
+/// Fills `values` [cluster] with what a layer takes on each cluster.
+using LayerValues = std::function<void(std::size_t layer, const network::LayerCosts& costs,
+                                       std::span<double> values)>;
+
+/// Sums over the layers of a network of what each takes on each cluster, where that depends on the
+/// layer's own costs alone: on the channels of one group of channels or two, in nearly all
+/// networks.
+///
+/// The layers of the same groups are summed once for every pair of counts that the search space
+/// allows. So a candidate costs one addition of a row of clusters for each pair of groups.
+class LayerTables {
+  public:
+    /// Tables grow no larger than this, altogether.
+    static constexpr std::size_t most_bytes = std::size_t{256} << 20;
+
+    /// Asks `values` of each layer for every pair of counts: it must not depend on the order.
+    /// `costs` is copied. Complexity: O(Σ over layers of pairs of counts · clusters), in parallel
+    /// on `threads`.
+    LayerTables(const network::CostModel& costs, const network::SearchSpace& space,
+                std::size_t clusters, LayerValues values, int threads);
+
+    /// Fills `sums` [genome][cluster]. Equals sum_plainly to the bit, for any threads. Throws
+    /// DataError for genomes of the wrong length. Complexity: O(pairs of groups · clusters) each.
+    void sum(std::span<const network::Genome> genomes, std::span<double> sums, int threads) const;
+
+    /// Fills `sums` [cluster] from the layers themselves: any counts, allowed or not. Complexity:
+    /// O(layers · clusters).
+    void sum_plainly(const network::Genome& genome, std::span<double> sums) const;
+
+    [[nodiscard]] std::size_t bytes() const noexcept { return entries_.size() * sizeof(float); }
+
+  private:
+    /// Layers whose costs depend on the same genes.
+    struct Part {
+        std::vector<std::int32_t> genes; ///< ascending
+        std::vector<std::size_t> layers; ///< ascending
+        bool is_table = false;           ///< otherwise summed anew for each genome
+        std::size_t first_entry = 0;     ///< of its table, in floats
+        std::size_t columns = 1;         ///< levels of the second gene
+    };
+
+    /// Of a thread.
+    struct Scratch {
+        std::vector<const float*> rows; ///< [part] where its sum for a genome is
+        std::vector<float> direct;      ///< [part][stride] those that no table has
+        std::vector<float> total;       ///< [stride]
+    };
+
+    void find_parts();
+    void fill_tables(const network::Genome& unpruned, int threads);
+    void add_directly(const Part& part, const network::Genome& genome, std::span<float> sums) const;
+    void sum_one(const network::Genome& genome, Scratch& scratch, std::span<double> sums) const;
+    [[nodiscard]] std::int32_t level(std::size_t gene, const network::Genome& genome) const;
+    [[nodiscard]] const float* row_of(const Part& part, const network::Genome& genome) const;
+    [[nodiscard]] std::size_t levels_of(std::int32_t gene) const;
+
+    network::CostModel costs_;
+    std::size_t clusters_;
+    std::size_t stride_; ///< floats of an entry: the clusters, rounded up
+    LayerValues values_;
+    std::vector<Part> parts_;
+    std::vector<std::vector<std::int32_t>> counts_; ///< [gene] that are allowed, ascending
+    std::vector<std::vector<std::int32_t>> level_;  ///< [gene][count] its number; −1: not allowed
+    std::vector<float> entries_;
+};
+
+} // namespace hdap::surrogate
