@@ -106,7 +106,7 @@ class Chooser {
             const auto row = predicted.begin() + static_cast<std::ptrdiff_t>(i * clusters);
             facts.cluster_latency_ms.assign(row, row + static_cast<std::ptrdiff_t>(clusters));
             costs.push_back(std::log(figure.value(facts, facts, view)) +
-                            rate * network::pruning_loss(task_.space, genomes[i]));
+                            rate * network::pruning_loss(task_.network.space, genomes[i]));
         }
         return costs;
     }
@@ -114,7 +114,7 @@ class Chooser {
     /// The best by coordinate descent from a uniform width.
     [[nodiscard]] Genome chosen(const Metric& figure, const FleetDistribution& view,
                                 double rate) const {
-        Genome genome = task_.space.uniform(std::exp(-1.0 / rate));
+        Genome genome = task_.network.space.uniform(std::exp(-1.0 / rate));
         for (int sweep = 0; sweep < most_sweeps; ++sweep) {
             const Genome before = genome;
             for (std::size_t g = 0; g < genome.size(); ++g)
@@ -127,7 +127,7 @@ class Chooser {
   private:
     [[nodiscard]] Genome best_count(Genome genome, std::size_t group, const Metric& figure,
                                     const FleetDistribution& view, double rate) const {
-        const auto counts = task_.space.allowed_counts(group);
+        const auto counts = task_.network.space.allowed_counts(group);
         const std::size_t tried = std::min(counts.size(), most_counts);
         std::vector<Genome> genomes{std::move(genome)};
         for (std::size_t i = 0; i < tried; ++i) {
@@ -252,7 +252,7 @@ std::vector<ObjectiveRegret> regrets_of(const RegretTask& task) {
         const auto halves = halved(task.profile.candidates(), task.seed, halving);
         for (std::size_t h = 0; h < halves.size(); ++h)
             fitted[h] = surrogate::fit_surrogate(part_of(task.profile, halves[h]), task.surrogate,
-                                                 task.threads, 0);
+                                                 task.network, task.threads, 0);
         for (std::size_t o = 0; o < task.objectives.size(); ++o)
             for (const std::size_t h : {std::size_t{0}, std::size_t{1}})
                 add_regrets({task, *fitted[h]}, {task, *fitted[1 - h]}, task.objectives[o], views,

@@ -13,9 +13,11 @@ struct SurrogateRow {
     std::string_view kind;
     std::vector<core::Setting> (*settings)(SurrogateParameters& parameters);
     std::unique_ptr<Surrogate> (*fit)(const fleet::Profile& profile,
-                                      const SurrogateParameters& parameters, int threads,
+                                      const SurrogateParameters& parameters,
+                                      const PredictedNetwork& network, int threads,
                                       std::int64_t folds);
-    std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file, const std::string& prefix);
+    std::unique_ptr<Surrogate> (*read)(const storage::Hdf5Reader& file,
+                                       const PredictedNetwork& network, const std::string& prefix);
 };
 
 std::vector<core::Setting> gbrt_settings(SurrogateParameters& parameters) {
@@ -23,12 +25,14 @@ std::vector<core::Setting> gbrt_settings(SurrogateParameters& parameters) {
 }
 
 std::unique_ptr<Surrogate> fit_gbrt_kind(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads,
+                                         const SurrogateParameters& parameters,
+                                         const PredictedNetwork& /*network*/, int threads,
                                          std::int64_t folds) {
     return fit_gbrt_surrogate(profile, parameters.gbrt, threads, folds);
 }
 
 std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file,
+                                          const PredictedNetwork& /*network*/,
                                           const std::string& prefix) {
     return read_gbrt_surrogate(file, prefix);
 }
@@ -70,13 +74,14 @@ std::vector<core::Setting> settings_of(SurrogateParameters& parameters) {
 }
 
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads,
+                                         const SurrogateParameters& parameters,
+                                         const PredictedNetwork& network, int threads,
                                          std::int64_t folds) {
     const SurrogateRow* const row = find_row(parameters.kind);
     if (row == nullptr)
         throw core::ConfigError(
             core::unknown_name("kind of surrogate", parameters.kind, surrogate_kinds()));
-    return row->fit(profile, parameters, threads, folds);
+    return row->fit(profile, parameters, network, threads, folds);
 }
 
 void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
@@ -87,6 +92,7 @@ void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
 }
 
 std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
+                                          const PredictedNetwork& network,
                                           const std::string& prefix) {
     const std::string kind = file.attribute_string(group_of(prefix), "kind");
     const SurrogateRow* const row = find_row(kind);
@@ -94,7 +100,7 @@ std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
         throw core::DataError(
             fmt::format("{}: {}", file.name(),
                         core::unknown_name("kind of surrogate", kind, surrogate_kinds())));
-    return row->read(file, prefix);
+    return row->read(file, network, prefix);
 }
 
 } // namespace hdap::surrogate

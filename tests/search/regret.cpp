@@ -51,10 +51,12 @@ fleet::Profile profile_of(const network::SearchSpace& space,
 
 std::vector<ObjectiveRegret> regrets(const std::vector<std::vector<double>>& weight,
                                      const fleet::FleetDistribution& fleet, int threads = 2) {
+    const network::Network network = testing::chain_network(genes, 64);
     const network::SearchSpace space = small_space(genes);
+    const network::CostModel costs(network, space.structure());
     const fleet::Profile profile = profile_of(space, weight, 200, 0.01);
     return regrets_of(
-        {.space = space,
+        {.network = {space, costs},
          .fleet = fleet,
          .profile = profile,
          .surrogate = {},
@@ -69,10 +71,12 @@ const std::vector<double> late{0.5, 0.5, 1, 4, 8};  ///< the last ones
 } // namespace
 
 TEST_CASE("regret refuses a profile that cannot be halved") {
+    const network::Network network = testing::chain_network(genes, 64);
     const network::SearchSpace space = small_space(genes);
+    const network::CostModel costs(network, space.structure());
     const fleet::Profile profile = profile_of(space, {early, late}, 19, 0.0);
     const fleet::FleetDistribution fleet = fleet_of({{1.0}, {1.0}});
-    CHECK_THROWS_WITH(regrets_of({.space = space,
+    CHECK_THROWS_WITH(regrets_of({.network = {space, costs},
                                   .fleet = fleet,
                                   .profile = profile,
                                   .surrogate = {},

@@ -4,6 +4,7 @@
 #include "hdap/network/search_space.hpp"
 #include "hdap/network/zoo.hpp"
 #include "surrogate/gbrt_fit.hpp"
+#include "surrogate/owned_network.hpp"
 #include "surrogate/random_forest.hpp"
 #include "surrogate/synthetic_profile.hpp"
 
@@ -20,6 +21,9 @@ using fleet::Profile;
 using surrogate::GbrtSurrogate;
 
 namespace {
+
+/// This kind looks at the profile alone.
+const test::OwnedNetwork any_network;
 
 constexpr surrogate::GbrtParameters quick{.trees = 30, .depth = 3, .learning_rate = 0.2};
 
@@ -57,7 +61,8 @@ struct FileContent {
         file.write("/forests/right", right);
         file.write("/forests/value", value);
         file.attribute("/forests", "genes", genes);
-        return surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(file.finish(), "s.h5"));
+        return surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(file.finish(), "s.h5"),
+                                         any_network.view());
     }
 };
 
@@ -212,11 +217,11 @@ TEST_CASE("a prediction is the unpruned latency times the reference, in any part
 
 TEST_CASE("a surrogate survives its file", "[gbrt_surrogate]") {
     const Profile profile = test::synthetic_profile(50, 4, 3);
-    const auto fitted = surrogate::fit_surrogate(profile, {.gbrt = quick}, 2);
+    const auto fitted = surrogate::fit_surrogate(profile, {.gbrt = quick}, any_network.view(), 2);
     storage::Hdf5Writer file;
     surrogate::write_surrogate(file, *fitted);
-    const auto back =
-        surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(file.finish(), "s.h5"));
+    const auto back = surrogate::read_surrogate(
+        storage::Hdf5Reader::from_bytes(file.finish(), "s.h5"), any_network.view());
     CHECK(back->kind() == "gbrt");
     REQUIRE(back->clusters() == 3);
     for (std::size_t k = 0; k < 3; ++k)

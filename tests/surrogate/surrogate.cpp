@@ -1,6 +1,7 @@
 #include "hdap/surrogate/surrogate.hpp"
 
 #include "hdap/core/error.hpp"
+#include "surrogate/owned_network.hpp"
 #include "surrogate/synthetic_profile.hpp"
 
 #include <catch2/catch.hpp>
@@ -8,23 +9,33 @@
 using namespace hdap;
 using Catch::Matchers::Contains;
 
+namespace {
+
+/// For kinds that look at the profile alone.
+const test::OwnedNetwork any_network;
+
+} // namespace
+
 TEST_CASE("an unknown kind of surrogate is refused with the known ones", "[surrogate]") {
     const auto profile = test::synthetic_profile(12, 3, 2);
-    CHECK_THROWS_AS(surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, 1),
-                    core::ConfigError);
-    CHECK_THROWS_WITH(surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, 1),
-                      Contains("'oracle'; known: gbrt"));
+    CHECK_THROWS_AS(
+        surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, any_network.view(), 1),
+        core::ConfigError);
+    CHECK_THROWS_WITH(
+        surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, any_network.view(), 1),
+        Contains("'oracle'; known: gbrt"));
     storage::Hdf5Writer file;
     file.attribute("/", "kind",
                    std::string("or\x1b"
                                "acle"));
     const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
-    CHECK_THROWS_AS(surrogate::read_surrogate(reader), core::DataError);
-    CHECK_THROWS_WITH(surrogate::read_surrogate(reader),
+    CHECK_THROWS_AS(surrogate::read_surrogate(reader, any_network.view()), core::DataError);
+    CHECK_THROWS_WITH(surrogate::read_surrogate(reader, any_network.view()),
                       Contains("s.h5: unknown kind of surrogate 'or?acle'; known: gbrt"));
     storage::Hdf5Writer empty;
     CHECK_THROWS_AS(
-        surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(empty.finish(), "s.h5")),
+        surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(empty.finish(), "s.h5"),
+                                  any_network.view()),
         core::DataError);
 }
 
@@ -32,7 +43,8 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
     const auto profile = test::synthetic_profile(40, 3, 2);
     for (const std::string& kind : surrogate::surrogate_kinds()) {
         CAPTURE(kind);
-        const auto fitted = surrogate::fit_surrogate(profile, {.kind = kind, .gbrt = {}}, 1);
+        const auto fitted =
+            surrogate::fit_surrogate(profile, {.kind = kind, .gbrt = {}}, any_network.view(), 1);
         CHECK(fitted->kind() == kind);
         CHECK(fitted->clusters() == 2);
         std::vector<double> predicted(40 * 2);
@@ -44,7 +56,7 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
         const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
         CHECK(reader.attribute_string("/", "kind") == kind);
         std::vector<double> again(40 * 2);
-        surrogate::read_surrogate(reader)->predict(profile.genomes, again, 1);
+        surrogate::read_surrogate(reader, any_network.view())->predict(profile.genomes, again, 1);
         CHECK(again == predicted);
     }
 }
@@ -56,8 +68,10 @@ TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[su
         hot.latency_ms[i] *= 2.0 + 0.1 * static_cast<double>(i % 7);
     for (const std::string& kind : surrogate::surrogate_kinds()) {
         CAPTURE(kind);
-        const auto first = surrogate::fit_surrogate(usual, {.kind = kind, .gbrt = {}}, 1);
-        const auto second = surrogate::fit_surrogate(hot, {.kind = kind, .gbrt = {}}, 1);
+        const auto first =
+            surrogate::fit_surrogate(usual, {.kind = kind, .gbrt = {}}, any_network.view(), 1);
+        const auto second =
+            surrogate::fit_surrogate(hot, {.kind = kind, .gbrt = {}}, any_network.view(), 1);
         storage::Hdf5Writer file;
         surrogate::write_surrogate(file, *first);
         surrogate::write_surrogate(file, *second, "/sustained");
@@ -67,11 +81,13 @@ TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[su
             one.predict(usual.genomes, latency_ms, 1);
             return latency_ms;
         };
-        CHECK(predicted(*surrogate::read_surrogate(reader)) == predicted(*first));
-        const auto back = surrogate::read_surrogate(reader, "/sustained");
+        CHECK(predicted(*surrogate::read_surrogate(reader, any_network.view())) ==
+              predicted(*first));
+        const auto back = surrogate::read_surrogate(reader, any_network.view(), "/sustained");
         CHECK(predicted(*back) == predicted(*second));
         CHECK(predicted(*second) != predicted(*first));
         CHECK(back->cross_validation()[1].mape == second->cross_validation()[1].mape);
-        CHECK_THROWS_AS(surrogate::read_surrogate(reader, "/other"), core::DataError);
+        CHECK_THROWS_AS(surrogate::read_surrogate(reader, any_network.view(), "/other"),
+                        core::DataError);
     }
 }

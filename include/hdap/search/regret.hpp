@@ -58,7 +58,7 @@ struct ObjectiveRegret {
 
 /// What to compute regret from.
 struct RegretTask {
-    const network::SearchSpace& space;
+    surrogate::PredictedNetwork network;
     const fleet::FleetDistribution& fleet;
     const fleet::Profile& profile;
     const surrogate::SurrogateParameters& surrogate;

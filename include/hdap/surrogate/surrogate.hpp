@@ -1,7 +1,9 @@
 #pragma once
 
 #include "hdap/fleet/profile.hpp"
+#include "hdap/network/costs.hpp"
 #include "hdap/network/pruning_structure.hpp"
+#include "hdap/network/search_space.hpp"
 #include "hdap/storage/hdf5.hpp"
 #include "hdap/surrogate/error_metrics.hpp"
 #include "hdap/surrogate/gbrt.hpp"
@@ -43,6 +45,13 @@ class Surrogate {
     [[nodiscard]] std::size_t clusters() const { return cross_validation().size(); }
 };
 
+/// The network whose candidates are predicted.
+struct PredictedNetwork {
+    const network::SearchSpace& space; ///< of the study: candidates of rounds are among its genomes
+    const network::CostModel& costs;
+    std::int64_t batch = 1; ///< images per inference
+};
+
 /// What a surrogate is fitted with.
 struct SurrogateParameters {
     std::string kind = "gbrt"; ///< one of surrogate_kinds()
@@ -58,13 +67,14 @@ std::vector<core::Setting> settings_of(SurrogateParameters& parameters);
 /// Of a cross-validation.
 inline constexpr std::int64_t standard_folds = 5;
 
-/// Fits a surrogate to a profile, on `threads` OpenMP threads (0: OpenMP's default); its bits do
-/// not depend on them. `folds`: of its cross-validation, 2 or more; 0: none, its errors are not a
-/// number. Throws ConfigError for an unknown kind (lists the known ones) and for
+/// Fits a surrogate to a profile of `network`, on `threads` OpenMP threads (0: OpenMP's default);
+/// its bits do not depend on them. `folds`: of its cross-validation, 2 or more; 0: none, its errors
+/// are not a number. Throws ConfigError for an unknown kind (lists the known ones) and for
 /// parameters out of range, DataError for a profile that check_profile refuses or that is too small
 /// to be cross-validated.
 std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
-                                         const SurrogateParameters& parameters, int threads,
+                                         const SurrogateParameters& parameters,
+                                         const PredictedNetwork& network, int threads,
                                          std::int64_t folds = standard_folds);
 
 /// Writes what the surrogate writes below `prefix`, a group or empty for the root, and its
@@ -75,8 +85,9 @@ void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
 
 /// Reads what write_surrogate wrote there; the schema is for storage::read_identity to check.
 /// Throws DataError for an unknown kind (lists the known ones), and when something is missing,
-/// misshapen or out of its range.
+/// misshapen, out of its range or of another network.
 std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
+                                          const PredictedNetwork& network,
                                           const std::string& prefix = "");
 
 } // namespace hdap::surrogate

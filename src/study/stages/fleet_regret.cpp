@@ -13,7 +13,7 @@ std::vector<search::ObjectiveRegret> fleet_regrets(const StudyRun& run,
     const auto distribution =
         fleet::read_distribution(open_stage(run.output(Stage::clusters), fleet::clusters_schema));
     const auto regrets = [&](const fleet::Profile& of, std::vector<search::Metric> objectives) {
-        return search::regrets_of({.space = run.own().space,
+        return search::regrets_of({.network = predicted_network(run),
                                    .fleet = distribution,
                                    .profile = of,
                                    .surrogate = run.settings().surrogate,

@@ -186,11 +186,12 @@ bool make_surrogates(StudyRun& run) {
         const auto profile =
             fleet::read_profile(open_stage(run.output(Stage::profile), fleet::profile_schema));
         const auto& parameters = run.settings().surrogate;
-        const auto surrogate = surrogate::fit_surrogate(profile, parameters, 0);
+        const surrogate::PredictedNetwork network = predicted_network(run);
+        const auto surrogate = surrogate::fit_surrogate(profile, parameters, network, 0);
         std::map<fleet::Quantity, std::unique_ptr<surrogate::Surrogate>> others;
         for (const auto& [quantity, values] : profile.others)
             others[quantity] = surrogate::fit_surrogate(
-                fleet::profile_of_quantity(profile, quantity), parameters, 0);
+                fleet::profile_of_quantity(profile, quantity), parameters, network, 0);
         const auto regrets = fleet_regrets(run, profile);
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);

@@ -85,6 +85,10 @@ std::filesystem::path StudyRun::output(Stage stage) const {
     return is_of_each_round(settings(), stage) ? file(name) : inputs.request.run_directory / name;
 }
 
+surrogate::PredictedNetwork predicted_network(const StudyRun& run) {
+    return {run.own().space, run.own().costs, run.settings().fleet.batch};
+}
+
 std::filesystem::path round_folder(const std::filesystem::path& run_directory,
                                    const Settings& settings, std::int64_t round) {
     return settings.rounds == 1 ? run_directory : run_directory / round_name(round);

@@ -40,16 +40,18 @@ search::SearchProblem make_problem(const StudyRun& run) {
         run.communicator(), run.output(Stage::surrogates).string(), storage::Seal::required);
     std::optional<search::SearchProblem> problem;
     const double accuracy = unpruned_accuracy(run);
+    const surrogate::PredictedNetwork network = predicted_network(run);
     run.communicator().on_every_rank([&] {
-        problem.emplace(search::SearchProblem{.space = run.space,
-                                              .costs = run.own().costs,
-                                              .surrogate = surrogate::read_surrogate(surrogate),
-                                              .evaluator = run.evaluator.get(),
-                                              .fleet = fleet::read_distribution(distribution),
-                                              .goal = goal_of(run.settings())});
+        problem.emplace(
+            search::SearchProblem{.space = run.space,
+                                  .costs = run.own().costs,
+                                  .surrogate = surrogate::read_surrogate(surrogate, network),
+                                  .evaluator = run.evaluator.get(),
+                                  .fleet = fleet::read_distribution(distribution),
+                                  .goal = goal_of(run.settings())});
         for (const fleet::QuantityRow& row : fleet::other_quantities())
             if (const std::string path(row.surrogate_path); surrogate.contains(path))
-                problem->others[row.quantity] = surrogate::read_surrogate(surrogate, path);
+                problem->others[row.quantity] = surrogate::read_surrogate(surrogate, network, path);
         if (run.round == 1) return;
         problem->reference = predicted_facts(*problem, run.own().space.unpruned());
         problem->reference->accuracy = accuracy;

@@ -94,6 +94,9 @@ struct StudyRun {
     [[nodiscard]] std::filesystem::path output(Stage stage) const;
 };
 
+/// What a study's surrogates predict: candidates of its own network, whatever its rounds do.
+surrogate::PredictedNetwork predicted_network(const StudyRun& run);
+
 /// What identifies the output of a stage, of all networks but for their genomes, or of all results.
 storage::FileIdentity identity_of(const StudyRun& run, Stage stage);
 
