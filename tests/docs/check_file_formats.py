@@ -474,7 +474,9 @@ class FileFormats(unittest.TestCase):
                 self.assertEqual(attribute.attrs["unit"], "degC" if name == "ambient_c" else "1")
             labels = self.section("Fleet: ").tables["label of a device"]
             self.assertEqual(set(fleet["labels"]), {code(row[0])[0] for row in labels})
-            self.assertLessEqual(set(fleet["labels/region"].asstr()),
+            regions = fleet["labels/region/value"].asstr()[:][fleet["labels/region/code"][:]]
+            self.assertEqual(len(regions), len(fleet["device_id"]))
+            self.assertLessEqual(set(regions),
                                  set(code(next(row[1] for row in labels if "region" in row[0]))))
 
     def test_results_hold_the_documented_metrics(self):
