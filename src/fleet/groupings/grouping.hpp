@@ -15,13 +15,16 @@ namespace hdap::fleet {
 
 /// A fleet whose devices are to be grouped.
 struct GroupingTask {
-    const Fleet& fleet;
+    const Fleet& fleet; ///< may be a part of one, where some benchmarks were not measured at all
     std::span<const double>
         complete_ms; ///< [device][benchmark] its latencies, estimates among them
     SignatureMetric metric;
     PointView signatures; ///< of complete_ms, by `metric`
     const ClusteringParameters& parameters;
 };
+
+/// Representatives of each group measure every candidate: more groups are of no use.
+inline constexpr std::size_t most_groups = 1'000;
 
 /// Devices in groups.
 struct Grouping {
