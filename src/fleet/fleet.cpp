@@ -124,14 +124,17 @@ void check_spreads(const Fleet& fleet, const std::string& where) {
                                           fleet.spreads.size(), fleet.latency_ms.size()));
     for (std::size_t i = 0; i < fleet.spreads.size(); ++i) {
         const LatencySpread& spread = fleet.spreads[i];
-        const bool holds = spread.runs >= 0 &&
-                           std::all_of(spread.quantile_ms.begin(), spread.quantile_ms.end(),
-                                       [](float value) { return std::isnan(value) || value > 0; });
+        const bool holds =
+            spread.runs >= 0 &&
+            std::all_of(spread.quantile_ms.begin(), spread.quantile_ms.end(), [](float value) {
+                return std::isnan(value) || (value > 0.0F && value <= largest_latency_ms);
+            });
         if (!holds)
-            throw core::DataError(fmt::format(
-                "{}: the runs of device '{}' on '{}' are {}, or a quantile of them is not positive",
-                where, fleet.device_ids[i / fleet.benchmarks()],
-                fleet.benchmark_names[i % fleet.benchmarks()], spread.runs));
+            throw core::DataError(fmt::format("{}: the runs of device '{}' on '{}' are {}, or a "
+                                              "quantile of them is no positive latency",
+                                              where, fleet.device_ids[i / fleet.benchmarks()],
+                                              fleet.benchmark_names[i % fleet.benchmarks()],
+                                              spread.runs));
     }
 }
 
