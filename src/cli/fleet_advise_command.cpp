@@ -13,7 +13,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -37,6 +36,7 @@ struct Advice {
     std::size_t clusters = 1;
     std::int64_t devices = 1;    ///< that measure
     std::int64_t candidates = 1; ///< that each of them measures
+    std::string central_device;  ///< nearest to the fleet's middle; may be empty
     std::string table;           ///< what it is concluded from; may be empty
 };
 
@@ -48,6 +48,9 @@ void print(const Advice& advice) {
                 static_cast<long long>(advice.candidates),
                 core::counted(advice.devices, "device").c_str(),
                 core::counted(advice.devices * advice.candidates, "measurement").c_str());
+    if (advice.clusters == 1 && !advice.central_device.empty())
+        std::printf("# nearest to the fleet's middle: %s\n",
+                    core::printable(advice.central_device).c_str());
 }
 
 void print_json(const Advice& advice) {
@@ -57,7 +60,10 @@ void print_json(const Advice& advice) {
                     {"clusters", advice.clusters},
                     {"devices", advice.devices},
                     {"candidates", advice.candidates},
-                    {"measurements", advice.devices * advice.candidates}});
+                    {"measurements", advice.devices * advice.candidates},
+                    {"central_device", advice.central_device.empty()
+                                           ? nlohmann::ordered_json(nullptr)
+                                           : nlohmann::ordered_json(advice.central_device)}});
 }
 
 /// Devices that are measured for so many clusters; one for a single device.
@@ -82,23 +88,20 @@ Advice advice_before_profiling(const std::string& path) {
     const std::string held_out = fleet::held_out_text(clustering);
     advice.clusters = clustering.clusters();
     advice.candidates = standard.profile.candidates;
-    const bool any_device =
-        !anatomy.regret.figures.empty() &&
-        std::ranges::all_of(anatomy.regret.figures, [](const fleet::RegretBound& bound) {
-            return bound.one_device_p95.interval.upper < fleet::negligible_regret;
-        });
+    if (!anatomy.regret.figures.empty())
+        advice.central_device = fleet.device_ids[anatomy.regret.central_device];
     advice.reason =
         fmt::format("{} ({}){}{}.", core::counted(clustering.clusters(), "cluster"),
                     fleet::grouping_text(clustering), held_out.empty() ? "" : ": ", held_out);
-    if (any_device) {
+    if (fleet::one_device_is_enough(anatomy)) {
         advice.clusters = 1;
         advice.clusters_toml = clusters_toml("single_device");
-    } else {
-        advice.clusters_toml =
-            clusters_toml(clustering.clusters() == 1 ? "whole_fleet" : "covering");
+        return advice;
     }
-    advice.devices =
-        devices_of(advice.clusters_toml, advice.clusters, standard.clusters.representatives);
+    advice.clusters_toml = clusters_toml(clustering.clusters() == 1 ? "whole_fleet" : "covering");
+    advice.devices = 0; // a small cluster has fewer than are wanted
+    for (const auto& devices : clustering.representatives)
+        advice.devices += std::ssize(devices);
     return advice;
 }
 

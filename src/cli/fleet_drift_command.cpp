@@ -92,9 +92,9 @@ void print_conclusion(const fleet::FleetDrift& drift) {
                 static_cast<long long>(valid),
                 core::counted(drift.clusters.size(), "cluster").c_str());
     if (drift.outside_changed)
-        std::printf("%s %% of the devices respond as no cluster does (1 %% is expected): cluster "
-                    "the fleet anew.\n",
-                    percent(drift.outside_share).c_str());
+        std::printf("%s %% of the devices respond as no cluster does (%s %% before): cluster the "
+                    "fleet anew.\n",
+                    percent(drift.outside_share).c_str(), percent(drift.outside_before).c_str());
 }
 
 void print_deployed(const study::DeployedNetwork& deployed) {
@@ -117,7 +117,7 @@ nlohmann::ordered_json document_of(const fleet::FleetDrift& drift,
         {"common_devices", drift.common_devices},    {"new_devices", drift.new_devices},
         {"gone_devices", drift.gone_devices},        {"common_benchmarks", drift.common_benchmarks},
         {"mixture_changed", mixture_changed(drift)}, {"outside_share", drift.outside_share},
-        {"outside_changed", drift.outside_changed}};
+        {"outside_before", drift.outside_before},    {"outside_changed", drift.outside_changed}};
     for (const fleet::ClusterDrift& cluster : drift.clusters)
         document["clusters"].push_back({{"old_share", cluster.old_share},
                                         {"new_share", cluster.new_share},
@@ -148,10 +148,12 @@ ExitCode drift(const DriftOptions& options) {
     const ClusteredFleet before = read_before(options.before);
     const fleet::Fleet now = read_fleet_file(options.now);
     const fleet::FleetDrift drift = fleet::drift_of(before.fleet, before.clustering, now);
-    const bool has_front =
-        std::filesystem::exists(std::filesystem::path(options.before) / "search.h5");
+    const std::filesystem::path folder = options.before;
+    const bool has_front = std::filesystem::exists(folder / "search.h5") &&
+                           std::filesystem::exists(folder / "results.h5");
     if (!options.deployed.empty() && !has_front)
-        throw core::UsageError("--deployed names a network of a study's front, and " +
+        throw core::UsageError("--deployed names a network of the front of a complete study of one "
+                               "round, and " +
                                options.before + " has none");
     std::optional<study::DeployedNetwork> deployed;
     if (has_front)

@@ -70,6 +70,17 @@ SignatureMetric metric_of(const ClusteringParameters& parameters, SignatureMetri
     return parameters.metric == MetricChoice::shape ? SignatureMetric::shape : standard;
 }
 
+/// What follows from groups grows with the square of their number.
+void check_count(const Grouping& grouping) {
+    if (grouping.groups > most_groups)
+        throw core::ConfigError(fmt::format(
+            "clustering: devices are in {} groups, and each is to be measured; at most {} are "
+            "supported, so choose a larger eps or a larger min_points (clusters.eps is {}, "
+            "clusters.min_points {} here)",
+            core::grouped(grouping.groups), core::grouped(most_groups),
+            core::significant(grouping.facts.eps, 3), grouping.facts.min_points));
+}
+
 /// Fills in all that follows from groups and their representatives.
 void weigh(const GroupingTask& task, std::size_t clusters, double ridge, Clustering& clustering) {
     const std::size_t benchmarks = task.fleet.benchmarks();
@@ -97,6 +108,7 @@ void weigh(const GroupingTask& task, std::size_t clusters, double ridge, Cluster
 /// With what was chosen for the whole fleet, where that is not to be chosen again.
 ClusteringParameters settled(ClusteringParameters parameters, const GroupingFacts& facts) {
     if (facts.radius > 0.0) parameters.radius = facts.radius;
+    if (facts.shape_is_noise) parameters.most_clusters = 1;
     return parameters;
 }
 
@@ -130,6 +142,7 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
                             .parameters = parameters,
                             .dbscan = dbscan};
     Grouping grouping = method.group(task);
+    check_count(grouping);
     Clustering clustering;
     clustering.method = method.name;
     clustering.metric = metric;
@@ -166,6 +179,9 @@ double device_latency_ms(const Clustering& clustering, std::span<const double> c
 
 std::string grouping_text(const Clustering& clustering) {
     const GroupingFacts& facts = clustering.facts;
+    if (facts.shape_is_noise)
+        return fmt::format("{}: devices differ by overall speed and noise alone",
+                           clustering.method);
     if (facts.radius > 0.0)
         return fmt::format("{}, radius {}", clustering.method, core::significant(facts.radius, 2));
     if (facts.eps > 0.0)
@@ -218,7 +234,8 @@ std::vector<core::Setting> settings_of(ClusteringParameters& parameters) {
                       {"level", MetricChoice::level},
                       {"shape", MetricChoice::shape}},
                      "level: compare latencies; shape: without the device's overall speed; "
-                     "automatic: level with dbscan, as published, else shape",
+                     "automatic: level with dbscan, as published, else shape, and with covering "
+                     "one cluster where that is noise",
                      shapes),
         core::real("error", parameters.error, {1e-6, 1.0},
                    "covering: largest error that the groups may make in the fleet's mean and 95th "

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 
 namespace hdap::fleet {
@@ -52,6 +53,7 @@ std::vector<FigureErrors> read_errors(const storage::Hdf5Reader& file, const std
 
 void write_facts(storage::Hdf5Writer& file, const GroupingFacts& facts) {
     file.attribute("/", "radius", facts.radius);
+    file.attribute("/", "shape_is_noise", std::int64_t{facts.shape_is_noise ? 1 : 0});
     file.attribute("/", "eps", facts.eps);
     file.attribute("/", "min_points", facts.min_points);
     file.attribute("/", "no_dense_group", std::int64_t{facts.no_dense_group ? 1 : 0});
@@ -72,6 +74,7 @@ void write_facts(storage::Hdf5Writer& file, const GroupingFacts& facts) {
 GroupingFacts read_facts(const storage::Hdf5Reader& file) {
     GroupingFacts facts;
     facts.radius = file.attribute_double("/", "radius");
+    facts.shape_is_noise = file.attribute_int("/", "shape_is_noise") != 0;
     facts.eps = file.attribute_double("/", "eps");
     facts.min_points = file.attribute_int("/", "min_points");
     facts.no_dense_group = file.attribute_int("/", "no_dense_group") != 0;
@@ -198,6 +201,12 @@ class ClusteringCheck {
         }
         check_counts("/blends", clustering_.blends);
         check_counts("/cluster_blend", clustering_.cluster_blend);
+        const std::size_t clusters = clustering_.clusters();
+        for (std::size_t first = 0; first < clustering_.blends.size(); first += clusters) {
+            const auto row = std::span(clustering_.blends).subspan(first, clusters);
+            require(std::ranges::any_of(row, [](double count) { return count > 0.0; }), "/blends",
+                    fmt::format("row {} has zeros only", first / clusters));
+        }
     }
 
     void check_counts(const char* path, const std::vector<double>& counts) const {
@@ -216,6 +225,9 @@ class ClusteringCheck {
         require(curve.size() <= most_curve_points && std::ranges::all_of(curve, is_length) &&
                     std::ranges::is_sorted(curve),
                 "/k_distance", "expected at most 1000 ascending distances");
+        if (const auto& stability = clustering_.stability)
+            require(*stability >= -1.0 && *stability <= 1.0, "/",
+                    fmt::format("stability is {}, expected -1 to 1", *stability));
         for (const RadiusTrial& trial : facts.trials)
             require(is_length(trial.radius) && trial.clusters > 0, "/trials",
                     fmt::format("{} clusters of radius {}", trial.clusters, trial.radius));

@@ -36,7 +36,7 @@ bool Joiner::same(Node a, Node b) noexcept {
 }
 
 Radius::Side Joiner::side(Node a, Node b) const {
-    const Region from = tree_.region(a);
+    const PointRegion from = tree_.region(a);
     return radius_.side(from, tree_.region(b), tree_.distant(b, from).distance, tree_.dimension());
 }
 
@@ -108,7 +108,7 @@ void Joiner::join_leaves(Node a, Node b) {
     for (std::size_t i = 0; i < tree_.count(a); ++i) {
         const auto slot = static_cast<Slot>(first_[a] + i);
         tree_.coordinates(slot, query);
-        if (squared_gap(Region::of(query.data()), tree_.region(b), tree_.dimension()) >
+        if (squared_gap(PointRegion::of(query.data()), tree_.region(b), tree_.dimension()) >
             radius_.squared())
             continue;
         tree_.distances(b, query.data(), squared);

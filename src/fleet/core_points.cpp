@@ -53,7 +53,7 @@ void CoreSearch::search_part(KdTree::Node node, std::span<std::uint8_t> is_core)
 
 /// Settles points by the distance of the `wanted`-th nearest point from the centre of their node.
 void CoreSearch::ask_pivot(KdTree::Node node, std::span<std::uint8_t> is_core) {
-    const Region region = tree_.region(node);
+    const PointRegion region = tree_.region(node);
     // Further away it may be anywhere: then none of the node's points is a core point.
     const double limit = 2.0 * radius_.value() + region.radius;
     const double distance =
@@ -133,18 +133,18 @@ void CoreSearch::settle_doubts() {
     for (const KdTree::Node leaf : doubtful_)
         std::erase_if(undecided_, [&](Undecided& point) {
             const double* const at = coordinates(point);
-            point.found += count(tree_.distant(leaf, Region::of(at)), at, wanted_);
+            point.found += count(tree_.distant(leaf, PointRegion::of(at)), at, wanted_);
             return sure_ + point.found >= wanted_;
         });
 }
 
 bool CoreSearch::is_core_alone(const double* point) const {
-    return count(tree_.distant(KdTree::root, Region::of(point)), point, wanted_) >= wanted_;
+    return count(tree_.distant(KdTree::root, PointRegion::of(point)), point, wanted_) >= wanted_;
 }
 
 /// The points within the radius of one; once they are `wanted` or more, any such number.
 std::size_t CoreSearch::count(KdTree::Distant node, const double* point, std::size_t wanted) const {
-    const Region from = Region::of(point);
+    const PointRegion from = PointRegion::of(point);
     const Radius::Side side =
         radius_.side(from, tree_.region(node.node), node.distance, tree_.dimension());
     if (side == Radius::Side::outside) return 0;

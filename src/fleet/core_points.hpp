@@ -55,7 +55,7 @@ class CoreSearch {
     std::size_t wanted_;
     NearestSearch nearest_;
     std::vector<double> squared_;        ///< from a pivot to a leaf's points
-    Region region_;                      ///< of the leaf
+    PointRegion region_;                 ///< of the leaf
     std::size_t sure_ = 0;               ///< points within the radius of all of the leaf's
     std::vector<KdTree::Node> doubtful_; ///< leaves whose points may be within the radius of some
     std::size_t doubtful_points_ = 0;

@@ -3,6 +3,7 @@
 #include "fleet/components.hpp"
 #include "fleet/core_points.hpp"
 #include "fleet/nearest.hpp"
+#include "hdap/fleet/evenly_spaced.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -127,10 +128,8 @@ std::vector<double> density_curve(PointView points, std::int64_t min_points) {
         return k_distance_curve(points, min_points - 1, curve_points);
     std::vector<double> coordinates;
     coordinates.reserve(sample * points.dimension);
-    for (std::size_t i = 0; i < sample; ++i) {
-        const double* const point = points[i * points.size() / sample];
-        coordinates.insert(coordinates.end(), point, point + points.dimension);
-    }
+    for (const std::size_t i : evenly_spaced(points.size(), sample))
+        coordinates.insert(coordinates.end(), points[i], points[i] + points.dimension);
     return k_distance_curve({coordinates, points.dimension}, std::llround(scaled) - 1,
                             curve_points);
 }

@@ -191,6 +191,8 @@ class DriftBuilder {
                  const CommonBenchmarks& common)
         : before_(before), old_(old), now_(now), benchmarks_(common.now.size()),
           old_ms_(columns_of(before, common.before)), new_ms_(columns_of(now, common.now)),
+          old_log_(mean_log_latency(old_ms_, benchmarks_)),
+          new_log_(mean_log_latency(new_ms_, benchmarks_)),
           medians_(medians_of(old_ms_, benchmarks_)),
           old_signatures_(signatures_relative_to(medians_, old_ms_, old.metric)),
           new_signatures_(signatures_relative_to(medians_, new_ms_, old.metric)),
@@ -219,19 +221,37 @@ class DriftBuilder {
         old_assigned_ = nearest_clusters(old_signatures_);
         made.assigned_cluster = nearest_clusters(new_signatures_);
         made.cluster_of_device = made.assigned_cluster;
-        const PointView signatures{new_signatures_, benchmarks_};
-        for (std::size_t i = 0; i < now_.devices(); ++i) {
-            const auto k = static_cast<std::size_t>(made.assigned_cluster[i]);
-            if (places_.distance(signatures[i], k) > places_.reach(k))
+        for (std::size_t i = 0; i < now_.devices(); ++i)
+            if (is_outside(new_signatures_, made.assigned_cluster, i))
                 made.cluster_of_device[i] = -1;
-        }
-        const auto outside = static_cast<double>(std::ranges::count(made.cluster_of_device, -1));
+        drift_.outside_share = outside_share(new_signatures_, made.assigned_cluster);
+        drift_.outside_before = outside_share(old_signatures_, old_assigned_);
+        drift_.outside_changed = is_more_outside();
+    }
+
+    /// A device more or less tells nothing of a small fleet.
+    [[nodiscard]] bool is_more_outside() const {
         const auto devices = static_cast<double>(now_.devices());
-        drift_.outside_share = outside / devices;
-        const double expected = 1.0 - reach_share;
-        drift_.outside_changed =
-            outside > devices * expected +
-                          critical_z(1) * std::sqrt(devices * expected * (1.0 - expected)) + 1.0;
+        const double expected = std::max(drift_.outside_before, 1.0 - reach_share);
+        const double variance = devices * expected * (1.0 - expected) *
+                                (1.0 + devices / static_cast<double>(before_.devices()));
+        return devices * drift_.outside_share >
+               devices * expected + critical_z(1) * std::sqrt(variance) + 1.0;
+    }
+
+    [[nodiscard]] bool is_outside(const std::vector<double>& coordinates,
+                                  const std::vector<std::int32_t>& assigned,
+                                  std::size_t device) const {
+        const auto k = static_cast<std::size_t>(assigned[device]);
+        return places_.distance(coordinates.data() + device * benchmarks_, k) > places_.reach(k);
+    }
+
+    [[nodiscard]] double outside_share(const std::vector<double>& coordinates,
+                                       const std::vector<std::int32_t>& assigned) const {
+        double outside = 0.0;
+        for (std::size_t i = 0; i < assigned.size(); ++i)
+            outside += is_outside(coordinates, assigned, i) ? 1.0 : 0.0;
+        return outside / static_cast<double>(assigned.size());
     }
 
     [[nodiscard]] std::vector<std::int32_t>
@@ -297,7 +317,7 @@ class DriftBuilder {
             std::sqrt(squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
         drift.moved = distance / std::sqrt(static_cast<double>(benchmarks_));
         drift.overall_ratio =
-            std::exp(overall_of(new_ms_, new_devices) - overall_of(old_ms_, old_devices));
+            std::exp(overall_of(new_log_, new_devices) - overall_of(old_log_, old_devices));
         drift.is_valid = distance <= std::max(places_.reach(cluster), smallest_automatic_eps);
     }
 
@@ -314,9 +334,8 @@ class DriftBuilder {
     }
 
     /// Median over the devices of the mean log latency.
-    [[nodiscard]] double overall_of(const std::vector<double>& latency_ms,
-                                    const std::vector<std::size_t>& devices) const {
-        const auto mean_log = mean_log_latency(latency_ms, benchmarks_);
+    [[nodiscard]] static double overall_of(const std::vector<double>& mean_log,
+                                           const std::vector<std::size_t>& devices) {
         std::vector<double> of_devices;
         for (const std::size_t device : devices)
             of_devices.push_back(mean_log[device]);
@@ -330,18 +349,16 @@ class DriftBuilder {
         made.metric = old_.metric;
         made.facts = old_.facts;
         made.cluster_weight = shares_of(made.assigned_cluster, old_.clusters());
-        const auto old_log = mean_log_latency(old_ms_, benchmarks_);
-        const auto new_log = mean_log_latency(new_ms_, benchmarks_);
         std::vector<double> reference;
         for (const auto& devices : old_.representatives) {
             double sum = 0.0;
             for (const std::int32_t device : devices)
-                sum += old_log[static_cast<std::size_t>(device)];
+                sum += old_log_[static_cast<std::size_t>(device)];
             reference.push_back(sum / static_cast<double>(devices.size()));
         }
         for (std::size_t i = 0; i < now_.devices(); ++i)
             made.device_ratio.push_back(std::exp(
-                new_log[i] - reference[static_cast<std::size_t>(made.assigned_cluster[i])]));
+                new_log_[i] - reference[static_cast<std::size_t>(made.assigned_cluster[i])]));
         made.blend_of_device = made.assigned_cluster;
         for (std::size_t i = 0; i < old_.clusters() * old_.clusters(); ++i)
             made.blends.push_back(i / old_.clusters() == i % old_.clusters() ? 1.0 : 0.0);
@@ -354,6 +371,8 @@ class DriftBuilder {
     std::size_t benchmarks_;
     std::vector<double> old_ms_; ///< [device][common benchmark]
     std::vector<double> new_ms_;
+    std::vector<double> old_log_; ///< [device] mean log latency
+    std::vector<double> new_log_;
     std::vector<double> medians_; ///< [common benchmark] of the old fleet
     std::vector<double> old_signatures_;
     std::vector<double> new_signatures_;

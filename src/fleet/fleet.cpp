@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <span>
+#include <string_view>
 
 namespace hdap::fleet {
 
@@ -122,14 +124,17 @@ void check_spreads(const Fleet& fleet, const std::string& where) {
                                           fleet.spreads.size(), fleet.latency_ms.size()));
     for (std::size_t i = 0; i < fleet.spreads.size(); ++i) {
         const LatencySpread& spread = fleet.spreads[i];
-        const bool holds = spread.runs >= 0 &&
-                           std::all_of(spread.quantile_ms.begin(), spread.quantile_ms.end(),
-                                       [](float value) { return std::isnan(value) || value > 0; });
+        const bool holds =
+            spread.runs >= 0 &&
+            std::all_of(spread.quantile_ms.begin(), spread.quantile_ms.end(), [](float value) {
+                return std::isnan(value) || (value > 0.0F && value <= largest_latency_ms);
+            });
         if (!holds)
-            throw core::DataError(fmt::format(
-                "{}: the runs of device '{}' on '{}' are {}, or a quantile of them is not positive",
-                where, fleet.device_ids[i / fleet.benchmarks()],
-                fleet.benchmark_names[i % fleet.benchmarks()], spread.runs));
+            throw core::DataError(fmt::format("{}: the runs of device '{}' on '{}' are {}, or a "
+                                              "quantile of them is no positive latency",
+                                              where, fleet.device_ids[i / fleet.benchmarks()],
+                                              fleet.benchmark_names[i % fleet.benchmarks()],
+                                              spread.runs));
     }
 }
 
@@ -193,12 +198,67 @@ std::vector<DeviceAttribute> read_attributes(const storage::Hdf5Reader& file, st
     return attributes;
 }
 
-std::vector<DeviceLabel> read_labels(const storage::Hdf5Reader& file) {
+/// The number of a label's value, by its name.
+template <storage::Element Code>
+std::vector<Code> codes_of(const DeviceLabel& label,
+                           const std::map<std::string_view, std::size_t>& numbers) {
+    std::vector<Code> codes;
+    codes.reserve(label.values.size());
+    for (const std::string& value : label.values)
+        codes.push_back(static_cast<Code>(numbers.at(value)));
+    return codes;
+}
+
+/// Each value once, and which of them a device has: of a million devices the strings themselves
+/// would take more than all latencies.
+void write_label(storage::Hdf5Writer& file, const DeviceLabel& label) {
+    std::map<std::string_view, std::size_t> numbers;
+    for (const std::string& value : label.values)
+        numbers.emplace(value, 0);
+    std::vector<std::string> values;
+    for (auto& [value, number] : numbers) {
+        number = values.size();
+        values.emplace_back(value);
+    }
+    const std::string path = labels_group + label.name;
+    file.write_strings(path + "/value", values);
+    if (values.size() <= std::numeric_limits<std::uint8_t>::max())
+        file.write(path + "/code", codes_of<std::uint8_t>(label, numbers));
+    else
+        file.write(path + "/code", codes_of<std::int32_t>(label, numbers));
+}
+
+std::vector<std::string> read_coded(const storage::Hdf5Reader& file, const std::string& path,
+                                    std::size_t devices) {
+    const auto values = file.read_strings(path + "/value");
+    for (const std::string& value : values) // before they are copied for each device
+        if (!value.empty() && !is_name(value))
+            throw core::DataError(fmt::format(
+                "{}: {}/value: expected texts of at most 256 printable bytes", file.name(), path));
+    const auto codes = file.read<std::int32_t>(path + "/code", {devices});
+    std::vector<std::string> of_devices;
+    of_devices.reserve(devices);
+    for (std::size_t i = 0; i < devices; ++i) {
+        const auto code = static_cast<std::size_t>(codes[i]);
+        if (codes[i] < 0 || code >= values.size())
+            throw core::DataError(fmt::format("{}: {}/code: device {} has the value {} of {}",
+                                              file.name(), path, i, codes[i], values.size()));
+        of_devices.push_back(values[code]);
+    }
+    return of_devices;
+}
+
+/// A user may have written the values themselves.
+std::vector<DeviceLabel> read_labels(const storage::Hdf5Reader& file, std::size_t devices) {
     std::vector<DeviceLabel> labels;
-    for (const storage::Entry& entry : file.list())
-        if (entry.path.starts_with(labels_group))
-            labels.push_back(
-                {entry.path.substr(labels_group.size()), file.read_strings(entry.path)});
+    for (const storage::Entry& entry : file.list()) {
+        if (!entry.path.starts_with(labels_group)) continue;
+        std::string name = entry.path.substr(labels_group.size());
+        if (name.find('/') != std::string::npos) continue; // a part of a label
+        labels.push_back({.name = std::move(name),
+                          .values = entry.is_group ? read_coded(file, entry.path, devices)
+                                                   : file.read_strings(entry.path)});
+    }
     return labels;
 }
 
@@ -322,7 +382,7 @@ void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet) {
         file.attribute(attributes_group + attribute.name, "unit", attribute.unit);
     }
     for (const DeviceLabel& label : fleet.labels)
-        file.write_strings(labels_group + label.name, label.values);
+        write_label(file, label);
     if (!fleet.benchmark_genomes.empty()) write_genomes(file, fleet.benchmark_genomes);
     if (!fleet.spreads.empty()) write_spreads(file, fleet);
     if (!fleet.origins.empty()) write_origins(file, fleet.origins);
@@ -335,7 +395,7 @@ Fleet read_fleet(const storage::Hdf5Reader& file) {
     fleet.benchmark_names = file.read_strings("/benchmark");
     fleet.latency_ms = file.read<double>("/latency_ms", {fleet.devices(), fleet.benchmarks()});
     fleet.attributes = read_attributes(file, fleet.devices());
-    fleet.labels = read_labels(file);
+    fleet.labels = read_labels(file, fleet.devices());
     if (file.contains(runs_path)) fleet.spreads = read_spreads(file, fleet);
     if (file.contains("/origin/tool")) fleet.origins = read_origins(file);
     if (file.contains(genomes_path)) fleet.benchmark_genomes = read_genomes(file);

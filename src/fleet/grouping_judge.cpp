@@ -163,8 +163,16 @@ GroupingJudge::GroupingJudge(const GroupingTask& task) : metric_(task.metric) {
     const std::vector<double> complete_ms = rows_of(task.complete_ms, benchmarks, devices);
     const std::vector<double> truth_ms = spread_over_ticks(sample, latency_ticks(sample));
     const std::vector<std::int32_t> held_out = numbers_below(benchmarks);
-    for (const std::int32_t benchmark : evenly_spaced(held_out, most_folds))
-        folds_.push_back(fold(sample, complete_ms, truth_ms, static_cast<std::size_t>(benchmark)));
+    for (const std::int32_t benchmark : evenly_spaced(held_out, most_folds)) {
+        Fold made = fold(sample, complete_ms, truth_ms, static_cast<std::size_t>(benchmark));
+        if (is_judged(made.truth_ms)) folds_.push_back(std::move(made));
+    }
+}
+
+/// Whether a device that is judged was measured on the benchmark of `truth_ms`.
+bool GroupingJudge::is_judged(std::span<const double> truth_ms) const {
+    const auto judged = truth_ms.subspan(grouped_ < truth_ms.size() ? grouped_ : 0);
+    return std::ranges::any_of(judged, [](double latency) { return !std::isnan(latency); });
 }
 
 GroupingJudge::Fold GroupingJudge::fold(const Fleet& sample, std::span<const double> complete_ms,

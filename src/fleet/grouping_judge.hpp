@@ -33,7 +33,8 @@ class GroupingJudge {
   public:
     explicit GroupingJudge(const GroupingTask& task);
 
-    /// Nothing where a fleet has one benchmark. Complexity: that of `group` for 1,000 devices,
+    /// Nothing where a fleet has one benchmark, or none that a device that is judged was measured
+    /// on. Complexity: that of `group` for 1,000 devices,
     /// times the benchmarks that are held out; parallel over these.
     [[nodiscard]] std::optional<Judgement> judge(GroupDevices group,
                                                  const ClusteringParameters& parameters) const;
@@ -51,6 +52,7 @@ class GroupingJudge {
   private:
     [[nodiscard]] Fold fold(const Fleet& sample, std::span<const double> complete_ms,
                             std::span<const double> truth_ms, std::size_t held_out) const;
+    [[nodiscard]] bool is_judged(std::span<const double> truth_ms) const;
     [[nodiscard]] Grouping grouping_of(const Fold& fold, GroupDevices group,
                                        const ClusteringParameters& parameters) const;
 

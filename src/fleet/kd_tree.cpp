@@ -91,7 +91,7 @@ void KdTree::store_leaf(PointView points, std::span<const Key> keys, std::size_t
     count_[node_of_leaf(leaf)] = static_cast<std::uint32_t>(keys.size());
 }
 
-std::array<KdTree::Distant, 2> KdTree::children(Node node, const Region& from) const noexcept {
+std::array<KdTree::Distant, 2> KdTree::children(Node node, const PointRegion& from) const noexcept {
     const Distant a = distant(left(node), from);
     const Distant b = distant(right(node), from);
     if (b.distance < a.distance) return {b, a};
@@ -184,8 +184,8 @@ void KdTree::bound_parent(Node node) {
     double* const low = boxes_.data() + 3 * dimension_ * node;
     double* const high = low + dimension_;
     double* const centre = high + dimension_;
-    const Region a = region(left(node));
-    const Region b = region(right(node));
+    const PointRegion a = region(left(node));
+    const PointRegion b = region(right(node));
     const double part =
         count_[node] == 0 ? 0.0 : static_cast<double>(count_[left(node)]) / count_[node];
     for (std::size_t d = 0; d < dimension_; ++d) {

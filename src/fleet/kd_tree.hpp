@@ -15,18 +15,19 @@ namespace hdap::fleet {
 
 /// What is known of where some points lie: between the corners of a box, and around a centre.
 /// Without points the box lies infinitely far from everything.
-struct Region {
+struct PointRegion {
     const double* low = nullptr;
     const double* high = nullptr;
     const double* centre = nullptr;
     double radius = 0.0; ///< the furthest of them from the centre
 
-    static Region of(const double* point) noexcept { return {point, point, point, 0.0}; }
+    static PointRegion of(const double* point) noexcept { return {point, point, point, 0.0}; }
 };
 
 /// A lower bound of squared_distance from the points of one region to those of another. It holds to
 /// the last bit, as rounding is monotone and the sums run in the same order.
-inline double squared_gap(const Region& a, const Region& b, std::size_t dimension) noexcept {
+inline double squared_gap(const PointRegion& a, const PointRegion& b,
+                          std::size_t dimension) noexcept {
     double squared = 0.0;
     for (std::size_t d = 0; d < dimension; ++d) {
         const double gap = std::max(std::max(b.low[d] - a.high[d], a.low[d] - b.high[d]), 0.0);
@@ -57,7 +58,7 @@ class Radius {
     /// Where the points of one region lie as seen from those of another, whose centres are so far
     /// apart: no pair of them within the radius, some perhaps, or all.
     enum class Side { outside, across, inside };
-    [[nodiscard]] Side side(const Region& a, const Region& b, double centre_distance,
+    [[nodiscard]] Side side(const PointRegion& a, const PointRegion& b, double centre_distance,
                             std::size_t dimension) const noexcept {
         const double radii = a.radius + b.radius;
         if (surely_within(centre_distance + radii)) return Side::inside;
@@ -108,7 +109,7 @@ class KdTree {
     [[nodiscard]] static Node right(Node node) noexcept { return 2 * node + 2; }
 
     /// Where a node's kept points are, and how many.
-    [[nodiscard]] Region region(Node node) const noexcept {
+    [[nodiscard]] PointRegion region(Node node) const noexcept {
         const double* const low = boxes_.data() + 3 * dimension_ * node;
         return {low, low + dimension_, low + 2 * dimension_, radius_[node]};
     }
@@ -137,11 +138,12 @@ class KdTree {
         Node node = 0;
         double distance = 0.0;
     };
-    [[nodiscard]] Distant distant(Node node, const Region& from) const noexcept {
+    [[nodiscard]] Distant distant(Node node, const PointRegion& from) const noexcept {
         return {node, std::sqrt(squared_distance(region(node).centre, from.centre, dimension_))};
     }
     /// A node's children, the nearer one first.
-    [[nodiscard]] std::array<Distant, 2> children(Node node, const Region& from) const noexcept;
+    [[nodiscard]] std::array<Distant, 2> children(Node node,
+                                                  const PointRegion& from) const noexcept;
 
     /// Copies a slot's coordinates.
     void coordinates(Slot slot, std::span<double> point) const noexcept;

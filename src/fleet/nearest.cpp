@@ -15,14 +15,14 @@ KdTree::Slot NearestSearch::nearest(const double* query, double squared_radius) 
 }
 
 double NearestSearch::gap(KdTree::Node node, const double* query) const {
-    return squared_gap(Region::of(query), tree_.region(node), tree_.dimension());
+    return squared_gap(PointRegion::of(query), tree_.region(node), tree_.dimension());
 }
 
 void NearestSearch::look_for_nearest(KdTree::Node node, const double* query) {
     // An equally near point may have a lower index.
     if (gap(node, query) > best_) return;
     if (!tree_.is_leaf(node)) {
-        for (const KdTree::Distant child : tree_.children(node, Region::of(query)))
+        for (const KdTree::Distant child : tree_.children(node, PointRegion::of(query)))
             look_for_nearest(child.node, query);
         return;
     }
@@ -59,7 +59,7 @@ void NearestSearch::keep_lowest(std::size_t k) {
 void NearestSearch::look_for_kth(KdTree::Node node, const double* query, std::size_t k) {
     if (gap(node, query) > best_) return;
     if (!tree_.is_leaf(node)) {
-        for (const KdTree::Distant child : tree_.children(node, Region::of(query)))
+        for (const KdTree::Distant child : tree_.children(node, PointRegion::of(query)))
             look_for_kth(child.node, query, k);
         return;
     }

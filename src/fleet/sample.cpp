@@ -1,6 +1,5 @@
 #include "sample.hpp"
 
-#include <algorithm>
 #include <numeric>
 
 namespace hdap::fleet {
@@ -9,21 +8,6 @@ std::vector<std::int32_t> numbers_below(std::size_t count) {
     std::vector<std::int32_t> numbers(count);
     std::iota(numbers.begin(), numbers.end(), 0);
     return numbers;
-}
-
-std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most) {
-    const std::size_t count = std::min(devices, std::max(most, std::size_t{1}));
-    std::vector<std::size_t> chosen(count);
-    for (std::size_t i = 0; i < count; ++i)
-        chosen[i] = i * devices / count;
-    return chosen;
-}
-
-std::vector<std::int32_t> evenly_spaced(std::span<const std::int32_t> devices, std::size_t most) {
-    std::vector<std::int32_t> chosen;
-    for (const std::size_t i : evenly_spaced(devices.size(), most))
-        chosen.push_back(devices[i]);
-    return chosen;
 }
 
 std::vector<double> rows_of(std::span<const double> table, std::size_t benchmarks,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hdap/fleet/evenly_spaced.hpp"
 #include "hdap/fleet/fleet.hpp"
 
 #include <cstddef>
@@ -11,12 +12,6 @@ namespace hdap::fleet {
 
 /// 0, 1, … count − 1.
 std::vector<std::int32_t> numbers_below(std::size_t count);
-
-/// At most `most` of `devices` devices, but one of them, evenly spaced.
-std::vector<std::size_t> evenly_spaced(std::size_t devices, std::size_t most);
-
-/// The same of devices by their numbers, in their order.
-std::vector<std::int32_t> evenly_spaced(std::span<const std::int32_t> devices, std::size_t most);
 
 /// [device][benchmark] the rows of `devices` in a table with a column per benchmark.
 std::vector<double> rows_of(std::span<const double> table, std::size_t benchmarks,

@@ -13,6 +13,7 @@ namespace {
 
 using search::ObjectiveRegret;
 using search::Regret;
+using search::ViewKind;
 using search::ViewRegret;
 
 std::string percent(double share) {
@@ -71,11 +72,10 @@ std::string advice_of(const ViewRegret& enough, const ViewRegret& all) {
         return core::counted(view.clusters, "cluster");
     };
     if (&enough == &all) return fmt::format("Measure representatives of all {}.", clusters(all));
-    return fmt::format("{} {} enough, instead of all {}.",
-                       enough.view == "one device"
-                           ? std::string("Any one device")
-                           : fmt::format("Representatives of {}", enough.view),
-                       enough.view == "one device" ? "is" : "are", clusters(all));
+    if (enough.kind == ViewKind::one_device)
+        return fmt::format("Any one device is enough, instead of all {}.", clusters(all));
+    return fmt::format("Representatives of {} are enough, instead of all {}.",
+                       search::text_of(enough.kind, enough.clusters), clusters(all));
 }
 
 } // namespace
@@ -86,8 +86,8 @@ FleetVerdict fleet_verdict(std::span<const ObjectiveRegret> regrets) {
     const std::size_t all = regrets.front().views.size() - 1;
     std::size_t enough = 0;
     // Equal weights measure as many clusters as all of them do.
-    while (enough < all &&
-           (regrets.front().views[enough].view == "equal weights" || !is_enough(regrets, enough)))
+    while (enough < all && (regrets.front().views[enough].kind == ViewKind::equal_weights ||
+                            !is_enough(regrets, enough)))
         ++enough;
     FleetVerdict verdict;
     verdict.matters = matters_of(regrets);
@@ -98,7 +98,7 @@ FleetVerdict fleet_verdict(std::span<const ObjectiveRegret> regrets) {
 }
 
 std::string clusters_toml(const ViewRegret& view) {
-    if (view.view == "one device") return "[clusters]\nmethod = \"single_device\"\n";
+    if (view.kind == ViewKind::one_device) return "[clusters]\nmethod = \"single_device\"\n";
     if (view.clusters == 1) return "[clusters]\nmethod = \"whole_fleet\"\n";
     return fmt::format("[clusters]\nmethod = \"covering\"\nmost_clusters = {}\n", view.clusters);
 }
@@ -110,7 +110,8 @@ std::string regret_table(std::span<const ObjectiveRegret> regrets) {
     for (const ObjectiveRegret& of : regrets)
         text += core::padded_left(of.objective, column_width);
     for (std::size_t v = 0; v + 1 < regrets.front().views.size(); ++v) {
-        text += "\n" + core::padded_right(regrets.front().views[v].view, name_width);
+        const ViewRegret& view = regrets.front().views[v];
+        text += "\n" + core::padded_right(search::text_of(view.kind, view.clusters), name_width);
         for (const ObjectiveRegret& of : regrets) {
             const Regret& regret = of.views[v].regret;
             text += core::padded_left(fmt::format("{:.2f} ({:.2f} to {:.2f})", 100.0 * regret.mean,

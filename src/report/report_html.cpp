@@ -240,8 +240,9 @@ std::string regret_part(const StudyReport& report) {
         headings.push_back({of.objective, "% slower"});
     html += table_head(headings) + "<tbody>\n";
     for (std::size_t v = 0; v + 1 < report.regrets.front().views.size(); ++v) {
+        const search::ViewRegret& view = report.regrets.front().views[v];
         html += fmt::format("<tr><th scope=\"row\">{}</th>",
-                            escaped(report.regrets.front().views[v].view));
+                            escaped(search::text_of(view.kind, view.clusters)));
         for (const search::ObjectiveRegret& of : report.regrets) {
             const search::Regret& regret = of.views[v].regret;
             html +=

@@ -201,7 +201,7 @@ ViewRegret summary_of(const FleetView& view, const std::vector<std::vector<doubl
             expected[i] += view.chance[d] * draws[d][i];
         if (core::mean(draws[d]) > core::mean(*worst)) worst = &draws[d];
     }
-    return {.view = view.name,
+    return {.kind = view.kind,
             .clusters = view.clusters,
             .regret = regret_of(expected, seed),
             .worst_draw = regret_of(*worst, seed)};
@@ -209,28 +209,52 @@ ViewRegret summary_of(const FleetView& view, const std::vector<std::vector<doubl
 
 } // namespace
 
+std::string_view name_of(ViewKind kind) {
+    switch (kind) {
+    case ViewKind::one_device:
+        return "one_device";
+    case ViewKind::largest_clusters:
+        return "largest_clusters";
+    case ViewKind::equal_weights:
+        return "equal_weights";
+    case ViewKind::all_clusters:
+        break;
+    }
+    return "all_clusters";
+}
+
+std::string text_of(ViewKind kind, std::size_t clusters) {
+    if (kind == ViewKind::largest_clusters)
+        return clusters == 1 ? "the largest cluster"
+                             : fmt::format("the {} largest clusters", clusters);
+    std::string text(name_of(kind));
+    std::ranges::replace(text, '_', ' ');
+    return text;
+}
+
 std::vector<FleetView> views_of(const FleetDistribution& fleet,
                                 std::span<const double> unpruned_ms) {
     const std::vector<std::size_t> order = by_weight(fleet);
-    FleetView one{.name = "one device", .clusters = 1, .draws = {}, .chance = {}};
+    FleetView one{.kind = ViewKind::one_device, .clusters = 1, .draws = {}, .chance = {}};
     for (std::size_t k = 0; k < fleet.clusters(); ++k) {
         one.draws.push_back(seen_from(fleet, std::array{k}, unpruned_ms));
         one.chance.push_back(fleet.cluster_weight[k]);
     }
     std::vector<FleetView> views{std::move(one)};
     for (std::size_t count = 1; count < fleet.clusters(); count += 1 + count / 8)
-        views.push_back({.name = count == 1 ? "the largest cluster"
-                                            : fmt::format("the {} largest clusters", count),
+        views.push_back({.kind = ViewKind::largest_clusters,
                          .clusters = count,
                          .draws = {seen_from(fleet, std::span(order).first(count), unpruned_ms)},
                          .chance = {1.0}});
     if (fleet.clusters() > 1)
-        views.push_back({.name = "equal weights",
+        views.push_back({.kind = ViewKind::equal_weights,
                          .clusters = fleet.clusters(),
                          .draws = {equally_weighted(fleet)},
                          .chance = {1.0}});
-    views.push_back(
-        {.name = "all clusters", .clusters = fleet.clusters(), .draws = {fleet}, .chance = {1.0}});
+    views.push_back({.kind = ViewKind::all_clusters,
+                     .clusters = fleet.clusters(),
+                     .draws = {fleet},
+                     .chance = {1.0}});
     return views;
 }
 

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
+
 using namespace hdap::test;
 using Catch::Contains;
 
@@ -52,6 +54,7 @@ TEST_CASE("A study says whether its fleet matters, and advise what is enough of 
         document(study.call({.ranks = 0}, {"fleet", "advise", study / "run/fleet.h5", "--json"}));
     CHECK_THAT(before.at("clusters_toml").get<std::string>(), Contains("[clusters]"));
     CHECK(before.at("clusters").get<int>() >= 1);
+    CHECK(before.at("central_device").is_string());
     // A folder without surrogates, and what is no folder.
     const Outcome nothing = study.call({.ranks = 0}, {"fleet", "advise", study.folder()});
     CHECK(nothing.exit_code == 2);
@@ -95,6 +98,11 @@ TEST_CASE(
                                 Contains("The mixture has changed") && Contains("front-01 takes"));
 
     CHECK(drift({study / "later/fleet.h5", "--deployed", "front-999"}).exit_code == 2);
+    // Of a study that is not complete all but its network can be told.
+    std::filesystem::remove(study / "run/results.h5");
+    CHECK_FALSE(document(drift({study / "later/fleet.h5", "--json"})).contains("deployed"));
+    CHECK_THAT(drift({study / "later/fleet.h5", "--deployed", "front-01"}).errors,
+               Contains("complete study"));
     const Outcome fleets = study.call(
         {.ranks = 0}, {"fleet", "drift", study / "run/fleet.h5", study / "later/fleet.h5"});
     CHECK(fleets.exit_code == 0);

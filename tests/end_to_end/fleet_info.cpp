@@ -81,3 +81,18 @@ TEST_CASE("Of one benchmark it says what that cannot tell") {
     CHECK_THAT(json.at("differences").at("dimension").at("unknown").get<std::string>(),
                Contains("there is one benchmark"));
 }
+
+TEST_CASE("Advice asks for no more devices than there are") {
+    const TinyStudy study(TinyStudy::Weights::initial);
+    std::ofstream(study / "table.csv") << "device_id,benchmark,latency_ms\n"
+                                          "one,a,1.5\none,b,2.5\none,c,4.5\n";
+    REQUIRE(study
+                .call({.ranks = 0},
+                      {"fleet", "import", study / "table.csv", study / "one.h5", "--sku", "board"})
+                .exit_code == 0);
+    const auto advice = nlohmann::json::parse(
+        study.call({.ranks = 0}, {"fleet", "advise", study / "one.h5", "--json"}).output);
+    CHECK(advice.at("clusters") == 1);
+    CHECK(advice.at("devices") == 1);
+    CHECK(advice.at("central_device").is_null());
+}

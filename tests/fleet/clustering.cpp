@@ -338,6 +338,63 @@ TEST_CASE("the automatic number of points grows with the fleet") {
     CHECK(clustering.clusters() == 1);
 }
 
+namespace {
+
+/// Of 5,000 devices in steps of a tenth of a millisecond, every 1,000th of which, from `first` on,
+/// alone was measured on `rare` further benchmarks.
+Fleet with_rare_benchmarks(std::size_t rare, std::size_t first) {
+    Fleet common = grouped_fleet({{2500, {1.0, 1.0, 1.1}}, {2500, {1.0, 1.1, 1.0}}}, 0.02);
+    Fleet fleet = common;
+    fleet.latency_ms.clear();
+    for (std::size_t b = 0; b < rare; ++b)
+        fleet.benchmark_names.push_back("rare-" + std::to_string(b));
+    for (std::size_t i = 0; i < common.devices(); ++i) {
+        for (std::size_t b = 0; b < 3; ++b)
+            fleet.latency_ms.push_back(std::round(10.0 * common.latency_ms[3 * i + b]) / 10.0);
+        fleet.latency_ms.insert(fleet.latency_ms.end(), rare,
+                                i % 1000 == first ? fleet.latency_ms[fleet.latency_ms.size() - 1]
+                                                  : std::numeric_limits<double>::quiet_NaN());
+    }
+    return fleet;
+}
+
+} // namespace
+
+TEST_CASE("a benchmark that none of those ran who are looked at ends no clustering") {
+    // 2,000 devices are looked at, evenly spaced: 0, 2, 5, … and so not the second.
+    for (const char* const method : {"dbscan", "covering", "whole_fleet"}) {
+        ClusteringParameters parameters;
+        parameters.method = method;
+        const Clustering clustering = cluster_devices(with_rare_benchmarks(1, 1), parameters);
+        CHECK(clustering.held_out.has_value());
+        CHECK(clustering.stability.has_value());
+    }
+}
+
+TEST_CASE("benchmarks that nobody ran who is judged make no error look smaller") {
+    ClusteringParameters one;
+    one.method = "whole_fleet";
+    const auto error = [&](std::size_t rare) {
+        return cluster_devices(with_rare_benchmarks(rare, 1), one).held_out.value().device;
+    };
+    CHECK(error(9) > 0.65 * error(0)); // a half, were they to count as without an error
+}
+
+TEST_CASE("more groups than anybody can measure are refused, with what to change") {
+    ClusteringParameters tiny;
+    tiny.method = "dbscan";
+    tiny.eps = 1e-9;
+    tiny.min_points = 1;
+    const auto fleet = [](std::size_t devices) {
+        return grouped_fleet({{devices, {1.0, 1.0}}}, 0.1);
+    };
+    CHECK(cluster_devices(fleet(1000), tiny).clusters() == 1000);
+    CHECK_THROWS_AS(cluster_devices(fleet(1001), tiny), core::ConfigError);
+    CHECK_THROWS_WITH(cluster_devices(fleet(1001), tiny),
+                      Catch::Contains("1,001 groups") && Catch::Contains("clusters.eps is 1e-09") &&
+                          Catch::Contains("clusters.min_points 1"));
+}
+
 TEST_CASE("a clustering survives a round trip") {
     const Clustering clustering = cluster_devices(standard_fleet(), by_density());
     check_equal(round_trip(clustering), clustering);
@@ -368,6 +425,9 @@ TEST_CASE("a hostile file of clusters is refused with the data set's name") {
          },
          "/k_distance"},
         {[](Clustering& c) { c.facts.eps = -1.0; }, "eps"},
+        {[](Clustering& c) { c.stability = -1.5; }, "stability"},
+        {[](Clustering& c) { c.stability = 1.5; }, "stability"},
+        {[](Clustering& c) { std::ranges::fill(c.blends, 0.0); }, "/blends: row 0 has zeros only"},
         {[](Clustering& c) { c.facts.min_points = -1; }, "min_points"},
     };
     const Clustering valid = cluster_devices(standard_fleet(), by_density());

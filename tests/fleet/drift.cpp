@@ -80,6 +80,19 @@ TEST_CASE("a fleet that is the same has not drifted") {
     }
 }
 
+TEST_CASE("devices that were in no cluster before are no change") {
+    ClusteringParameters narrow;
+    narrow.radius = 0.004;
+    narrow.most_clusters = 2;
+    const Fleet fleet = ResourceFleet(hostile_kinds(), 0.005).fleet(800, 6);
+    const Clustering clustering = cluster_devices(fleet, narrow);
+    REQUIRE(std::ranges::count(clustering.cluster_of_device, -1) > 100);
+    const FleetDrift same = drift_of(fleet, clustering, fleet);
+    CHECK(same.outside_share > 0.1);
+    CHECK(same.outside_before == same.outside_share);
+    CHECK_FALSE(same.outside_changed);
+}
+
 TEST_CASE("other devices of the same kinds are the same fleet, in 19 of 20 draws at least") {
     const Fleet before = ResourceFleet(hostile_kinds(), 0.005, 1).fleet(600, 6);
     const Clustering clustering = cluster_devices(before, four_groups());

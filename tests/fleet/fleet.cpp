@@ -55,6 +55,12 @@ TEST_CASE("a fleet that breaks a rule is refused with place and value") {
         {[](Fleet& f) { f.benchmark_names[1] = "resnet"; }, "'resnet' occurs twice"},
         {[](Fleet& f) { f.sku.clear(); }, "sku"},
         {[](Fleet& f) { f.latency_ms[3] = 0.0; }, "device 'b' on 'bert' is 0"},
+        {[](Fleet& f) { f.spreads.resize(6), f.spreads[3].quantile_ms[1] = 0.0F; },
+         "device 'b' on 'bert'"},
+        {[](Fleet& f) { f.spreads.resize(6), f.spreads[3].quantile_ms[3] = HUGE_VALF; },
+         "device 'b' on 'bert'"},
+        {[](Fleet& f) { f.spreads.resize(6), f.spreads[3].runs = -1; }, "device 'b' on 'bert'"},
+        {[](Fleet& f) { f.spreads.resize(5); }, "5 spreads"},
         {[](Fleet& f) { f.latency_ms[2] = f.latency_ms[3] = unknown; }, "device 'b' has no"},
         {[](Fleet& f) { f.latency_ms[1] = f.latency_ms[3] = f.latency_ms[5] = unknown; },
          "benchmark 'bert' has no"},
@@ -126,6 +132,63 @@ TEST_CASE("a file that is no fleet is a DataError that names it") {
     storage::Hdf5Writer empty;
     const auto nothing = storage::Hdf5Reader::from_bytes(empty.finish(), "fleet.h5");
     CHECK_THROWS_AS(read_fleet(nothing), core::DataError);
+}
+
+TEST_CASE("labels survive a round trip, however many values they have") {
+    Fleet fleet = small_fleet();
+    fleet.labels = {{"mode", {"15W", "", "15W"}}, {"region", {"north", "north", "north"}}};
+    CHECK(round_trip(fleet).labels == fleet.labels);
+    Fleet large = small_fleet();
+    large.device_ids.clear();
+    large.latency_ms.assign(600, 1.0);
+    large.attributes.clear();
+    large.labels = {{"serial", {}}};
+    for (int i = 0; i < 300; ++i) {
+        large.device_ids.push_back(std::to_string(i));
+        large.labels[0].values.push_back(std::to_string(300 - i));
+    }
+    CHECK(round_trip(large).labels == large.labels);
+}
+
+TEST_CASE("a value of a label is stored once, with a code for each device") {
+    Fleet fleet = small_fleet();
+    fleet.labels = {{"mode", {"15W", "10W", "15W"}}};
+    storage::Hdf5Writer writer;
+    write_fleet(writer, fleet);
+    const auto file = storage::Hdf5Reader::from_bytes(writer.finish(), "fleet.h5");
+    CHECK(file.read_strings("/labels/mode/value") == std::vector<std::string>{"10W", "15W"});
+    CHECK(file.read<std::uint8_t>("/labels/mode/code") == std::vector<std::uint8_t>{1, 0, 1});
+}
+
+TEST_CASE("labels may be strings in a file, and codes of no value are refused") {
+    const auto with = [](const std::function<void(storage::Hdf5Writer&)>& add) {
+        const Fleet fleet = small_fleet();
+        storage::Hdf5Writer writer;
+        writer.attribute("/", "sku", fleet.sku);
+        writer.write_strings("/device_id", fleet.device_ids);
+        writer.write_strings("/benchmark", fleet.benchmark_names);
+        writer.write("/latency_ms", fleet.latency_ms, {3, 2});
+        add(writer);
+        return read_fleet(storage::Hdf5Reader::from_bytes(writer.finish(), "fleet.h5"));
+    };
+    using Texts = std::vector<std::string>;
+    const auto coded = [&](const Texts& values, const std::vector<std::int32_t>& codes) {
+        return with([&](storage::Hdf5Writer& writer) {
+            writer.write_strings("/labels/mode/value", values);
+            writer.write("/labels/mode/code", codes);
+        });
+    };
+    const Fleet plain = with([](storage::Hdf5Writer& writer) {
+        writer.write_strings("/labels/mode", Texts{"15W", "", "10W"});
+    });
+    CHECK(plain.labels == std::vector<DeviceLabel>{{"mode", {"15W", "", "10W"}}});
+    CHECK(coded({"", "10W", "15W"}, {2, 0, 1}).labels == plain.labels);
+    CHECK_THROWS_WITH(coded({"a"}, {0, 1, 0}), Catch::Contains("device 1 has the value 1 of 1"));
+    CHECK_THROWS_WITH(coded({"a"}, {0, 0, -1}), Catch::Contains("device 2 has the value -1 of 1"));
+    CHECK_THROWS_WITH(coded({"a"}, {0, 0}), Catch::Contains("/labels/mode/code"));
+    CHECK_THROWS_WITH(coded({std::string(300, 'x')}, {0, 0, 0}), Catch::Contains("256"));
+    CHECK_THROWS_AS(with([](storage::Hdf5Writer& writer) { writer.group("/labels/mode"); }),
+                    core::DataError);
 }
 
 TEST_CASE("an attribute or genomes of another shape are refused") {

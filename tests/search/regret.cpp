@@ -89,14 +89,15 @@ TEST_CASE("views see one device, the largest clusters, equal weights and all of 
     const std::vector<double> unpruned_ms{10, 20, 40};
     const auto views = views_of(fleet, unpruned_ms);
     REQUIRE(views.size() == 5);
-    CHECK(views[0].name == "one device");
+    CHECK(views[0].kind == ViewKind::one_device);
     CHECK(views[0].draws.size() == 3);
     CHECK(views[0].chance == fleet.cluster_weight);
-    CHECK(views[1].name == "the largest cluster");
-    CHECK(views[2].name == "the 2 largest clusters");
+    CHECK(views[1].kind == ViewKind::largest_clusters);
+    CHECK(views[1].clusters == 1);
+    CHECK(views[2].kind == ViewKind::largest_clusters);
     CHECK(views[2].clusters == 2);
-    CHECK(views[3].name == "equal weights");
-    CHECK(views[4].name == "all clusters");
+    CHECK(views[3].kind == ViewKind::equal_weights);
+    CHECK(views[4].kind == ViewKind::all_clusters);
     // All views agree on the unpruned network, by which devices are compared.
     const double truth = fleet::mean_latency_ms(fleet, unpruned_ms);
     for (const std::size_t v : {0U, 1U, 2U, 4U})
@@ -125,11 +126,11 @@ TEST_CASE("clusters that respond alike are not regretted, clusters that do not a
 
     const auto different = regrets({early, late}, fleet);
     const ViewRegret& one = different[0].views.front();
-    CHECK(one.view == "one device");
+    CHECK(one.kind == ViewKind::one_device);
     CHECK(one.regret.mean > 0.05);
     CHECK(one.regret.interval.lower > 0.02);
     CHECK(one.worst_draw.mean >= one.regret.mean);
-    CHECK(different[0].views.back().view == "all clusters");
+    CHECK(different[0].views.back().kind == ViewKind::all_clusters);
     CHECK(different[0].views.back().regret.mean == 0.0);
     // Who sees less of the slow cluster loses more there.
     CHECK(different[1].objective == "latency.worst_cluster");
@@ -149,7 +150,7 @@ TEST_CASE("regret has the same bits on any number of threads, and survives its f
         CHECK(read[o].objective == one[o].objective);
         REQUIRE(read[o].views.size() == one[o].views.size());
         for (std::size_t v = 0; v < one[o].views.size(); ++v) {
-            CHECK(read[o].views[v].view == one[o].views[v].view);
+            CHECK(read[o].views[v].kind == one[o].views[v].kind);
             CHECK(read[o].views[v].clusters == one[o].views[v].clusters);
             CHECK(read[o].views[v].regret.mean == one[o].views[v].regret.mean);
             CHECK(read[o].views[v].regret.interval.lower == one[o].views[v].regret.interval.lower);
@@ -159,6 +160,41 @@ TEST_CASE("regret has the same bits on any number of threads, and survives its f
     }
     storage::Hdf5Writer none;
     CHECK(read_regrets(storage::Hdf5Reader::from_bytes(none.finish(), "surrogates.h5")).empty());
+}
+
+namespace {
+
+/// What read_regrets makes of a file with these views; the last one sees all.
+std::vector<ObjectiveRegret> regrets_in_file(const std::vector<std::string>& objectives,
+                                             const std::vector<std::string>& views,
+                                             const std::vector<std::int64_t>& clusters) {
+    storage::Hdf5Writer writer;
+    writer.write_strings("/regret/objective", objectives);
+    writer.write_strings("/regret/view", views);
+    writer.write("/regret/clusters", clusters);
+    for (const char* const field :
+         {"mean", "lower", "upper", "worst_mean", "worst_lower", "worst_upper"})
+        writer.write(std::string("/regret/") + field,
+                     std::vector<double>(objectives.size() * views.size(), 0.1),
+                     {objectives.size(), views.size()});
+    return read_regrets(storage::Hdf5Reader::from_bytes(writer.finish(), "surrogates.h5"));
+}
+
+} // namespace
+
+TEST_CASE("regrets of a file that cannot be are refused") {
+    const std::vector<std::string> both{"one_device", "all_clusters"};
+    const auto refused = [](const std::string& words) { return Catch::Contains(words); };
+    CHECK(regrets_in_file({"latency.mean"}, both, {1, 2}).size() == 1);
+    CHECK_THROWS_WITH(regrets_in_file({}, both, {1, 2}), refused("0 objectives"));
+    CHECK_THROWS_WITH(regrets_in_file({"latency.mean"}, {}, {}), refused("begin with one_device"));
+    CHECK_THROWS_WITH(regrets_in_file({"latency.mean"}, {"one_device", "one"}, {1, 2}),
+                      refused("'one' is no view"));
+    CHECK_THROWS_WITH(regrets_in_file({"latency.mean"}, {"all_clusters", "one_device"}, {2, 1}),
+                      refused("begin with one_device"));
+    for (const std::int64_t clusters : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{1} << 60})
+        CHECK_THROWS_WITH(regrets_in_file({"latency.mean"}, both, {1, clusters}),
+                          refused("a view of " + std::to_string(clusters) + " clusters"));
 }
 
 TEST_CASE("clusters agree on candidates as Kendall's tau says") {

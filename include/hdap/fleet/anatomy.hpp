@@ -50,6 +50,10 @@ struct FleetAnatomy {
 FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise = std::nullopt,
                         std::span<const std::int32_t> groups = {});
 
+/// Whether a search on one device makes no figure of the fleet slower by more than
+/// negligible_regret, with 97.5 %, be it an unlucky choice. False where that is not known.
+bool one_device_is_enough(const FleetAnatomy& anatomy);
+
 /// Whether the fleet matters for the choice of a network, as one or two sentences for the user.
 std::string verdict(const FleetAnatomy& anatomy);
 

@@ -24,7 +24,9 @@ inline constexpr double smallest_automatic_eps = 1e-3;
 
 /// By what devices are compared.
 enum class MetricChoice {
-    automatic, ///< level for dbscan, as published; else shape, of two benchmarks or more
+    /// level for dbscan, as published; else shape, of two benchmarks or more. Where shape is not
+    /// above noise, covering makes one group: ratios tell all that level could.
+    automatic,
     level,
     shape,
 };
@@ -86,8 +88,10 @@ struct RadiusTrial {
 struct GroupingFacts {
     double radius = 0.0; ///< covering: of every cluster, around its first representative
     std::vector<RadiusTrial> trials; ///< covering, unless the radius was given: widest first
-    double eps = 0.0;                ///< dbscan: the radius used
-    std::int64_t min_points = 0;     ///< dbscan: the number used
+    /// covering: devices differ by speed and noise alone, so that they are one group.
+    bool shape_is_noise = false;
+    double eps = 0.0;            ///< dbscan: the radius used
+    std::int64_t min_points = 0; ///< dbscan: the number used
     /// dbscan: sorted distances to the (min_points − 1)-th nearest other device, thinned to
     /// ≤ 1,000.
     std::vector<double> k_distance;
@@ -140,10 +144,10 @@ std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks);
 
 /// Clusters the devices of a fleet by `parameters.method`. What is missing is estimated
 /// (completed_latencies). Uses OpenMP; the result does not depend on the threads.
-/// Throws ConfigError for parameters out of range and an unknown method; DataError when the fleet
-/// is invalid (check_fleet), InternalError when there is not memory enough (clustering_bytes).
-/// `dbscan`: what finds dense groups; nothing: fleet::dbscan (DbscanTeam has others).
-/// Complexity: O(n log n) typically, O(n · benchmarks) memory.
+/// Throws ConfigError for parameters out of range, an unknown method and more than 1,000 groups;
+/// DataError when the fleet is invalid (check_fleet), InternalError when there is not memory enough
+/// (clustering_bytes). `dbscan`: what finds dense groups; nothing: fleet::dbscan (DbscanTeam has
+/// others). Complexity: O(n log n) typically, O(n · benchmarks) memory.
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
                            const FindDense& dbscan = {});
 

@@ -42,10 +42,10 @@ struct FleetDrift {
     std::size_t gone_devices = 0; ///< that are not there any more
     std::vector<ClusterDrift> clusters;
     std::vector<MovedDevice> moved; ///< in the order of the new fleet
-    /// The share of the new devices that are further from every cluster than its own devices were,
-    /// of which 1 % are expected.
+    /// The share of the new devices that are further from their cluster than 99 % of its own were.
     double outside_share = 0.0;
-    bool outside_changed = false; ///< it is more than chance would have
+    double outside_before = 0.0;  ///< the same of the old devices, noise devices among them
+    bool outside_changed = false; ///< it is larger now by more than chance would have it
     /// The old clusters with the new devices: who is in which, ratios, weights.
     Clustering clustering;
 };

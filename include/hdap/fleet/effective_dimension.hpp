@@ -1,8 +1,10 @@
 #pragma once
 
 #include "hdap/fleet/fleet.hpp"
+#include "hdap/fleet/noise.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,9 +53,14 @@ struct EffectiveDimension {
 /// are not tried.
 ///
 /// Needs two benchmarks, and three devices that ran two. At most 20,000 devices are looked at,
-/// evenly spaced, and as many as 4·10⁹ operations allow. Uses OpenMP; the result does not depend on
+/// evenly spaced, and as many as 4·10⁹ operations allow; of more than 300 benchmarks 300, evenly
+/// spaced. Uses OpenMP; the result does not depend on
 /// the threads. Complexity: O(devices · ranks · benchmarks²), with latencies missing at random
 /// O(devices · ranks · benchmarks · (benchmarks + ranks²)).
 EffectiveDimension effective_dimension(const Fleet& fleet);
+
+/// What cannot be predicted, as noise: the best that is known where nobody repeated anything.
+/// Nothing where nothing is known.
+std::optional<Noise> unpredicted_noise(const EffectiveDimension& dimension);
 
 } // namespace hdap::fleet

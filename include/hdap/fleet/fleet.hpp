@@ -96,13 +96,14 @@ std::size_t missing_latencies(const Fleet& fleet);
 std::vector<double> measured_latencies(const Fleet& fleet, std::size_t benchmark);
 
 /// Writes /device_id, /benchmark (strings), /latency_ms (float64 [device, benchmark]),
-/// /attributes/<name> (float64 [device], with its `unit`), where they are known /benchmark_genomes
+/// /attributes/<name> (float64 [device], with its `unit`), /labels/<name>/value (each once) and
+/// /labels/<name>/code (which of them a device has), where they are known /benchmark_genomes
 /// (int32 [benchmark, group]), and the root attribute `sku`. The caller adds the file's identity
 /// (storage::write_identity). Throws DataError as check_fleet.
 void write_fleet(storage::Hdf5Writer& file, const Fleet& fleet);
 
-/// Reads what write_fleet, or a user with h5py, has written; attributes come in the order of their
-/// names.
+/// Reads what write_fleet, or a user with h5py, has written, labels as a data set of strings, too;
+/// attributes come in the order of their names.
 /// Throws DataError as check_fleet, and when a data set is missing or has another shape.
 Fleet read_fleet(const storage::Hdf5Reader& file);
 

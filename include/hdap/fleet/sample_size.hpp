@@ -21,7 +21,10 @@ struct SampleSizes {
     SampleSize worst_percent; ///< the mean over the slowest hundredth
 };
 
-/// The mean over the slowest hundredth of `sorted` latencies, at least one of them.
+/// How many of `devices` devices the slowest hundredth are: rounded, at least one.
+std::size_t hundredth_of(std::size_t devices);
+
+/// The mean over the slowest hundredth of `sorted` latencies, of which there is one.
 double mean_of_slowest(std::span<const double> sorted);
 
 /// How many of the latencies in `sorted` (ascending, at least one), drawn without replacement, have

@@ -35,8 +35,14 @@ struct VarianceSplit {
 /// speed and noise; neither falls below 0. Missing latencies are not estimated. The robust scales
 /// are median absolute deviations.
 ///
-/// At most 200,000 devices are looked at, evenly spaced, and as many as 4·10⁹ operations allow.
+/// At most 200,000 devices are looked at, evenly spaced, and as many as 4·10⁹ operations allow; of
+/// more than 300 benchmarks 300, evenly spaced.
 /// Complexity: O(devices · benchmarks²).
 VarianceSplit variance_split(const Fleet& fleet, const Noise& noise);
+
+/// Whether all that devices of a fleet so split differ by is speed and noise: shape has no more
+/// than a tenth of the variance of noise, which estimates of it have by chance. False where nothing
+/// is known of shape.
+bool shape_is_noise(const VarianceSplit& split);
 
 } // namespace hdap::fleet

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hdap::search {
@@ -25,10 +26,21 @@ struct Regret {
     core::Interval interval; ///< 95 %, over resamples of the profile
 };
 
+/// What a search may see of a fleet.
+enum class ViewKind {
+    one_device,
+    largest_clusters, ///< some of them, the largest
+    equal_weights,    ///< all of them, each as if it were as large as any other
+    all_clusters,
+};
+
+/// "one_device", "largest_clusters", …
+std::string_view name_of(ViewKind kind);
+
 /// A fleet as a search sees it that measures only some of its clusters.
 struct FleetView {
-    std::string name;     ///< "one device", "2 clusters", "equal weights"
-    std::size_t clusters; ///< that are measured for it
+    ViewKind kind = ViewKind::all_clusters;
+    std::size_t clusters = 0; ///< that are measured for it
     /// What the fleet looks like from there; several where chance decides who is measured.
     std::vector<fleet::FleetDistribution> draws;
     std::vector<double> chance; ///< [draw] sums to 1
@@ -44,11 +56,15 @@ std::vector<FleetView> views_of(const fleet::FleetDistribution& fleet,
 
 /// What a view is worth for one figure of the fleet.
 struct ViewRegret {
-    std::string view;
-    std::size_t clusters = 0;
+    ViewKind kind = ViewKind::all_clusters;
+    std::size_t clusters = 0; ///< that are measured for it, at least one
     Regret regret;
     Regret worst_draw; ///< of the draw that costs most
 };
+
+/// In words: "one device", "the largest cluster", "the 2 largest clusters", "equal weights", "all
+/// clusters".
+std::string text_of(ViewKind kind, std::size_t clusters);
 
 /// What is regretted by one objective.
 struct ObjectiveRegret {
@@ -88,7 +104,7 @@ std::vector<ObjectiveRegret> regrets_of(const RegretTask& task);
 /// Writes them below "/regret", one data set per field, [objective][view] row by row.
 void write_regrets(storage::Hdf5Writer& file, const std::vector<ObjectiveRegret>& regrets);
 /// Reads what write_regrets wrote; nothing where it did not. Throws DataError for data sets that
-/// are missing, disagree or hold values out of range.
+/// are missing, empty, disagree or hold values out of range.
 std::vector<ObjectiveRegret> read_regrets(const storage::Hdf5Reader& file);
 
 /// Kendall's τ between the latencies that a profile has of its candidates on two clusters.

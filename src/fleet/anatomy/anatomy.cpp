@@ -50,7 +50,9 @@ std::vector<std::int32_t> groups_by_label(const Fleet& fleet,
     const DeviceLabel* label = explaining_label(fleet, explanations);
     if (label == nullptr) return {};
     std::vector<std::int32_t> groups = groups_of(*label);
-    if (*std::max_element(groups.begin(), groups.end()) < 1) return {};
+    // Of devices that were not looked at it may have any number of values.
+    const std::int32_t last = *std::max_element(groups.begin(), groups.end());
+    if (last < 1 || static_cast<std::size_t>(last) >= most_groups) return {};
     name = label->name;
     return groups;
 }
@@ -75,13 +77,7 @@ FleetAnatomy anatomy_of(const Fleet& fleet, const std::optional<Noise>& noise,
     anatomy.dimension = effective_dimension(fleet);
     const std::optional<Noise> known = noise ? noise : noise_of_runs(fleet);
     anatomy.noise_known = known.has_value();
-    if (known)
-        anatomy.noise = *known;
-    else if (anatomy.dimension.unknown.empty())
-        anatomy.noise = {.source = NoiseSource::prediction,
-                         .variance = anatomy.dimension.unpredicted};
-    else
-        anatomy.noise = no_noise(fleet);
+    anatomy.noise = known ? *known : unpredicted_noise(anatomy.dimension).value_or(no_noise(fleet));
     anatomy.split = variance_split(fleet, anatomy.noise);
     anatomy.explanations = explanations(fleet);
     anatomy.sample_sizes = sample_sizes(fleet);

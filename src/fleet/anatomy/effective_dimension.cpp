@@ -60,23 +60,23 @@ void judge(const std::vector<Description>& tried, const std::vector<Eigen::Array
 }
 
 /// The devices that have something to be predicted from, as many as there is time for.
-LogTable table_of(const Fleet& fleet) {
-    const auto benchmarks = static_cast<double>(fleet.benchmarks());
+LogTable table_of(const Fleet& fleet, const std::vector<std::size_t>& looked_at) {
+    const auto benchmarks = static_cast<double>(looked_at.size());
     const double ranks = std::min(benchmarks, static_cast<double>(most_ranks));
     const double of_device = ranks * benchmarks * (benchmarks + ranks * ranks);
     const double most = std::min(static_cast<double>(most_devices), most_operations / of_device);
-    const auto columns = static_cast<std::ptrdiff_t>(fleet.benchmarks());
     std::vector<std::size_t> able;
     for (std::size_t i = 0; i < fleet.devices(); ++i) {
-        const auto row = fleet.latency_ms.begin() + static_cast<std::ptrdiff_t>(i) * columns;
         const auto measured =
-            std::count_if(row, row + columns, [](double value) { return !std::isnan(value); });
+            std::count_if(looked_at.begin(), looked_at.end(), [&](std::size_t benchmark) {
+                return !std::isnan(fleet.latency_ms[i * fleet.benchmarks() + benchmark]);
+            });
         if (measured >= 2) able.push_back(i);
     }
     std::vector<std::size_t> chosen;
     for (const std::size_t i : evenly_spaced(able.size(), static_cast<std::size_t>(most)))
         chosen.push_back(able[i]);
-    return log_ratios(fleet, chosen);
+    return log_ratios(fleet, chosen, looked_at);
 }
 
 /// Devices that ran two of these benchmarks or more, which two of these devices ran or more.
@@ -116,14 +116,14 @@ double usual_square(const std::vector<double>& values) {
 }
 
 /// [benchmark] of `own`, whose columns are those of `told`; the mean of these for the others.
-std::vector<double> unpredicted_variances(const LogTable& own, const Indices& told,
+std::vector<double> unpredicted_variances(const LogTable& own, const std::vector<std::size_t>& told,
                                           std::size_t benchmarks) {
     std::vector<double> known;
     for (Eigen::Index b = 0; b < own.cols(); ++b)
         known.push_back(usual_square(measured_in(own, b)));
     std::vector<double> variances(benchmarks, core::mean(known));
     for (std::size_t k = 0; k < told.size(); ++k)
-        variances[static_cast<std::size_t>(told[k])] = known[k];
+        variances[told[k]] = known[k];
     return variances;
 }
 
@@ -135,7 +135,8 @@ EffectiveDimension effective_dimension(const Fleet& fleet) {
         result.unknown = "there is one benchmark: nothing can be predicted from others";
         return result;
     }
-    const LogTable of_all = table_of(fleet);
+    const auto looked_at = evenly_spaced(fleet.benchmarks(), most_benchmarks);
+    const LogTable of_all = table_of(fleet, looked_at);
     const Part part = told_part(of_all);
     result.devices = part.devices.size();
     if (result.devices < 3 || part.benchmarks.size() < 2) {
@@ -154,8 +155,16 @@ EffectiveDimension effective_dimension(const Fleet& fleet) {
         losses.push_back(losses_of(held_out(table, all_folds, description).error));
     judge(tried, losses, result);
     const LogTable own = held_out(table, all_folds, tried[result.chosen]).own;
-    result.unpredicted = unpredicted_variances(own, part.benchmarks, fleet.benchmarks());
+    std::vector<std::size_t> told;
+    for (const Eigen::Index b : part.benchmarks)
+        told.push_back(looked_at[static_cast<std::size_t>(b)]);
+    result.unpredicted = unpredicted_variances(own, told, fleet.benchmarks());
     return result;
+}
+
+std::optional<Noise> unpredicted_noise(const EffectiveDimension& dimension) {
+    if (!dimension.unknown.empty()) return std::nullopt;
+    return Noise{.source = NoiseSource::prediction, .variance = dimension.unpredicted};
 }
 
 } // namespace hdap::fleet

@@ -8,11 +8,16 @@
 namespace hdap::fleet {
 
 LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices) {
+    return log_ratios(fleet, devices, evenly_spaced(fleet.benchmarks(), fleet.benchmarks()));
+}
+
+LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices,
+                    std::span<const std::size_t> benchmarks) {
     LogTable table(static_cast<Eigen::Index>(devices.size()),
-                   static_cast<Eigen::Index>(fleet.benchmarks()));
+                   static_cast<Eigen::Index>(benchmarks.size()));
     double* out = table.data();
     for (const std::size_t device : devices)
-        for (std::size_t b = 0; b < fleet.benchmarks(); ++b)
+        for (const std::size_t b : benchmarks)
             *out++ = std::log(fleet.latency_ms[device * fleet.benchmarks() + b]);
     table.rowwise() -= medians_of(table);
     return table;

@@ -18,12 +18,19 @@ namespace hdap::fleet {
 /// Fewer numbers are not worth the waking of threads.
 inline constexpr Eigen::Index worth_threads = 5'000;
 
+/// More benchmarks tell no more of a fleet, and take time with their number's third power.
+inline constexpr std::size_t most_benchmarks = 300;
+
 /// [device][benchmark]; not a number where nothing was measured.
 using LogTable = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// The logs of the latencies of some devices, relative to the median that each benchmark has among
 /// these.
 LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices);
+
+/// The same on some of the benchmarks.
+LogTable log_ratios(const Fleet& fleet, std::span<const std::size_t> devices,
+                    std::span<const std::size_t> benchmarks);
 
 /// [benchmark] the median of what was measured; 0 where nothing was.
 Eigen::RowVectorXd medians_of(const LogTable& table);

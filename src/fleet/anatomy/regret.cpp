@@ -4,6 +4,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 #include "hdap/fleet/group_agreement.hpp"
+#include "hdap/fleet/sample_size.hpp"
 
 #include <fmt/core.h>
 
@@ -42,10 +43,12 @@ std::vector<SortedColumn> sorted_columns(const LogTable& log_latency) {
     return columns;
 }
 
-/// The mean over the slowest `share` of the devices; all of them: their mean.
-double mean_of_slowest(const SortedColumn& column, const Times& times, double share) {
-    const double all = std::accumulate(times.begin(), times.end(), 0.0);
-    const double wanted = std::max(1.0, share * all);
+double count_of(const Times& times) {
+    return std::accumulate(times.begin(), times.end(), 0.0);
+}
+
+/// The mean over the slowest `wanted` of the devices.
+double mean_of_slowest(const SortedColumn& column, const Times& times, double wanted) {
     double left = wanted;
     double sum = 0.0;
     for (std::size_t k = column.devices.size(); k-- > 0 && left > 0.0;) {
@@ -57,7 +60,7 @@ double mean_of_slowest(const SortedColumn& column, const Times& times, double sh
 }
 
 double p95_of(const SortedColumn& column, const Times& times) {
-    const double all = std::accumulate(times.begin(), times.end(), 0.0);
+    const double all = count_of(times);
     double passed = 0.0;
     for (std::size_t k = 0; k < column.devices.size(); ++k) {
         passed += times[column.devices[k]];
@@ -92,19 +95,21 @@ std::vector<double> known(std::vector<double> values) {
 Eigen::RowVectorXd truth_of(FleetFigure figure, const std::vector<SortedColumn>& columns,
                             const Times& times, const RegretSample& sample) {
     Eigen::RowVectorXd truth(static_cast<Eigen::Index>(columns.size()));
+    const double all = count_of(times);
+    const auto hundredth = static_cast<double>(hundredth_of(static_cast<std::size_t>(all)));
     const auto value = [&](const SortedColumn& column) {
         switch (figure) {
         case FleetFigure::mean:
-            return mean_of_slowest(column, times, 1.0);
+            return mean_of_slowest(column, times, all);
         case FleetFigure::p95:
             return p95_of(column, times);
         case FleetFigure::worst_percent:
-            return mean_of_slowest(column, times, 0.01);
+            return mean_of_slowest(column, times, hundredth);
         case FleetFigure::worst_group:
             break;
         }
         const std::vector<double> means = known(group_means(column, times, sample));
-        return means.empty() ? mean_of_slowest(column, times, 1.0)
+        return means.empty() ? mean_of_slowest(column, times, all)
                              : *std::max_element(means.begin(), means.end());
     };
     for (std::size_t b = 0; b < columns.size(); ++b)

@@ -69,16 +69,11 @@ double chance_to_miss(std::size_t draws, const Bounds& bounds, std::size_t all) 
     return too_high + too_low;
 }
 
-/// How many of `count` latencies are a hundredth, at least one.
-std::size_t hundredth(std::size_t count) {
-    return std::max<std::size_t>(1, (count + 50) / 100);
-}
-
 /// The mean of the slowest hundredth of `draws` latencies of `sorted`. Latencies are taken from the
 /// slowest on, each with the share of the draws that are left, until the hundredth is full.
 double drawn_mean_of_slowest(std::span<const double> sorted, std::size_t draws,
                              core::RandomStream& random) {
-    const std::size_t wanted = hundredth(draws);
+    const std::size_t wanted = hundredth_of(draws);
     std::size_t found = 0;
     double sum = 0.0;
     for (std::size_t left = sorted.size(); found < wanted; --left) {
@@ -128,8 +123,12 @@ std::size_t asymptotic_draws(std::span<const double> sorted, double error) {
 
 } // namespace
 
+std::size_t hundredth_of(std::size_t devices) {
+    return std::max<std::size_t>(1, (devices + 50) / 100);
+}
+
 double mean_of_slowest(std::span<const double> sorted) {
-    return core::mean(sorted.last(hundredth(sorted.size())));
+    return core::mean(sorted.last(hundredth_of(sorted.size())));
 }
 
 std::size_t devices_for_mean(std::span<const double> sorted, double error) {

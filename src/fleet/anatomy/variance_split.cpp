@@ -56,13 +56,13 @@ VarianceParts parts_of(const MeanCovariances& means, double noise, double benchm
     return parts;
 }
 
-/// The devices that are as most are.
-std::vector<Eigen::Index> usual_devices(const LogTable& table, const Noise& noise) {
+/// The devices that are as most are. `noise`: [benchmark] variances.
+std::vector<Eigen::Index> usual_devices(const LogTable& table, const std::vector<double>& noise) {
     const Eigen::VectorXd speed = speeds(table);
     const LogTable shape = shapes(table, speed);
     const std::vector<double> all_speeds(speed.begin(), speed.end());
     const double middle = core::median(all_speeds);
-    const double noise_sd = std::sqrt(mean_variance(noise) / static_cast<double>(table.cols()));
+    const double noise_sd = std::sqrt(core::mean(noise) / static_cast<double>(table.cols()));
     const double speed_limit = odd_speed * std::max(robust_sd(all_speeds), noise_sd);
     Eigen::ArrayXd shape_middle(table.cols());
     Eigen::ArrayXd shape_limit(table.cols());
@@ -70,8 +70,7 @@ std::vector<Eigen::Index> usual_devices(const LogTable& table, const Noise& nois
         const std::vector<double> column = measured_in(shape, b);
         shape_middle(b) = column.empty() ? 0.0 : core::median(column);
         shape_limit(b) =
-            odd_shape *
-            std::max(robust_sd(column), std::sqrt(noise.variance[static_cast<std::size_t>(b)]));
+            odd_shape * std::max(robust_sd(column), std::sqrt(noise[static_cast<std::size_t>(b)]));
     }
     std::vector<Eigen::Index> usual;
     for (Eigen::Index i = 0; i < table.rows(); ++i) {
@@ -90,22 +89,31 @@ double sum_of_squares(const LogTable& table) {
 } // namespace
 
 VarianceSplit variance_split(const Fleet& fleet, const Noise& noise) {
-    const auto benchmarks = static_cast<double>(fleet.benchmarks());
+    const auto looked_at = evenly_spaced(fleet.benchmarks(), most_benchmarks);
+    const auto benchmarks = static_cast<double>(looked_at.size());
     const double most = std::min(most_devices, most_operations / (benchmarks * benchmarks));
     const auto sample = evenly_spaced(fleet.devices(), static_cast<std::size_t>(most));
-    const LogTable table = log_ratios(fleet, sample);
-    const std::vector<Eigen::Index> usual = usual_devices(table, noise);
+    const LogTable table = log_ratios(fleet, sample, looked_at);
+    std::vector<double> of_noise;
+    for (const std::size_t b : looked_at)
+        of_noise.push_back(noise.variance[b]);
+    const std::vector<Eigen::Index> usual = usual_devices(table, of_noise);
     const LogTable main = table(usual, Eigen::all);
     const MeanCovariances means = mean_covariances(table);
     const double all_squares = sum_of_squares(table);
     VarianceSplit split;
-    split.all = parts_of(means, mean_variance(noise), benchmarks);
-    split.main = parts_of(mean_covariances(main), mean_variance(noise), benchmarks);
+    split.all = parts_of(means, core::mean(of_noise), benchmarks);
+    split.main = parts_of(mean_covariances(main), core::mean(of_noise), benchmarks);
     split.odd_devices = sample.size() - usual.size();
     split.odd_share = all_squares > 0.0 ? 1.0 - sum_of_squares(main) / all_squares : 0.0;
     split.devices = sample.size();
     split.shape_known = means.pairs_known;
     return split;
+}
+
+bool shape_is_noise(const VarianceSplit& split) {
+    constexpr double by_chance = 0.1;
+    return split.shape_known && split.all.shape <= by_chance * split.all.noise;
 }
 
 } // namespace hdap::fleet

@@ -116,8 +116,18 @@ std::string percent_text(const Estimate& estimate) {
                        number(estimate.interval.lower), percent_text(estimate.interval.upper));
 }
 
+bool one_device_is_enough(const FleetAnatomy& anatomy) {
+    const auto& figures = anatomy.regret.figures;
+    return !figures.empty() &&
+           std::all_of(figures.begin(), figures.end(), [](const RegretBound& bound) {
+               return bound.one_device_p95.interval.upper < negligible_regret;
+           });
+}
+
 std::string verdict(const FleetAnatomy& anatomy) {
     if (anatomy.devices == 1) return "One device tells nothing about how others differ.";
+    if (anatomy.regret.benchmarks == 0)
+        return "No two devices ran the same benchmark: whether they differ is not known.";
     if (std::sqrt(anatomy.split.all.total()) < negligible_difference)
         return "Devices do not differ: any one stands for all.";
     if (!anatomy.split.shape_known)
@@ -126,9 +136,7 @@ std::string verdict(const FleetAnatomy& anatomy) {
                    : "No two benchmarks ran on the same devices: whether these differ by more than "
                      "one ratio each is not known.";
     if (!anatomy.regret.unknown.empty()) return differences(anatomy) + ".";
-    return worst_of(anatomy.regret.figures).one_device_p95.value < negligible_regret
-               ? one_stands_for_all(anatomy)
-               : fleet_matters(anatomy);
+    return one_device_is_enough(anatomy) ? one_stands_for_all(anatomy) : fleet_matters(anatomy);
 }
 
 } // namespace hdap::fleet

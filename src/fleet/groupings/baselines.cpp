@@ -12,9 +12,6 @@
 namespace hdap::fleet {
 namespace {
 
-/// Each of them measures every candidate of a profile.
-constexpr std::size_t most_devices_for_themselves = 1000;
-
 /// Any device that has measured as many benchmarks as the most thorough one.
 std::int32_t drawn_device(const Fleet& fleet, std::uint64_t seed) {
     const auto missing_of = [&](std::size_t device) {
@@ -51,11 +48,11 @@ Grouping group_for_single_device(const GroupingTask& task) {
 
 Grouping group_per_device(const GroupingTask& task) {
     const std::size_t devices = task.fleet.devices();
-    if (devices > most_devices_for_themselves)
+    if (devices > most_groups)
         throw core::ConfigError(fmt::format(
             "clusters.method = \"per_device\" has every device measure every candidate, which is "
             "for at most {} devices; this fleet has {}, so choose \"covering\"",
-            most_devices_for_themselves, devices));
+            most_groups, devices));
     Grouping grouping;
     grouping.group_of_device.resize(devices);
     std::iota(grouping.group_of_device.begin(), grouping.group_of_device.end(), 0);

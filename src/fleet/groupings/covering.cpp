@@ -4,6 +4,8 @@
 #include "fleet/representatives.hpp"
 #include "fleet/sample.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/effective_dimension.hpp"
+#include "hdap/fleet/variance_split.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -274,6 +276,31 @@ Grouping groups_within(const GroupingTask& task, double radius) {
     return grouping;
 }
 
+/// Whether nothing tells devices apart but their speed, for which each has its ratio, and noise.
+/// Groups of noise make a fleet's figures as wide as noise makes them, and would be taken for good.
+bool is_shape_noise(const GroupingTask& task) {
+    if (task.metric != SignatureMetric::shape) return false;
+    std::optional<Noise> noise = noise_of_runs(task.fleet);
+    // Of two benchmarks either one's own shape would count as noise.
+    constexpr std::size_t fewest_benchmarks = 3;
+    if (!noise && task.fleet.benchmarks() >= fewest_benchmarks)
+        noise = unpredicted_noise(effective_dimension(task.fleet));
+    return noise && shape_is_noise(variance_split(task.fleet, *noise));
+}
+
+Grouping one_group(const GroupingTask& task) {
+    ClusteringParameters one = task.parameters;
+    one.most_clusters = 1;
+    Grouping grouping = groups_within({.fleet = task.fleet,
+                                       .complete_ms = task.complete_ms,
+                                       .metric = task.metric,
+                                       .signatures = task.signatures,
+                                       .parameters = one},
+                                      widest_radius);
+    grouping.facts.shape_is_noise = true;
+    return grouping;
+}
+
 /// A radius that was tried, and its errors one by one.
 struct Tried {
     RadiusTrial trial;
@@ -320,6 +347,7 @@ double chosen_radius(const std::vector<Tried>& tried, double wanted_error) {
 
 Grouping group_by_covering(const GroupingTask& task) {
     if (task.parameters.radius > 0.0) return groups_within(task, task.parameters.radius);
+    if (is_shape_noise(task)) return one_group(task);
     const std::vector<Tried> tried = tried_radii(task);
     Grouping grouping = groups_within(task, chosen_radius(tried, task.parameters.error));
     for (const Tried& of : tried)

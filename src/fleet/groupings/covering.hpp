@@ -17,7 +17,8 @@ namespace hdap::fleet {
 /// the most usual one in it represent it. So the groups are those of the fleet that the devices
 /// were drawn from, whatever their number.
 ///
-/// Without a radius, ever smaller ones are tried on held-out benchmarks and devices until the error
+/// Without a radius there is one group where shapes are no more than noise (shape_is_noise). Else
+/// ever smaller ones are tried on held-out benchmarks and devices until the error
 /// is as wanted; where it is not reached, the widest one that is not worse than the best,
 /// benchmark by benchmark, by more than a standard error.
 /// Complexity: O(devices · groups · benchmarks), parallel, beside what does not grow with them.

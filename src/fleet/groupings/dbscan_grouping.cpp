@@ -21,13 +21,26 @@ std::vector<double> thinned(const std::vector<double>& curve) {
     return kept;
 }
 
+/// What no device of the task's was measured on, as it was estimated from devices that are not
+/// here.
+void fill_unmeasured(const GroupingTask& task, std::vector<double>& latency_ms) {
+    const std::size_t benchmarks = task.fleet.benchmarks();
+    for (std::size_t b = 0; b < benchmarks; ++b) {
+        if (!measured_latencies(task.fleet, b).empty()) continue;
+        for (std::size_t i = b; i < latency_ms.size(); i += benchmarks)
+            latency_ms[i] = task.complete_ms[i];
+    }
+}
+
 /// Latencies that come in steps, spread over them; nothing where the steps are too fine to matter.
 std::vector<double> spread_signatures(const GroupingTask& task) {
     const std::vector<double> ticks = latency_ticks(task.fleet);
     if (tick_distance(task.fleet, ticks, task.metric) < smallest_automatic_eps) return {};
     const std::size_t benchmarks = task.fleet.benchmarks();
-    return latency_signatures(completed_latencies(spread_over_ticks(task.fleet, ticks), benchmarks),
-                              benchmarks, task.metric);
+    std::vector<double> spread = spread_over_ticks(task.fleet, ticks);
+    fill_unmeasured(task, spread);
+    return latency_signatures(completed_latencies(std::move(spread), benchmarks), benchmarks,
+                              task.metric);
 }
 
 } // namespace

@@ -15,7 +15,7 @@ namespace hdap::fleet {
 
 /// A fleet whose devices are to be grouped.
 struct GroupingTask {
-    const Fleet& fleet;
+    const Fleet& fleet; ///< may be a part of one, where some benchmarks were not measured at all
     std::span<const double>
         complete_ms; ///< [device][benchmark] its latencies, estimates among them
     SignatureMetric metric;
@@ -23,6 +23,9 @@ struct GroupingTask {
     const ClusteringParameters& parameters;
     FindDense dbscan = {}; ///< nothing: fleet::dbscan
 };
+
+/// Representatives of each group measure every candidate: more groups are of no use.
+inline constexpr std::size_t most_groups = 1'000;
 
 /// Devices in groups.
 struct Grouping {

@@ -1,6 +1,7 @@
 #include "fleet_truth.hpp"
 
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/evenly_spaced.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -10,15 +11,6 @@ namespace hdap::study {
 namespace {
 
 constexpr std::size_t most_devices = 20'000;
-
-/// At most `most` of them, evenly spread, in their order.
-std::vector<std::int32_t> thinned(const std::vector<std::int32_t>& devices, std::size_t most) {
-    const std::size_t count = std::min(most, devices.size());
-    std::vector<std::int32_t> chosen;
-    for (std::size_t i = 0; i < count; ++i)
-        chosen.push_back(devices[i * devices.size() / count]);
-    return chosen;
-}
 
 /// The devices that each cluster stands for.
 std::vector<std::vector<std::int32_t>> devices_by_cluster(const fleet::Clustering& clustering) {
@@ -39,11 +31,10 @@ FleetTruth::FleetTruth(const fleet::LatencySource& source, const fleet::Clusteri
       devices_of_cluster_(devices_by_cluster(clustering)) {
     std::vector<std::int32_t> all(clustering.devices());
     std::iota(all.begin(), all.end(), 0);
-    devices_ = thinned(all, most_devices);
+    devices_ = fleet::evenly_spaced(all, most_devices);
     if (all.size() > most_devices)
         for (auto& devices : devices_of_cluster_)
-            devices =
-                thinned(devices, std::max<std::size_t>(1, most_devices / clustering.clusters()));
+            devices = fleet::evenly_spaced(devices, most_devices / clustering.clusters());
     if (source.true_values(fleet::Quantity::latency, unpruned, devices_))
         found_by_ = FoundBy::model;
     else if (source.measured_latencies_ms(unpruned, devices_))

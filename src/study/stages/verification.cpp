@@ -4,6 +4,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
+#include "hdap/fleet/evenly_spaced.hpp"
 #include "hdap/storage/sealed_file.hpp"
 #include "results.hpp"
 
@@ -70,11 +71,7 @@ std::vector<std::int32_t> devices_to_verify(const StudyRun& run,
     for (std::size_t i = 0; i < clustering.devices(); ++i)
         if (clustering.assigned_cluster[i] >= 0) counting.push_back(static_cast<std::int32_t>(i));
     const auto most = static_cast<std::size_t>(run.inputs.request.verify->devices);
-    const std::size_t count = most == 0 ? counting.size() : std::min(most, counting.size());
-    std::vector<std::int32_t> chosen;
-    for (std::size_t i = 0; i < count; ++i)
-        chosen.push_back(counting[i * counting.size() / count]);
-    return chosen;
+    return most == 0 ? counting : fleet::evenly_spaced(counting, most);
 }
 
 /// [device] what it is told to take of what the clusters are predicted to take.

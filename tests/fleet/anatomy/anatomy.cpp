@@ -105,6 +105,24 @@ TEST_CASE("of one device, one benchmark and identical devices it says what is no
     for (std::size_t i = 0; i < 30; ++i)
         apart.latency_ms[2 * i + i % 2] = std::numeric_limits<double>::quiet_NaN();
     CHECK_THAT(says(apart), Contains("No two benchmarks ran on the same devices"));
+    Fleet alone = made_fleet({.devices = 30, .benchmarks = 30, .speed = 0.1});
+    for (std::size_t i = 0; i < alone.latency_ms.size(); ++i)
+        if (i / 30 != i % 30) alone.latency_ms[i] = std::numeric_limits<double>::quiet_NaN();
+    CHECK_THAT(says(alone), Contains("No two devices ran the same benchmark"));
+}
+
+TEST_CASE("one device is enough where that is known with its interval") {
+    const auto is_enough = [](const Fleet& fleet, double noise) {
+        return one_device_is_enough(anatomy_of(fleet, noise_of(fleet, noise)));
+    };
+    CHECK(is_enough(made_fleet({.devices = 500, .speed = 0.1, .noise = 0.003}), 0.003));
+    CHECK_FALSE(is_enough(made_fleet({.devices = 500, .factors = 1, .shape = 0.03}), 0.0));
+    CHECK_FALSE(is_enough(made_fleet({.devices = 1}), 0.0));
+    FleetAnatomy doubtful = anatomy_of(made_fleet({.devices = 50, .speed = 0.1}));
+    doubtful.regret.figures.resize(1);
+    doubtful.regret.figures[0].one_device_p95 = {0.009, {0.004, 0.011}};
+    CHECK_FALSE(one_device_is_enough(doubtful));
+    CHECK_THAT(verdict(doubtful), !Contains("one device stands for all"));
 }
 
 TEST_CASE("a fleet of one dimension needs one device") {

@@ -3,6 +3,7 @@
 #include "fleet/anatomy/made_fleets.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/figure_errors.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -90,6 +91,18 @@ TEST_CASE("bounds are those of all pairs of benchmarks on all devices") {
         CHECK(bound.one_device.interval.upper >= bound.one_device.value);
         CHECK(bound.one_device.value <= bound.one_device_p95.value);
     }
+}
+
+TEST_CASE("the slowest hundredth is of as many devices as elsewhere") {
+    const Fleet fleet =
+        made_fleet({.devices = 160, .benchmarks = 5, .speed = 0.05, .factors = 2, .shape = 0.04});
+    std::vector<double> slowest;
+    for (std::size_t b = 0; b < 5; ++b)
+        slowest.push_back(figures_of(measured_latencies(fleet, b)).slowest);
+    const RegretBounds found = regret_bounds(fleet, noise_of(fleet, 0.0));
+    const RegretBound& bound = found.figures.at(2);
+    CHECK(bound.figure == FleetFigure::worst_percent);
+    CHECK(bound.central_device.value == Approx(plain_bound(fleet, found.central_device, slowest)));
 }
 
 TEST_CASE("noise is no regret, even where it differs between benchmarks") {

@@ -2,6 +2,7 @@
 
 #include "fleet/anatomy/made_fleets.hpp"
 #include "hdap/core/statistics.hpp"
+#include "hdap/fleet/effective_dimension.hpp"
 #include "hdap/fleet/telemetry.hpp"
 
 #include <catch2/catch.hpp>
@@ -66,6 +67,38 @@ TEST_CASE("odd shapes are told from odd speeds") {
     const VarianceSplit split = split_of(fleet, 0.002);
     CHECK(split.odd_devices >= 40);
     CHECK(split.all.shape > 10.0 * split.main.shape);
+}
+
+TEST_CASE("of many benchmarks 300 are looked at, evenly spaced") {
+    const Fleet fleet = made_fleet({.devices = 20, .benchmarks = 600, .speed = 0.1, .noise = 0.02});
+    Fleet thinned = fleet;
+    thinned.benchmark_names.clear();
+    thinned.latency_ms.clear();
+    for (std::size_t i = 0; i < fleet.latency_ms.size(); i += 2)
+        thinned.latency_ms.push_back(fleet.latency_ms[i]);
+    for (std::size_t b = 0; b < 600; b += 2)
+        thinned.benchmark_names.push_back(fleet.benchmark_names[b]);
+    CHECK(split_of(fleet, 0.01).all.speed == split_of(thinned, 0.01).all.speed);
+    CHECK(split_of(fleet, 0.01).all.shape == split_of(thinned, 0.01).all.shape);
+    const EffectiveDimension all = effective_dimension(fleet);
+    const EffectiveDimension half = effective_dimension(thinned);
+    CHECK(all.errors.front().error == half.errors.front().error);
+    REQUIRE(all.unpredicted.size() == 600);
+    for (std::size_t b = 0; b < 300; ++b)
+        CHECK(all.unpredicted[2 * b] == half.unpredicted[b]);
+    CHECK(all.unpredicted[1] == Approx(core::mean(half.unpredicted)));
+}
+
+TEST_CASE("shape is noise while it has no more than a tenth of its variance") {
+    const auto is_noise = [](double shape, bool is_known) {
+        VarianceSplit split;
+        split.all = {.noise = 1.0, .speed = 5.0, .shape = shape};
+        split.shape_known = is_known;
+        return shape_is_noise(split);
+    };
+    CHECK(is_noise(0.1, true));
+    CHECK_FALSE(is_noise(0.11, true));
+    CHECK_FALSE(is_noise(0.0, false));
 }
 
 TEST_CASE("without two benchmarks on the same devices shape is not known") {

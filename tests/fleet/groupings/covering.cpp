@@ -1,5 +1,6 @@
 #include "fleet/groupings/covering.hpp"
 
+#include "fleet/anatomy/made_fleets.hpp"
 #include "fleet/resource_fleet.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/statistics.hpp"
@@ -10,10 +11,12 @@
 #include <cmath>
 #include <limits>
 #include <omp.h>
+#include <tuple>
 #include <vector>
 
 using namespace hdap;
 using namespace hdap::fleet;
+using hdap::test::made_fleet;
 using testing::hostile_kinds;
 using testing::ResourceFleet;
 
@@ -105,6 +108,31 @@ TEST_CASE("devices that differ by one factor are one group, however much they di
     REQUIRE(clustering.held_out.has_value());
     CHECK(decisive_error(*clustering.held_out) < 0.005);
     CHECK(clustering.blends.size() == 1);
+}
+
+TEST_CASE("devices that differ by noise beside one factor are one group, however large the noise") {
+    const std::vector<std::tuple<std::size_t, std::size_t, double>> fleets{
+        {300, 8, 0.05}, {2000, 8, 0.1}, {300, 8, 0.2}, {40, 8, 0.1}, {300, 3, 0.1}};
+    for (const auto& [devices, benchmarks, noise] : fleets) {
+        CAPTURE(devices, benchmarks, noise);
+        const Fleet fleet = made_fleet(
+            {.devices = devices, .benchmarks = benchmarks, .speed = 0.1, .noise = noise});
+        const Clustering clustering = cluster_devices(fleet, {});
+        CHECK(clustering.clusters() == 1);
+        CHECK(clustering.metric == SignatureMetric::shape);
+        CHECK(clustering.facts.shape_is_noise);
+        CHECK(clustering.facts.trials.empty());
+        CHECK_THAT(grouping_text(clustering), Catch::Contains("speed and noise alone"));
+    }
+}
+
+TEST_CASE("whether shape is noise is asked where nothing else is: by shape, without a radius") {
+    const Fleet noisy = made_fleet({.devices = 300, .speed = 0.1, .noise = 0.1});
+    CHECK_FALSE(cluster_devices(noisy, {.metric = MetricChoice::level}).facts.shape_is_noise);
+    CHECK_FALSE(cluster_devices(noisy, {.radius = 0.1}).facts.shape_is_noise);
+    const Fleet shaped =
+        made_fleet({.devices = 300, .speed = 0.1, .noise = 0.02, .factors = 2, .shape = 0.02});
+    CHECK_FALSE(cluster_devices(shaped, {}).facts.shape_is_noise);
 }
 
 TEST_CASE("groups that respond in their own ways are found, and keep the wanted error") {
