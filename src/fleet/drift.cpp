@@ -220,6 +220,8 @@ class DriftBuilder {
           new_signatures_(signatures_relative_to(medians_, new_ms_, old.metric)),
           places_(old, {old_signatures_, benchmarks_}, reach_of_noise(before, common.before)) {
         drift_.old_number = old_numbers(before, now);
+        drift_.overall = mean_log_latency(new_ms_, benchmarks_);
+        old_overall_ = mean_log_latency(old_ms_, benchmarks_);
     }
 
     FleetDrift build() {
@@ -349,7 +351,7 @@ class DriftBuilder {
             std::sqrt(squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
         drift.moved = distance / std::sqrt(static_cast<double>(benchmarks_));
         drift.overall_ratio =
-            std::exp(overall_of(new_ms_, new_devices) - overall_of(old_ms_, old_devices));
+            std::exp(median_of(drift_.overall, new_devices) - median_of(old_overall_, old_devices));
         drift.is_valid = distance <= places_.reach(cluster);
     }
 
@@ -365,27 +367,23 @@ class DriftBuilder {
         return middle;
     }
 
-    /// Median over the devices of the mean log latency.
-    [[nodiscard]] double overall_of(const std::vector<double>& latency_ms,
-                                    const std::vector<std::size_t>& devices) const {
-        const auto mean_log = mean_log_latency(latency_ms, benchmarks_);
-        std::vector<double> of_devices;
+    static double median_of(const std::vector<double>& of_device,
+                            const std::vector<std::size_t>& devices) {
+        std::vector<double> values;
         for (const std::size_t device : devices)
-            of_devices.push_back(mean_log[device]);
-        return core::median(std::move(of_devices));
+            values.push_back(of_device[device]);
+        return core::median(std::move(values));
     }
 
     /// What latencies are told at: representatives need not have been measured as they were in the
     /// old fleet, whose clusters may be kept from one before.
     void tell_levels() {
-        drift_.overall = mean_log_latency(new_ms_, benchmarks_);
-        const auto old_log = mean_log_latency(old_ms_, benchmarks_);
         constexpr double rounding = 1e-9;
         for (const auto& devices : old_.representatives) {
             double sum = 0.0;
             double since = 0.0;
             for (const std::int32_t device : devices) {
-                sum += old_log[static_cast<std::size_t>(device)];
+                sum += old_overall_[static_cast<std::size_t>(device)];
                 since += std::log(old_.device_ratio[static_cast<std::size_t>(device)]);
             }
             const auto count = static_cast<double>(devices.size());
@@ -420,6 +418,7 @@ class DriftBuilder {
     std::vector<double> medians_; ///< [common benchmark] of the old fleet
     std::vector<double> old_signatures_;
     std::vector<double> new_signatures_;
+    std::vector<double> old_overall_; ///< [old device] mean log latency
     ClusterPlaces places_;
     std::vector<std::int32_t> old_assigned_; ///< [old device]
     FleetDrift drift_;
