@@ -79,6 +79,12 @@ void print_clusters(const fleet::FleetDrift& drift) {
                     percent(cluster.moved).c_str(), percent(cluster.overall_ratio - 1.0).c_str(),
                     state_of(cluster).c_str());
     }
+    double elsewhere = 1.0;
+    for (const fleet::ClusterDrift& cluster : drift.clusters)
+        elsewhere -= cluster.new_share;
+    constexpr double rounding = 1e-9;
+    if (elsewhere > rounding)
+        std::printf("%-8s %10s %10s\n", "none", "", percent(elsewhere).c_str());
 }
 
 bool mixture_changed(const fleet::FleetDrift& drift) {

@@ -294,7 +294,7 @@ class DriftBuilder {
         add_moves();
         const double threshold = critical_z(old_.clusters());
         const auto old_share = shares_of(old_assigned_, old_.clusters());
-        const auto new_share = shares_of(drift_.clustering.assigned_cluster, old_.clusters());
+        const auto new_share = counted_shares();
         const bool same_devices = drift_.new_devices + drift_.gone_devices == 0;
         for (std::size_t k = 0; k < old_.clusters(); ++k) {
             ClusterDrift& cluster = drift_.clusters[k];
@@ -309,16 +309,27 @@ class DriftBuilder {
         }
     }
 
+    /// [cluster] of all new devices, though some may count to none.
+    [[nodiscard]] std::vector<double> counted_shares() const {
+        std::vector<double> shares(old_.clusters(), 0.0);
+        for (std::size_t i = 0; i < now_.devices(); ++i)
+            if (!passes_by(i))
+                shares[static_cast<std::size_t>(drift_.clustering.assigned_cluster[i])] += 1.0;
+        for (double& share : shares)
+            share /= static_cast<double>(now_.devices());
+        return shares;
+    }
+
     void add_moves() {
         for (std::size_t i = 0; i < now_.devices(); ++i) {
             if (drift_.old_number[i] < 0) continue;
             const auto old = static_cast<std::size_t>(drift_.old_number[i]);
             const std::int32_t from = old_assigned_[old];
-            const std::int32_t to = drift_.clustering.assigned_cluster[i];
+            const std::int32_t to = passes_by(i) ? -1 : drift_.clustering.assigned_cluster[i];
             if (from == to) continue;
             drift_.moved.push_back({now_.device_ids[i], from, to});
             ++drift_.clusters[static_cast<std::size_t>(from)].left;
-            ++drift_.clusters[static_cast<std::size_t>(to)].joined;
+            if (to >= 0) ++drift_.clusters[static_cast<std::size_t>(to)].joined;
         }
     }
 

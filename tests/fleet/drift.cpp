@@ -189,6 +189,10 @@ TEST_CASE("what responds as no cluster does leaves the cluster valid that is nea
         const FleetDrift drift = drift_of(before, clustering, now);
         CHECK(drift.outside_changed);
         CHECK(std::ranges::count_if(drift.clusters, &ClusterDrift::is_valid) == 3);
+        for (const ClusterDrift& cluster : drift.clusters)
+            CHECK((cluster.joined == 0 && (!cluster.is_valid || !cluster.share_changed)));
+        for (const MovedDevice& device : drift.moved)
+            CHECK(device.to == -1);
     }
 }
 

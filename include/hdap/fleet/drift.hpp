@@ -13,10 +13,10 @@ namespace hdap::fleet {
 /// What became of a cluster.
 struct ClusterDrift {
     double old_share = 0.0; ///< of the devices that count
-    double new_share = 0.0;
+    double new_share = 0.0; ///< without devices that respond as no cluster does and were not in it
     bool share_changed = false; ///< by more than chance would, with 99 % over all clusters
     std::int64_t joined = 0;    ///< devices of both fleets that were in another cluster before
-    std::int64_t left = 0;
+    std::int64_t left = 0;      ///< for another cluster, or for none
     /// How far its middle has moved, as the root mean square over the benchmarks of the change in
     /// log latency, by the metric of the clustering; not a number where no device is left.
     double moved = 0.0;
@@ -26,11 +26,11 @@ struct ClusterDrift {
     bool operator==(const ClusterDrift&) const = default;
 };
 
-/// A device of both fleets that is now in another cluster.
+/// A device of both fleets that is now in another cluster, or in none.
 struct MovedDevice {
     std::string device_id;
     std::int32_t from = 0;
-    std::int32_t to = 0;
+    std::int32_t to = 0; ///< −1: none
     bool operator==(const MovedDevice&) const = default;
 };
 
