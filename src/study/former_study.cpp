@@ -93,6 +93,11 @@ std::string profile_key_of(const fleet::Profile& profile, const Settings& settin
     return hash.hex_digest();
 }
 
+fleet::FormerClusters read_clusters(const fs::path& folder) {
+    return {fleet::read_fleet(open_stage(folder / "fleet.h5", fleet::fleet_schema)),
+            fleet::read_clustering(open_stage(folder / "clusters.h5", fleet::clusters_schema))};
+}
+
 void check_complete(const fs::path& folder) {
     for (const char* const file : {"config.toml", "fleet.h5", "clusters.h5", "profile.h5"})
         if (!fs::exists(folder / file))
@@ -160,7 +165,7 @@ FormerStudy open_former_study(const Settings& settings, const std::string& graph
     const auto file = open_stage(profile_of_former(former.folder), fleet::profile_schema);
     check_network(file, graph_key);
     const fleet::Profile profile = fleet::read_profile(file);
-    const fleet::FormerClusters clusters = read_former_clusters(former);
+    const fleet::FormerClusters clusters = read_clusters(former.folder);
     former.clusters = clusters.clustering.clusters();
     if (profile.clusters != former.clusters)
         throw core::DataError(fmt::format("{}: {} has {}, clusters.h5 beside it {}", keep,
@@ -175,10 +180,14 @@ FormerStudy open_former_study(const Settings& settings, const std::string& graph
     return former;
 }
 
-fleet::FormerClusters read_former_clusters(const FormerStudy& former) {
-    return {
-        fleet::read_fleet(open_stage(former.folder / "fleet.h5", fleet::fleet_schema)),
-        fleet::read_clustering(open_stage(former.folder / "clusters.h5", fleet::clusters_schema))};
+fleet::Clustering continued_clusters(const FormerStudy& former, const Settings& settings,
+                                     const fleet::Fleet& devices) {
+    try {
+        return fleet::continue_clusters(devices, settings.clusters, read_clusters(former.folder));
+    } catch (const core::DataError& error) {
+        throw core::DataError(
+            fmt::format("{} = \"{}\": {}", keep, former.folder.string(), error.what()));
+    }
 }
 
 std::string why_measured_anew(const Settings& settings, const network::SearchSpace& space,

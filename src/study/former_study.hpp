@@ -31,8 +31,10 @@ struct FormerStudy {
 FormerStudy open_former_study(const Settings& settings, const std::string& graph_key,
                               const std::filesystem::path& run_directory);
 
-/// Its fleet and clusters. On the root.
-fleet::FormerClusters read_former_clusters(const FormerStudy& former);
+/// The clusters of `devices`, those of the former study that still describe them among them. On the
+/// root. Throws as fleet::continue_clusters.
+fleet::Clustering continued_clusters(const FormerStudy& former, const Settings& settings,
+                                     const fleet::Fleet& devices);
 
 /// The file of a study's profile.
 std::filesystem::path profile_of_former(const std::filesystem::path& run_directory);

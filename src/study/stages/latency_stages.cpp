@@ -210,8 +210,7 @@ bool make_clusters(StudyRun& run) {
         const auto devices =
             fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema));
         const auto clustering =
-            run.inputs.former ? fleet::continue_clusters(devices, run.settings().clusters,
-                                                         read_former_clusters(*run.inputs.former))
+            run.inputs.former ? continued_clusters(*run.inputs.former, run.settings(), devices)
                               : fleet::cluster_devices(devices, run.settings().clusters);
         write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
             fleet::write_clustering(file, clustering);
