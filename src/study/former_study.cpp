@@ -129,6 +129,21 @@ void check_other_folder(const fs::path& folder, const fs::path& run_directory) {
             keep, folder.string()));
 }
 
+/// The key that a stage's output was made with; empty where there is none.
+std::string key_in(const fs::path& file, const std::string& schema) {
+    if (!fs::exists(file)) return "";
+    const auto output = open_stage(file, schema);
+    return output.has_attribute("/", kept_attribute) ? output.attribute_string("/", kept_attribute)
+                                                     : "";
+}
+
+/// What is known of a study that is gone; without keys where it is still needed.
+FormerStudy gone_study(const fs::path& folder, const fs::path& run_directory) {
+    return {.folder = folder,
+            .clusters_key = key_in(run_directory / "clusters.h5", fleet::clusters_schema),
+            .profile_key = key_in(run_directory / "profile.h5", fleet::profile_schema)};
+}
+
 /// Whether all of `part` are among `all`.
 bool are_among(const std::vector<network::Genome>& part, const std::vector<network::Genome>& all) {
     const std::set<network::Genome> known(all.begin(), all.end());
@@ -161,6 +176,10 @@ FormerStudy open_former_study(const Settings& settings, const std::string& graph
                               const fs::path& run_directory) {
     FormerStudy former{.folder = settings.kept_run, .clusters_key = {}, .profile_key = {}};
     check_other_folder(former.folder, run_directory);
+    if (!fs::exists(former.folder)) {
+        const FormerStudy gone = gone_study(former.folder, run_directory);
+        if (!gone.clusters_key.empty() && !gone.profile_key.empty()) return gone;
+    }
     check_complete(former.folder);
     const auto file = open_stage(profile_of_former(former.folder), fleet::profile_schema);
     check_network(file, graph_key);

@@ -16,6 +16,10 @@ namespace hdap::study {
 /// Root attribute of profile.h5: a hash of the graph whose candidates were measured.
 inline constexpr const char* network_attribute = "network_sha256";
 
+/// Root attribute of clusters.h5 and profile.h5: the key of what they were made with of a former
+/// study, so that this one is not needed any more once they are there.
+inline constexpr const char* kept_attribute = "kept_sha256";
+
 /// A study that has measured its profile.
 struct FormerStudy {
     std::filesystem::path folder;
@@ -25,9 +29,10 @@ struct FormerStudy {
 };
 
 /// The study that `settings.kept_run` names; `run_directory` is that of the study that asks. On the
-/// root. Throws ConfigError where it is the same one, is incomplete, or is of another network than
-/// the one with this hash; CorruptFileError and DataError for files that are damaged, or do not fit
-/// each other.
+/// root. Where it is gone, and the study that asks has clusters and a profile, only the keys are
+/// known, from these. Throws ConfigError where it is the same one, is incomplete, or is of another
+/// network than the one with this hash; CorruptFileError and DataError for files that are damaged,
+/// or do not fit each other.
 FormerStudy open_former_study(const Settings& settings, const std::string& graph_key,
                               const std::filesystem::path& run_directory);
 

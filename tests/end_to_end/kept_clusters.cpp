@@ -139,8 +139,13 @@ TEST_CASE("a fleet that is the same is not measured again, and its study ends as
     CHECK(study.measured("anew/measurements").size() == 120);
     CHECK(study.profile("kept") == study.profile("anew"));
     CHECK(text_of(study.path("kept/front.csv")) == text_of(study.path("anew/front.csv")));
-    // It can be kept in turn, when the first one is gone.
+    // It is complete, and can be kept in turn, when the first one is gone.
     fs::remove_all(study.path("before"));
+    const std::string listing = file_listing(study.path("kept"));
+    completed(study.run("kept", {study.keep("before")}));
+    CHECK(file_listing(study.path("kept")) == listing);
+    CHECK(study.run("kept", {study.keep("nothing")}).exit_code == 0);
+    CHECK(study.run("kept").exit_code == 2);
     completed(study.run("third", {study.keep("kept")}));
     CHECK(study.measured("third/measurements").empty());
     CHECK(text_of(study.path("third/front.csv")) == text_of(study.path("anew/front.csv")));

@@ -215,6 +215,8 @@ bool make_clusters(StudyRun& run) {
         write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
             fleet::write_clustering(file, clustering);
             fleet::write_distribution(file, fleet::distribution_of(clustering));
+            if (run.inputs.former)
+                file.attribute("/", kept_attribute, run.inputs.former->clusters_key);
         });
         describe_clusters(run, clustering);
         describe_kept(run, clustering);
@@ -231,6 +233,8 @@ bool make_profile(StudyRun& run) {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
             fleet::write_profile(file, measured->profile);
             file.attribute("/", network_attribute, run.inputs.graph_key);
+            if (run.inputs.former)
+                file.attribute("/", kept_attribute, run.inputs.former->profile_key);
         });
         run.job.log.info(fmt::format("profile: {} on the representatives of each cluster",
                                      core::counted(measured->profile.candidates(), "candidate")));
