@@ -189,6 +189,10 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
 
 Clustering continue_clusters(const Fleet& fleet, const ClusteringParameters& parameters,
                              const FormerClusters& former) {
+    core::require_memory(
+        clustering_bytes(fleet.devices(), fleet.benchmarks()) +
+            clustering_bytes(former.fleet.devices(), former.fleet.benchmarks()),
+        fmt::format("clustering {} as before", core::counted(fleet.devices(), "device")));
     return grouped(fleet, parameters, [&](const GroupingTask& task, const GroupingMethod& method) {
         return continued_grouping(task, method, former);
     });

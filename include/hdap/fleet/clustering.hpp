@@ -160,8 +160,10 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
 /// what they were measured at. The rest is grouped by the parameters' method, with the radius, or
 /// eps and min_points, of then: the devices of clusters that are not valid, and, where there are
 /// more than chance would have, those that are out of every cluster's reach. A fleet that is the
-/// same gets the same clusters, bit for bit. Throws as cluster_devices and drift_of do, and
-/// ConfigError when the former clusters were made by another method or metric.
+/// same gets the same clusters, bit for bit. `held_out` and `stability` are of groups that the
+/// method makes of the new fleet with that radius. Takes the memory of both fleets' clustering.
+/// Throws as cluster_devices and drift_of do, and ConfigError when the former clusters were made by
+/// another method or metric.
 Clustering continue_clusters(const Fleet& fleet, const ClusteringParameters& parameters,
                              const FormerClusters& former);
 

@@ -55,8 +55,11 @@ class Continuation {
         made_.level.assign(made_.groups, 1.0);
         for (std::size_t k = 0; k < made_.groups; ++k)
             made_.former.push_back(static_cast<std::int32_t>(k));
+        const ClusteringParameters parameters = as_before(task.parameters, former_.facts);
         made_.facts = former_.facts;
-        if (task.parameters.radius > 0.0) made_.facts.radius = task.parameters.radius;
+        made_.facts.radius = parameters.radius;
+        made_.facts.eps = parameters.eps;
+        made_.facts.min_points = parameters.min_points;
     }
 
     Grouping grouping() {
