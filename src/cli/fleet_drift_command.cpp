@@ -6,6 +6,7 @@
 #include "hdap/storage/user_file.hpp"
 #include "hdap/study/deployed_network.hpp"
 #include "hdap/study/run_directory.hpp"
+#include "hdap/study/settings.hpp"
 #include "hdap/study/study.hpp"
 #include "print_document.hpp"
 
@@ -78,6 +79,12 @@ void print_clusters(const fleet::FleetDrift& drift) {
                     percent(cluster.moved).c_str(), percent(cluster.overall_ratio - 1.0).c_str(),
                     state_of(cluster).c_str());
     }
+    double elsewhere = 1.0;
+    for (const fleet::ClusterDrift& cluster : drift.clusters)
+        elsewhere -= cluster.new_share;
+    constexpr double rounding = 1e-9;
+    if (elsewhere > rounding)
+        std::printf("%-8s %10s %10s\n", "none", "", percent(elsewhere).c_str());
 }
 
 bool mixture_changed(const fleet::FleetDrift& drift) {
@@ -92,9 +99,26 @@ void print_conclusion(const fleet::FleetDrift& drift) {
                 static_cast<long long>(valid),
                 core::counted(drift.clusters.size(), "cluster").c_str());
     if (drift.outside_changed)
-        std::printf("%s %% of the devices respond as no cluster does (%s %% before): cluster the "
-                    "fleet anew.\n",
+        std::printf("%s %% of the devices respond as no cluster does (%s %% before): they need "
+                    "clusters of their own.\n",
                     percent(drift.outside_share).c_str(), percent(drift.outside_before).c_str());
+}
+
+/// How a study of the new fleet keeps what still holds, where there is such a study.
+void print_continuation(const DriftOptions& options, const fleet::FleetDrift& drift) {
+    const std::filesystem::path folder = options.before;
+    for (const char* const file : {"config.toml", "profile.h5"})
+        if (!std::filesystem::exists(folder / file)) return;
+    const auto valid = std::ranges::count_if(drift.clusters, &fleet::ClusterDrift::is_valid);
+    if (valid == 0) return;
+    const auto settings = study::load_settings_file(folder / "config.toml", {});
+    const bool has_file = !settings.fleet.fleet_file.empty();
+    std::printf("\nTo keep %s and measure only what is new%s:\n"
+                "  hdap run %s --set clusters.keep=%s%s --out NEW-RUN\n",
+                core::counted(static_cast<std::size_t>(valid), "cluster").c_str(),
+                has_file ? "" : " (set what the new fleet is)", (folder / "config.toml").c_str(),
+                folder.c_str(),
+                has_file ? fmt::format(" --set fleet.file={}", options.now).c_str() : "");
 }
 
 void print_deployed(const study::DeployedNetwork& deployed) {
@@ -171,6 +195,7 @@ ExitCode drift(const DriftOptions& options) {
     print_clusters(drift);
     print_conclusion(drift);
     if (deployed) print_deployed(*deployed);
+    print_continuation(options, drift);
     return ExitCode::complete;
 }
 
@@ -181,7 +206,8 @@ void add_fleet_drift_command(CLI::App& group, Action& action) {
     CLI::App* command = add_command(
         group, "drift",
         "What has changed in a fleet: its clusters matched, devices that moved, surrogates that "
-        "still hold, and whether a study's network is still the best one.",
+        "still hold, and whether a study's network is still the best one. Ends with the command "
+        "of a study that goes on with what still holds (clusters.keep).",
         "hdap fleet drift runs/my-study fleet-of-today.h5");
     command
         ->add_option("OLD", options->before,

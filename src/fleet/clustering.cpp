@@ -2,6 +2,7 @@
 
 #include "blending.hpp"
 #include "grouping_judge.hpp"
+#include "groupings/continued.hpp"
 #include "groupings/grouping.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/memory.hpp"
@@ -15,6 +16,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <utility>
 
@@ -81,14 +83,30 @@ void check_count(const Grouping& grouping) {
             core::significant(grouping.facts.eps, 3), grouping.facts.min_points));
 }
 
+/// What representatives take now ÷ what their clusters' latencies are told at.
+struct Levels {
+    std::span<const double> of_cluster; ///< empty: 1
+
+    [[nodiscard]] double operator[](std::size_t cluster) const {
+        return of_cluster.empty() ? 1.0 : of_cluster[cluster];
+    }
+};
+
 /// Fills in all that follows from groups and their representatives.
-void weigh(const GroupingTask& task, std::size_t clusters, double ridge, Clustering& clustering) {
+void weigh(const GroupingTask& task, const Levels& levels, std::size_t clusters, double ridge,
+           Clustering& clustering) {
     const std::size_t benchmarks = task.fleet.benchmarks();
     clustering.device_ratio =
         ratios_to_representatives(mean_log_latency(task.complete_ms, benchmarks),
                                   clustering.assigned_cluster, clustering.representatives);
-    const auto reference_ms =
+    for (std::size_t i = 0; i < clustering.devices(); ++i)
+        if (clustering.assigned_cluster[i] >= 0)
+            clustering.device_ratio[i] *=
+                levels[static_cast<std::size_t>(clustering.assigned_cluster[i])];
+    auto reference_ms =
         representative_latencies(task.complete_ms, benchmarks, clustering.representatives);
+    for (std::size_t i = 0; i < reference_ms.size(); ++i)
+        reference_ms[i] /= levels[i / benchmarks];
     const BlendTask blending{.latency_ms = task.complete_ms,
                              .benchmarks = benchmarks,
                              .reference_ms = reference_ms,
@@ -112,19 +130,39 @@ ClusteringParameters settled(ClusteringParameters parameters, const GroupingFact
     return parameters;
 }
 
-} // namespace
+using MakeGrouping = std::function<Grouping(const GroupingTask&, const GroupingMethod&)>;
 
-std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks) {
-    // Latencies with estimates, signatures, and what they are made from; per device its cluster,
-    // ratio, blend and distance.
-    constexpr std::size_t tables = 3;
-    constexpr std::size_t per_device = 64;
-    return devices * (tables * benchmarks * sizeof(double) + per_device) +
-           dbscan_bytes(devices, benchmarks);
+Clustering clustering_of(const GroupingTask& task, const GroupingMethod& method,
+                         Grouping grouping) {
+    const ClusteringParameters& parameters = task.parameters;
+    Clustering clustering;
+    clustering.method = method.name;
+    clustering.metric = task.metric;
+    const auto judged =
+        GroupingJudge(task).judge(method.group, settled(parameters, grouping.facts));
+    if (judged) clustering.held_out = judged->errors;
+    clustering.stability =
+        agreement_of_halves(task, method.group, settled(parameters, grouping.facts));
+    clustering.representatives =
+        !grouping.representatives.empty()
+            ? std::move(grouping.representatives)
+            : central_devices(task.fleet, task.signatures, grouping.group_of_device,
+                              grouping.groups,
+                              static_cast<std::size_t>(parameters.representatives));
+    clustering.assigned_cluster =
+        parameters.noise == NoisePolicy::drop ? grouping.group_of_device
+        : grouping.nearest_group.empty()
+            ? assigned_to_nearest(task.signatures, grouping.group_of_device)
+            : std::move(grouping.nearest_group);
+    clustering.cluster_of_device = std::move(grouping.group_of_device);
+    clustering.facts = std::move(grouping.facts);
+    clustering.former_cluster = std::move(grouping.former);
+    weigh(task, {grouping.level}, grouping.groups, judged ? judged->ridge : 0.0, clustering);
+    return clustering;
 }
 
-Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
-                           const FindDense& dbscan) {
+Clustering grouped(const Fleet& fleet, const ClusteringParameters& parameters,
+                   const FindDense& dbscan, const MakeGrouping& make) {
     check_parameters(parameters);
     core::require_memory(clustering_bytes(fleet.devices(), fleet.benchmarks()),
                          fmt::format("clustering {}", core::counted(fleet.devices(), "device")));
@@ -141,30 +179,39 @@ Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& param
                             .signatures = {coordinates, fleet.benchmarks()},
                             .parameters = parameters,
                             .dbscan = dbscan};
-    Grouping grouping = method.group(task);
+    Grouping grouping = make(task, method);
     check_count(grouping);
-    Clustering clustering;
-    clustering.method = method.name;
-    clustering.metric = metric;
-    const auto judged =
-        GroupingJudge(task).judge(method.group, settled(parameters, grouping.facts));
-    if (judged) clustering.held_out = judged->errors;
-    clustering.stability =
-        agreement_of_halves(task, method.group, settled(parameters, grouping.facts));
-    clustering.representatives =
-        !grouping.representatives.empty()
-            ? std::move(grouping.representatives)
-            : central_devices(fleet, task.signatures, grouping.group_of_device, grouping.groups,
-                              static_cast<std::size_t>(parameters.representatives));
-    clustering.assigned_cluster =
-        parameters.noise == NoisePolicy::drop ? grouping.group_of_device
-        : grouping.nearest_group.empty()
-            ? assigned_to_nearest(task.signatures, grouping.group_of_device)
-            : std::move(grouping.nearest_group);
-    clustering.cluster_of_device = std::move(grouping.group_of_device);
-    clustering.facts = std::move(grouping.facts);
-    weigh(task, grouping.groups, judged ? judged->ridge : 0.0, clustering);
-    return clustering;
+    return clustering_of(task, method, std::move(grouping));
+}
+
+} // namespace
+
+std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks) {
+    // Latencies with estimates, signatures, and what they are made from; per device its cluster,
+    // ratio, blend and distance.
+    constexpr std::size_t tables = 3;
+    constexpr std::size_t per_device = 64;
+    return devices * (tables * benchmarks * sizeof(double) + per_device) +
+           dbscan_bytes(devices, benchmarks);
+}
+
+Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
+                           const FindDense& dbscan) {
+    return grouped(
+        fleet, parameters, dbscan,
+        [](const GroupingTask& task, const GroupingMethod& method) { return method.group(task); });
+}
+
+Clustering continue_clusters(const Fleet& fleet, const ClusteringParameters& parameters,
+                             const FormerClusters& former) {
+    core::require_memory(
+        clustering_bytes(fleet.devices(), fleet.benchmarks()) +
+            clustering_bytes(former.fleet.devices(), former.fleet.benchmarks()),
+        fmt::format("clustering {} as before", core::counted(fleet.devices(), "device")));
+    return grouped(fleet, parameters, {},
+                   [&](const GroupingTask& task, const GroupingMethod& method) {
+                       return continued_grouping(task, method, former);
+                   });
 }
 
 double device_latency_ms(const Clustering& clustering, std::span<const double> cluster_latency_ms,

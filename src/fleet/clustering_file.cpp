@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <span>
 #include <string>
 
@@ -113,6 +114,8 @@ void write_clustering(storage::Hdf5Writer& file, const Clustering& clustering) {
     file.write("/cluster_blend", clustering.cluster_blend,
                {clustering.clusters(), clustering.clusters()});
     file.write("/representatives", representatives, {clustering.clusters(), ranks});
+    if (!clustering.former_cluster.empty())
+        file.write("/former_cluster", clustering.former_cluster);
 }
 
 namespace {
@@ -133,6 +136,7 @@ class ClusteringCheck {
         check_weights();
         check_blends();
         check_representatives();
+        check_former();
         check_facts();
     }
 
@@ -188,6 +192,13 @@ class ClusteringCheck {
                 seen[i] = true;
             }
         }
+    }
+
+    void check_former() const {
+        std::set<std::int32_t> seen;
+        for (const std::int32_t former : clustering_.former_cluster)
+            require(former == -1 || (former >= 0 && seen.insert(former).second), "/former_cluster",
+                    fmt::format("a cluster was number {} before", former));
     }
 
     void check_blends() const {
@@ -286,6 +297,8 @@ Clustering read_clustering(const storage::Hdf5Reader& file) {
     clustering.blends = read_blends(file, clustering.clusters());
     clustering.cluster_blend =
         file.read<double>("/cluster_blend", {clustering.clusters(), clustering.clusters()});
+    if (file.contains("/former_cluster"))
+        clustering.former_cluster = file.read<std::int32_t>("/former_cluster", per_cluster);
     ClusteringCheck(clustering, file.name()).run();
     return clustering;
 }

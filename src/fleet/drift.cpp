@@ -4,6 +4,7 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/completion.hpp"
+#include "hdap/fleet/noise.hpp"
 #include "representatives.hpp"
 #include "weighing.hpp"
 
@@ -117,10 +118,29 @@ std::vector<double> medians_of(const std::vector<double>& latency_ms, std::size_
     return medians;
 }
 
+/// The 99 % quantile of chi-squared (Wilson and Hilferty, PNAS 17, 1931).
+double chi_squared_99(std::size_t degrees_of_freedom) {
+    constexpr double z_99 = 2.3263;
+    const auto degrees = static_cast<double>(degrees_of_freedom);
+    const double variance = 2.0 / (9.0 * degrees);
+    return degrees * std::pow(1.0 - variance + z_99 * std::sqrt(variance), 3.0);
+}
+
+/// How far a device is from itself on another day, at most, by the spread of its runs.
+double reach_of_noise(const Fleet& fleet, const std::vector<std::size_t>& benchmarks) {
+    const auto noise = noise_of_runs(fleet);
+    double variance = 0.0;
+    for (const std::size_t b : benchmarks)
+        variance += noise ? noise->variance[b] / static_cast<double>(benchmarks.size()) : 0.0;
+    return std::max(std::sqrt(2.0 * variance * chi_squared_99(benchmarks.size())),
+                    smallest_automatic_eps);
+}
+
 /// The clusters as places: where their representatives were, and how far their devices.
 class ClusterPlaces {
   public:
-    ClusterPlaces(const Clustering& clustering, PointView signatures)
+    /// None reaches less far than `least_reach`.
+    ClusterPlaces(const Clustering& clustering, PointView signatures, double least_reach)
         : dimension_(signatures.dimension) {
         for (const auto& devices : clustering.representatives) {
             const auto centre = centre_of(signatures, devices);
@@ -132,8 +152,12 @@ class ClusterPlaces {
                 const auto k = static_cast<std::size_t>(clustering.cluster_of_device[i]);
                 distances[k].push_back(distance(signatures[i], k));
             }
-        for (auto& of_cluster : distances)
-            reach_.push_back(core::quantile(std::move(of_cluster), reach_share));
+        for (auto& of_cluster : distances) {
+            // About what the F distribution has of the devices' mean square.
+            const double few = 1.0 + 4.0 / static_cast<double>(of_cluster.size());
+            reach_.push_back(
+                std::max(few * core::quantile(std::move(of_cluster), reach_share), least_reach));
+        }
     }
 
     [[nodiscard]] std::size_t size() const { return reach_.size(); }
@@ -196,12 +220,18 @@ class DriftBuilder {
           medians_(medians_of(old_ms_, benchmarks_)),
           old_signatures_(signatures_relative_to(medians_, old_ms_, old.metric)),
           new_signatures_(signatures_relative_to(medians_, new_ms_, old.metric)),
-          places_(old, {old_signatures_, benchmarks_}), old_number_(old_numbers(before, now)) {}
+          places_(old, {old_signatures_, benchmarks_}, reach_of_noise(before, common.before)) {
+        drift_.old_number = old_numbers(before, now);
+        drift_.overall = mean_log_latency(new_ms_, benchmarks_);
+        old_overall_ = mean_log_latency(old_ms_, benchmarks_);
+    }
 
     FleetDrift build() {
         count_devices();
         assign_devices();
+        find_staying();
         add_clusters();
+        tell_levels();
         weigh();
         return std::move(drift_);
     }
@@ -210,7 +240,7 @@ class DriftBuilder {
     void count_devices() {
         drift_.common_benchmarks = benchmarks_;
         drift_.common_devices = static_cast<std::size_t>(
-            std::ranges::count_if(old_number_, [](std::int64_t i) { return i >= 0; }));
+            std::ranges::count_if(drift_.old_number, [](std::int64_t i) { return i >= 0; }));
         drift_.new_devices = now_.devices() - drift_.common_devices;
         drift_.gone_devices = before_.devices() - drift_.common_devices;
     }
@@ -222,7 +252,7 @@ class DriftBuilder {
         made.assigned_cluster = nearest_clusters(new_signatures_);
         made.cluster_of_device = made.assigned_cluster;
         for (std::size_t i = 0; i < now_.devices(); ++i)
-            if (is_outside(new_signatures_, made.assigned_cluster, i))
+            if (is_outside(new_signatures_, i, made.assigned_cluster[i]))
                 made.cluster_of_device[i] = -1;
         drift_.outside_share = outside_share(new_signatures_, made.assigned_cluster);
         drift_.outside_before = outside_share(old_signatures_, old_assigned_);
@@ -239,19 +269,30 @@ class DriftBuilder {
                devices * expected + critical_z(1) * std::sqrt(variance) + 1.0;
     }
 
-    [[nodiscard]] bool is_outside(const std::vector<double>& coordinates,
-                                  const std::vector<std::int32_t>& assigned,
-                                  std::size_t device) const {
-        const auto k = static_cast<std::size_t>(assigned[device]);
-        return places_.distance(coordinates.data() + device * benchmarks_, k) > places_.reach(k);
-    }
-
     [[nodiscard]] double outside_share(const std::vector<double>& coordinates,
                                        const std::vector<std::int32_t>& assigned) const {
         double outside = 0.0;
         for (std::size_t i = 0; i < assigned.size(); ++i)
-            outside += is_outside(coordinates, assigned, i) ? 1.0 : 0.0;
+            outside += is_outside(coordinates, i, assigned[i]) ? 1.0 : 0.0;
         return outside / static_cast<double>(assigned.size());
+    }
+
+    [[nodiscard]] bool is_outside(const std::vector<double>& coordinates, std::size_t device,
+                                  std::int32_t cluster) const {
+        const auto k = static_cast<std::size_t>(cluster);
+        return places_.distance(PointView{coordinates, benchmarks_}[device], k) > places_.reach(k);
+    }
+
+    void find_staying() {
+        drift_.stays.assign(now_.devices(), false);
+        for (std::size_t i = 0; i < now_.devices(); ++i) {
+            if (drift_.old_number[i] < 0) continue;
+            const auto old = static_cast<std::size_t>(drift_.old_number[i]);
+            const std::int32_t cluster = drift_.clustering.assigned_cluster[i];
+            const bool is_inside = drift_.clustering.cluster_of_device[i] >= 0;
+            drift_.stays[i] = old_assigned_[old] == cluster &&
+                              (is_inside || is_outside(old_signatures_, old, cluster));
+        }
     }
 
     [[nodiscard]] std::vector<std::int32_t>
@@ -269,7 +310,7 @@ class DriftBuilder {
         add_moves();
         const double threshold = critical_z(old_.clusters());
         const auto old_share = shares_of(old_assigned_, old_.clusters());
-        const auto new_share = shares_of(drift_.clustering.assigned_cluster, old_.clusters());
+        const auto new_share = counted_shares();
         const bool same_devices = drift_.new_devices + drift_.gone_devices == 0;
         for (std::size_t k = 0; k < old_.clusters(); ++k) {
             ClusterDrift& cluster = drift_.clusters[k];
@@ -284,17 +325,36 @@ class DriftBuilder {
         }
     }
 
+    /// [cluster] of all new devices, though some may count to none.
+    [[nodiscard]] std::vector<double> counted_shares() const {
+        std::vector<double> shares(old_.clusters(), 0.0);
+        for (std::size_t i = 0; i < now_.devices(); ++i)
+            if (!passes_by(i))
+                shares[static_cast<std::size_t>(drift_.clustering.assigned_cluster[i])] += 1.0;
+        for (double& share : shares)
+            share /= static_cast<double>(now_.devices());
+        return shares;
+    }
+
     void add_moves() {
         for (std::size_t i = 0; i < now_.devices(); ++i) {
-            if (old_number_[i] < 0) continue;
-            const auto old = static_cast<std::size_t>(old_number_[i]);
+            if (drift_.old_number[i] < 0) continue;
+            const auto old = static_cast<std::size_t>(drift_.old_number[i]);
             const std::int32_t from = old_assigned_[old];
-            const std::int32_t to = drift_.clustering.assigned_cluster[i];
+            const std::int32_t to = passes_by(i) ? -1 : drift_.clustering.assigned_cluster[i];
             if (from == to) continue;
             drift_.moved.push_back({now_.device_ids[i], from, to});
             ++drift_.clusters[static_cast<std::size_t>(from)].left;
-            ++drift_.clusters[static_cast<std::size_t>(to)].joined;
+            if (to >= 0) ++drift_.clusters[static_cast<std::size_t>(to)].joined;
         }
+    }
+
+    /// Whether the cluster is only the nearest one to a device: it was not in it, and is not now.
+    [[nodiscard]] bool passes_by(std::size_t device) const {
+        const std::int64_t old = drift_.old_number[device];
+        const bool was_in_it = old >= 0 && old_assigned_[static_cast<std::size_t>(old)] ==
+                                               drift_.clustering.assigned_cluster[device];
+        return !was_in_it && drift_.clustering.cluster_of_device[device] < 0;
     }
 
     /// Medians, so that a few devices that went elsewhere do not move the middle.
@@ -306,7 +366,8 @@ class DriftBuilder {
             return devices;
         };
         const auto old_devices = of_cluster(old_assigned_);
-        const auto new_devices = of_cluster(drift_.clustering.assigned_cluster);
+        auto new_devices = of_cluster(drift_.clustering.assigned_cluster);
+        std::erase_if(new_devices, [&](std::size_t device) { return passes_by(device); });
         ClusterDrift& drift = drift_.clusters[cluster];
         drift.moved = std::numeric_limits<double>::quiet_NaN();
         drift.overall_ratio = drift.moved;
@@ -317,7 +378,7 @@ class DriftBuilder {
             std::sqrt(squared_distance(old_middle.data(), new_middle.data(), benchmarks_));
         drift.moved = distance / std::sqrt(static_cast<double>(benchmarks_));
         drift.overall_ratio =
-            std::exp(overall_of(new_log_, new_devices) - overall_of(old_log_, old_devices));
+            std::exp(median_of(drift_.overall, new_devices) - median_of(old_overall_, old_devices));
         drift.is_valid = distance <= std::max(places_.reach(cluster), smallest_automatic_eps);
     }
 
@@ -333,13 +394,29 @@ class DriftBuilder {
         return middle;
     }
 
-    /// Median over the devices of the mean log latency.
-    [[nodiscard]] static double overall_of(const std::vector<double>& mean_log,
-                                           const std::vector<std::size_t>& devices) {
-        std::vector<double> of_devices;
+    static double median_of(const std::vector<double>& of_device,
+                            const std::vector<std::size_t>& devices) {
+        std::vector<double> values;
         for (const std::size_t device : devices)
-            of_devices.push_back(mean_log[device]);
-        return core::median(std::move(of_devices));
+            values.push_back(of_device[device]);
+        return core::median(std::move(values));
+    }
+
+    /// What latencies are told at: representatives need not have been measured as they were in the
+    /// old fleet, whose clusters may be kept from one before.
+    void tell_levels() {
+        constexpr double rounding = 1e-9;
+        for (const auto& devices : old_.representatives) {
+            double sum = 0.0;
+            double since = 0.0;
+            for (const std::int32_t device : devices) {
+                sum += old_overall_[static_cast<std::size_t>(device)];
+                since += std::log(old_.device_ratio[static_cast<std::size_t>(device)]);
+            }
+            const auto count = static_cast<double>(devices.size());
+            drift_.told_at.push_back(sum / count -
+                                     (std::abs(since) > rounding ? since / count : 0.0));
+        }
     }
 
     /// The new devices told from the old clusters' representatives, as these were measured.
@@ -349,16 +426,10 @@ class DriftBuilder {
         made.metric = old_.metric;
         made.facts = old_.facts;
         made.cluster_weight = shares_of(made.assigned_cluster, old_.clusters());
-        std::vector<double> reference;
-        for (const auto& devices : old_.representatives) {
-            double sum = 0.0;
-            for (const std::int32_t device : devices)
-                sum += old_log_[static_cast<std::size_t>(device)];
-            reference.push_back(sum / static_cast<double>(devices.size()));
-        }
         for (std::size_t i = 0; i < now_.devices(); ++i)
-            made.device_ratio.push_back(std::exp(
-                new_log_[i] - reference[static_cast<std::size_t>(made.assigned_cluster[i])]));
+            made.device_ratio.push_back(
+                std::exp(drift_.overall[i] -
+                         drift_.told_at[static_cast<std::size_t>(made.assigned_cluster[i])]));
         made.blend_of_device = made.assigned_cluster;
         for (std::size_t i = 0; i < old_.clusters() * old_.clusters(); ++i)
             made.blends.push_back(i / old_.clusters() == i % old_.clusters() ? 1.0 : 0.0);
@@ -376,8 +447,8 @@ class DriftBuilder {
     std::vector<double> medians_; ///< [common benchmark] of the old fleet
     std::vector<double> old_signatures_;
     std::vector<double> new_signatures_;
+    std::vector<double> old_overall_; ///< [old device] mean log latency
     ClusterPlaces places_;
-    std::vector<std::int64_t> old_number_;   ///< [new device]
     std::vector<std::int32_t> old_assigned_; ///< [old device]
     FleetDrift drift_;
 };

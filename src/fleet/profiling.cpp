@@ -139,11 +139,14 @@ MeasuredProfile profile_of(const Representatives& representatives,
     return {std::move(profile), genomes.size() - kept.size()};
 }
 
-std::optional<MeasuredProfile>
-measure_profile(LatencySource& source, const Representatives& representatives,
-                const network::SearchSpace& space, std::vector<network::Genome> wanted,
-                std::int64_t runs, const parallel::Job& job, std::vector<Quantity> quantities) {
-    std::vector<network::Genome> genomes = source.candidates(std::move(wanted));
+namespace {
+
+std::optional<MeasuredProfile> measure_genomes(LatencySource& source,
+                                               const Representatives& representatives,
+                                               const network::SearchSpace& space,
+                                               std::vector<network::Genome> genomes,
+                                               std::int64_t runs, const parallel::Job& job,
+                                               const std::vector<Quantity>& quantities) {
     const std::vector<std::int32_t> devices = representatives_of(representatives);
     const auto values = source.latencies_ms(
         {.genomes = genomes, .devices = devices, .runs = runs, .quantities = quantities}, job);
@@ -152,6 +155,101 @@ measure_profile(LatencySource& source, const Representatives& representatives,
     job.communicator.on_every_rank([&] {
         measured = profile_of(representatives, space, std::move(genomes), *values, quantities);
     });
+    return measured;
+}
+
+} // namespace
+
+std::optional<MeasuredProfile>
+measure_profile(LatencySource& source, const Representatives& representatives,
+                const network::SearchSpace& space, std::vector<network::Genome> wanted,
+                std::int64_t runs, const parallel::Job& job, std::vector<Quantity> quantities) {
+    return measure_genomes(source, representatives, space, source.candidates(std::move(wanted)),
+                           runs, job, quantities);
+}
+
+namespace {
+
+/// The clusters that are not known.
+Representatives representatives_to_measure(const Representatives& all, const KnownRows& known) {
+    Representatives left;
+    for (std::size_t k = 0; k < all.devices.size(); ++k) {
+        if (known.row_of_cluster[k] >= 0) continue;
+        left.devices.push_back(all.devices[k]);
+        if (!all.ratio.empty()) left.ratio.push_back(all.ratio[k]);
+    }
+    return left;
+}
+
+/// [candidate of `part`] its place in `all`.
+std::vector<std::size_t> places_in(const std::vector<network::Genome>& all,
+                                   const std::vector<network::Genome>& part) {
+    std::vector<std::size_t> places;
+    std::size_t place = 0;
+    for (const network::Genome& genome : part) {
+        while (place < all.size() && all[place] != genome)
+            ++place;
+        if (place == all.size())
+            throw core::InternalError("a candidate was measured that is not known");
+        places.push_back(place++);
+    }
+    return places;
+}
+
+/// [cluster][candidate of `measured`]
+std::vector<double> joined_rows(const KnownRows& known, std::span<const std::size_t> places,
+                                const std::vector<double>& known_values,
+                                const std::vector<double>& measured_values) {
+    std::vector<double> values;
+    std::size_t next = 0;
+    for (const std::int32_t row : known.row_of_cluster)
+        for (const std::size_t place : places)
+            values.push_back(
+                row < 0 ? measured_values[next++]
+                        : known_values[static_cast<std::size_t>(row) * known.profile.candidates() +
+                                       place]);
+    return values;
+}
+
+/// Without candidates that are not known, and with the quantities alone that are asked for.
+Profile known_alone(const KnownRows& known, std::span<const Quantity> quantities) {
+    Profile none;
+    none.group_names = known.profile.group_names;
+    none.genomes = known.profile.genomes;
+    for (const Quantity quantity : quantities.subspan(1))
+        none.others[quantity] = {};
+    return none;
+}
+
+} // namespace
+
+Profile with_known_rows(const KnownRows& known, const Profile& measured) {
+    const auto places = places_in(known.profile.genomes, measured.genomes);
+    Profile joined;
+    joined.group_names = known.profile.group_names;
+    joined.genomes = measured.genomes;
+    joined.clusters = known.row_of_cluster.size();
+    joined.latency_ms = joined_rows(known, places, known.profile.latency_ms, measured.latency_ms);
+    for (const auto& [quantity, values] : measured.others)
+        joined.others[quantity] =
+            joined_rows(known, places, known.profile.others.at(quantity), values);
+    return joined;
+}
+
+std::optional<MeasuredProfile> measure_rest_of_profile(LatencySource& source,
+                                                       const Representatives& representatives,
+                                                       const network::SearchSpace& space,
+                                                       const KnownRows& known, std::int64_t runs,
+                                                       const parallel::Job& job,
+                                                       std::vector<Quantity> quantities) {
+    const Representatives left = representatives_to_measure(representatives, known);
+    if (left.devices.empty())
+        return MeasuredProfile{with_known_rows(known, known_alone(known, quantities)), 0};
+    auto measured =
+        measure_genomes(source, left, space, known.profile.genomes, runs, job, quantities);
+    if (measured)
+        job.communicator.on_every_rank(
+            [&] { measured->profile = with_known_rows(known, measured->profile); });
     return measured;
 }
 

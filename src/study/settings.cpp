@@ -70,6 +70,16 @@ Section fleet_section(Settings& s) {
                            "Runs of each benchmark on each device", shapes)}};
 }
 
+Section clusters_section(Settings& s) {
+    std::vector<Setting> settings = settings_of(s.clusters);
+    settings.push_back(core::path(
+        "keep", s.kept_run,
+        "Run directory of a study of this fleet as it was: clusters that still describe devices "
+        "are kept, with what was measured of them",
+        Outputs::nothing));
+    return {"clusters", "Groups of devices that respond alike", std::move(settings)};
+}
+
 Section network_section(Settings& s) {
     std::vector<Setting> settings{
         core::text("name", s.network.name, network::zoo_names(), "Network of the zoo",
@@ -314,6 +324,12 @@ void check_rounds(const Settings& s) {
                         s.rounds));
 }
 
+void check_kept(const Settings& s) {
+    if (!s.kept_run.empty() && s.profile.every_round)
+        fail("clusters.keep takes over what another study measured, and profile.every_round "
+             "measures anew in every round: leave one of them out");
+}
+
 void check_report(const Settings& s) {
     for (const std::string& format : s.report.formats)
         if (format != "onnx" && format != "pt")
@@ -323,8 +339,9 @@ void check_report(const Settings& s) {
 /// What the ranges of single settings cannot say.
 void check_consistency(const Settings& settings, const std::string& file) {
     try {
-        for (const auto check : {check_study_and_fleet, check_objectives, check_evaluator,
-                                 check_engine_settings, check_data, check_rounds, check_report})
+        for (const auto check :
+             {check_study_and_fleet, check_objectives, check_evaluator, check_engine_settings,
+              check_data, check_rounds, check_kept, check_report})
             check(settings);
     } catch (const core::ConfigError& error) {
         throw core::ConfigError(file + ": " + error.what());
@@ -380,7 +397,7 @@ core::Configuration configuration_of(Settings& settings) {
          study_section(settings),
          fleet_section(settings)});
     add(fleet::latency_source_sections(settings.fleet));
-    add({{"clusters", "Groups of devices that respond alike", settings_of(settings.clusters)},
+    add({clusters_section(settings),
          network_section(settings),
          data_section(settings),
          accuracy_section(settings),

@@ -54,11 +54,16 @@ StudyInputs load_inputs(const parallel::Job& job, const StudyRequest& request, S
                        .source = nullptr,
                        .directory = std::nullopt,
                        .store = std::nullopt,
+                       .former = std::nullopt,
                        .rounds = {},
                        .reported_round = 0,
                        .searched = {},
                        .unpruned_accuracy = std::nullopt};
     inputs.graph_key = graph_key_of(inputs.network.network);
+    if (!settings.kept_run.empty() && last >= Stage::clusters)
+        job.communicator.on_root([&] {
+            inputs.former = open_former_study(settings, inputs.graph_key, request.run_directory);
+        });
     if (measures_accuracy) inputs.accuracy = load_accuracy_inputs(job, settings, inputs.network);
     return inputs;
 }

@@ -458,7 +458,7 @@ class FileFormats(unittest.TestCase):
         for name in ["fleet.h5", "results.h5"]:
             self.check_file(name, sizes)
         self.check_file("profile.h5", sizes, lacks=["/sustained_latency_ms", "/energy_mj"])
-        self.check_file("clusters.h5", sizes, lacks=[])
+        self.check_file("clusters.h5", sizes, lacks=["/former_cluster"])
         # Of 12 candidates nothing is told of what other clusters would be worth.
         self.check_file("surrogates.h5", sizes, lacks=REGRET)
         self.check_file("search.h5", sizes, lacks=NCS_STATE + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
@@ -606,6 +606,14 @@ class FileFormats(unittest.TestCase):
         self.assertIn("latency_sustained_ms", header)
         self.assertIn('"origin":"latency.sustained_command"',
                       Path("load/measurements/measurements.jsonl").read_text())
+
+    def test_clusters_that_are_kept_are_laid_out_as_documented(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        self.hdap("profile", "study.toml", "--out", "kept", "--quiet", "--set", "clusters.keep=run")
+        sizes = {"devices": 60, "benchmarks": 3, "profiled": 12}
+        self.check_file("kept/clusters.h5", sizes, lacks=[])
+        self.check_file("kept/profile.h5", sizes)
 
     def test_a_study_of_energy_is_laid_out_as_documented(self):
         os.chdir(self.folder)

@@ -185,3 +185,75 @@ TEST_CASE("a fleet that is slower by one factor is told so, and its surrogates h
     for (std::size_t i = 0; i < 300; ++i)
         CHECK(drift.clustering.device_ratio[i] > 1.0);
 }
+
+TEST_CASE("what responds as no cluster does leaves the cluster valid that is nearest to it") {
+    const ResourceFleet model(hostile_kinds(), 0.002);
+    const Fleet before = model.fleet(400, 6);
+    const Clustering clustering = cluster_devices(before, four_groups());
+    // Of half of the fleet, or as many new devices: more than any other cluster has.
+    for (const bool are_new : {false, true}) {
+        Fleet now = before;
+        for (std::size_t i = 0; i < 400; ++i) {
+            if (model.kind_of(i) != 0) continue;
+            for (const std::size_t b : {0U, 1U})
+                now.latency_ms[6 * i + b] *= 2.0;
+            if (are_new) now.device_ids[i] += " of another customer";
+        }
+        const FleetDrift drift = drift_of(before, clustering, now);
+        CHECK(drift.outside_changed);
+        CHECK(std::ranges::count_if(drift.clusters, &ClusterDrift::is_valid) == 3);
+        for (const ClusterDrift& cluster : drift.clusters)
+            CHECK((cluster.joined == 0 && (!cluster.is_valid || !cluster.share_changed)));
+        for (const MovedDevice& device : drift.moved)
+            CHECK(device.to == -1);
+    }
+}
+
+TEST_CASE("a few devices that are measured again are not outside for the noise of it") {
+    const ResourceFleet model(hostile_kinds(), 0.0);
+    int alarms = 0;
+    for (std::uint32_t day = 1; day <= 40; ++day) {
+        const auto measured = [&](std::uint32_t number) {
+            Fleet fleet = model.fleet(16, 6);
+            core::RandomStream random(day, core::StreamId::testing, number);
+            for (double& latency : fleet.latency_ms)
+                latency *= std::exp(0.005 * random.normal());
+            return fleet;
+        };
+        const Fleet before = measured(1);
+        const FleetDrift drift =
+            drift_of(before, cluster_devices(before, four_groups()), measured(2));
+        alarms += drift.outside_changed ? 1 : 0;
+    }
+    CHECK(alarms <= 2);
+}
+
+TEST_CASE("runs that scatter are a reason not to believe that a device moved") {
+    const ResourceFleet model(hostile_kinds(), 0.0);
+    Fleet before = model.fleet(0, 6);
+    const Fleet many = model.fleet(400, 6);
+    for (std::size_t kind = 0; kind < 4; ++kind) {
+        std::size_t example = 0;
+        while (model.kind_of(example) != kind)
+            ++example;
+        before.device_ids.push_back(many.device_ids[example]);
+        for (std::size_t b = 0; b < 6; ++b)
+            before.latency_ms.push_back(many.latency_ms[6 * example + b]);
+    }
+    const Clustering alone = cluster_devices(before, {.method = "per_device"});
+    Fleet now = before;
+    core::RandomStream random(3, core::StreamId::testing, 1);
+    for (double& latency : now.latency_ms)
+        latency *= std::exp(0.01 * random.normal());
+    CHECK_FALSE(drift_of(before, alone, now).clusters[0].is_valid);
+    // The median of so many runs is off by 1 %, as these quartiles have it.
+    for (const double latency : before.latency_ms) {
+        LatencySpread spread{.runs = 9};
+        for (std::size_t q = 0; q < spread.quantile_ms.size(); ++q)
+            spread.quantile_ms[q] =
+                static_cast<float>(latency * (1.0 + 0.02 * (static_cast<double>(q) - 2.0)));
+        before.spreads.push_back(spread);
+    }
+    for (const ClusterDrift& cluster : drift_of(before, alone, now).clusters)
+        CHECK(cluster.is_valid);
+}

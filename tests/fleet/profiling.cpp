@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <limits>
 
 using namespace hdap;
@@ -150,4 +151,54 @@ TEST_CASE("a candidate counts when both its latencies are known on every cluster
     CHECK_THROWS_AS(
         fleet::profile_of(two_clusters(), space, fleet::profile_genomes(space, 1, 12), both, hot),
         core::InternalError);
+}
+
+namespace {
+
+/// Of twelve candidates; cluster k takes (k + 1) times as many ms as the place of a candidate.
+fleet::Profile ascending_profile(std::size_t clusters, double scale = 1.0) {
+    fleet::Profile profile;
+    const auto space = small_space();
+    for (const auto& group : space.groups())
+        profile.group_names.push_back(group.name);
+    profile.genomes = fleet::profile_genomes(space, 1, 12);
+    profile.clusters = clusters;
+    for (std::size_t k = 0; k < clusters; ++k)
+        for (std::size_t i = 0; i < 12; ++i)
+            profile.latency_ms.push_back(scale * static_cast<double>((k + 1) * (i + 1)));
+    return profile;
+}
+
+} // namespace
+
+TEST_CASE("candidates that are not known are no part of a profile that goes on", "[profiling]") {
+    const fleet::KnownRows known{ascending_profile(2), {0, -1}};
+    fleet::Profile other = ascending_profile(1);
+    std::ranges::reverse(other.genomes);
+    CHECK_THROWS_AS(fleet::with_known_rows(known, other), core::InternalError);
+}
+
+TEST_CASE("rows that are known go on in the order of the new clusters, with the candidates that "
+          "the others measured",
+          "[profiling]") {
+    fleet::Profile known = ascending_profile(3);
+    known.others[fleet::Quantity::energy] = ascending_profile(3, 7.0).latency_ms;
+    fleet::Profile measured = ascending_profile(2, 100.0);
+    measured.others[fleet::Quantity::energy] = ascending_profile(2, 700.0).latency_ms;
+    // The third candidate was not measured on one of the others.
+    measured.genomes.erase(measured.genomes.begin() + 2);
+    for (auto* values : {&measured.latency_ms, &measured.others[fleet::Quantity::energy]})
+        for (const std::ptrdiff_t place : {14, 2})
+            values->erase(values->begin() + place);
+    const auto joined = fleet::with_known_rows({known, {2, -1, 0, -1}}, measured);
+    REQUIRE(joined.clusters == 4);
+    REQUIRE(joined.genomes == measured.genomes);
+    CHECK_NOTHROW(fleet::check_profile(joined, "joined"));
+    const std::vector<double> scale{3.0, 100.0, 1.0, 200.0};
+    for (std::size_t k = 0; k < 4; ++k)
+        for (std::size_t i = 0; i < 11; ++i) {
+            const double place = static_cast<double>(i < 2 ? i + 1 : i + 2);
+            CHECK(joined.latency_ms[k * 11 + i] == scale[k] * place);
+            CHECK(joined.others.at(fleet::Quantity::energy)[k * 11 + i] == 7.0 * scale[k] * place);
+        }
 }

@@ -112,7 +112,7 @@ struct Clustering {
     std::vector<double> cluster_weight;
     /// [device] its latency ÷ that of its blend: for a blend of one cluster, that of its
     /// representatives, geometric means over benchmarks, those estimated among them, and
-    /// representatives; 0 for a dropped device.
+    /// representatives; of a kept cluster, as these were when it was new. 0 for a dropped device.
     std::vector<double> device_ratio;
     std::vector<double> cluster_mean_ratio; ///< [cluster] mean device_ratio of assigned devices
     /// [device] the blend that its latency is told from; -1 for a dropped device.
@@ -134,9 +134,18 @@ struct Clustering {
     /// How alike the groups of two halves of the fleet are: the adjusted Rand index, 1 is the same
     /// and 0 is chance. Nothing for fewer than 40 devices.
     std::optional<double> stability;
+    /// [cluster] which cluster of the fleet as it was it is, −1: a new one. Empty where none were
+    /// to be kept.
+    std::vector<std::int32_t> former_cluster;
 
     [[nodiscard]] std::size_t devices() const noexcept { return cluster_of_device.size(); }
     [[nodiscard]] std::size_t clusters() const noexcept { return cluster_weight.size(); }
+};
+
+/// A fleet as it was, and the clusters that it was in.
+struct FormerClusters {
+    Fleet fleet;
+    Clustering clustering;
 };
 
 /// About the most memory that clustering so many devices takes beside the fleet, in bytes.
@@ -150,6 +159,20 @@ std::size_t clustering_bytes(std::size_t devices, std::size_t benchmarks);
 /// others). Complexity: O(n log n) typically, O(n · benchmarks) memory.
 Clustering cluster_devices(const Fleet& fleet, const ClusteringParameters& parameters,
                            const FindDense& dbscan = {});
+
+/// Clusters a fleet as cluster_devices does, but keeps of the clusters that it was in those that
+/// are still valid (drift_of). A device that counts to the same cluster as before stays in it,
+/// others join the kept cluster that they are in reach of; its representatives stay where they are
+/// in it, as many central devices take the place of the others, and its latencies are still told at
+/// what they were measured at. The rest is grouped by the parameters' method, with the radius, or
+/// eps and min_points, of then: the devices of clusters that are not valid, and, where there are
+/// more than chance would have, those that are out of every cluster's reach. A fleet that is the
+/// same gets the same clusters, bit for bit. `held_out` and `stability` are of groups that the
+/// method makes of the new fleet with that radius. Takes the memory of both fleets' clustering.
+/// Throws as cluster_devices and drift_of do, and ConfigError when the former clusters were made by
+/// another method or metric.
+Clustering continue_clusters(const Fleet& fleet, const ClusteringParameters& parameters,
+                             const FormerClusters& former);
 
 /// What `device`, one that counts, is told to take where the clusters' representatives take
 /// `cluster_latency_ms` [cluster], in ms. Complexity: O(clusters).

@@ -31,6 +31,12 @@ struct MeasuredProfile {
     std::size_t left_out = 0; ///< candidates that were not measured on every cluster
 };
 
+/// What an earlier profile has of clusters that are kept.
+struct KnownRows {
+    Profile profile;                          ///< of the same network and pruning groups
+    std::vector<std::int32_t> row_of_cluster; ///< [cluster] in it; −1: the cluster is measured
+};
+
 /// Measures `quantities` (the usual latency first) of `wanted`, or
 /// of what the source has instead, on the representatives of every cluster; a cluster's latency is
 /// the mean over those with a measurement, in their order, each divided by the device's ratio: so
@@ -45,6 +51,19 @@ measure_profile(LatencySource& source, const Representatives& representatives,
                 const network::SearchSpace& space, std::vector<network::Genome> wanted,
                 std::int64_t runs, const parallel::Job& job,
                 std::vector<Quantity> quantities = {Quantity::latency});
+
+/// As measure_profile, of the candidates of `known`, which go on with the latencies that it has:
+/// only the representatives of the other clusters are measured. `known` has all of `quantities`.
+std::optional<MeasuredProfile>
+measure_rest_of_profile(LatencySource& source, const Representatives& representatives,
+                        const network::SearchSpace& space, const KnownRows& known,
+                        std::int64_t runs, const parallel::Job& job,
+                        std::vector<Quantity> quantities = {Quantity::latency});
+
+/// The rows that are known, and between them those of `measured`, which has the other clusters in
+/// their order, and of the known candidates some, in their order. Throws InternalError when it has
+/// others.
+Profile with_known_rows(const KnownRows& known, const Profile& measured);
 
 /// What measure_profile makes of what was measured, [quantity][device][genome], of the
 /// representatives of all clusters one after the other; not a number where something was not.

@@ -35,6 +35,7 @@ struct Settings {
 
     fleet::LatencySourceParameters fleet;
     fleet::ClusteringParameters clusters;
+    std::string kept_run; ///< run directory whose clusters are kept; empty: none
 
     struct Network {
         std::string name = "mobilenet_v1";

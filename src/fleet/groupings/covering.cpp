@@ -11,7 +11,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 namespace hdap::fleet {
@@ -183,30 +182,6 @@ std::vector<std::int32_t> centres_within(const CoverTask& task, double squared_r
         centres = moved_inwards(task, centres, squared_radius);
     }
     return centres;
-}
-
-/// Leaves groups without devices out and numbers the others by descending size, equal ones by
-/// their centre. `nearest_group` may name those that are left only.
-void number_by_size(Grouping& grouping) {
-    std::vector<std::size_t> size(grouping.groups, 0);
-    for (const std::int32_t group : grouping.group_of_device)
-        if (group >= 0) ++size[static_cast<std::size_t>(group)];
-    std::vector<std::size_t> order(grouping.groups);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::erase_if(order, [&](std::size_t group) { return size[group] == 0; });
-    std::ranges::stable_sort(order, std::ranges::greater{},
-                             [&](std::size_t group) { return size[group]; });
-    std::vector<std::int32_t> number(grouping.groups, -1);
-    std::vector<std::vector<std::int32_t>> representatives;
-    for (const std::size_t group : order) {
-        number[group] = static_cast<std::int32_t>(representatives.size());
-        representatives.push_back(std::move(grouping.representatives[group]));
-    }
-    for (auto* groups : {&grouping.group_of_device, &grouping.nearest_group})
-        for (std::int32_t& group : *groups)
-            if (group >= 0) group = number[static_cast<std::size_t>(group)];
-    grouping.groups = order.size();
-    grouping.representatives = std::move(representatives);
 }
 
 /// Of the devices at the centre of a group, those whose overall speed is the most usual one in it:

@@ -10,6 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <numeric>
+#include <utility>
 
 namespace hdap::fleet {
 namespace {
@@ -27,7 +30,44 @@ constexpr std::array methods{
                    &group_per_device, SignatureMetric::shape},
 };
 
+/// The groups with devices, the largest first.
+std::vector<std::size_t> groups_by_size(const Grouping& grouping) {
+    std::vector<std::size_t> size(grouping.groups, 0);
+    for (const std::int32_t group : grouping.group_of_device)
+        if (group >= 0) ++size[static_cast<std::size_t>(group)];
+    std::vector<std::size_t> order(grouping.groups);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::erase_if(order, [&](std::size_t group) { return size[group] == 0; });
+    std::ranges::stable_sort(order, std::ranges::greater{},
+                             [&](std::size_t group) { return size[group]; });
+    return order;
+}
+
+/// The values of these groups; none where there are none.
+template <class T>
+std::vector<T> in_order(std::vector<T>& of_group, const std::vector<std::size_t>& order) {
+    std::vector<T> ordered;
+    if (of_group.empty()) return ordered;
+    for (const std::size_t group : order)
+        ordered.push_back(std::move(of_group[group]));
+    return ordered;
+}
+
 } // namespace
+
+void number_by_size(Grouping& grouping) {
+    const std::vector<std::size_t> order = groups_by_size(grouping);
+    std::vector<std::int32_t> number(grouping.groups, -1);
+    for (std::size_t place = 0; place < order.size(); ++place)
+        number[order[place]] = static_cast<std::int32_t>(place);
+    for (auto* groups : {&grouping.group_of_device, &grouping.nearest_group})
+        for (std::int32_t& group : *groups)
+            if (group >= 0) group = number[static_cast<std::size_t>(group)];
+    grouping.groups = order.size();
+    grouping.representatives = in_order(grouping.representatives, order);
+    grouping.former = in_order(grouping.former, order);
+    grouping.level = in_order(grouping.level, order);
+}
 
 const GroupingMethod& grouping_method(const std::string& name) {
     const auto found = std::ranges::find(methods, std::string_view(name), &GroupingMethod::name);

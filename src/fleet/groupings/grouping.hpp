@@ -36,7 +36,15 @@ struct Grouping {
     /// [group] who is measured on its behalf; empty: the devices at its centre.
     std::vector<std::vector<std::int32_t>> representatives;
     GroupingFacts facts;
+    /// [group] which cluster of the fleet as it was it is, −1: none; empty: there was no other.
+    std::vector<std::int32_t> former;
+    /// [group] what its representatives take now ÷ what its latencies are told at; empty: 1.
+    std::vector<double> level;
 };
+
+/// Leaves groups without devices out and numbers the others by descending size, equal ones in
+/// their order. `nearest_group` may name those that are left only; `representatives` are needed.
+void number_by_size(Grouping& grouping);
 
 using GroupDevices = Grouping (*)(const GroupingTask& task);
 

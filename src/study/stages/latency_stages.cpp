@@ -1,5 +1,6 @@
 // The stages that come before the search: fleet, clusters, profile, surrogates.
 #include "fleet_regret.hpp"
+#include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "hdap/fleet/dbscan_team.hpp"
 #include "hdap/fleet/distribution.hpp"
@@ -9,6 +10,7 @@
 #include "hdap/fleet/random_networks.hpp"
 #include "hdap/fleet/ticks.hpp"
 #include "hdap/report/fleet_verdict.hpp"
+#include "hdap/study/on_every_rank.hpp"
 #include "hdap/surrogate/surrogate.hpp"
 #include "rounds.hpp"
 #include "stage_table.hpp"
@@ -18,6 +20,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 
 namespace hdap::study {
 namespace {
@@ -73,6 +77,53 @@ std::vector<network::Genome> genomes_to_profile(const StudyRun& run) {
     return genomes;
 }
 
+/// What of the former study's profile counts: nothing where there is none, no cluster was kept, or
+/// its candidates were measured otherwise. Collective.
+std::optional<fleet::KnownRows>
+known_rows_on_every_rank(const StudyRun& run, const std::vector<network::Genome>& candidates) {
+    const std::string& kept_run = run.settings().kept_run;
+    if (kept_run.empty()) return std::nullopt;
+    const auto file = open_on_every_rank(run.communicator(), profile_of_former(kept_run).string(),
+                                         storage::Seal::required);
+    std::optional<fleet::KnownRows> known;
+    run.communicator().on_every_rank([&] {
+        known.emplace(fleet::KnownRows{fleet::read_profile(file), {}});
+    });
+    run.communicator().on_root([&] {
+        const auto former = read_clusters(run).former_cluster;
+        const auto kept = std::ranges::count_if(former, [](std::int32_t k) { return k >= 0; });
+        if (kept == 0) return;
+        if (std::ranges::max(former) >= static_cast<std::int64_t>(known->profile.clusters))
+            throw core::DataError(file.name() + " is not the one that the clusters were made with");
+        const std::string why =
+            why_measured_anew(run.settings(), run.own().space, known->profile, candidates);
+        if (why.empty()) known->row_of_cluster = former;
+        run.job.log.info(fmt::format("profile: {} of {} surrogates {}", kept,
+                                     core::counted(former.size(), "cluster's", "clusters'"),
+                                     why.empty()
+                                         ? "are kept, as " + kept_run + " has measured them"
+                                         : "could be kept, but are measured anew, as " + why));
+    });
+    run.communicator().broadcast(known->row_of_cluster);
+    if (known->row_of_cluster.empty()) return std::nullopt;
+    return known;
+}
+
+void describe_kept(const StudyRun& run, const fleet::Clustering& clustering) {
+    if (!run.inputs.former) return;
+    const auto is_kept = [&](std::int32_t cluster) {
+        return cluster >= 0 && clustering.former_cluster[static_cast<std::size_t>(cluster)] >= 0;
+    };
+    const auto devices =
+        static_cast<std::size_t>(std::ranges::count_if(clustering.cluster_of_device, is_kept));
+    const auto made = static_cast<std::size_t>(std::ranges::count(clustering.former_cluster, -1));
+    run.job.log.info(fmt::format("clusters: {} of the {} of {} are kept, with {}{}",
+                                 clustering.clusters() - made, run.inputs.former->clusters,
+                                 run.inputs.former->folder.string(),
+                                 core::counted(devices, "device"),
+                                 made > 0 ? "; " + core::counted(made, "is new", "are new") : ""));
+}
+
 void describe_clusters(const StudyRun& run, const fleet::Clustering& clustering) {
     std::vector<std::size_t> devices(clustering.clusters(), 0);
     std::size_t noise = 0;
@@ -105,6 +156,20 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
                                  "tau {}",
                                  what, surrogate.kind(), core::counted(errors.size(), "cluster"),
                                  core::significant(100.0 * mape, 3), core::significant(tau, 3)));
+}
+
+/// Nothing when asked to stop. Collective.
+std::optional<fleet::MeasuredProfile> measured_profile(const StudyRun& run) {
+    const Settings& settings = run.settings();
+    fleet::LatencySource& source = *run.inputs.source;
+    const auto representatives = representatives_on_every_rank(run);
+    auto wanted = genomes_to_profile(run);
+    if (const auto known = known_rows_on_every_rank(run, source.candidates(wanted)))
+        return fleet::measure_rest_of_profile(source, representatives, run.own().space, *known,
+                                              settings.profile.runs, run.job,
+                                              quantities_of(settings));
+    return fleet::measure_profile(source, representatives, run.own().space, std::move(wanted),
+                                  settings.profile.runs, run.job, quantities_of(settings));
 }
 
 } // namespace
@@ -149,12 +214,17 @@ bool make_clusters(StudyRun& run) {
         const auto devices =
             fleet::read_fleet(open_stage(run.output(Stage::fleet), fleet::fleet_schema));
         const auto clustering =
-            fleet::cluster_devices(devices, run.settings().clusters, team.dbscan());
+            run.inputs.former
+                ? continued_clusters(*run.inputs.former, run.settings(), devices)
+                : fleet::cluster_devices(devices, run.settings().clusters, team.dbscan());
         write_output(run, Stage::clusters, [&](storage::Hdf5Writer& file) {
             fleet::write_clustering(file, clustering);
             fleet::write_distribution(file, fleet::distribution_of(clustering));
+            if (run.inputs.former)
+                file.attribute("/", kept_attribute, run.inputs.former->clusters_key);
         });
         describe_clusters(run, clustering);
+        describe_kept(run, clustering);
         const std::string ticks = fleet::tick_warning(devices, clustering);
         if (!ticks.empty()) run.job.log.warning(ticks);
     });
@@ -162,14 +232,14 @@ bool make_clusters(StudyRun& run) {
 }
 
 bool make_profile(StudyRun& run) {
-    const Settings& settings = run.settings();
-    const auto measured = fleet::measure_profile(
-        *run.inputs.source, representatives_on_every_rank(run), run.own().space,
-        genomes_to_profile(run), settings.profile.runs, run.job, quantities_of(settings));
+    const auto measured = measured_profile(run);
     if (!measured) return false;
     run.communicator().on_root([&] {
         write_output(run, Stage::profile, [&](storage::Hdf5Writer& file) {
             fleet::write_profile(file, measured->profile);
+            file.attribute("/", network_attribute, run.inputs.graph_key);
+            if (run.inputs.former)
+                file.attribute("/", kept_attribute, run.inputs.former->profile_key);
         });
         run.job.log.info(fmt::format("profile: {} on the representatives of each cluster",
                                      core::counted(measured->profile.candidates(), "candidate")));

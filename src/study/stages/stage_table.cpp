@@ -75,11 +75,13 @@ std::string others_key(const Settings& settings) {
 std::string outside_key(const StudyRun& run, Stage stage) {
     if (stage == Stage::fleet) return run.inputs.source->identity();
     if (stage == Stage::search) return run.content_key;
+    const auto& former = run.inputs.former;
+    if (stage == Stage::clusters) return former ? former->clusters_key : "";
     if (stage != Stage::profile) return "";
     // A round may only choose a part of the genomes, and measures these.
     return (is_of_each_round(run.settings(), stage) ? fmt::format("from {}", run.space.smallest())
                                                     : "") +
-           others_key(run.settings());
+           others_key(run.settings()) + (former ? former->profile_key : "");
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "hdap/search/search_run.hpp"
 #include "hdap/study/run_directory.hpp"
 #include "hdap/study/study.hpp"
+#include "study/former_study.hpp"
 #include "study/inputs.hpp"
 #include "study/store.hpp"
 
@@ -55,6 +56,7 @@ struct StudyInputs {
     // On the root.
     std::optional<RunDirectory> directory;
     std::optional<Store> store;              ///< where there is one
+    std::optional<FormerStudy> former;       ///< whose clusters are kept, where there is one
     std::vector<report::NetworkRow> rounds;  ///< what they chose, so far
     std::int64_t reported_round = 0;         ///< the last one with a report; 0: none
     search::GenerationCost searched;         ///< by the searches that were reported, together
