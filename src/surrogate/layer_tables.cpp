@@ -52,7 +52,7 @@ void add_rows(std::span<const float* const> rows, std::size_t stride, float* sum
 } // namespace
 
 LayerTables::LayerTables(const network::CostModel& costs, const network::SearchSpace& space,
-                         std::size_t clusters, LayerValues values, int threads)
+                         std::size_t clusters, LayerValues values)
     : costs_(costs), clusters_(clusters), stride_(stride_of(clusters)), values_(std::move(values)) {
     for (std::size_t g = 0; g < space.groups().size(); ++g) {
         counts_.push_back(space.allowed_counts(g));
@@ -62,7 +62,6 @@ LayerTables::LayerTables(const network::CostModel& costs, const network::SearchS
                 static_cast<std::int32_t>(level);
     }
     find_parts();
-    fill_tables(space.unpruned(), threads);
 }
 
 std::size_t LayerTables::levels_of(std::int32_t gene) const {
@@ -80,38 +79,16 @@ void LayerTables::find_parts() {
         if (of_part.size() <= 2) {
             if (of_part.size() == 2) part.columns = levels_of(of_part[1]);
             const std::size_t rows = of_part.empty() ? 1 : levels_of(of_part[0]);
-            const std::size_t floats = rows * part.columns * stride_;
-            part.is_table = (end + floats) * sizeof(float) <= most_bytes;
+            const std::size_t entries = rows * part.columns;
+            part.is_table = (end + entries) * stride_ * sizeof(float) <= most_bytes;
             part.first_entry = end;
-            if (part.is_table) end += floats;
+            if (part.is_table) end += entries;
         }
         parts_.push_back(std::move(part));
     }
-    entries_.assign(end, 0.0F);
-}
-
-void LayerTables::fill_tables(const network::Genome& unpruned, int threads) {
-    for (const Part& part : parts_) {
-        if (!part.is_table) continue;
-        const std::size_t rows = part.genes.empty() ? 1 : levels_of(part.genes[0]);
-#pragma omp parallel for schedule(static) num_threads(threads)
-        for (std::size_t row = 0; row < rows; ++row) {
-            network::Genome genome = unpruned;
-            if (!part.genes.empty()) {
-                const auto gene = static_cast<std::size_t>(part.genes[0]);
-                genome[gene] = counts_[gene][row];
-            }
-            for (std::size_t column = 0; column < part.columns; ++column) {
-                if (part.genes.size() == 2) {
-                    const auto gene = static_cast<std::size_t>(part.genes[1]);
-                    genome[gene] = counts_[gene][column];
-                }
-                const std::size_t entry =
-                    part.first_entry + (row * part.columns + column) * stride_;
-                add_directly(part, genome, std::span(entries_).subspan(entry, clusters_));
-            }
-        }
-    }
+    // Not touched before it is filled: most of it never is.
+    entries_ = std::make_unique_for_overwrite<float[]>(end * stride_);
+    state_ = std::make_unique<std::atomic<std::uint8_t>[]>(end);
 }
 
 /// Rounds a part's sum to what a table holds of it.
@@ -157,15 +134,32 @@ std::int32_t LayerTables::level(std::size_t gene, const network::Genome& genome)
     return count < levels.size() ? levels[count] : -1;
 }
 
-/// Null where the genome has counts that the table lacks.
-const float* LayerTables::row_of(const Part& part, const network::Genome& genome) const {
+std::optional<std::size_t> LayerTables::entry_of(const Part& part,
+                                                 const network::Genome& genome) const {
+    if (!part.is_table) return std::nullopt;
     std::size_t row = 0;
     for (const std::int32_t gene : part.genes) {
         const std::int32_t of_gene = level(static_cast<std::size_t>(gene), genome);
-        if (of_gene < 0) return nullptr;
+        if (of_gene < 0) return std::nullopt;
         row = row * part.columns + static_cast<std::size_t>(of_gene);
     }
-    return &entries_[part.first_entry + row * stride_];
+    return part.first_entry + row;
+}
+
+/// A part's sum for a genome: in its table, or else in `direct` [stride].
+const float* LayerTables::row_of(const Part& part, const network::Genome& genome,
+                                 std::span<float> direct) const {
+    const auto entry = entry_of(part, genome);
+    if (entry && state_[*entry].load(std::memory_order_acquire) == filled)
+        return &entries_[*entry * stride_];
+    std::uint8_t expected = empty;
+    const bool is_mine = entry && state_[*entry].compare_exchange_strong(expected, being_filled,
+                                                                         std::memory_order_acq_rel);
+    const std::span<float> row = is_mine ? std::span(&entries_[*entry * stride_], stride_) : direct;
+    std::ranges::fill(row, 0.0F);
+    add_directly(part, genome, row);
+    if (is_mine) state_[*entry].store(filled, std::memory_order_release);
+    return row.data();
 }
 
 void LayerTables::sum(std::span<const network::Genome> genomes, std::span<double> sums,
@@ -183,14 +177,9 @@ void LayerTables::sum(std::span<const network::Genome> genomes, std::span<double
 
 void LayerTables::sum_one(const network::Genome& genome, Scratch& scratch,
                           std::span<double> sums) const {
-    for (std::size_t p = 0; p < parts_.size(); ++p) {
-        scratch.rows[p] = parts_[p].is_table ? row_of(parts_[p], genome) : nullptr;
-        if (scratch.rows[p] != nullptr) continue;
-        const std::span<float> row = std::span(scratch.direct).subspan(p * stride_, stride_);
-        std::ranges::fill(row, 0.0F);
-        add_directly(parts_[p], genome, row);
-        scratch.rows[p] = row.data();
-    }
+    for (std::size_t p = 0; p < parts_.size(); ++p)
+        scratch.rows[p] =
+            row_of(parts_[p], genome, std::span(scratch.direct).subspan(p * stride_, stride_));
     add_rows(scratch.rows, stride_, scratch.total.data());
     std::copy_n(scratch.total.begin(), clusters_, sums.begin());
 }

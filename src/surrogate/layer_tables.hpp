@@ -3,9 +3,12 @@
 #include "hdap/network/costs.hpp"
 #include "hdap/network/search_space.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,28 +22,27 @@ using LayerValues = std::function<void(std::size_t layer, const network::LayerCo
 /// layer's own costs alone: on the channels of one group of channels or two, in nearly all
 /// networks.
 ///
-/// The layers of the same groups are summed once for every pair of counts that the search space
-/// allows. So a candidate costs one addition of a row of clusters for each pair of groups.
+/// The layers of the same groups are summed once for every pair of counts that a candidate has, and
+/// that sum is kept. So the next such candidate costs one addition of a row of clusters for each
+/// pair of groups.
 class LayerTables {
   public:
     /// Tables grow no larger than this, altogether.
     static constexpr std::size_t most_bytes = std::size_t{256} << 20;
 
-    /// Asks `values` of each layer for every pair of counts: it must not depend on the order.
-    /// `costs` is copied. Complexity: O(Σ over layers of pairs of counts · clusters), in parallel
-    /// on `threads`.
+    /// Tables are for the counts that `space` allows. `costs` is copied. `values` is asked when a
+    /// pair of counts comes first, by any thread: it must always say the same.
     LayerTables(const network::CostModel& costs, const network::SearchSpace& space,
-                std::size_t clusters, LayerValues values, int threads);
+                std::size_t clusters, LayerValues values);
 
     /// Fills `sums` [genome][cluster]. Equals sum_plainly to the bit, for any threads. Throws
-    /// DataError for genomes of the wrong length. Complexity: O(pairs of groups · clusters) each.
+    /// DataError for genomes of the wrong length. Thread-safe. Complexity: O(pairs of groups ·
+    /// clusters) each, once the tables are filled.
     void sum(std::span<const network::Genome> genomes, std::span<double> sums, int threads) const;
 
     /// Fills `sums` [cluster] from the layers themselves: any counts, allowed or not. Complexity:
     /// O(layers · clusters).
     void sum_plainly(const network::Genome& genome, std::span<double> sums) const;
-
-    [[nodiscard]] std::size_t bytes() const noexcept { return entries_.size() * sizeof(float); }
 
   private:
     /// Layers whose costs depend on the same genes.
@@ -48,7 +50,7 @@ class LayerTables {
         std::vector<std::int32_t> genes; ///< ascending
         std::vector<std::size_t> layers; ///< ascending
         bool is_table = false;           ///< otherwise summed anew for each genome
-        std::size_t first_entry = 0;     ///< of its table, in floats
+        std::size_t first_entry = 0;     ///< of its table
         std::size_t columns = 1;         ///< levels of the second gene
     };
 
@@ -60,11 +62,14 @@ class LayerTables {
     };
 
     void find_parts();
-    void fill_tables(const network::Genome& unpruned, int threads);
     void add_directly(const Part& part, const network::Genome& genome, std::span<float> sums) const;
     void sum_one(const network::Genome& genome, Scratch& scratch, std::span<double> sums) const;
     [[nodiscard]] std::int32_t level(std::size_t gene, const network::Genome& genome) const;
-    [[nodiscard]] const float* row_of(const Part& part, const network::Genome& genome) const;
+    /// The number of the genome's entry; nothing where its table lacks a count.
+    [[nodiscard]] std::optional<std::size_t> entry_of(const Part& part,
+                                                      const network::Genome& genome) const;
+    [[nodiscard]] const float* row_of(const Part& part, const network::Genome& genome,
+                                      std::span<float> direct) const;
     [[nodiscard]] std::size_t levels_of(std::int32_t gene) const;
 
     network::CostModel costs_;
@@ -74,7 +79,9 @@ class LayerTables {
     std::vector<Part> parts_;
     std::vector<std::vector<std::int32_t>> counts_; ///< [gene] that are allowed, ascending
     std::vector<std::vector<std::int32_t>> level_;  ///< [gene][count] its number; −1: not allowed
-    std::vector<float> entries_;
+    enum EntryState : std::uint8_t { empty, being_filled, filled };
+    std::unique_ptr<float[]> entries_;                   ///< [entry][stride], once filled
+    std::unique_ptr<std::atomic<std::uint8_t>[]> state_; ///< [entry]
 };
 
 } // namespace hdap::surrogate

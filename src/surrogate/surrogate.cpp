@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/unknown_name.hpp"
 #include "surrogate/gbrt_surrogate.hpp"
+#include "surrogate/layer_additive_surrogate.hpp"
 
 #include <fmt/core.h>
 
@@ -37,9 +38,21 @@ std::unique_ptr<Surrogate> read_gbrt_kind(const storage::Hdf5Reader& file,
     return read_gbrt_surrogate(file, prefix);
 }
 
+std::vector<core::Setting> no_settings(SurrogateParameters& /*parameters*/) {
+    return {};
+}
+
+std::unique_ptr<Surrogate> fit_layer_additive_kind(const fleet::Profile& profile,
+                                                   const SurrogateParameters& /*parameters*/,
+                                                   const PredictedNetwork& network, int threads,
+                                                   std::int64_t folds) {
+    return fit_layer_additive_surrogate(profile, network, threads, folds);
+}
+
 /// Another surrogate is a line here.
 constexpr SurrogateRow surrogates[] = {
     {"gbrt", &gbrt_settings, &fit_gbrt_kind, &read_gbrt_kind},
+    {"layer_additive", &no_settings, &fit_layer_additive_kind, &read_layer_additive_surrogate},
 };
 
 /// Nothing for an unknown kind.
@@ -65,7 +78,9 @@ std::vector<std::string> surrogate_kinds() {
 std::vector<core::Setting> settings_of(SurrogateParameters& parameters) {
     std::vector<core::Setting> settings{
         core::text("kind", parameters.kind, surrogate_kinds(),
-                   "gbrt: gradient-boosted forests, one per cluster", core::Outputs::surrogates)};
+                   "gbrt: gradient-boosted forests, one per cluster; layer_additive: a sum over "
+                   "layers of what each takes, its parts shared by the clusters",
+                   core::Outputs::surrogates)};
     for (const SurrogateRow& row : surrogates) {
         const std::vector<core::Setting> own = row.settings(parameters);
         settings.insert(settings.end(), own.begin(), own.end());

@@ -11,7 +11,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-/// For kinds that look at the profile alone.
 const test::OwnedNetwork any_network;
 
 } // namespace
@@ -40,7 +39,7 @@ TEST_CASE("an unknown kind of surrogate is refused with the known ones", "[surro
 }
 
 TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surrogate]") {
-    const auto profile = test::synthetic_profile(40, 3, 2);
+    const auto profile = test::profile_of_network(any_network, 40, 2);
     for (const std::string& kind : surrogate::surrogate_kinds()) {
         CAPTURE(kind);
         const auto fitted =
@@ -62,7 +61,7 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
 }
 
 TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[surrogate]") {
-    const auto usual = test::synthetic_profile(40, 3, 2);
+    const auto usual = test::profile_of_network(any_network, 40, 2);
     auto hot = usual;
     for (std::size_t i = 0; i < hot.latency_ms.size(); ++i)
         hot.latency_ms[i] *= 2.0 + 0.1 * static_cast<double>(i % 7);
