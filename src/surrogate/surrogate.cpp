@@ -1,6 +1,7 @@
 #include "hdap/surrogate/surrogate.hpp"
 
 #include "hdap/core/error.hpp"
+#include "hdap/core/text.hpp"
 #include "hdap/core/unknown_name.hpp"
 #include "surrogate/gbrt_surrogate.hpp"
 #include "surrogate/layer_additive_surrogate.hpp"
@@ -55,6 +56,49 @@ constexpr SurrogateRow surrogates[] = {
     {"layer_additive", &no_settings, &fit_layer_additive_kind, &read_layer_additive_surrogate},
 };
 
+constexpr const char* automatic = "auto";
+
+double mean_error(const Surrogate& surrogate) {
+    double sum = 0.0;
+    for (const ErrorMetrics& errors : surrogate.cross_validation())
+        sum += errors.mape;
+    return sum / static_cast<double>(surrogate.clusters());
+}
+
+/// Forests must be better by enough to be worth being told nothing of why.
+std::unique_ptr<Surrogate> fit_best(const fleet::Profile& profile,
+                                    const SurrogateParameters& parameters,
+                                    const PredictedNetwork& network, int threads,
+                                    std::int64_t folds) {
+    constexpr std::size_t enough_for_forests = 50;
+    constexpr double better = 0.99;
+    auto additive = fit_layer_additive_surrogate(profile, network, threads, folds);
+    if (folds == 0) return additive;
+    if (profile.candidates() < enough_for_forests) {
+        additive->set_choice(fmt::format("layer_additive: fewer than {} candidates are too few "
+                                         "for gbrt",
+                                         enough_for_forests));
+        return additive;
+    }
+    std::unique_ptr<Surrogate> forests =
+        fit_gbrt_surrogate(profile, parameters.gbrt, threads, folds);
+    const double of_additive = mean_error(*additive);
+    const double of_forests = mean_error(*forests);
+    std::unique_ptr<Surrogate> best =
+        std::move(of_forests < better * of_additive ? forests : additive);
+    best->set_choice(fmt::format("layer_additive is off by {} %, gbrt by {} %",
+                                 core::significant(100.0 * of_additive, 2),
+                                 core::significant(100.0 * of_forests, 2)));
+    return best;
+}
+
+std::vector<std::string> stored_kinds() {
+    std::vector<std::string> kinds;
+    for (const SurrogateRow& row : surrogates)
+        kinds.emplace_back(row.kind);
+    return kinds;
+}
+
 /// Nothing for an unknown kind.
 const SurrogateRow* find_row(std::string_view kind) {
     for (const SurrogateRow& row : surrogates)
@@ -69,16 +113,16 @@ std::string group_of(const std::string& prefix) {
 } // namespace
 
 std::vector<std::string> surrogate_kinds() {
-    std::vector<std::string> kinds;
-    for (const SurrogateRow& row : surrogates)
-        kinds.emplace_back(row.kind);
+    std::vector<std::string> kinds = stored_kinds();
+    kinds.insert(kinds.begin(), automatic);
     return kinds;
 }
 
 std::vector<core::Setting> settings_of(SurrogateParameters& parameters) {
     std::vector<core::Setting> settings{
         core::text("kind", parameters.kind, surrogate_kinds(),
-                   "gbrt: gradient-boosted forests, one per cluster; layer_additive: a sum over "
+                   "auto: the one with the least error of what follows; gbrt: gradient-boosted "
+                   "forests, one per cluster; layer_additive: a sum over "
                    "layers of what each takes, its parts shared by the clusters",
                    core::Outputs::surrogates)};
     for (const SurrogateRow& row : surrogates) {
@@ -92,6 +136,7 @@ std::unique_ptr<Surrogate> fit_surrogate(const fleet::Profile& profile,
                                          const SurrogateParameters& parameters,
                                          const PredictedNetwork& network, int threads,
                                          std::int64_t folds) {
+    if (parameters.kind == automatic) return fit_best(profile, parameters, network, threads, folds);
     const SurrogateRow* const row = find_row(parameters.kind);
     if (row == nullptr)
         throw core::ConfigError(
@@ -103,6 +148,7 @@ void write_surrogate(storage::Hdf5Writer& file, const Surrogate& surrogate,
                      const std::string& prefix) {
     if (!prefix.empty()) file.group(prefix);
     file.attribute(group_of(prefix), "kind", std::string(surrogate.kind()));
+    if (!surrogate.choice().empty()) file.attribute(group_of(prefix), "choice", surrogate.choice());
     surrogate.write(file, prefix);
 }
 
@@ -112,10 +158,12 @@ std::unique_ptr<Surrogate> read_surrogate(const storage::Hdf5Reader& file,
     const std::string kind = file.attribute_string(group_of(prefix), "kind");
     const SurrogateRow* const row = find_row(kind);
     if (row == nullptr)
-        throw core::DataError(
-            fmt::format("{}: {}", file.name(),
-                        core::unknown_name("kind of surrogate", kind, surrogate_kinds())));
-    return row->read(file, network, prefix);
+        throw core::DataError(fmt::format(
+            "{}: {}", file.name(), core::unknown_name("kind of surrogate", kind, stored_kinds())));
+    std::unique_ptr<Surrogate> surrogate = row->read(file, network, prefix);
+    if (file.has_attribute(group_of(prefix), "choice"))
+        surrogate->set_choice(core::printable(file.attribute_string(group_of(prefix), "choice")));
+    return surrogate;
 }
 
 } // namespace hdap::surrogate

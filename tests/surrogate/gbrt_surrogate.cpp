@@ -217,7 +217,8 @@ TEST_CASE("a prediction is the unpruned latency times the reference, in any part
 
 TEST_CASE("a surrogate survives its file", "[gbrt_surrogate]") {
     const Profile profile = test::synthetic_profile(50, 4, 3);
-    const auto fitted = surrogate::fit_surrogate(profile, {.gbrt = quick}, any_network.view(), 2);
+    const auto fitted =
+        surrogate::fit_surrogate(profile, {.kind = "gbrt", .gbrt = quick}, any_network.view(), 2);
     storage::Hdf5Writer file;
     surrogate::write_surrogate(file, *fitted);
     const auto back = surrogate::read_surrogate(

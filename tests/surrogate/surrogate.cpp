@@ -22,15 +22,16 @@ TEST_CASE("an unknown kind of surrogate is refused with the known ones", "[surro
         core::ConfigError);
     CHECK_THROWS_WITH(
         surrogate::fit_surrogate(profile, {.kind = "oracle", .gbrt = {}}, any_network.view(), 1),
-        Contains("'oracle'; known: gbrt"));
+        Contains("'oracle'; known: auto, gbrt, layer_additive"));
     storage::Hdf5Writer file;
     file.attribute("/", "kind",
                    std::string("or\x1b"
                                "acle"));
     const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
     CHECK_THROWS_AS(surrogate::read_surrogate(reader, any_network.view()), core::DataError);
-    CHECK_THROWS_WITH(surrogate::read_surrogate(reader, any_network.view()),
-                      Contains("s.h5: unknown kind of surrogate 'or?acle'; known: gbrt"));
+    CHECK_THROWS_WITH(
+        surrogate::read_surrogate(reader, any_network.view()),
+        Contains("s.h5: unknown kind of surrogate 'or?acle'; known: gbrt, layer_additive"));
     storage::Hdf5Writer empty;
     CHECK_THROWS_AS(
         surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(empty.finish(), "s.h5"),
@@ -44,7 +45,7 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
         CAPTURE(kind);
         const auto fitted =
             surrogate::fit_surrogate(profile, {.kind = kind, .gbrt = {}}, any_network.view(), 1);
-        CHECK(fitted->kind() == kind);
+        if (kind != "auto") CHECK(fitted->kind() == kind);
         CHECK(fitted->clusters() == 2);
         std::vector<double> predicted(40 * 2);
         fitted->predict(profile.genomes, predicted, 1);
@@ -53,7 +54,7 @@ TEST_CASE("every kind of surrogate fits, predicts and survives its file", "[surr
         storage::Hdf5Writer file;
         surrogate::write_surrogate(file, *fitted);
         const auto reader = storage::Hdf5Reader::from_bytes(file.finish(), "s.h5");
-        CHECK(reader.attribute_string("/", "kind") == kind);
+        CHECK(reader.attribute_string("/", "kind") == fitted->kind());
         std::vector<double> again(40 * 2);
         surrogate::read_surrogate(reader, any_network.view())->predict(profile.genomes, again, 1);
         CHECK(again == predicted);
@@ -89,4 +90,27 @@ TEST_CASE("two surrogates share a file, and each predicts as it did alone", "[su
         CHECK_THROWS_AS(surrogate::read_surrogate(reader, any_network.view(), "/other"),
                         core::DataError);
     }
+}
+
+TEST_CASE("auto is the kind with the least error, and tells why", "[surrogate]") {
+    const test::OwnedNetwork network("mobilenet_v1", 1);
+    fleet::Profile profile = test::profile_of_network(network, 120, 2);
+    const auto additive = surrogate::fit_surrogate(profile, {}, network.view(), 2);
+    CHECK(additive->kind() == "layer_additive");
+    CHECK_THAT(additive->choice(), Contains("layer_additive is off by ") && Contains("gbrt by "));
+    storage::Hdf5Writer file;
+    surrogate::write_surrogate(file, *additive);
+    CHECK(surrogate::read_surrogate(storage::Hdf5Reader::from_bytes(file.finish(), "s.h5"),
+                                    network.view())
+              ->choice() == additive->choice());
+    // What one gene decides alone is no sum over layers of what their channels cost.
+    for (std::size_t i = 0; i < profile.candidates(); ++i)
+        for (std::size_t k = 0; k < 2; ++k)
+            profile.latency_ms[k * profile.candidates() + i] =
+                profile.genomes[i][3] < profile.genomes[0][3] / 2 ? 9.0 : 1.0;
+    CHECK(surrogate::fit_surrogate(profile, {}, network.view(), 2)->kind() == "gbrt");
+    const auto few =
+        surrogate::fit_surrogate(test::profile_of_network(network, 20, 1), {}, network.view(), 1);
+    CHECK(few->kind() == "layer_additive");
+    CHECK_THAT(few->choice(), Contains("fewer than 50 candidates"));
 }

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hdap::surrogate {
@@ -43,6 +44,14 @@ class Surrogate {
     virtual void write(storage::Hdf5Writer& file, const std::string& prefix) const = 0;
 
     [[nodiscard]] std::size_t clusters() const { return cross_validation().size(); }
+
+    /// Why it is of this kind, where that was not asked for: "layer_additive is off by 0.31 %, gbrt
+    /// by 5.2 %"; else empty.
+    [[nodiscard]] const std::string& choice() const noexcept { return choice_; }
+    void set_choice(std::string choice) { choice_ = std::move(choice); }
+
+  private:
+    std::string choice_;
 };
 
 /// The network whose candidates are predicted.
@@ -54,11 +63,13 @@ struct PredictedNetwork {
 
 /// What a surrogate is fitted with.
 struct SurrogateParameters {
-    std::string kind = "gbrt"; ///< one of surrogate_kinds()
+    std::string kind = "auto"; ///< one of surrogate_kinds()
     GbrtParameters gbrt;
 };
 
-/// The kinds of surrogates, the standard one first.
+/// The kinds of surrogates, the standard one first: "auto", which is that with the least error in
+/// cross-validation, the mean over the clusters of their MAPE; of a profile of fewer than 50
+/// candidates, and without cross-validation, "layer_additive".
 std::vector<std::string> surrogate_kinds();
 
 /// The settings of `parameters`, those of every kind together. `parameters` must outlive them.

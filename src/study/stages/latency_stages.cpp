@@ -152,10 +152,12 @@ void describe_surrogates(const StudyRun& run, const surrogate::Surrogate& surrog
         mape += weights[k] * errors[k].mape;
         tau += weights[k] * errors[k].kendall_tau;
     }
-    run.job.log.info(fmt::format("surrogates{}: {} of {}, cross-validated MAPE {} %, Kendall "
-                                 "tau {}",
-                                 what, surrogate.kind(), core::counted(errors.size(), "cluster"),
-                                 core::significant(100.0 * mape, 3), core::significant(tau, 3)));
+    run.job.log.info(fmt::format(
+        "surrogates{}: {} of {}, cross-validated MAPE {} %, Kendall "
+        "tau {}{}",
+        what, surrogate.kind(), core::counted(errors.size(), "cluster"),
+        core::significant(100.0 * mape, 3), core::significant(tau, 3),
+        surrogate.choice().empty() ? "" : fmt::format(" (auto: {})", surrogate.choice())));
 }
 
 /// Nothing when asked to stop. Collective.
