@@ -52,14 +52,16 @@ std::span<const Benchmark> benchmarks();
 /// minutes.
 std::vector<Result> bench_accuracy(bool verify);
 
-/// Times DBSCAN on the level signatures of simulated Jetson Xavier NX (MobileNetV1, 8 benchmarks), on
-/// all threads, wall time.
+/// Times DBSCAN on the level signatures of simulated Jetson Xavier NX (MobileNetV1, 8 benchmarks),
+/// on all threads, wall time.
 ///
 /// - dbscan_100k_vs_sklearn: 100,000 devices, against scikit-learn's DBSCAN with as many threads in
 ///   a process of its own; eps 0.009 and min_points 10, as scikit-learn lists all neighbours, of
 ///   which there are too many with the automatic parameters.
 /// - dbscan_1m_seconds: a million devices, with the automatic parameters and the time to find them.
-/// - clusters_1m_gb: the most memory of this process while it clusters these devices, with the fleet
+/// - covering_1m_seconds: the same devices grouped by covering, with the automatic radius.
+/// - clusters_1m_gb: the most memory of this process while it clusters these devices, with the
+/// fleet
 ///   and all that `hdap fleet cluster` has beside it.
 /// - growth_exponent: of the seconds, from 100,000 to a million devices.
 ///
@@ -109,7 +111,15 @@ std::vector<Result> bench_sort(bool verify);
 /// each, 8 clusters, 100 trees of depth 3 (the paper's setting) and of depth 6.
 ///
 /// XGBoost predicts in place from dense rows, as the kernel does, and keeps nothing between calls.
-/// `verify`: all predictions are equal bit for bit. Takes about 5 s.
+/// Then sums over layers of random genomes of ResNet50 (channels in eighths), with their
+/// multiply-accumulates and parameters, once the tables are filled:
+///
+/// - additive_k16_genomes_per_s, additive_k128_genomes_per_s: on so many clusters, on one thread,
+///   against what is to be reached.
+/// - additive_k16_two_threads, additive_k128_two_threads: two threads against one (wall time).
+///
+/// `verify`: all predictions are equal bit for bit to XGBoost's, and to plain sums. Takes about 20
+/// s.
 std::vector<Result> bench_surrogate(bool verify);
 
 /// Times steps of training ResNet20 on 32 × 32 images in batches of 128, in interleaved rounds.

@@ -2,12 +2,17 @@
 #include "bench.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
+#include "hdap/network/zoo.hpp"
 #include "stopwatch.hpp"
 #include "surrogate/forest_kernel.hpp"
 #include "surrogate/gbrt_fit.hpp"
+#include "surrogate/layer_additive_surrogate.hpp"
 
+#include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
+#include <utility>
 
 namespace hdap::bench {
 namespace {
@@ -102,11 +107,100 @@ Result bench_depth(const std::string& name, std::int64_t depth, bool verify) {
             .target = 5.0};
 }
 
+/// ResNet50 whose layers keep multiples of 8 channels.
+struct Resnet50 {
+    network::Network network = network::make_network({.name = "resnet50"});
+    network::SearchSpace space{network, {.divisor = 8}};
+    network::CostModel costs{network, space.structure()};
+
+    [[nodiscard]] std::vector<network::Genome> random_genomes(std::size_t count) const {
+        core::RandomStream stream(3, core::StreamId::testing);
+        std::vector<network::Genome> genomes(count);
+        for (network::Genome& genome : genomes)
+            for (std::size_t g = 0; g < space.groups().size(); ++g) {
+                const auto counts = space.allowed_counts(g);
+                genome.push_back(counts[stream.below(counts.size())]);
+            }
+        return genomes;
+    }
+
+    /// Rooflines of clusters that differ a little in every rate.
+    [[nodiscard]] LayerAdditiveSurrogate sum_of_layers(std::size_t of_clusters) const {
+        core::RandomStream stream(4, core::StreamId::testing);
+        LayerAdditiveModel model;
+        model.form = {.padding = 2, .overlap = Overlap::square};
+        for (std::size_t k = 0; k < of_clusters; ++k) {
+            LogRates& rates = model.log_rates.emplace_back();
+            for (double& rate : rates)
+                rate = 0.3 * stream.normal();
+            rates[rate_launch] -= 4.0;
+        }
+        const auto layers = static_cast<Eigen::Index>(costs.layers(space.unpruned()).size());
+        model.weights = roofline_weights().transpose().replicate(layers, 1);
+        return {std::move(model), {}, std::vector<ErrorMetrics>(of_clusters), {space, costs}};
+    }
+};
+
+void compare_with_plain(const LayerAdditiveSurrogate& surrogate,
+                        std::span<const network::Genome> genomes,
+                        std::span<const double> latency_ms) {
+    std::vector<double> plain(surrogate.clusters());
+    for (std::size_t i = 0; i < genomes.size(); i += 100) {
+        surrogate.tables().sum_plainly(genomes[i], plain);
+        if (!std::ranges::equal(plain, latency_ms.subspan(i * plain.size(), plain.size())))
+            throw core::InternalError("tables of layers differ from plain sums in genome " +
+                                      std::to_string(i));
+    }
+}
+
+/// Latencies on all clusters, multiply-accumulates and parameters of random genomes.
+std::vector<Result> bench_sums(const Resnet50& resnet, std::size_t of_clusters, double goal,
+                               bool verify) {
+    constexpr std::size_t count = 20'000;
+    const LayerAdditiveSurrogate surrogate = resnet.sum_of_layers(of_clusters);
+    const auto genomes = resnet.random_genomes(count);
+    std::vector<double> latency_ms(count * of_clusters);
+    std::vector<network::NetworkCosts> costs(count);
+    const auto work = [&](int threads) {
+        surrogate.predict(genomes, latency_ms, threads);
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (std::size_t i = 0; i < count; ++i)
+            costs[i] = resnet.costs.total(genomes[i]);
+    };
+    work(2); // fills the tables
+    if (verify) compare_with_plain(surrogate, genomes, latency_ms);
+    const std::string name = "additive_k" + std::to_string(of_clusters);
+    const std::vector<std::function<void()>> runs{[&] { work(1); }, [&] { work(2); }};
+    const double one = fastest_seconds(std::span(runs).first(1), 7, 0.02, Clock::thread)[0];
+    const std::vector<double> wall = fastest_seconds(runs, 7, 0.02, Clock::wall);
+    const auto per_s = static_cast<double>(count) / one;
+    return {{.name = name + "_genomes_per_s",
+             .value = per_s,
+             .unit = "genomes per second and thread",
+             .baseline = "what is to be reached",
+             .baseline_value = goal,
+             .ratio = per_s / goal,
+             .target = 1.0},
+            {.name = name + "_two_threads",
+             .value = static_cast<double>(count) / wall[1],
+             .unit = "genomes per second",
+             .baseline = "one thread",
+             .baseline_value = static_cast<double>(count) / wall[0],
+             .ratio = wall[0] / wall[1],
+             .target = 1.9}};
+}
+
 } // namespace
 
 std::vector<Result> bench_surrogate(bool verify) {
-    return {bench_depth("surrogate_predict_vs_xgboost", 3, verify),
-            bench_depth("surrogate_predict_depth6_vs_xgboost", 6, verify)};
+    std::vector<Result> results{bench_depth("surrogate_predict_vs_xgboost", 3, verify),
+                                bench_depth("surrogate_predict_depth6_vs_xgboost", 6, verify)};
+    const Resnet50 resnet;
+    for (const auto& [of_clusters, goal] : {std::pair{16, 2e6}, std::pair{128, 3e5}})
+        for (Result& result :
+             bench_sums(resnet, static_cast<std::size_t>(of_clusters), goal, verify))
+            results.push_back(std::move(result));
+    return results;
 }
 
 } // namespace hdap::bench

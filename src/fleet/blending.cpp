@@ -1,6 +1,5 @@
 #include "blending.hpp"
 
-#define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Dense>
 
 #include <algorithm>

@@ -3,8 +3,6 @@
 #include "hdap/core/statistics.hpp"
 #include "hdap/fleet/fleet.hpp"
 
-// Its own threads would make sums depend on their number.
-#define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Dense>
 
 #include <algorithm>

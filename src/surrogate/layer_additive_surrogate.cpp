@@ -4,7 +4,7 @@
 #include "hdap/core/text.hpp"
 #include "surrogate/error_metrics_file.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -44,10 +44,14 @@ std::shared_ptr<const LayerAdditiveModel> checked(LayerAdditiveModel model, std:
         throw core::DataError(fmt::format("weights of {} layers and {} columns, expected {} and {}",
                                           model.weights.rows(), model.weights.cols(), rows,
                                           columns));
+    constexpr double largest_log_rate = 100.0; // their exponentials, and products, are numbers
     for (std::size_t k = 0; k < clusters; ++k)
-        if (!model.log_rates[k].allFinite())
-            throw core::DataError(
-                fmt::format("cluster {} has a rate that is not a positive number", k));
+        if (!model.log_rates[k].allFinite() ||
+            model.log_rates[k].cwiseAbs().maxCoeff() > largest_log_rate)
+            throw core::DataError(fmt::format("cluster {} has the logs of rates {}, expected "
+                                              "numbers between -{} and {}",
+                                              k, fmt::join(model.log_rates[k], ", "),
+                                              largest_log_rate, largest_log_rate));
     if (!model.weights.allFinite() || model.weights.minCoeff() < 0.0)
         throw core::DataError("a layer has a weight that is not a number of 0 or more");
     if (model.form.padding >= paddings.size())

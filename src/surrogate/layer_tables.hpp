@@ -3,12 +3,13 @@
 #include "hdap/network/costs.hpp"
 #include "hdap/network/search_space.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -49,38 +50,59 @@ class LayerTables {
     struct Part {
         std::vector<std::int32_t> genes; ///< ascending
         std::vector<std::size_t> layers; ///< ascending
-        bool is_table = false;           ///< otherwise summed anew for each genome
-        std::size_t first_entry = 0;     ///< of its table
-        std::size_t columns = 1;         ///< levels of the second gene
     };
+
+    /// Where the table of a part is.
+    struct Place {
+        std::uint32_t row_gene = 0; ///< or the one of level 0, which comes after all genes
+        std::uint32_t column_gene = 0;
+        std::uint32_t columns = 1;
+        bool is_table = false; ///< otherwise summed anew for each genome
+        std::size_t first_entry = 0;
+    };
+
+    /// An entry that a part has not, as it is no table or lacks a count.
+    static constexpr std::size_t no_entry = ~std::size_t{0};
+
+    /// Genomes whose entries are looked up before the first is summed, so that memory answers to
+    /// many at a time.
+    static constexpr std::size_t block_genomes = 8;
 
     /// Of a thread.
     struct Scratch {
-        std::vector<const float*> rows; ///< [part] where its sum for a genome is
-        std::vector<float> direct;      ///< [part][stride] those that no table has
-        std::vector<float> total;       ///< [stride]
+        std::vector<std::int32_t> levels; ///< [gene, and one more of level 0]
+        std::vector<std::size_t> entries; ///< [genome of the block][part]
+        std::vector<const float*> rows;   ///< [part] where its sum for a genome is
+        std::vector<float> direct;        ///< [part][stride] those that no table has
+        std::vector<float> total;         ///< [stride]
     };
 
     void find_parts();
+    [[nodiscard]] std::size_t entries_of(const std::vector<std::int32_t>& genes) const;
+    [[nodiscard]] Place placed(const std::vector<std::int32_t>& genes,
+                               std::size_t first_entry) const;
     void add_directly(const Part& part, const network::Genome& genome, std::span<float> sums) const;
-    void sum_one(const network::Genome& genome, Scratch& scratch, std::span<double> sums) const;
-    [[nodiscard]] std::int32_t level(std::size_t gene, const network::Genome& genome) const;
-    /// The number of the genome's entry; nothing where its table lacks a count.
-    [[nodiscard]] std::optional<std::size_t> entry_of(const Part& part,
-                                                      const network::Genome& genome) const;
-    [[nodiscard]] const float* row_of(const Part& part, const network::Genome& genome,
-                                      std::span<float> direct) const;
-    [[nodiscard]] std::size_t levels_of(std::int32_t gene) const;
+    void sum_block(std::span<const network::Genome> genomes, Scratch& scratch,
+                   std::span<double> sums) const;
+    void find_entries(const network::Genome& genome, std::span<std::int32_t> levels,
+                      std::span<std::size_t> entries) const;
+    [[nodiscard]] const float* row_of(std::size_t part, std::size_t entry,
+                                      const network::Genome& genome, std::span<float> direct) const;
 
     network::CostModel costs_;
     std::size_t clusters_;
     std::size_t stride_; ///< floats of an entry: the clusters, rounded up
     LayerValues values_;
     std::vector<Part> parts_;
-    std::vector<std::vector<std::int32_t>> counts_; ///< [gene] that are allowed, ascending
-    std::vector<std::vector<std::int32_t>> level_;  ///< [gene][count] its number; −1: not allowed
+    std::vector<Place> places_;            ///< [part]
+    std::vector<std::size_t> levels_;      ///< [gene] counts that are allowed
+    std::vector<std::size_t> first_count_; ///< [gene + 1] its counts from 0 on, in level_
+    std::vector<std::int32_t> level_;      ///< [gene, count] its number; −1: not allowed
     enum EntryState : std::uint8_t { empty, being_filled, filled };
-    std::unique_ptr<float[]> entries_;                   ///< [entry][stride], once filled
+    struct Free {
+        void operator()(float* memory) const noexcept { std::free(memory); }
+    };
+    std::unique_ptr<float[], Free> entries_;             ///< [entry][stride], once filled
     std::unique_ptr<std::atomic<std::uint8_t>[]> state_; ///< [entry]
 };
 

@@ -58,6 +58,7 @@ batch = 20
 candidates = 12
 runs = 2
 [surrogate]
+kind = "gbrt"
 trees = 5
 [search]
 population = 6
@@ -85,6 +86,7 @@ sku = "Jetson Xavier NX"
 name = "mobilenet_v1"
 width = 0.25
 [surrogate]
+kind = "gbrt"
 trees = 5
 [search]
 algorithm = "random"
@@ -110,6 +112,7 @@ width = 0.25
 [profile]
 candidates = 12
 [surrogate]
+kind = "gbrt"
 trees = 5
 [search]
 algorithm = "random"
@@ -140,6 +143,7 @@ width = 0.25
 candidates = 12
 runs = 2
 [surrogate]
+kind = "gbrt"
 trees = 5
 [search]
 algorithm = "random"
@@ -156,6 +160,11 @@ NOT_ASKED_FOR = ["/log/pruning_loss"]
 REGRET = ["/regret/" + name for name in (
     "objective", "view", "clusters", "mean", "lower", "upper", "worst_mean", "worst_lower",
     "worst_upper")]
+# What surrogates of one kind have, and those of others have not.
+FORESTS = ["/unpruned_channels", "/unpruned_latency_ms", "/group_names"] + [
+    "/forests/" + name for name in ("base_score", "trees", "nodes", "feature", "threshold", "left",
+                                    "right", "value")]
+SUM_OF_LAYERS = ["/log_rates", "/weights", "/layers", "/columns"]
 NCS_STATE = ["/algorithm/" + name for name in ["parents", "rates", "deviations", "successes"]]
 
 PLAN = """
@@ -460,7 +469,7 @@ class FileFormats(unittest.TestCase):
         self.check_file("profile.h5", sizes, lacks=["/sustained_latency_ms", "/energy_mj"])
         self.check_file("clusters.h5", sizes, lacks=["/former_cluster"])
         # Of 12 candidates nothing is told of what other clusters would be worth.
-        self.check_file("surrogates.h5", sizes, lacks=REGRET)
+        self.check_file("surrogates.h5", sizes, lacks=REGRET + SUM_OF_LAYERS)
         self.check_file("search.h5", sizes, lacks=NCS_STATE + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
         for name in sorted(map(str, Path("networks").glob("*.h5"))):
             self.check_file(name, sizes)
@@ -581,6 +590,17 @@ class FileFormats(unittest.TestCase):
                   "--set", 'search.objectives=["latency.mean"]', "--set", "finetune.candidates=0")
         self.check_file("ncs/search.h5", {"devices": 60, "processes": 6, "generations": 3},
                         lacks=["/algorithm/population"] + SEARCH_UNDER_LOAD + SEARCH_OF_ENERGY)
+
+    def test_a_surrogate_that_sums_layers_is_laid_out_as_documented(self):
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, self.folder / "run")
+        self.hdap("surrogate", "fit", "study.toml", "--out", "sums", "--quiet", "--set",
+                  "surrogate.kind=auto")
+        self.check_file("sums/surrogates.h5", {"devices": 60}, lacks=REGRET + FORESTS)
+        with h5py.File("sums/surrogates.h5") as file:
+            self.assertEqual(file.attrs["kind"], "layer_additive")
+            self.assertEqual(file["log_rates"].shape, (len(file["cross_validation/mape"]), 7))
+            self.assertEqual(file["weights"].shape, (len(file["layers"]), len(file["columns"])))
 
     def test_a_study_under_continuous_load_is_laid_out_as_documented(self):
         os.chdir(self.folder)

@@ -144,7 +144,7 @@ TEST_CASE("a bound on the latency under continuous load holds on devices that he
     INFO(hot.errors);
     REQUIRE(hot.exit_code == 0);
     CHECK(study.measured("hot") == 2 * asked);
-    CHECK_THAT(hot.errors, Catch::Contains("surrogates under continuous load: gbrt of 1 cluster,"));
+    CHECK_THAT(hot.errors, Catch::Contains("surrogates under continuous load: layer_additive of 1 cluster,"));
     const std::string front = study.path("hot/front.csv");
     // Surrogates of so few candidates are some per cent off.
     const OnHotDevices bounded_hot(front);

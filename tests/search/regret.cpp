@@ -18,6 +18,7 @@ using testing::small_space;
 namespace {
 
 constexpr std::size_t genes = 5;
+const surrogate::SurrogateParameters forests{.kind = "gbrt", .gbrt = {}};
 
 /// Latencies of random candidates: layer g costs `weight[cluster][g]` times the channels before and
 /// behind it.
@@ -59,7 +60,7 @@ std::vector<ObjectiveRegret> regrets(const std::vector<std::vector<double>>& wei
         {.network = {space, costs},
          .fleet = fleet,
          .profile = profile,
-         .surrogate = {},
+         .surrogate = forests,
          .objectives = {parse_metric("latency.mean"), parse_metric("latency.worst_cluster")},
          .seed = 3,
          .threads = threads});
@@ -79,7 +80,7 @@ TEST_CASE("regret refuses a profile that cannot be halved") {
     CHECK_THROWS_WITH(regrets_of({.network = {space, costs},
                                   .fleet = fleet,
                                   .profile = profile,
-                                  .surrogate = {},
+                                  .surrogate = forests,
                                   .objectives = {parse_metric("latency.mean")}}),
                       Catch::Contains("at least 20 candidates, this one has 19"));
 }

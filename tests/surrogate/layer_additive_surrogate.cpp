@@ -184,3 +184,32 @@ TEST_CASE("constant latencies and three candidates make a surrogate that tells t
                                                   network.view(), 1, 5);
     CHECK(error_of(*few, network, uneven(network), 0) < 1.0);
 }
+
+TEST_CASE("a sum of layers refuses rates and weights that cannot be") {
+    const OwnedNetwork network;
+    const auto layers =
+        static_cast<Eigen::Index>(network.costs.layers(network.space.unpruned()).size());
+    surrogate::LayerAdditiveModel model;
+    model.log_rates = {surrogate::LogRates::Zero()};
+    model.weights = surrogate::roofline_weights().transpose().replicate(layers, 1);
+    const auto refusal = [&](auto damage) -> std::string {
+        surrogate::LayerAdditiveModel damaged = model;
+        damage(damaged);
+        try {
+            const surrogate::LayerAdditiveSurrogate made(damaged, {}, {{}}, network.view());
+        } catch (const core::DataError& error) {
+            return error.what();
+        }
+        return "";
+    };
+    CHECK(refusal([](auto&) {}).empty());
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    CHECK_THAT(refusal([nan](auto& of) { of.log_rates[0][2] = nan; }),
+               Catch::Contains("cluster 0"));
+    CHECK_THAT(refusal([](auto& of) { of.log_rates[0][2] = 800; }), Catch::Contains("800"));
+    CHECK_THAT(refusal([](auto& of) { of.log_rates.clear(); }), Catch::Contains("per cluster"));
+    CHECK_THAT(refusal([](auto& of) { of.weights(1, 1) = -0.1; }), Catch::Contains("weight"));
+    CHECK_THAT(refusal([nan](auto& of) { of.weights(1, 1) = nan; }), Catch::Contains("weight"));
+    CHECK_THAT(refusal([](auto& of) { of.weights.conservativeResize(3, Eigen::NoChange); }),
+               Catch::Contains("3 layers"));
+}

@@ -3,10 +3,6 @@
 #include "fleet/sample.hpp"
 #include "hdap/fleet/fleet.hpp"
 
-// Its own threads would make sums depend on their number.
-#ifndef EIGEN_DONT_PARALLELIZE
-#define EIGEN_DONT_PARALLELIZE
-#endif
 #include <Eigen/Dense>
 
 #include <cstddef>

@@ -7,16 +7,18 @@
 
 namespace hdap::study {
 
-std::vector<search::ObjectiveRegret> fleet_regrets(const StudyRun& run,
-                                                   const fleet::Profile& profile) {
+std::vector<search::ObjectiveRegret>
+fleet_regrets(const StudyRun& run, const fleet::Profile& profile, const std::string& kind) {
     if (profile.clusters < 2 || profile.candidates() < search::fewest_for_regret) return {};
     const auto distribution =
         fleet::read_distribution(open_stage(run.output(Stage::clusters), fleet::clusters_schema));
+    surrogate::SurrogateParameters parameters = run.settings().surrogate;
+    parameters.kind = kind;
     const auto regrets = [&](const fleet::Profile& of, std::vector<search::Metric> objectives) {
         return search::regrets_of({.network = predicted_network(run),
                                    .fleet = distribution,
                                    .profile = of,
-                                   .surrogate = run.settings().surrogate,
+                                   .surrogate = parameters,
                                    .objectives = std::move(objectives),
                                    .seed = static_cast<std::uint64_t>(run.settings().seed),
                                    .threads = run.job.threads});

@@ -264,7 +264,7 @@ bool make_surrogates(StudyRun& run) {
         for (const auto& [quantity, values] : profile.others)
             others[quantity] = surrogate::fit_surrogate(
                 fleet::profile_of_quantity(profile, quantity), parameters, network, 0);
-        const auto regrets = fleet_regrets(run, profile);
+        const auto regrets = fleet_regrets(run, profile, std::string(surrogate->kind()));
         write_output(run, Stage::surrogates, [&](storage::Hdf5Writer& file) {
             surrogate::write_surrogate(file, *surrogate);
             search::write_regrets(file, regrets);

@@ -17,7 +17,7 @@ int main() {
                                        .genomes = {{8}, {4}, {2}},
                                        .clusters = 1,
                                        .latency_ms = {1.0, 0.6, 0.4}};
-    const auto surrogate = hdap::surrogate::fit_surrogate(profile, {}, {space, costs}, 1);
+    const auto surrogate = hdap::surrogate::fit_surrogate(profile, {.kind = "gbrt", .gbrt = {}}, {space, costs}, 1);
     std::printf("hdap %s: %lld MACs, hypervolume %g, surrogates for %zu cluster\n",
                 hdap::core::version.data(),
                 static_cast<long long>(costs.total(space.unpruned()).macs),
