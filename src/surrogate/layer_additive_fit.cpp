@@ -367,6 +367,52 @@ void LayerFunction::fill(std::size_t layer, const PaddedWork& work,
     }
 }
 
+namespace {
+
+/// The folds, each with rates that know nothing of what it holds out.
+std::vector<Fold> dealt(const WorkTable& work, Clusters clusters, const LayerAdditiveModel& model,
+                        std::size_t folds, int threads) {
+    std::vector<Fold> parts(folds);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (std::size_t f = 0; f < folds; ++f) {
+        parts[f].seen = part_of(clusters, folds, f, false);
+        parts[f].held_out = part_of(clusters, folds, f, true);
+        parts[f].rates = refitted_rates(work, parts[f].seen, model.form, model.log_rates);
+    }
+    return parts;
+}
+
+double chosen_shape_ridge(const WorkTable& work, RooflineForm form, std::vector<Fold>& folds,
+                          int threads) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (Fold& fold : folds) {
+        const auto seen = shared_columns(work, fold.seen, fold.rates, form);
+        const auto held_out = shared_columns(work, fold.held_out, fold.rates, form);
+        for (const double ridge : shape_ridges)
+            fold.by_shape.emplace_back(held_out * shared_weights(seen, ridge));
+    }
+    return shape_ridges.at(plainest_good(errors_of(folds, &Fold::by_shape)));
+}
+
+/// The place of the ridge among layer_ridges.
+std::size_t chosen_layer_ridge(const WorkTable& work, RooflineForm form, double shape_ridge,
+                               const std::vector<LayerTerm>& terms, std::vector<Fold>& folds,
+                               int threads) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (Fold& fold : folds) {
+        const Eigen::VectorXd shared =
+            shared_weights(shared_columns(work, fold.seen, fold.rates, form), shape_ridge);
+        LayerWeights layers(layer_columns(work, fold.seen, fold.rates, form, shared, terms),
+                            work.layers);
+        const auto held_out = layer_columns(work, fold.held_out, fold.rates, form, shared, terms);
+        for (const double ridge : layer_ridges)
+            fold.by_layer.emplace_back(held_out * layers.weights(ridge));
+    }
+    return plainest_good(errors_of(folds, &Fold::by_layer));
+}
+
+} // namespace
+
 LayerAdditiveFit fit_layer_additive(const WorkTable& work, Clusters clusters, std::size_t folds,
                                     int threads) {
     LayerAdditiveFit fit;
@@ -374,35 +420,10 @@ LayerAdditiveFit fit_layer_additive(const WorkTable& work, Clusters clusters, st
     model.form = chosen_form(work, clusters.front(), threads);
     model.log_rates = fitted_rates(work, clusters, model.form, threads);
     const std::vector<LayerTerm> terms = own_terms(work.of(0));
-
-    std::vector<Fold> parts(folds);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (std::size_t f = 0; f < folds; ++f) {
-        Fold& fold = parts[f];
-        fold.seen = part_of(clusters, folds, f, false);
-        fold.held_out = part_of(clusters, folds, f, true);
-        fold.rates = refitted_rates(work, fold.seen, model.form, model.log_rates);
-        const auto seen = shared_columns(work, fold.seen, fold.rates, model.form);
-        const auto held_out = shared_columns(work, fold.held_out, fold.rates, model.form);
-        for (const double ridge : shape_ridges)
-            fold.by_shape.emplace_back(held_out * shared_weights(seen, ridge));
-    }
-    fit.ridges.shapes = shape_ridges.at(plainest_good(errors_of(parts, &Fold::by_shape)));
-
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (std::size_t f = 0; f < folds; ++f) {
-        Fold& fold = parts[f];
-        const auto columns_of = [&](Clusters of, const Eigen::VectorXd& shared) {
-            return layer_columns(work, of, fold.rates, model.form, shared, terms);
-        };
-        const Eigen::VectorXd shared = shared_weights(
-            shared_columns(work, fold.seen, fold.rates, model.form), fit.ridges.shapes);
-        LayerWeights layers(columns_of(fold.seen, shared), work.layers);
-        const Eigen::MatrixXd held_out = columns_of(fold.held_out, shared);
-        for (const double ridge : layer_ridges)
-            fold.by_layer.emplace_back(held_out * layers.weights(ridge));
-    }
-    const std::size_t option = plainest_good(errors_of(parts, &Fold::by_layer));
+    std::vector<Fold> parts = dealt(work, clusters, model, folds, threads);
+    fit.ridges.shapes = chosen_shape_ridge(work, model.form, parts, threads);
+    const std::size_t option =
+        chosen_layer_ridge(work, model.form, fit.ridges.shapes, terms, parts, threads);
     fit.ridges.layers = layer_ridges.at(option);
     fit.held_out_ms = held_out_predictions(clusters, parts, option);
 
