@@ -111,7 +111,7 @@ std::vector<Result> bench_sort(bool verify);
 /// each, 8 clusters, 100 trees of depth 3 (the paper's setting) and of depth 6.
 ///
 /// XGBoost predicts in place from dense rows, as the kernel does, and keeps nothing between calls.
-/// Then sums over layers of random genomes of ResNet50 (channels in eighths), with their
+/// Then sums over layers of random genomes of ResNet50 (channels in multiples of 8), with their
 /// multiply-accumulates and parameters, once the tables are filled:
 ///
 /// - additive_k16_genomes_per_s, additive_k128_genomes_per_s: on so many clusters, on one thread,

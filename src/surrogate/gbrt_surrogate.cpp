@@ -4,6 +4,7 @@
 #include "hdap/core/random.hpp"
 #include "surrogate/error_metrics_file.hpp"
 #include "surrogate/gbrt_fit.hpp"
+#include "surrogate/validation.hpp"
 
 #include <fmt/core.h>
 
@@ -58,12 +59,7 @@ struct TrainingData {
 };
 
 void check_validation(const fleet::Profile& profile, std::int64_t folds, int threads) {
-    if (folds < 2 && folds != 0)
-        throw core::ConfigError(
-            fmt::format("cross-validation needs at least 2 folds, not {}", folds));
-    if (threads < 0)
-        throw core::ConfigError(
-            fmt::format("threads must be 0 (OpenMP's default) or more, not {}", threads));
+    check_folds_and_threads(folds, threads);
     if (profile.candidates() < 2)
         throw core::DataError("cross-validation needs at least 2 candidates, the profile has 1");
 }

@@ -3,6 +3,7 @@
 #include "hdap/core/error.hpp"
 #include "hdap/core/text.hpp"
 #include "surrogate/error_metrics_file.hpp"
+#include "surrogate/validation.hpp"
 
 #include <fmt/format.h>
 
@@ -76,12 +77,7 @@ void check_task(const fleet::Profile& profile, const PredictedNetwork& network, 
                 std::int64_t folds) {
     constexpr std::size_t fewest = 3;
     fleet::check_profile(profile, "the profile");
-    if (folds < 2 && folds != 0)
-        throw core::ConfigError(
-            fmt::format("cross-validation needs at least 2 folds, not {}", folds));
-    if (threads < 0)
-        throw core::ConfigError(
-            fmt::format("threads must be 0 (OpenMP's default) or more, not {}", threads));
+    check_folds_and_threads(folds, threads);
     if (profile.genes() != network.space.groups().size() ||
         profile.genomes.front() != network.space.unpruned())
         throw core::DataError("the profile is of another network: its first candidate is not the "

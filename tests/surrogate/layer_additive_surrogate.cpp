@@ -10,7 +10,6 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <vector>
 
@@ -18,26 +17,10 @@ using namespace hdap;
 using network::Genome;
 using surrogate::fit_layer_additive_surrogate;
 using test::OwnedNetwork;
+using test::profile_of;
+using test::Truth;
 
 namespace {
-
-/// What a candidate takes on a cluster, without noise.
-using Truth = std::function<double(const Genome& genome, std::size_t cluster)>;
-
-fleet::Profile profile_of(const OwnedNetwork& network, const Truth& truth, std::size_t clusters,
-                          std::int64_t candidates, double noise_sigma = 0.003) {
-    core::RandomStream random(9, core::StreamId::testing);
-    fleet::Profile profile;
-    profile.clusters = clusters;
-    for (const auto& group : network.space.groups())
-        profile.group_names.push_back(group.name);
-    profile.genomes = fleet::profile_genomes(network.space, 3, candidates);
-    for (std::size_t k = 0; k < clusters; ++k)
-        for (const Genome& genome : profile.genomes)
-            profile.latency_ms.push_back(truth(genome, k) *
-                                         std::exp(noise_sigma * random.normal()));
-    return profile;
-}
 
 /// Devices of the simulator: usual, slow memory, slow GPU, slow CPU.
 Truth simulated(const OwnedNetwork& network) {
