@@ -1,6 +1,7 @@
 #include "hdap/fleet/clustering.hpp"
 
 #include "by_density.hpp"
+#include "fleet/equal_clusterings.hpp"
 #include "hdap/core/error.hpp"
 #include "hdap/core/random.hpp"
 
@@ -16,6 +17,7 @@
 
 using namespace hdap;
 using namespace hdap::fleet;
+using testing::check_equal;
 
 namespace {
 
@@ -46,23 +48,6 @@ Fleet standard_fleet() {
     return grouped_fleet(
         {{60, {1.0, 1.0}}, {30, {1.2, 1.2}}, {12, {1.0, 1.3}}, {1, {2.0, 2.5}}, {1, {1.5, 1.0}}},
         0.003);
-}
-
-void check_equal(const Clustering& a, const Clustering& b) {
-    CHECK(a.metric == b.metric);
-    CHECK(a.cluster_of_device == b.cluster_of_device);
-    CHECK(a.assigned_cluster == b.assigned_cluster);
-    CHECK(a.cluster_weight == b.cluster_weight);
-    CHECK(a.device_ratio == b.device_ratio);
-    CHECK(a.cluster_mean_ratio == b.cluster_mean_ratio);
-    CHECK(a.representatives == b.representatives);
-    CHECK(a.blend_of_device == b.blend_of_device);
-    CHECK(a.blends == b.blends);
-    CHECK(a.cluster_blend == b.cluster_blend);
-    CHECK(a.method == b.method);
-    CHECK(a.facts == b.facts);
-    CHECK(a.held_out == b.held_out);
-    CHECK(a.stability == b.stability);
 }
 
 Clustering round_trip(const Clustering& clustering) {

@@ -1,5 +1,6 @@
 #include "fleet/groupings/continued.hpp"
 
+#include "fleet/equal_clusterings.hpp"
 #include "fleet/resource_fleet.hpp"
 #include "hdap/core/error.hpp"
 
@@ -13,6 +14,7 @@
 
 using namespace hdap;
 using namespace hdap::fleet;
+using testing::check_equal;
 using testing::hostile_kinds;
 using testing::ResourceFleet;
 
@@ -23,21 +25,6 @@ constexpr std::uint32_t benchmarks = 6;
 /// A fleet and its clusters.
 FormerClusters former_of(const Fleet& fleet, const ClusteringParameters& parameters = {}) {
     return {fleet, cluster_devices(fleet, parameters)};
-}
-
-void check_equal(const Clustering& a, const Clustering& b) {
-    CHECK(a.cluster_of_device == b.cluster_of_device);
-    CHECK(a.assigned_cluster == b.assigned_cluster);
-    CHECK(a.cluster_weight == b.cluster_weight);
-    CHECK(a.device_ratio == b.device_ratio);
-    CHECK(a.cluster_mean_ratio == b.cluster_mean_ratio);
-    CHECK(a.representatives == b.representatives);
-    CHECK(a.blend_of_device == b.blend_of_device);
-    CHECK(a.blends == b.blends);
-    CHECK(a.cluster_blend == b.cluster_blend);
-    CHECK(a.facts == b.facts);
-    CHECK(a.held_out == b.held_out);
-    CHECK(a.stability == b.stability);
 }
 
 /// The cluster that most devices of a kind are in.
